@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* bytes: comparing and reading what came from outside, always by length; and the assert that stays on. */
+#ifndef RAY_BASE_BYTES_H
+#define RAY_BASE_BYTES_H
+#include <stddef.h>
+#include <stdint.h>
+#include "ray/types.h"
+
+/* Port symbols (DESIGN.md section 2). */
+void *memcpy(void *restrict to, const void *restrict from, size_t length);
+void *memmove(void *to, const void *from, size_t length);
+void *memset(void *to, int value, size_t length);
+int memcmp(const void *a, const void *b, size_t length);
+void ray_panic(const char *what);
+
+#define RAY_TEXT_OF(x) #x
+#define RAY_LINE_OF(x) RAY_TEXT_OF(x)
+/* A broken invariant of our own stops the machine; no byte from outside may decide `condition`. */
+#define ray_assert(condition) ((condition) ? (void)0 : ray_panic(__FILE__ ":" RAY_LINE_OF(__LINE__) ": " #condition))
+
+uint32_t ray_same(const void *a, const void *b, uint64_t length);          /* 1 when equal */
+uint64_t ray_length_of(const char *literal);                               /* of one of our own, zero-terminated */
+uint32_t ray_same_word(const char *at, uint64_t length, const char *literal);
+uint32_t ray_same_ignoring_case(const char *a, const char *b, uint64_t length);   /* ASCII */
+uint32_t ray_is_zero(const void *at, uint64_t length);
+uint32_t ray_read_u16(const uint8_t *at);                                  /* little-endian */
+uint32_t ray_read_u32(const uint8_t *at);
+
+/* Names: 1 to RAY_NAME_BYTES - 1 bytes of [A-Za-z0-9._:-], zero-padded to the end. */
+uint32_t ray_name_valid(const ray_name *name);
+uint32_t ray_name_length(const ray_name *name);
+uint32_t ray_name_same(const ray_name *a, const ray_name *b);
+/* 0 when `at` is no valid name; then *out is untouched. */
+uint32_t ray_name_set(ray_name *out, const char *at, uint64_t length);
+
+#endif

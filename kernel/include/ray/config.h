@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef RAY_CONFIG_H
+#define RAY_CONFIG_H
+#include <stdint.h>
+#include "ray/types.h"
+
+/* config: the compiled configuration, one blob, and how it is loaded.
+ *
+ * Layout, little-endian, every section 8-byte aligned: header, section table, sections. The checksum is CRC-32C over
+ * the whole blob with its own field zero. The configuration hash is SHA-256 over the blob without the secrets section
+ * and with the checksum and length fields zero. The blob's address must be a multiple of 8.
+ */
+enum ray_config_constant {
+    RAY_CONFIG_MAGIC = 0x47594152,     /* "RAYG" */
+    RAY_CONFIG_VERSION = 1,
+    RAY_CONFIG_BYTES_MAX = 4194304
+};
+
+enum ray_config_section_kind {
+    RAY_SECTION_SETTINGS = 1,          /* one ray_settings_spec */
+    RAY_SECTION_PLAN = 2,              /* ray_name each */
+    RAY_SECTION_TENANT = 3,            /* ray_tenant_spec each */
+    RAY_SECTION_TRUST = 4,             /* ray_network each */
+    RAY_SECTION_SERVICE = 10,
+    RAY_SECTION_ROUTE = 11,
+    RAY_SECTION_DFA = 12,              /* tables back to back, see gateway */
+    RAY_SECTION_LIMIT = 20,
+    RAY_SECTION_LIMIT_RATE = 21,
+    RAY_SECTION_QUOTA = 30,
+    RAY_SECTION_SECRETS = 0xffff       /* always last: 16 bytes of hash seed */
+};
+
+typedef struct ray_config_header {
+    uint32_t magic;
+    uint32_t version;
+    uint32_t length;                   /* of the whole blob */
+    uint32_t checksum;
+    uint32_t section_count;
+    uint32_t reserved;
+} ray_config_header;
+
+typedef struct ray_config_section {
+    uint32_t kind;
+    uint32_t row_bytes;                /* size of one row: must equal the struct's; 1 for bytes */
+    uint32_t row_count;
+    uint32_t offset;                   /* from the start of the blob */
+} ray_config_section;
+
+typedef struct ray_network {
+    ray_address address;               /* bits past the prefix are zero */
+    uint32_t prefix;                   /* of 128; v4 networks count from 96 */
+    uint32_t reserved;
+} ray_network;
+
+typedef struct ray_tenant_spec {
+    ray_name name;
+    uint32_t plan;                     /* place in the plan section, RAY_NONE: none */
+    uint32_t reserved;
+} ray_tenant_spec;
+
+typedef struct ray_settings_spec {
+    uint64_t max_step_ns;              /* clock gate, live; 0: 24 h */
+    int32_t utc_offset_minutes;
+    uint32_t default_class;            /* enum ray_class */
+    uint16_t no_route_status;          /* 404 or another 4xx */
+    uint8_t mode;                      /* enum ray_mode, over everything */
+    uint8_t no_limit_deny;             /* 1: a request no limit applies to is denied */
+    uint8_t client_ip;                 /* 0 the peer, 1 the rightmost untrusted X-Forwarded-For hop */
+    uint8_t ratelimit_headers;         /* 0 none, 1 draft-10 */
+    uint8_t problem_json;              /* 1: RFC 9457 bodies */
+    uint8_t reserved;
+    ray_name request_id;               /* header that carries the request id; all zero: none */
+} ray_settings_spec;
+
+/* The whole check; changes nothing. */
+ray_status ray_config_check(const uint8_t *blob, uint64_t length, ray_config_report *report);
+
+/* Check, then one swap: rules are matched by name, and what did not change keeps its balance. Raises the epoch.
+ * A refused blob leaves the state equal byte for byte. */
+ray_status ray_config_load(struct ray *ray, uint64_t now_ns, const uint8_t *blob, uint64_t length,
+                           ray_config_report *report);
+
+#endif

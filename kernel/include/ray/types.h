@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef RAY_TYPES_H
+#define RAY_TYPES_H
+#include <stdint.h>
+#include "ray/status.h"
+#include "ray/limits.h"
+#include "ray/reason.h"
+
+/* types: the few words every header uses.
+ *
+ * Conventions, once for all of raygate: time is unsigned 64-bit nanoseconds and always the second argument; an id is
+ * a handle, slot + (generation << 16), and rows that come from a configuration file have generation 0, so their id is
+ * their place in the file; names are 1 to 47 bytes, zero-padded; pointers are never NULL unless a sentence says so;
+ * nothing is kept of a caller's memory after a call returns.
+ */
+enum {
+    RAY_NAME_BYTES = 48,
+    RAY_NONE = 0xffffffff   /* no id */
+};
+
+enum ray_time {
+    RAY_NEVER = 0xffffffffffffffff  /* no instant and no wait is long enough */
+};
+
+struct ray;
+
+typedef struct ray_name {
+    char at[RAY_NAME_BYTES];
+} ray_name;
+
+/* Client addresses are 128-bit, most significant byte first; an IPv4 address a.b.c.d is ::ffff:a.b.c.d. */
+typedef struct ray_address {
+    uint8_t at[16];
+} ray_address;
+
+/* Bytes of the caller's, borrowed for one call. */
+typedef struct ray_view {
+    const uint8_t *at;
+    uint64_t length;
+} ray_view;
+
+/* HTTP methods by number; RAY_METHOD_OTHER is any the gateway answers with 501. */
+enum ray_method {
+    RAY_METHOD_OTHER = 0,
+    RAY_METHOD_GET = 1,
+    RAY_METHOD_HEAD = 2,
+    RAY_METHOD_POST = 3,
+    RAY_METHOD_PUT = 4,
+    RAY_METHOD_DELETE = 5,
+    RAY_METHOD_PATCH = 6,
+    RAY_METHOD_OPTIONS = 7,
+    RAY_METHOD_MAX = 8
+};
+
+enum ray_class {
+    RAY_CLASS_CRITICAL = 0,
+    RAY_CLASS_HIGH = 1,
+    RAY_CLASS_NORMAL = 2,
+    RAY_CLASS_LOW = 3,
+    RAY_CLASS_BATCH = 4,
+    RAY_CLASS_MAX = 5,
+    RAY_CLASS_DEFAULT = 255   /* whatever the configuration's [defaults] says */
+};
+
+/* enforce decides; shadow is asked and reported but never decides; off is not asked. */
+enum ray_mode {
+    RAY_MODE_ENFORCE = 0,
+    RAY_MODE_SHADOW = 1,
+    RAY_MODE_OFF = 2
+};
+
+/* Where and why a blob was refused. Plain words come from ray_config_reason_text. */
+typedef struct ray_config_report {
+    ray_status status;
+    uint32_t section;                  /* enum ray_config_section_kind, 0: the header */
+    uint32_t row;
+    uint32_t field;                    /* byte offset of the field in its row */
+    uint32_t kept_count;               /* rows that kept their balance */
+    uint32_t reset_count;              /* rows that changed and were clamped or begun anew */
+    uint8_t hash[32];                  /* SHA-256, valid when the checksum held */
+} ray_config_report;
+
+/* How many rows the blob has of what others refer to; handed to every module's check. */
+typedef struct ray_config_counts {
+    uint32_t plan_count;
+    uint32_t tenant_count;
+    uint32_t service_count;
+    uint32_t route_count;
+    uint32_t dfa_bytes;
+    uint32_t limit_count;
+    uint32_t limit_rate_count;
+    uint32_t quota_count;
+} ray_config_counts;
+
+#endif

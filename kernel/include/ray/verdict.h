@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef RAY_VERDICT_H
+#define RAY_VERDICT_H
+#include <stdint.h>
+
+/* verdict: what happened to a request, one byte of the decision record. Numbers are never reused. */
+enum ray_verdict {
+    RAY_VERDICT_NONE = 0,       /* no decision: a tick, or a row that was refused */
+    RAY_VERDICT_ALLOW = 1,
+    RAY_VERDICT_DENY = 2,
+    RAY_VERDICT_DELAY = 3,      /* admitted; may start at start_at_ns */
+    RAY_VERDICT_REDIRECT = 4,
+    RAY_VERDICT_SENT = 5,       /* left its queue towards the service */
+    RAY_VERDICT_DROPPED = 6,
+    RAY_VERDICT_PREEMPTED = 7,
+    RAY_VERDICT_COMPLETE = 8,
+    RAY_VERDICT_EXPIRED = 9,    /* no outcome by its deadline; everything held was returned */
+    RAY_VERDICT_CANCELLED = 10
+};
+
+/* Which kind of row bound the decision; by_id counts within the kind. */
+enum ray_by_kind {
+    RAY_BY_NONE = 0,
+    RAY_BY_ROUTE = 1,
+    RAY_BY_SERVICE = 2,
+    RAY_BY_LIMIT = 3,
+    RAY_BY_QUOTA = 4
+};
+
+#endif

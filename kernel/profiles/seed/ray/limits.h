@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef RAY_LIMITS_H
+#define RAY_LIMITS_H
+
+/* limits, profile seed: the phase documents' numbers; the image's profile and the default.
+ * Every capacity of the core, each with its reason. Bytes are printed by `mem` and kept in tests/limits.txt.
+ */
+enum ray_limits {
+    RAY_PROFILE = 1,                         /* seed */
+    RAY_STATE_BYTES_MAX = 20971520,          /* budget of struct ray */
+
+    /* gateway */
+    RAY_SERVICE_MAX = 256,                    /* phase 19 task 1 */
+    RAY_ROUTE_MAX = 512,                      /* phase 19 task 1 */
+    RAY_ROUTE_PATTERN_BYTES = 256,            /* a longer pattern is refused, never cut */
+    RAY_ROUTE_HEADER_MAX = 4,
+    RAY_ROUTE_QUERY_MAX = 4,
+    RAY_ROUTE_LIMIT_MAX = 4,                  /* named limits a route may attach */
+    RAY_MATCH_VALUE_BYTES = 80,
+    RAY_HOST_BYTES = 80,
+    RAY_DFA_MAX = 64,                         /* regex routes */
+    RAY_DFA_POOL_BYTES = 1048576,             /* DESIGN.md section 4: 1 MiB in all */
+    RAY_DFA_TABLE_BYTES = 65536,              /* one pattern's table */
+    RAY_CAPTURE_MAX = 8,
+    RAY_TARGET_BYTES_MAX = 8192,              /* 414 above */
+    RAY_HEADER_BYTES_MAX = 8192,              /* 431 above */
+    RAY_BODY_BYTES_MAX = 8192,                /* default max_body; 413 above */
+    RAY_TRUST_MAX = 32,                       /* trusted proxy networks */
+
+    /* who */
+    RAY_TENANT_MAX = 256,
+    RAY_PLAN_MAX = 16,
+
+    /* ratelimit */
+    RAY_LIMIT_SERVICE_MAX = 256,              /* phase 20 task 1 */
+    RAY_LIMIT_USER_MAX = 512,                 /* phase 20 task 1 */
+    RAY_LIMIT_IP_MAX = 64,
+    RAY_LIMIT_NAMED_MAX = 128,
+    RAY_LIMIT_MAX = 960,                      /* the four scopes together */
+    RAY_LIMIT_RATE_MAX = 1024,                /* per-plan rates of all limits together */
+    RAY_LIMIT_USER_KEY_MAX = 512,             /* active keyed buckets by user, a power of two */
+    RAY_LIMIT_IP_KEY_MAX = 4096,              /* active keyed buckets by address, a power of two */
+    RAY_LIMIT_KEY_WINDOW = 8,                 /* probe length, DESIGN.md section 4 */
+    RAY_LIMIT_EXACT_MAX = 32768,              /* instants of all exact logs together */
+    RAY_LIMIT_EXACT_EACH = 64,                /* an exact log's longest limit */
+    RAY_REQUEST_LIMIT_MAX = 8,                /* limits asked for one request; the compiler refuses more */
+
+    /* quota */
+    RAY_QUOTA_ALLOCATION_MAX = 256,           /* phase 20 task 2 */
+    RAY_QUOTA_ACTIVE_MAX = 512,               /* phase 20 task 2 */
+    RAY_QUOTA_RESERVATION_MAX = 1024,
+    RAY_QUOTA_EVENT_MAX = 1024,               /* event ids remembered for exactly-once */
+    RAY_QUOTA_ALERT_MAX = 256,
+    RAY_QUOTA_ALERT_EACH = 4,                 /* thresholds of one allocation */
+    RAY_REQUEST_QUOTA_MAX = 8,                /* quotas charged by one request */
+
+    /* pipeline */
+    RAY_INFLIGHT_MAX = 4096,
+    RAY_AUDIT_MAX = 1024
+};
+
+#endif

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef RAY_SHELL_H
+#define RAY_SHELL_H
+#include <stdint.h>
+#include "ray/ray.h"
+
+/* shell: a line of text in, text and an action out. No I/O, no clock, no knowledge of the port.
+ *
+ * Three layers, each usable alone: ray_shell_run (one command), ray_console_* (a person's terminal: editing, history,
+ * completion, raw and paste mode), ray_link_* (the framed machine link). All states are caller-owned, free of pointers,
+ * and all-zero is their valid empty state. Source: DESIGN.md sections 2 and 7.
+ */
+enum ray_shell_constant {
+    RAY_SHELL_LINE_MAX = 1024,
+    RAY_SHELL_WORD_MAX = 32,
+    RAY_SHELL_HISTORY_MAX = 32,
+    RAY_SHELL_OUT_BYTES = 262144,      /* what a port should offer for one command's text */
+    RAY_LINK_PAYLOAD_MAX = 65536,
+    RAY_LINK_OUTSTANDING_MAX = 8
+};
+
+enum ray_action {
+    RAY_ACTION_NONE = 0,
+    RAY_ACTION_REBOOT = 1,
+    RAY_ACTION_POWEROFF = 2,           /* the core is drained already */
+    RAY_ACTION_FAULT = 3               /* argument: which; the port raises it */
+};
+
+enum ray_fault {
+    RAY_FAULT_PAGE = 1, RAY_FAULT_WRITE_TEXT = 2, RAY_FAULT_RUN_DATA = 3, RAY_FAULT_UNDEFINED = 4,
+    RAY_FAULT_STACK = 5, RAY_FAULT_SMASH = 6, RAY_FAULT_DIVIDE = 7, RAY_FAULT_PANIC = 8
+};
+
+/* Facts of the machine, filled by the port. `frozen_*` are what the port carries with it (DESIGN.md section 7). */
+typedef struct ray_script {
+    const char *name;
+    const char *text;
+    uint64_t length;
+} ray_script;
+
+typedef struct ray_machine {
+    const char *name;                  /* "QEMU microvm, TCG" or "host, Linux x86_64" */
+    const char *clock;                 /* "LAPIC", "icount", "CLOCK_MONOTONIC" */
+    const char *config_source;         /* "fw_cfg opt/raygate/config", "frozen", "examples/rayos.toml" */
+    const char *config_name;           /* file name or "rayos" */
+    const ray_script *scripts;         /* frozen scripts, for `run` */
+    const uint8_t *frozen_config;      /* 8-byte aligned blob, NULL when none */
+    uint64_t frozen_config_length;
+    uint64_t clock_hz;
+    uint64_t memory_bytes;
+    uint64_t image_bytes;
+    uint64_t boot_ns;                  /* entry to prompt; 0 unknown */
+    uint64_t entropy_known;            /* 1: the seed came from a real source */
+    uint32_t script_count;
+    uint32_t faults_allowed;           /* 1: `fault` may be used */
+} ray_machine;
+
+typedef struct ray_shell_result {
+    ray_status status;                 /* 0, or what the command failed with */
+    uint32_t action;
+    uint32_t argument;
+    uint32_t reserved;
+} ray_shell_result;
+
+/* What every command handler gets. Words are borrowed from the line; --json is taken out and sets `json`. */
+typedef struct ray_call {
+    struct ray *ray;
+    const ray_machine *machine;
+    ray_text *out;
+    uint64_t now_ns;                   /* gated */
+    const char *word[RAY_SHELL_WORD_MAX];      /* word[0] is the command, word[1] the subcommand */
+    uint32_t length[RAY_SHELL_WORD_MAX];
+    uint32_t count;
+    uint32_t json;
+    uint32_t who;                      /* enum ray_audit_who */
+    uint32_t action;                   /* set by the handler */
+    uint32_t argument;
+    uint32_t depth;                    /* of `run` inside `run` */
+} ray_call;
+
+typedef struct ray_subcommand {
+    const char *word;
+    const char *usage;                 /* arguments only: "ID", "NAME RATE [BURST]" */
+    const char *help;                  /* one line */
+    ray_status (*run)(ray_call *call);
+    uint32_t reads;                    /* 1: changes nothing and offers --json */
+    uint32_t completes;                /* enum ray_complete of its first argument */
+} ray_subcommand;
+
+enum ray_complete { RAY_COMPLETE_NONE = 0, RAY_COMPLETE_LIMIT = 1, RAY_COMPLETE_QUOTA = 2, RAY_COMPLETE_SERVICE = 3,
+                    RAY_COMPLETE_ROUTE = 4, RAY_COMPLETE_TENANT = 5, RAY_COMPLETE_SCRIPT = 6, RAY_COMPLETE_COMMAND = 7 };
+
+typedef struct ray_command {
+    const char *word;
+    const char *help;                  /* one line */
+    const ray_subcommand *sub;         /* a command without subcommands has one whose word is "" */
+    uint32_t sub_count;
+    uint32_t phase;                    /* 19, 20, or 0 for the system */
+    uint32_t built;                    /* 0: the module does not exist yet; says so, status RAY_E_UNBUILT */
+    uint32_t reserved;
+} ray_command;
+
+/* One per module file; shell.c lists them. */
+extern const ray_command ray_command_gateway;
+extern const ray_command ray_command_ratelimit;
+extern const ray_command ray_command_quota;
+
+/* Runs one line. `out` gets plain text, or one JSON object with --json; errors are one line that starts "error: ". */
+ray_shell_result ray_shell_run(struct ray *ray, const ray_machine *machine, uint64_t now_ns, uint32_t who,
+                               const char *line, uint64_t length, ray_text *out);
+
+/* -- helpers for handlers (args.c) -- */
+/* Prints "error: ..." naming the word and the nearest right one, returns `status`. `near` is NULL or the suggestion. */
+ray_status ray_call_error(ray_call *call, ray_status status, const char *what, uint32_t word, const char *near);
+uint32_t ray_call_is(const ray_call *call, uint32_t word, const char *literal);
+/* Finds "--name VALUE" or "--name=VALUE"; 1 when present. */
+uint32_t ray_call_option(const ray_call *call, const char *name, const char **at, uint32_t *length);
+uint32_t ray_call_flag(const ray_call *call, const char *name);
+ray_status ray_parse_u64(const char *at, uint64_t length, uint64_t *out);          /* digits, '_' between them */
+ray_status ray_parse_duration(const char *at, uint64_t length, uint64_t *ns);      /* 1h30m, 500ms, 2s */
+ray_status ray_parse_rate(const char *at, uint64_t length, uint64_t *tokens, uint64_t *period_ns);  /* 5/1h30m */
+ray_status ray_parse_bytes(const char *at, uint64_t length, uint64_t *bytes);      /* 8KiB, 50GiB, 10MB */
+ray_status ray_parse_time(const char *at, uint64_t length, uint64_t *unix_ns);     /* 2026-01-05T23:00:00Z or digits */
+ray_status ray_parse_address(const char *at, uint64_t length, ray_address *out);   /* v4 or v6 */
+ray_status ray_parse_percent_bp(const char *at, uint64_t length, uint32_t *bp);    /* 10% or 0.5% in basis points */
+
+/* -- console: a person's terminal -- */
+typedef struct ray_console {
+    uint32_t mode;                     /* 0 line, 1 raw, 2 paste */
+    uint32_t length;                   /* of the line being typed */
+    uint32_t cursor;
+    uint32_t escape;                   /* where inside an escape sequence */
+    uint32_t history_count;
+    uint32_t history_at;
+    uint32_t exit_status;              /* of the last command, as ray_status negated */
+    uint32_t lost_bytes;               /* typed past RAY_SHELL_LINE_MAX */
+    char line[RAY_SHELL_LINE_MAX];
+    char kept[RAY_SHELL_LINE_MAX];     /* the line set aside while history is browsed */
+    char history[RAY_SHELL_HISTORY_MAX][RAY_SHELL_LINE_MAX];
+} ray_console;
+
+/* Banner (version, configuration hash, machine, three commands to try) and the first prompt. */
+void ray_console_start(ray_console *console, struct ray *ray, const ray_machine *machine, uint64_t now_ns,
+                       ray_text *out);
+/* Feeds bytes that were typed; stops after the first that completes a command, so that the port can print and act.
+ * Returns how many were consumed, at least 1 when length > 0. `result` is that command's, zero when none ran.
+ * Raw mode: Ctrl-A enters it (answers "raw; Ctrl-B to exit\r\n>"), then each line is run without echo and answered by
+ * "OK" STX text ETX decimal-status EOT '>' ; Ctrl-B leaves, Ctrl-C drops the line, Ctrl-D soft reset, Ctrl-E paste. */
+uint64_t ray_console_feed(ray_console *console, struct ray *ray, const ray_machine *machine, uint64_t now_ns,
+                          const uint8_t *bytes, uint64_t length, ray_text *out, ray_shell_result *result);
+
+/* -- link: frames -- */
+/* Frame: "RG", u8 version 1, u8 type, u32 seq, u32 length, payload, u32 CRC-32C over all before it; little-endian. */
+enum ray_link_type {
+    RAY_LINK_HELLO = 1,        /* -> ray_link_hello */
+    RAY_LINK_CONFIG = 2,       /* payload: u32 total, u32 offset, bytes; the last part loads -> ray_config_report */
+    RAY_LINK_ROWS = 3,         /* payload: u32 row count, u32 bytes length, rows, bytes -> ray_answer each */
+    RAY_LINK_DIGEST = 4,       /* -> ray_digests */
+    RAY_LINK_STATS = 5,        /* -> ray_stats */
+    RAY_LINK_RUN = 6,          /* payload: command line -> i32 status, text */
+    RAY_LINK_CLOCK = 7,        /* payload: u64 now_ns, u32 virtual, u32 reserved -> u64 gated now */
+    RAY_LINK_RESET = 8,        /* ray_init with 16 bytes of seed -> nothing */
+    RAY_LINK_SNAPSHOT = 9,     /* payload: u64 offset, u32 length -> bytes of the state */
+    RAY_LINK_RESTORE = 10,     /* payload: u64 total, u64 offset, bytes */
+    RAY_LINK_ROWS_BRIEF = 11,  /* as ROWS -> u32 count answered, u32 error count: for digest runs */
+    RAY_LINK_REPLY = 64,       /* added to the type of the request */
+    RAY_LINK_ERROR = 128       /* payload: i32 status, text */
+};
+
+uint64_t ray_link_state_bytes(void);
+typedef struct ray_link ray_link;
+void ray_link_init(ray_link *link);
+/* Feeds bytes received at now_ns; consumes up to one request frame. The reply, if any, is at *reply, *reply_length until
+ * the next call. `rx_raw_ns` is the port's raw clock, used only to drop a frame unfinished for 1 s. */
+uint64_t ray_link_feed(ray_link *link, struct ray *ray, const ray_machine *machine, uint64_t raw_ns,
+                       const uint8_t *bytes, uint64_t length, const uint8_t **reply, uint64_t *reply_length,
+                       ray_shell_result *result);
+
+#endif
