@@ -256,6 +256,9 @@ void ray_by_name(const struct ray *ray, uint32_t by_kind, uint32_t by_id, ray_na
 
 const char *ray_version(void);
 
+/* CRC-32C of `at`, continued from `before` (0 to begin): what frames and blobs carry. */
+uint32_t ray_checksum(uint32_t before, const uint8_t *at, uint64_t length);
+
 /* Link symbol of the port: prints `what` and never returns. No byte from outside can reach it. */
 void ray_panic(const char *what);
 
