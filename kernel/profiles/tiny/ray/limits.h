@@ -52,7 +52,7 @@ enum ray_limits {
     RAY_QUOTA_EVENT_MAX = 8,               /* event ids remembered for exactly-once */
     RAY_QUOTA_ALERT_MAX = 8,
     RAY_QUOTA_ALERT_EACH = 4,                 /* thresholds of one allocation */
-    RAY_REQUEST_QUOTA_MAX = 8,                /* quotas charged by one request */
+    RAY_REQUEST_QUOTA_MAX = 6,                /* quotas charged by one request */
 
     /* pipeline */
     RAY_INFLIGHT_MAX = 8,

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/* kernel_state - struct ray: every byte raygate remembers, without pointers and without padding.
+ *
+ * Order matters twice: the running hashes stand first so that the state digest is one run over the rest, and each module
+ * keeps `config`, `book`, `tally` in that order so that the book digest is one run per module. A new module is one more
+ * member here, one line in parts[] of kernel.c and its stages in kernel/pipeline.
+ */
+#ifndef RAY_KERNEL_STATE_H
+#define RAY_KERNEL_STATE_H
+#include "ray/ray.h"
+#include "base/siphash.h"
+#include "gateway/gateway_state.h"
+#include "quota/quota_state.h"
+#include "ratelimit/ratelimit_state.h"
+
+enum ray_kernel_constant {
+    RAY_STATE_VERSION = 1,
+    RAY_INFLIGHT_TABLE = 2 * RAY_INFLIGHT_MAX,   /* half full at most, so probes stay short */
+    RAY_DEFAULT_TIMEOUT_S = 30                   /* of a service that states none */
+};
+
+/* The one clock gate (DESIGN.md section 4). */
+typedef struct ray_clock {
+    uint64_t now_ns;
+    uint64_t last_raw_ns;
+    uint64_t max_step_ns;
+    int64_t wall_offset_ns;
+    uint64_t back_count;
+    uint64_t clamp_count;
+    uint32_t live;               /* 0: virtual, time is an input */
+    uint32_t reserved;
+} ray_clock;
+
+/* Who and how: the configuration that belongs to no module. */
+typedef struct ray_who {
+    ray_settings_spec settings;
+    uint8_t config_hash[32];
+    uint8_t seed[16];
+    uint32_t epoch;
+    uint32_t edit_count;
+    uint32_t tenant_count;
+    uint32_t plan_count;
+    uint32_t trust_count;
+    uint32_t draining;
+    ray_tenant_spec tenant[RAY_TENANT_MAX];
+    ray_name plan[RAY_PLAN_MAX];
+    ray_network trust[RAY_TRUST_MAX];
+} ray_who;
+
+enum ray_inflight_phase {
+    RAY_PHASE_FREE = 0,
+    RAY_PHASE_HELD = 1,          /* refundable: admitted, not yet sent */
+    RAY_PHASE_SENT = 2
+};
+
+/* One request between its admission and its outcome, at most 320 bytes. */
+typedef struct ray_inflight_slot {
+    uint64_t id;                 /* the caller's */
+    uint64_t seq;                /* of its admission */
+    uint64_t request_bytes;
+    uint32_t service;
+    uint32_t route;
+    uint32_t tenant;
+    uint32_t next_free;          /* 1 + slot, while free */
+    uint8_t phase;
+    uint8_t limit_count;
+    uint8_t quota_count;
+    uint8_t reserved[5];
+    ray_limit_hold limit[RAY_REQUEST_LIMIT_MAX];
+    ray_quota_hold quota[RAY_REQUEST_QUOTA_MAX];
+} ray_inflight_slot;
+
+typedef struct ray_inflight {
+    uint32_t count;
+    uint32_t first_free;         /* 1 + slot; 0: the next never used one */
+    uint32_t used;               /* slots that were ever used */
+    uint32_t held_count;
+    uint32_t heap_count;
+    uint32_t reserved;
+    uint64_t due_ns[RAY_INFLIGHT_MAX];
+    uint32_t heap_order[RAY_INFLIGHT_MAX];
+    uint32_t heap_place[RAY_INFLIGHT_MAX];
+    uint32_t table[RAY_INFLIGHT_TABLE];      /* 1 + slot, by hash of id, linear probing */
+    ray_inflight_slot slot[RAY_INFLIGHT_MAX];
+} ray_inflight;
+
+typedef struct ray_audit {
+    uint64_t count;              /* records ever written; record i is at (i - 1) % RAY_AUDIT_MAX */
+    ray_audit_record record[RAY_AUDIT_MAX];
+} ray_audit;
+
+typedef struct ray_tally {
+    uint64_t offered_count;
+    uint64_t granted_count;
+    uint64_t denied_count;
+    uint64_t error_count;
+    uint64_t delayed_count;
+    uint64_t dispatched_count;
+    uint64_t dropped_count;
+    uint64_t preempted_count;
+    uint64_t completed_count;
+    uint64_t expired_count;
+    uint64_t cancelled_count;
+    uint64_t refunded_count;
+    uint64_t would_deny_count;
+} ray_tally;
+
+struct ray {
+    ray_sip_stream decision;     /* the running hash; in no digest */
+    uint32_t state_version;      /* 0 until ray_init, then RAY_STATE_VERSION */
+    uint32_t profile;
+    uint64_t seq;                /* decision records so far */
+    ray_clock clock;
+    ray_who who;
+    struct ray_gateway gateway;
+    struct ray_ratelimit ratelimit;
+    struct ray_quota quota;
+    ray_inflight inflight;
+    ray_tally tally;
+    ray_audit audit;
+};
+
+/* -- between the files of kernel/pipeline and kernel.c -- */
+typedef struct ray_journey ray_journey;
+
+/* Writes one decision record into the running hash and returns its sequence number. */
+uint64_t ray_record(struct ray *ray, uint64_t now_ns, const ray_answer *answer);
+uint64_t ray_audit_add(struct ray *ray, const ray_audit_record *record);
+/* Passes a raw time through the gate, then runs whatever is due; returns the gated time. */
+uint64_t ray_gate_pass(struct ray *ray, uint64_t raw_ns);
+void ray_tick_run(struct ray *ray, uint64_t now_ns);
+
+uint32_t ray_inflight_find(const struct ray *ray, uint64_t id);                /* slot or RAY_NONE */
+uint32_t ray_inflight_add(struct ray *ray, uint64_t id, uint64_t due_ns);      /* RAY_NONE when full */
+void ray_inflight_free(struct ray *ray, uint32_t slot);
+uint32_t ray_inflight_due(const struct ray *ray);                              /* earliest, RAY_NONE when empty */
+uint32_t ray_inflight_valid(const struct ray *ray);
+
+/* Ends the request in `slot` at now_ns with this verdict and reason; fills answer. */
+typedef struct ray_ending {
+    uint64_t units[RAY_QUOTA_TYPE_MAX];      /* what was really used */
+    uint16_t reason;
+    uint8_t verdict;
+    uint8_t refund;                          /* 1: as if it had never been */
+    uint32_t reserved;
+} ray_ending;
+void ray_end(struct ray *ray, uint64_t now_ns, uint32_t slot, const ray_ending *ending, ray_answer *answer);
+
+void ray_step_admit(struct ray *ray, uint64_t now_ns, const ray_rows *rows, const ray_row *row, ray_answer *answer);
+void ray_step_end(struct ray *ray, uint64_t now_ns, const ray_row *row, ray_answer *answer);
+
+#endif
