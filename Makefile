@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: MIT
+# raygate. `make` alone prints what there is to make.
+
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+CC     := $(if $(filter default,$(origin CC)),gcc,$(CC))
+VENV   := .venv
+PY     := $(VENV)/bin/python
+PROFILE ?= seed
+
+# `make -s` prints nothing of its own; without it, one short line per file.
+say = @printf '  %-7s %s\n' '$(1)' '$(2)' >&2;
+ifneq ($(findstring s,$(firstword -$(MAKEFLAGS))),)
+say = @
+endif
+ifdef V
+say =
+endif
+
+# -- the core: freestanding C, the same objects' sources for every machine -------------------------
+CORE_INCLUDES = -Ikernel/include -Ikernel/profiles/$(PROFILE) -Ikernel -Ishell
+CORE_WARNINGS := -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wcast-qual -Wvla \
+                 -Wstrict-prototypes -Wmissing-prototypes -Wframe-larger-than=1024
+CORE_CFLAGS   := -std=c11 -ffreestanding -mgeneral-regs-only -O2 -fstack-protector-strong \
+                 $(CORE_WARNINGS)
+CORE_SOURCES  := $(sort $(wildcard kernel/*.c kernel/*/*.c))
+SHELL_SOURCES := $(sort $(wildcard shell/*.c))
+CORE_HEADERS  := $(sort $(wildcard kernel/include/ray/*.h kernel/profiles/*/ray/*.h kernel/*.h \
+                 kernel/*/*.h shell/*.h))
+
+.PHONY: help
+help: ## this text
+	@printf 'raygate: one decision engine in C, on the host and in a bootable image\n\n'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@printf '\n  CONFIG=FILE.toml  configuration for run, sim   LOG=FILE  replayed before the prompt (run)\n'
+	@printf '  V=1  shows every command   make -s  shows only the program itself\n'
+
+# -- ready: what a fresh machine lacks --------------------------------------------------------------
+READY_PYTHON := $(VENV)/raygate.stamp
+READY_QEMU   := build/ready-qemu
+READY_ISO    := build/ready-iso
+EXTENSIONS   := build/extensions.stamp
+
+$(READY_PYTHON): pyproject.toml setup.py tools/setup.py
+	@$(PYTHON) tools/setup.py python && touch $@
+$(READY_QEMU): tools/setup.py
+	@mkdir -p build && $(PYTHON) tools/setup.py qemu && touch $@
+$(READY_ISO): tools/setup.py
+	@mkdir -p build && $(PYTHON) tools/setup.py iso && touch $@
+
+$(EXTENSIONS): $(READY_PYTHON) $(CORE_SOURCES) $(SHELL_SOURCES) $(CORE_HEADERS) \
+               $(wildcard host_sim/native/*) host_sim/_build.py
+	$(call say,cffi,seed edge tiny)$(PY) -m host_sim._build >>build/setup.log 2>&1 || \
+	    { tail -40 build/setup.log >&2; exit 2; }
+	@touch $@
+
+.PHONY: ready extensions
+ready: $(READY_PYTHON) $(READY_QEMU) $(EXTENSIONS)
+extensions: $(EXTENSIONS)
+
+# -- the image (boot/boot.mk: image, iso, and the files they make) ----------------------------------
+-include boot/boot.mk
+
+# -- the two machines -------------------------------------------------------------------------------
+.PHONY: run
+run: ready image ## boots the image and opens its console (CONFIG=, LOG=)
+	@$(PY) -m shell.console $(if $(CONFIG),--config '$(CONFIG)') $(if $(LOG),--log '$(LOG)')
+
+SIM      := build/raygate-sim
+SIM_DIR  := build/host/$(PROFILE)
+SIM_CORE := $(patsubst %.c,$(SIM_DIR)/%.o,$(CORE_SOURCES) $(SHELL_SOURCES))
+SIM_PORT := $(patsubst %.c,$(SIM_DIR)/%.o,host_sim/native/sim.c)
+
+$(SIM_CORE): $(SIM_DIR)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(call say,cc,$<)$(CC) $(CORE_CFLAGS) -Werror -g $(CORE_INCLUDES) -MMD -MP -c $< -o $@
+$(SIM_PORT): $(SIM_DIR)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(call say,cc,$<)$(CC) -std=gnu11 -O2 -g $(CORE_WARNINGS) -Werror $(CORE_INCLUDES) \
+	    -Ihost_sim/native -MMD -MP -c $< -o $@
+$(SIM): $(SIM_CORE) $(SIM_PORT)
+	$(call say,link,$@)$(CC) $^ -o $@
+-include $(SIM_CORE:.o=.d) $(SIM_PORT:.o=.d)
+
+.PHONY: sim
+sim: $(SIM) ## the same shell as a native program (CONFIG=)
+	@$(SIM) $(if $(CONFIG),'$(CONFIG)')
+
+# -- proof ------------------------------------------------------------------------------------------
+.PHONY: tidy test bench docs clean
+tidy: $(EXTENSIONS) ## the style laws, under a minute
+	@$(PY) -m tests.tidy
+
+test: ready $(READY_ISO) image iso $(SIM) ## everything: laws, unit, model, property, journeys, image
+	@$(PY) -m tests.tidy
+	@$(PY) -m pytest $(PYTEST)
+
+bench: ready image ## speed as ratios to a reference loop of the same run (BENCH="--json")
+	@$(PY) -m tests.bench $(BENCH)
+
+docs: $(EXTENSIONS) ## writes the generated pages of docs/ anew
+	@$(PY) tools/docs.py
+
+clean: ## removes build/ (keeps .venv)
+	@rm -rf build host_sim/_ext
+
+# Prints a variable, so that tests and other build files use the shipped flags: make -s print-CORE_CFLAGS
+print-%:
+	@echo '$($*)'

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: MIT
+"""Makes a fresh machine ready: system packages, the virtual environment, the package itself.
+
+    python3 tools/setup.py python|qemu|iso ...
+
+Needs nothing but Python's standard library. What it runs goes to build/setup.log; the terminal
+gets one line per step on standard error, so that piped sessions stay clean. Packages are installed
+only where that needs no password; elsewhere one line says what to install.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib.util
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator, Sequence
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
+VENV = ROOT / ".venv"
+STAMP = VENV / "raygate.stamp"
+LOG = BUILD / "setup.log"
+
+
+class Unready(Exception):
+    """The machine lacks something that cannot be installed from here; the text says what."""
+
+
+def have_program(*names: str) -> Callable[[], bool]:
+    """A check that any of the programs is on the path."""
+    return lambda: any(shutil.which(name) for name in names)
+
+
+def have_file(*paths: str) -> Callable[[], bool]:
+    """A check that any of the files exists."""
+    return lambda: any(pathlib.Path(path).exists() for path in paths)
+
+
+def have_python_headers() -> bool:
+    """Whether extensions can be compiled for this Python."""
+    return pathlib.Path(sysconfig.get_paths()["include"], "Python.h").exists()
+
+
+def have_ensurepip() -> bool:
+    """Whether this Python can make a virtual environment (Debian splits that part off)."""
+    return importlib.util.find_spec("ensurepip") is not None
+
+
+# group -> Debian package -> whether what it brings is here already
+NEEDS: dict[str, dict[str, Callable[[], bool]]] = {
+    "python": {
+        "gcc": have_program("gcc", "cc"),
+        "libc6-dev": have_file("/usr/include/stdio.h"),
+        "python3-dev": have_python_headers,
+        "python3-venv": have_ensurepip,
+    },
+    "qemu": {
+        "qemu-system-x86": have_program("qemu-system-x86_64"),
+        "qemu-system-data": have_file("/usr/share/qemu/qboot.rom"),
+    },
+    "iso": {
+        "grub-common": have_program("grub-mkrescue"),
+        "grub-pc-bin": have_file("/usr/lib/grub/i386-pc/multiboot2.mod"),
+        "grub-efi-amd64-bin": have_file("/usr/lib/grub/x86_64-efi/multiboot2.mod"),
+        "mtools": have_program("mformat"),
+        "xorriso": have_program("xorriso"),
+        "ovmf": have_file("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_CODE.fd"),
+    },
+}
+
+
+def say(text: str) -> None:
+    """One line for the person who waits."""
+    print(f"raygate: {text}", file=sys.stderr, flush=True)
+
+
+def run(command: Sequence[str], why: str, **environment: str) -> None:
+    """Runs a step with its output in the log; a failure shows the log's end."""
+    with LOG.open("a") as log:
+        log.write(f"\n$ {' '.join(command)}\n")
+        log.flush()
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            check=False,
+        )
+    if done.returncode:
+        tail = LOG.read_text(errors="replace").splitlines()[-15:]
+        raise Unready(f"{why} failed; the end of {LOG.relative_to(ROOT)}:\n" + "\n".join(tail))
+
+
+def missing(groups: Sequence[str]) -> Iterator[str]:
+    """Debian packages of the groups whose contents are not here."""
+    for group in groups:
+        for package, present in NEEDS[group].items():
+            if not present():
+                yield package
+
+
+def become_root() -> list[str] | None:
+    """What to put before a command that needs root: nothing, sudo, or None when impossible."""
+    if os.geteuid() == 0:
+        return []
+    if shutil.which("sudo"):
+        asked = subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False)
+        if asked.returncode == 0:
+            return ["sudo", "-n", "env", "DEBIAN_FRONTEND=noninteractive"]
+    return None
+
+
+def install_packages(groups: Sequence[str]) -> None:
+    """Installs what the groups lack, through apt."""
+    packages = list(missing(groups))
+    if not packages:
+        return
+    root = become_root()
+    wanted = "sudo apt-get install -y --no-install-recommends " + " ".join(packages)
+    if root is None or not shutil.which("apt-get"):
+        raise Unready(f"something is missing here; please install it first: {wanted}")
+    say(f"installing {' '.join(packages)}")
+    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+    # apt waits for another apt (a machine's first boot runs one by itself).
+    apt = [*root, "apt-get", "-o", "DPkg::Lock::Timeout=300", "-y"]
+    run([*apt, "update"], "apt-get update", **quiet)
+    run([*apt, "install", "--no-install-recommends", *packages], "apt-get install", **quiet)
+    left = list(missing(groups))
+    # A Python that does not come from Debian brings its own headers, or none at all.
+    if left:
+        raise Unready(f"still missing after installing: {' '.join(left)}")
+
+
+def fingerprint() -> str:
+    """What the virtual environment was made from."""
+    text = hashlib.sha256(sys.version.encode())
+    for name in ("pyproject.toml", "setup.py"):
+        path = ROOT / name
+        text.update(path.read_bytes() if path.exists() else b"")
+    return text.hexdigest()
+
+
+def make_environment() -> None:
+    """Creates .venv and installs the package with what its tests need; instant when up to date."""
+    want = fingerprint()
+    if STAMP.exists() and STAMP.read_text() == want:
+        STAMP.touch()
+        return
+    python = VENV / "bin" / "python"
+    if not python.exists():
+        say(f"creating .venv (progress in {LOG.relative_to(ROOT)})")
+        run([sys.executable, "-m", "venv", str(VENV)], "creating .venv")
+    say("installing Python packages")
+    pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    run([*pip, "setuptools>=65.5,<90", "wheel", "cffi>=1.17,<3"], "installing build tools")
+    # The extensions are built by `python -m host_sim._build`, incrementally, not by pip.
+    run(
+        [*pip, "--no-build-isolation", "-e", ".[test]"],
+        "installing raygate",
+        RAYGATE_WITHOUT_EXTENSIONS="1",
+    )
+    STAMP.write_text(want)
+
+
+def main(groups: Sequence[str]) -> int:
+    """Prepares the named groups; 0 when the machine is ready."""
+    unknown = [group for group in groups if group not in NEEDS]
+    if unknown or not groups:
+        print(__doc__, file=sys.stderr)
+        return 2
+    BUILD.mkdir(exist_ok=True)
+    with (BUILD / "setup.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # parallel makes prepare once
+        try:
+            install_packages(groups)
+            if "python" in groups:
+                make_environment()
+        except Unready as problem:
+            say(str(problem))
+            return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
