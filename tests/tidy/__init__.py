@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""The laws of the style, each a small named check: `make tidy`."""

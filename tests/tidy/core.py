@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: MIT
+"""Laws of the compiled core: what the compiler and the linker must find, and must not."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from .law import PROFILES, Path, Place, law, make_variable, relative, run, text_of, written
+
+PORT_SYMBOLS = {"memcpy", "memmove", "memset", "memcmp", "ray_panic", "__stack_chk_fail"}
+STRICT = {
+    "-ffreestanding", "-mgeneral-regs-only", "-Wall", "-Wextra", "-Wconversion", "-Wshadow",
+    "-Wcast-qual", "-Wvla", "-Wstrict-prototypes", "-Wmissing-prototypes",
+    "-Wframe-larger-than=1024",
+}
+COMPILING = threading.Lock()  # laws run side by side and share the objects
+SAID = re.compile(
+    r"^(?P<path>[^:\n]+):(?P<line>\d+):\d+: (?:warning|error|fatal error): (?P<text>.*)"
+)
+
+
+def places(said: str) -> Iterator[Place]:
+    """The compiler's complaints as places."""
+    for line in said.splitlines():
+        match = SAID.match(line)
+        if match:
+            yield match["path"], int(match["line"]), match["text"]
+
+
+def is_fresh(made: Path, recipe: str, root: Path) -> bool:
+    """Whether an object is newer than all it was made from, by the same recipe."""
+    notes, needs = made.with_suffix(".cmd"), made.with_suffix(".d")
+    if not (made.exists() and notes.exists() and needs.exists() and notes.read_text() == recipe):
+        return False
+    names = shlex.split(needs.read_text().replace("\\\n", " ").partition(":")[2])
+    then = made.stat().st_mtime_ns
+    return all((root / n).exists() and (root / n).stat().st_mtime_ns <= then for n in names)
+
+
+def compiled(root: Path, source: Path, flags: Sequence[str], folder: str) -> tuple[Path, str]:
+    """Compiles one file unless that was done before; the object and what the compiler said."""
+    name = relative(root, source)
+    made = root / "build" / "tidy" / folder / (name.replace("/", "-") + ".o")
+    said = made.with_suffix(".said")
+    command = ["gcc", *flags, "-MMD", "-c", name, "-o", relative(root, made)]
+    recipe = shlex.join(command)
+    if is_fresh(made, recipe, root) and said.exists():
+        return made, said.read_text()
+    made.parent.mkdir(parents=True, exist_ok=True)
+    made.unlink(missing_ok=True)
+    told = run(root, *command).stderr
+    said.write_text(told)
+    made.with_suffix(".cmd").write_text(recipe)
+    return made, told
+
+
+def sources(root: Path, *tops: str) -> list[Path]:
+    """C files of the core's parts."""
+    return list(written(root, ".c", under=tops))
+
+
+def compile_core(root: Path, tops: Sequence[str], profile: str) -> list[tuple[Path, str]]:
+    """Every object of the parts on the shipped flags, and what was said about it."""
+    flags = make_variable(root, "CORE_CFLAGS", profile)
+    flags += make_variable(root, "CORE_INCLUDES", profile)
+    with COMPILING, ThreadPoolExecutor(2) as pool:
+        return list(
+            pool.map(lambda source: compiled(root, source, flags, profile), sources(root, *tops))
+        )
+
+
+@law("strict", "kernel/ and shell/ compile without floats, without a warning, with small frames")
+def strict(root: Path) -> Iterator[Place]:
+    """The shipped flags are the strict ones, and nothing is said about any file in any profile."""
+    for flag in sorted(STRICT - set(make_variable(root, "CORE_CFLAGS"))):
+        yield "Makefile", 0, f"CORE_CFLAGS lacks {flag}"
+    said: set[Place] = set()
+    for profile in PROFILES:  # other capacities make other constants, so other conversions
+        for _, text in compile_core(root, ("kernel", "shell"), profile):
+            said |= set(places(text))
+    yield from sorted(said)
+
+
+def linked(root: Path, name: str, tops: Sequence[str]) -> tuple[Path | None, str]:
+    """The parts as one object, as a port links them."""
+    objects = [made for made, _ in compile_core(root, tops, "seed")]
+    if not objects or not all(made.exists() for made in objects):
+        return None, "does not compile"
+    out = root / "build" / "tidy" / f"{name}.o"
+    done = run(root, "ld", "-r", "-o", str(out), *map(str, objects))
+    return (None, done.stderr.strip()) if done.returncode else (out, "")
+
+
+@law("symbols", "the core needs the six port symbols and nothing else: no libc, no libgcc")
+def symbols(root: Path) -> Iterator[Place]:
+    """Undefined symbols of the linked core, and which object asks for them."""
+    for name, tops in (("kernel", ("kernel",)), ("shell", ("kernel", "shell"))):
+        whole, problem = linked(root, name, tops)
+        if whole is None:
+            yield f"{name}/", 0, f"cannot be linked: {problem.splitlines()[0] if problem else ''}"
+            continue
+        undefined = run(root, "nm", "-u", str(whole)).stdout.splitlines()
+        wanted = {line.split()[-1] for line in undefined}
+        for symbol in sorted(wanted - PORT_SYMBOLS):
+            users = [
+                relative(root, source)
+                for source, (made, _) in zip(
+                    sources(root, *tops), compile_core(root, tops, "seed"), strict=True
+                )
+                if re.search(rf"\bU {re.escape(symbol)}$", run(root, "nm", str(made)).stdout, re.M)
+            ]
+            yield users[0] if users else f"{name}/", 0, f"asks for {symbol}, no port symbol"
+
+
+@law("globals", "the core has no writable data: .data and .bss are empty")
+def no_globals(root: Path) -> Iterator[Place]:
+    """Objects with bytes in a writable section; data.rel.ro holds constant tables of addresses."""
+    for source, (made, _) in zip(
+        sources(root, "kernel", "shell"), compile_core(root, ("kernel", "shell"), "seed"),
+        strict=True,
+    ):
+        if not made.exists():
+            continue
+        for line in run(root, "size", "-A", str(made)).stdout.splitlines():
+            words = line.split()
+            if len(words) < 2 or not words[1].isdigit() or int(words[1]) == 0:
+                continue
+            writable = re.fullmatch(r"\.(data|bss|tdata|tbss)(\..*)?", words[0])
+            if writable and not words[0].startswith(".data.rel.ro"):
+                yield relative(root, source), 0, f"{words[1]} bytes of {words[0]}"
+
+
+def state_headers(root: Path) -> list[str]:
+    """Every header of kernel/ and the shell's, as the core includes them."""
+    public = [f"ray/{p.name}" for p in sorted((root / "kernel/include/ray").glob("*.h"))]
+    inner = [
+        relative(root / "kernel", p) for p in written(root, ".h", under=("kernel",))
+        if "include" not in p.parts and "profiles" not in p.parts
+    ]
+    shell = [p.name for p in sorted((root / "shell").glob("*.h"))]
+    return ["ray/limits.h", *public, *inner, *shell]
+
+
+@law("padding", "no struct of the state or the ABI has a hidden byte (-Wpadded over every header)")
+def padding(root: Path) -> Iterator[Place]:
+    """One unit that includes every header, in each profile."""
+    unit = "".join(f'#include "{name}"\n' for name in state_headers(root))
+    found: set[Place] = set()
+    for profile in PROFILES:
+        includes = make_variable(root, "CORE_INCLUDES", profile)
+        done = run(
+            root, "gcc", "-std=c11", "-ffreestanding", "-fsyntax-only", "-Wpadded", *includes,
+            "-x", "c", "-", text=unit,
+        )
+        found |= set(places(done.stderr))
+    yield from sorted(found)
+
+
+PURE = re.compile(
+    r"^ray_(?!text_)(\w+_)?"
+    r"(ask|quote|read|export|valid|find|explain|digest|count|due|bytes)(_\w+)?$"
+)
+PROTOTYPE = re.compile(r"\b(ray_\w+)\s*\(([^;{}]*)\)\s*;", re.S)
+
+
+@law("const", "asking, reading and exporting take a const state, so they cannot change a byte")
+def pure_is_const(root: Path) -> Iterator[Place]:
+    """The first parameter of every pure verb in a public header."""
+    for path in sorted((root / "kernel/include/ray").glob("*.h")):
+        text = text_of(path)
+        bare = re.sub(r"/\*.*?\*/", lambda m: re.sub(r"[^\n]", " ", m[0]), text, flags=re.S)
+        for match in PROTOTYPE.finditer(bare):
+            first = match[2].split(",")[0].strip()
+            if PURE.search(match[1]) and "*" in first and not first.startswith("const "):
+                line = bare.count("\n", 0, match.start()) + 1
+                yield relative(root, path), line, f"{match[1]} takes `{first}`, not const"
