@@ -34,6 +34,21 @@ enum ray_quota_enforcement {
     RAY_QUOTA_SOFT = 1
 };
 
+/* A rolling window is cut into RAY_QUOTA_ROLLING_PARTS steps of ceil(period_ns / parts). Units count from the step they
+ * were booked in until parts further steps have begun: at least period_ns, at most period_ns + one step. So no window
+ * of period_ns ever holds more than the limit; what is given back comes at most one step (a twelfth) late. */
+enum ray_quota_constant {
+    RAY_QUOTA_ROLLING_PARTS = 12,
+    RAY_QUOTA_EVICT_WINDOW = 32,      /* active slots looked at, from a moving hand, when the table is full */
+    RAY_QUOTA_ROLLOVER_BP_MAX = 1000  /* ten percent */
+};
+
+enum ray_quota_flag {
+    RAY_QUOTA_OVER = 1,        /* admitted by a soft quota beyond limit + carry */
+    RAY_QUOTA_LATE = 2,        /* the event is older than the current period, which was charged instead */
+    RAY_QUOTA_DUPLICATE = 4    /* this event id was seen; the first answer again, nothing charged */
+};
+
 /* One configured allocation; also the row of the blob's quota section. Guards of 0 are absent. */
 typedef struct ray_quota_spec {
     ray_name name;
@@ -81,7 +96,7 @@ typedef struct ray_quota_answer {
     uint16_t reason;
     uint8_t granted;
     uint8_t shadow;
-    uint32_t reserved;
+    uint32_t flags;            /* enum ray_quota_flag */
 } ray_quota_answer;
 
 typedef struct ray_quota_answers {

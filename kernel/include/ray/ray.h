@@ -27,7 +27,9 @@ enum ray_row_kind {
 
 enum ray_row_flag {
     RAY_ROW_ADDRESS = 1,       /* `address` is known; else the bytes at `client` name the client */
-    RAY_ROW_REFUNDABLE = 2     /* ADMIT: keep limit holds open until COMPLETE, so that REFUND can give back */
+    RAY_ROW_REFUNDABLE = 2,    /* ADMIT: keep what it takes refundable until COMPLETE: REFUND and a missed deadline give
+                                * it back. Such a request counts as queued, not as dispatched, until then. */
+    RAY_ROW_NOW = 4            /* at_ns is ignored: the event happens at the clock's current instant */
 };
 
 /* One event. Bytes are offsets into ray_rows.bytes; a length of 0 is empty. 136 bytes, no padding. */
@@ -193,9 +195,9 @@ ray_status ray_plan_read(const struct ray *ray, uint32_t plan, ray_name *out);
 ray_status ray_plan_find(const struct ray *ray, const char *name, uint64_t length, uint32_t *plan);
 void ray_settings_read(const struct ray *ray, ray_settings_spec *out);
 
-/* The client's address given its peer's and the request's headers, by [trust]: the rightmost hop that is no trusted
- * proxy. Returns 1 and fills *out when known. */
-uint32_t ray_client_address(const struct ray *ray, const ray_address *peer, ray_view headers, ray_address *out);
+/* The client's address given its peer's and the request's packed headers, by [trust]: the peer itself, or the rightmost
+ * X-Forwarded-For hop that is no trusted proxy when the peer is one. Admission applies it to row.address. */
+void ray_client_address(const struct ray *ray, const ray_address *peer, ray_view headers, ray_address *out);
 
 /* -- audit: one gap-free ring of control changes and non-allow decisions -- */
 enum ray_audit_who {

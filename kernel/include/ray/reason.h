@@ -13,6 +13,7 @@ enum ray_reason {
     RAY_REASON_DEADLINE = 5,              /* no outcome in time */
     RAY_REASON_CLIENT_CANCEL = 6,
     RAY_REASON_OFF = 7,                   /* allowed; mode is off */
+    RAY_REASON_REFUNDED = 8,              /* given back by its caller before it was sent */
     RAY_REASON_NO_ROUTE = 100,
     RAY_REASON_METHOD_NOT_ALLOWED = 101,  /* 405: the path is known, the method is not */
     RAY_REASON_METHOD_UNKNOWN = 102,      /* 501 */

@@ -43,6 +43,9 @@ void ray_text_time(ray_text *text, uint64_t unix_ns);
 /* a.b.c.d for v4-mapped addresses, RFC 5952 otherwise. */
 void ray_text_address(ray_text *text, const ray_address *address);
 
+/* The other way: dotted IPv4 (as ::ffff:a.b.c.d) or IPv6 text, strictly. 0 and *out untouched when it is neither. */
+uint32_t ray_address_read(const char *at, uint64_t length, ray_address *out);
+
 /* JSON, written strictly left to right. Keys are our own literals; commas are placed by the writer, which looks at the
  * last byte written: after '{', '[' or ':' none is needed. */
 void ray_text_json_open(ray_text *text, const char *key, char bracket);   /* key may be NULL inside arrays */

@@ -18,6 +18,10 @@ enum {
     RAY_NONE = 0xffffffff   /* no id */
 };
 
+enum ray_units {
+    RAY_UNITS_MAX = 0x0fffffffffffffff   /* largest amount one request may carry; sums of a few never wrap */
+};
+
 enum ray_time {
     RAY_NEVER = 0xffffffffffffffff  /* no instant and no wait is long enough */
 };

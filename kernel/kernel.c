@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+/* kernel.c - the core as one thing: beginning, stepping rows, and reading what is inside. */
+#include "kernel_state.h"
+#include "pipeline/journey.h"
+#include "base/bytes.h"
+
+_Static_assert(sizeof(struct ray) <= RAY_STATE_BYTES_MAX, "struct ray is over its profile's budget: lower a capacity");
+_Static_assert(sizeof(ray_inflight_slot) <= 320, "an in-flight slot is at most 320 bytes (DESIGN.md section 4)");
+_Static_assert(sizeof(ray_row) == 136, "a row has no padding: the machine link carries it as it is");
+_Static_assert(sizeof(struct ray) % 8 == 0, "the state is digested in 64-bit words");
+
+/* -- init -- */
+uint64_t ray_bytes(void)
+{
+    return sizeof(struct ray);
+}
+
+void ray_init(struct ray *ray, const uint8_t seed[16])
+{
+    memset(ray, 0, sizeof *ray);
+    ray_sip_begin(&ray->decision, "raygate-decision");
+    ray->state_version = RAY_STATE_VERSION;
+    ray->profile = RAY_PROFILE;
+    memcpy(ray->who.seed, seed, sizeof ray->who.seed);
+    ray->who.settings.default_class = RAY_CLASS_NORMAL;
+    ray->who.settings.no_route_status = 404;
+    ray_gateway_init(&ray->gateway, seed);
+    ray_ratelimit_init(&ray->ratelimit, seed);
+    ray_quota_init(&ray->quota, seed);
+}
+
+/* -- stepping -- */
+static void refuse(struct ray *ray, ray_answer *answer, ray_status status)
+{
+    memset(answer, 0, sizeof *answer);
+    answer->status = status;
+    answer->by_id = RAY_NONE;
+    ray->tally.error_count++;
+}
+
+/* What can be said against a row before time passes: a refused row does not even move the clock. */
+static ray_status row_fits(const struct ray *ray, const ray_rows *rows, const ray_row *row)
+{
+    ray_status status = ray_row_check(ray, rows, row);
+    if (status != RAY_OK)
+        return status;
+    switch ((enum ray_row_kind)row->kind) {
+    case RAY_ROW_ADMIT:
+        if (row->id == 0)
+            return RAY_E_ARGUMENT;
+        return ray_inflight_find(ray, row->id) != RAY_NONE ? RAY_E_EXISTS : RAY_OK;
+    case RAY_ROW_EXCHANGE:
+    case RAY_ROW_TICK:
+        return RAY_OK;
+    case RAY_ROW_COMPLETE:
+    case RAY_ROW_CANCEL:
+    case RAY_ROW_REFUND:
+        return RAY_OK;   /* whether the id is still in flight is known once what is due has run */
+    case RAY_ROW_DISPATCH:
+        return RAY_E_UNBUILT;
+    }
+    return RAY_E_ARGUMENT;
+}
+
+/* The second record of an exchange: its completion, at the same instant. */
+static void complete_exchange(struct ray *ray, uint64_t now_ns, const ray_answer *admitted)
+{
+    ray_answer answer;
+    memset(&answer, 0, sizeof answer);
+    answer.verdict = RAY_VERDICT_COMPLETE;
+    answer.reason = RAY_REASON_OK;
+    answer.by_id = RAY_NONE;
+    answer.epoch = admitted->epoch;
+    ray_record(ray, now_ns, &answer);
+    ray->tally.completed_count++;
+}
+
+/* The part of an answer before `shadow`; the list is written as far as it is filled. */
+static void answer_clear(ray_answer *answer)
+{
+    memset(answer, 0, offsetof(ray_answer, shadow));
+    answer->by_id = RAY_NONE;
+    answer->service = RAY_NONE;
+    answer->route = RAY_NONE;
+}
+
+static void step(struct ray *ray, const ray_rows *rows, const ray_row *row, ray_answer *answer)
+{
+    ray_status status = row_fits(ray, rows, row);
+    if (status != RAY_OK) {
+        refuse(ray, answer, status);
+        return;
+    }
+    uint64_t now_ns = (row->flags & RAY_ROW_NOW) != 0 ? ray->clock.now_ns : ray_gate_pass(ray, row->at_ns);
+    answer_clear(answer);
+    answer->at_ns = now_ns;
+    answer->epoch = ray->who.epoch;
+    if (row->kind == RAY_ROW_ADMIT || row->kind == RAY_ROW_EXCHANGE)
+        ray_step_admit(ray, now_ns, rows, row, answer);
+    else if (row->kind != RAY_ROW_TICK)
+        ray_step_end(ray, now_ns, row, answer);
+    if (answer->status != RAY_OK)
+        refuse(ray, answer, answer->status);
+    else if (row->kind == RAY_ROW_EXCHANGE && answer->verdict != RAY_VERDICT_DENY)
+        complete_exchange(ray, now_ns, answer);
+}
+
+ray_status ray_step_batch(struct ray *ray, const ray_rows *rows, uint32_t n, ray_answer *answers)
+{
+    ray_rows one = *rows;
+    if (ray->state_version != RAY_STATE_VERSION || ray->profile != RAY_PROFILE)
+        return RAY_E_VERSION;
+    for (uint32_t i = 0; i < n; i++) {
+        one.row = &rows->row[i];
+        step(ray, &one, one.row, &answers[i]);
+    }
+    return RAY_OK;
+}
+
+/* -- reading -- */
+void ray_read(const struct ray *ray, ray_stats *out)
+{
+    const ray_tally *tally = &ray->tally;
+    memset(out, 0, sizeof *out);
+    out->asked_count = tally->offered_count;
+    out->granted_count = tally->granted_count;
+    out->denied_count = tally->denied_count;
+    out->error_count = tally->error_count;
+    out->delayed_count = tally->delayed_count;
+    out->dispatched_count = tally->dispatched_count;
+    out->dropped_count = tally->dropped_count;
+    out->preempted_count = tally->preempted_count;
+    out->queued_count = ray->inflight.held_count;
+    out->completed_count = tally->completed_count;
+    out->expired_count = tally->expired_count;
+    out->cancelled_count = tally->cancelled_count;
+    out->refunded_count = tally->refunded_count;
+    out->would_deny_count = tally->would_deny_count;
+    out->inflight_count = ray->inflight.count;
+    out->clock_back_count = ray->clock.back_count;
+    out->clock_clamp_count = ray->clock.clamp_count;
+    out->seq = ray->seq;
+    out->now_ns = ray->clock.now_ns;
+    out->wall_offset_ns = ray->clock.wall_offset_ns;
+    out->epoch = ray->who.epoch;
+    out->edit_count = ray->who.edit_count;
+    out->profile = RAY_PROFILE;
+    out->clock_virtual = ray->clock.live == 0;
+    out->draining = ray->who.draining;
+    memcpy(out->config_hash, ray->who.config_hash, sizeof out->config_hash);
+}
+
+ray_gateway *ray_gateway_of(struct ray *ray)
+{
+    return &ray->gateway;
+}
+
+ray_ratelimit *ray_ratelimit_of(struct ray *ray)
+{
+    return &ray->ratelimit;
+}
+
+ray_quota *ray_quota_of(struct ray *ray)
+{
+    return &ray->quota;
+}
+
+static ray_part part(const char *name, uint64_t bytes, uint64_t used, uint64_t capacity)
+{
+    ray_part out;
+    memset(&out, 0, sizeof out);
+    ray_name_set(&out.name, name, ray_length_of(name));
+    out.bytes = bytes;
+    out.used = used;
+    out.capacity = capacity;
+    return out;
+}
+
+ray_status ray_part_read(const struct ray *ray, uint32_t index, ray_part *out)
+{
+    uint64_t audited = ray->audit.count < RAY_AUDIT_MAX ? ray->audit.count : RAY_AUDIT_MAX;
+    switch (index) {
+    case 0: *out = part("gateway", sizeof ray->gateway, ray_gateway_route_count(&ray->gateway), RAY_ROUTE_MAX); break;
+    case 1: *out = part("ratelimit", sizeof ray->ratelimit, ray_ratelimit_count(&ray->ratelimit), RAY_LIMIT_MAX); break;
+    case 2: *out = part("quota", sizeof ray->quota, ray_quota_count(&ray->quota), RAY_QUOTA_ALLOCATION_MAX); break;
+    case 3: *out = part("tenants", sizeof ray->who, ray->who.tenant_count, RAY_TENANT_MAX); break;
+    case 4: *out = part("inflight", sizeof ray->inflight, ray->inflight.count, RAY_INFLIGHT_MAX); break;
+    case 5: *out = part("audit", sizeof ray->audit, audited, RAY_AUDIT_MAX); break;
+    default: return RAY_E_UNKNOWN;
+    }
+    return RAY_OK;
+}
+
+/* -- law -- */
+/* Laws by number: 1-99 the kernel's, then a hundred per module as in reason.h. */
+uint32_t ray_valid(const struct ray *ray)
+{
+    const ray_tally *tally = &ray->tally;
+    uint32_t broken;
+    if (ray->state_version != RAY_STATE_VERSION || ray->profile != RAY_PROFILE)
+        return 1;
+    if (tally->offered_count != tally->granted_count + tally->denied_count)
+        return 2;
+    if (tally->offered_count != tally->denied_count + tally->dropped_count + tally->preempted_count +
+                                    tally->dispatched_count + ray->inflight.held_count)
+        return 3;
+    if ((broken = ray_inflight_valid(ray)) != 0)
+        return 10 + broken;
+    if ((broken = ray_gateway_valid(&ray->gateway)) != 0)
+        return 100 + broken;
+    if ((broken = ray_ratelimit_valid(&ray->ratelimit)) != 0)
+        return 200 + broken;
+    if ((broken = ray_quota_valid(&ray->quota)) != 0)
+        return 300 + broken;
+    return 0;
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/* who.c - tenants, plans and the client's address: what every stage needs to know of a request and no module owns. */
+#include "pipeline/journey.h"
+#include "base/bytes.h"
+#include "base/headers.h"
+
+/* -- tenants and plans -- */
+uint32_t ray_tenant_count(const struct ray *ray)
+{
+    return ray->who.tenant_count;
+}
+
+ray_status ray_tenant_read(const struct ray *ray, uint32_t tenant, ray_tenant_spec *out)
+{
+    if (tenant >= ray->who.tenant_count)
+        return RAY_E_UNKNOWN;
+    *out = ray->who.tenant[tenant];
+    return RAY_OK;
+}
+
+ray_status ray_tenant_find(const struct ray *ray, const char *name, uint64_t length, uint32_t *tenant)
+{
+    ray_name wanted;
+    if (!ray_name_set(&wanted, name, length))
+        return RAY_E_UNKNOWN;
+    for (uint32_t i = 0; i < ray->who.tenant_count; i++)
+        if (ray_name_same(&ray->who.tenant[i].name, &wanted)) {
+            *tenant = i;
+            return RAY_OK;
+        }
+    return RAY_E_UNKNOWN;
+}
+
+uint32_t ray_plan_count(const struct ray *ray)
+{
+    return ray->who.plan_count;
+}
+
+ray_status ray_plan_read(const struct ray *ray, uint32_t plan, ray_name *out)
+{
+    if (plan >= ray->who.plan_count)
+        return RAY_E_UNKNOWN;
+    *out = ray->who.plan[plan];
+    return RAY_OK;
+}
+
+ray_status ray_plan_find(const struct ray *ray, const char *name, uint64_t length, uint32_t *plan)
+{
+    ray_name wanted;
+    if (!ray_name_set(&wanted, name, length))
+        return RAY_E_UNKNOWN;
+    for (uint32_t i = 0; i < ray->who.plan_count; i++)
+        if (ray_name_same(&ray->who.plan[i], &wanted)) {
+            *plan = i;
+            return RAY_OK;
+        }
+    return RAY_E_UNKNOWN;
+}
+
+void ray_settings_read(const struct ray *ray, ray_settings_spec *out)
+{
+    *out = ray->who.settings;
+}
+
+/* -- the client's address -- */
+static uint32_t inside_network(const ray_network *network, const ray_address *address)
+{
+    uint32_t whole = network->prefix / 8, rest = network->prefix % 8;
+    if (!ray_same(network->address.at, address->at, whole))
+        return 0;
+    if (rest == 0)
+        return 1;
+    uint32_t mask = 0xff00U >> rest & 0xffU;
+    return ((uint32_t)network->address.at[whole] & mask) == ((uint32_t)address->at[whole] & mask);
+}
+
+static uint32_t trusted(const struct ray *ray, const ray_address *address)
+{
+    for (uint32_t i = 0; i < ray->who.trust_count; i++)
+        if (inside_network(&ray->who.trust[i], address))
+            return 1;
+    return 0;
+}
+
+/* The last comma-separated hop of the first *length bytes; shortens *length to what stands before it. */
+static ray_view last_hop(const uint8_t *at, uint64_t *length)
+{
+    uint64_t end = *length, from = end;
+    while (from > 0 && at[from - 1] != ',')
+        from--;
+    *length = from > 0 ? from - 1 : 0;
+    while (from < end && (at[from] == ' ' || at[from] == '\t'))
+        from++;
+    while (end > from && (at[end - 1] == ' ' || at[end - 1] == '\t'))
+        end--;
+    ray_view hop = {at + from, end - from};
+    return hop;
+}
+
+/* Walks the hops from the right while they are trusted. A hop that is no address ends the walk: what stands left of it
+ * was written by somebody we do not trust, so the last trusted hop is the best that is known. */
+void ray_client_address(const struct ray *ray, const ray_address *peer, ray_view headers, ray_address *out)
+{
+    static const char name[] = "X-Forwarded-For";
+    ray_address client = *peer;
+    *out = client;
+    if (ray->who.settings.client_ip == 0 || !trusted(ray, peer))
+        return;
+    uint32_t lines = 0;
+    ray_view value;
+    while (ray_headers_find(headers, name, sizeof name - 1, lines, &value))
+        lines++;
+    for (uint32_t line = lines; line > 0; line--) {
+        ray_headers_find(headers, name, sizeof name - 1, line - 1, &value);
+        for (uint64_t length = value.length; length > 0;) {
+            ray_view hop = last_hop(value.at, &length);
+            if (!ray_address_read((const char *)hop.at, hop.length, &client))
+                return;
+            *out = client;
+            if (!trusted(ray, &client))
+                return;
+        }
+    }
+}

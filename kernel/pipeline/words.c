@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/* words.c - codes as stable words. A switch per enum, so that a code without a word is a compiler warning away. */
+#include "pipeline/journey.h"
+#include "base/bytes.h"
+
+#define RAY_VERSION_TEXT "0.1.0"
+
+const char *ray_version(void)
+{
+    return RAY_VERSION_TEXT;
+}
+
+const char *ray_verdict_word(uint32_t verdict)
+{
+    switch ((enum ray_verdict)verdict) {
+    case RAY_VERDICT_NONE: return "none";
+    case RAY_VERDICT_ALLOW: return "allow";
+    case RAY_VERDICT_DENY: return "deny";
+    case RAY_VERDICT_DELAY: return "delay";
+    case RAY_VERDICT_REDIRECT: return "redirect";
+    case RAY_VERDICT_SENT: return "sent";
+    case RAY_VERDICT_DROPPED: return "dropped";
+    case RAY_VERDICT_PREEMPTED: return "preempted";
+    case RAY_VERDICT_COMPLETE: return "complete";
+    case RAY_VERDICT_EXPIRED: return "expired";
+    case RAY_VERDICT_CANCELLED: return "cancelled";
+    }
+    return "?";
+}
+
+const char *ray_reason_word(uint32_t reason)
+{
+    switch ((enum ray_reason)reason) {
+    case RAY_REASON_NONE: return "none";
+    case RAY_REASON_OK: return "ok";
+    case RAY_REASON_NO_LIMIT: return "no-limit";
+    case RAY_REASON_INFLIGHT_FULL: return "inflight-full";
+    case RAY_REASON_DRAINING: return "draining";
+    case RAY_REASON_DEADLINE: return "deadline";
+    case RAY_REASON_CLIENT_CANCEL: return "client-cancel";
+    case RAY_REASON_OFF: return "off";
+    case RAY_REASON_REFUNDED: return "refunded";
+    case RAY_REASON_NO_ROUTE: return "no-route";
+    case RAY_REASON_METHOD_NOT_ALLOWED: return "method-not-allowed";
+    case RAY_REASON_METHOD_UNKNOWN: return "method-unknown";
+    case RAY_REASON_PATH_BAD: return "path-bad";
+    case RAY_REASON_TARGET_TOO_LONG: return "target-too-long";
+    case RAY_REASON_HEADERS_TOO_LARGE: return "headers-too-large";
+    case RAY_REASON_BODY_TOO_LARGE: return "body-too-large";
+    case RAY_REASON_HEADERS_BAD: return "headers-bad";
+    case RAY_REASON_RATE_LIMITED: return "rate-limited";
+    case RAY_REASON_RATE_NEVER: return "rate-never";
+    case RAY_REASON_RATE_HELD: return "rate-held";
+    case RAY_REASON_RATE_DELAYED: return "rate-delayed";
+    case RAY_REASON_RATE_QUEUE_FULL: return "rate-queue-full";
+    case RAY_REASON_RATE_TABLE_FULL: return "rate-table-full";
+    case RAY_REASON_RATE_RESERVED: return "rate-reserved";
+    case RAY_REASON_LIMIT_REQUIRED: return "limit-required";
+    case RAY_REASON_QUOTA_EXCEEDED: return "quota-exceeded";
+    case RAY_REASON_QUOTA_NEVER: return "quota-never";
+    case RAY_REASON_QUOTA_GUARD: return "quota-guard";
+    case RAY_REASON_QUOTA_TABLE_FULL: return "quota-table-full";
+    }
+    return "?";
+}
+
+const char *ray_by_word(uint32_t by_kind)
+{
+    switch ((enum ray_by_kind)by_kind) {
+    case RAY_BY_NONE: return "none";
+    case RAY_BY_ROUTE: return "route";
+    case RAY_BY_SERVICE: return "service";
+    case RAY_BY_LIMIT: return "limit";
+    case RAY_BY_QUOTA: return "quota";
+    }
+    return "?";
+}
+
+const char *ray_status_word(ray_status status)
+{
+    switch ((enum ray_status_code)status) {
+    case RAY_OK: return "ok";
+    case RAY_E_ARGUMENT: return "bad argument";
+    case RAY_E_UNKNOWN: return "unknown";
+    case RAY_E_STALE: return "stale handle";
+    case RAY_E_FULL: return "table full";
+    case RAY_E_EXISTS: return "exists already";
+    case RAY_E_USED: return "still in use";
+    case RAY_E_RANGE: return "out of range";
+    case RAY_E_RATE: return "rate cannot be held exactly";
+    case RAY_E_STATE: return "not now";
+    case RAY_E_TRUNCATED: return "truncated";
+    case RAY_E_CHECKSUM: return "checksum wrong";
+    case RAY_E_VERSION: return "wrong version";
+    case RAY_E_SYNTAX: return "does not parse";
+    case RAY_E_BUSY: return "busy";
+    case RAY_E_UNBUILT: return "not built";
+    }
+    return "?";
+}
+
+static const char METHODS[RAY_METHOD_MAX][8] = {"OTHER", "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"};
+
+const char *ray_method_word(uint32_t method)
+{
+    return method < RAY_METHOD_MAX ? METHODS[method] : "?";
+}
+
+uint32_t ray_method_of(const char *at, uint64_t length)
+{
+    for (uint32_t i = RAY_METHOD_GET; i < RAY_METHOD_MAX; i++)
+        if (ray_same_word(at, length, METHODS[i]))
+            return i;
+    return RAY_METHOD_OTHER;
+}
+
+const char *ray_class_word(uint32_t priority)
+{
+    static const char words[RAY_CLASS_MAX][9] = {"critical", "high", "normal", "low", "batch"};
+    return priority < RAY_CLASS_MAX ? words[priority] : "?";
+}
