@@ -55,7 +55,9 @@ static ray_status row_fits(const struct ray *ray, const ray_rows *rows, const ra
     case RAY_ROW_COMPLETE:
     case RAY_ROW_CANCEL:
     case RAY_ROW_REFUND:
-        return RAY_OK;   /* whether the id is still in flight is known once what is due has run */
+        if ((row->flags & RAY_ROW_QUIET) != 0)
+            return RAY_OK;
+        return ray_inflight_find(ray, row->id) == RAY_NONE ? RAY_E_UNKNOWN : RAY_OK;
     case RAY_ROW_DISPATCH:
         return RAY_E_UNBUILT;
     }

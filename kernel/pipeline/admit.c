@@ -23,7 +23,7 @@ ray_status ray_row_check(const struct ray *ray, const ray_rows *rows, const ray_
         return RAY_E_ARGUMENT;
     if (row->priority >= RAY_CLASS_MAX && row->priority != RAY_CLASS_DEFAULT)
         return RAY_E_ARGUMENT;
-    if (row->flags > (RAY_ROW_ADDRESS | RAY_ROW_REFUNDABLE | RAY_ROW_NOW))
+    if (row->flags > (RAY_ROW_ADDRESS | RAY_ROW_REFUNDABLE | RAY_ROW_NOW | RAY_ROW_QUIET))
         return RAY_E_ARGUMENT;
     if (row->request_bytes > RAY_UNITS_MAX || row->response_bytes > RAY_UNITS_MAX ||
         row->compute_units > RAY_UNITS_MAX || row->custom_units > RAY_UNITS_MAX)

@@ -55,7 +55,8 @@ void ray_step_end(struct ray *ray, uint64_t now_ns, const ray_row *row, ray_answ
 {
     uint32_t place = ray_inflight_find(ray, row->id);
     if (place == RAY_NONE) {
-        answer->status = RAY_E_UNKNOWN;
+        if ((row->flags & RAY_ROW_QUIET) == 0)
+            answer->status = RAY_E_UNKNOWN;
         return;
     }
     const ray_inflight_slot *slot = &ray->inflight.slot[place];

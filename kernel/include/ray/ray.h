@@ -29,7 +29,9 @@ enum ray_row_flag {
     RAY_ROW_ADDRESS = 1,       /* `address` is known; else the bytes at `client` name the client */
     RAY_ROW_REFUNDABLE = 2,    /* ADMIT: keep what it takes refundable until COMPLETE: REFUND and a missed deadline give
                                 * it back. Such a request counts as queued, not as dispatched, until then. */
-    RAY_ROW_NOW = 4            /* at_ns is ignored: the event happens at the clock's current instant */
+    RAY_ROW_NOW = 4,           /* at_ns is ignored: the event happens at the clock's current instant */
+    RAY_ROW_QUIET = 8          /* COMPLETE, CANCEL, REFUND: of a request that is not in flight (denied, expired) it is
+                                * only a TICK, no error: a stream may carry outcomes before it knows the verdicts */
 };
 
 /* One event. Bytes are offsets into ray_rows.bytes; a length of 0 is empty. 136 bytes, no padding. */
