@@ -95,28 +95,46 @@ uint32_t ray_inflight_due(const struct ray *ray)
     return ray->inflight.heap_count > 0 ? ray->inflight.heap_order[0] : (uint32_t)RAY_NONE;
 }
 
+/* Bounds first, so that bytes of a restored snapshot cannot lead a later walk astray. */
+static uint32_t bounds_broken(const ray_inflight *flight)
+{
+    uint32_t filled = 0;
+    if (flight->used > RAY_INFLIGHT_MAX || flight->count > flight->used || flight->first_free > flight->used)
+        return 1;
+    for (uint32_t i = 0; i < RAY_INFLIGHT_TABLE; i++) {
+        if (flight->table[i] > flight->used)
+            return 2;
+        filled += flight->table[i] != 0;
+    }
+    if (filled != flight->count || flight->heap_count != flight->count)
+        return 3;
+    for (uint32_t i = 0; i < flight->heap_count; i++)
+        if (flight->heap_order[i] >= flight->used || flight->heap_place[flight->heap_order[i]] != i + 1)
+            return 4;
+    for (uint32_t i = 0; i < flight->used; i++)
+        if (flight->slot[i].next_free > flight->used)
+            return 5;
+    return 0;
+}
+
 uint32_t ray_inflight_valid(const struct ray *ray)
 {
     const ray_inflight *flight = &ray->inflight;
-    uint32_t busy = 0, held = 0, filled = 0, chained = 0;
+    uint32_t busy = 0, held = 0, chained = 0, broken = bounds_broken(flight);
+    if (broken != 0)
+        return broken;
     for (uint32_t i = 0; i < flight->used; i++) {
         const ray_inflight_slot *slot = &flight->slot[i];
         if (slot->phase == RAY_PHASE_FREE)
             continue;
         busy++;
         held += slot->phase == RAY_PHASE_HELD;
-        if (flight->heap_place[i] == 0 || flight->heap_order[flight->heap_place[i] - 1] != i)
-            return 1;
-        if (ray_inflight_find(ray, slot->id) != i)
-            return 2;
+        if (flight->heap_place[i] == 0 || ray_inflight_find(ray, slot->id) != i)
+            return 6;
         if (slot->limit_count > RAY_REQUEST_LIMIT_MAX || slot->quota_count > RAY_REQUEST_QUOTA_MAX)
-            return 3;
+            return 7;
     }
-    for (uint32_t i = 0; i < RAY_INFLIGHT_TABLE; i++)
-        filled += flight->table[i] != 0;
     for (uint32_t at = flight->first_free; at != 0 && chained <= flight->used; chained++)
         at = flight->slot[at - 1].next_free;
-    if (busy != flight->count || held != flight->held_count || flight->heap_count != busy || filled != busy)
-        return 4;
-    return busy + chained != flight->used ? 5 : 0;
+    return busy != flight->count || held != flight->held_count || busy + chained != flight->used ? 8 : 0;
 }

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: MIT
+"""Builds the core as Python extensions, one per capacity profile: host_sim._ext._seed, _edge, _tiny.
+
+The public headers are the only truth: dropping their preprocessor lines yields the cffi declarations.
+`python -m host_sim._build` compiles what changed, in place; setuptools uses the builders `seed`,
+`edge` and `tiny` of this file for a wheel.
+"""
+
+import concurrent.futures
+import os
+import pathlib
+import shlex
+import subprocess
+import sys
+import sysconfig
+
+import cffi
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PROFILES = ("seed", "edge", "tiny")
+HEADERS = ("status", "reason", "types", "text", "verdict", "gateway", "ratelimit", "quota", "config", "ray")
+PORT_ONLY = {"rayconfigport.h", "hal.h", "sim.c", "hal.c"}  # the native shell's, not the extension's
+
+CORE_FLAGS = ["-std=c11", "-ffreestanding", "-mgeneral-regs-only"]
+GLUE_FLAGS = ["-std=gnu11"]
+FLAGS = ["-O2", "-g", "-fPIC", "-fvisibility=hidden", "-fno-semantic-interposition"]
+
+# Scalar calls keep the GIL: releasing it costs more than a decision. The batch glue releases it by
+# hand, once; the Kernel's busy flag keeps a second thread out meanwhile (DESIGN.md section 5).
+PREAMBLE = r"""
+#include <stdio.h>
+#include <stdlib.h>
+#undef Py_BEGIN_ALLOW_THREADS
+#undef Py_END_ALLOW_THREADS
+#define Py_BEGIN_ALLOW_THREADS {
+#define Py_END_ALLOW_THREADS }
+#undef _cffi_restore_errno
+#undef _cffi_save_errno
+#define _cffi_restore_errno() ((void)0)
+#define _cffi_save_errno() ((void)0)
+
+void ray_panic(const char *what)
+{
+    fprintf(stderr, "raygate: a broken invariant, please report it: %s\n", what);
+    abort();
+}
+
+static ray_status ray_host_step(struct ray *ray, const ray_rows *rows, uint32_t n, ray_answer *answers)
+{
+    PyThreadState *thread = PyEval_SaveThread();
+    ray_status status = ray_step_batch(ray, rows, n, answers);
+    PyEval_RestoreThread(thread);
+    return status;
+}
+"""
+HOST_DECLARATIONS = """
+/* ray_step_batch with the GIL released. */
+ray_status ray_host_step(struct ray *ray, const ray_rows *rows, uint32_t n, ray_answer *answers);
+"""
+
+
+def headers_of(profile: str) -> list[pathlib.Path]:
+    """Every header whose declarations the extension offers, in an order that defines before use."""
+    public = [ROOT / "kernel/include/ray" / f"{name}.h" for name in HEADERS]
+    native = sorted(p for p in (ROOT / "host_sim/native").glob("*.h") if p.name not in PORT_ONLY)
+    return [ROOT / f"kernel/profiles/{profile}/ray/limits.h", *public, ROOT / "shell/shell.h", *native]
+
+
+def declarations(profile: str) -> str:
+    """The cffi declarations: the headers without their preprocessor lines."""
+    lines = []
+    for header in headers_of(profile):
+        lines += [line for line in header.read_text().splitlines() if not line.startswith("#")]
+    return "\n".join(lines) + HOST_DECLARATIONS
+
+
+def sources() -> list[pathlib.Path]:
+    """Every C file of the core, the shell and the host glue, in a fixed order."""
+    found = [*ROOT.glob("kernel/*.c"), *ROOT.glob("kernel/*/*.c"), *ROOT.glob("shell/*.c")]
+    found += [p for p in ROOT.glob("host_sim/native/*.c") if p.name not in PORT_ONLY]
+    return sorted(found)
+
+
+def include_dirs(profile: str) -> list[str]:
+    """Where headers are looked for; the profile is nothing but a directory in this list."""
+    return ["kernel/include", f"kernel/profiles/{profile}", "kernel", "shell", "host_sim/native"]
+
+
+def builder(profile: str) -> cffi.FFI:
+    """The cffi builder of one profile's extension."""
+    includes = "".join(f'#include "{h.name if h.parent.name != "ray" else "ray/" + h.name}"\n'
+                       for h in headers_of(profile))
+    ffi = cffi.FFI()
+    ffi.cdef(declarations(profile))
+    ffi.set_source(
+        f"host_sim._ext._{profile}",
+        includes + PREAMBLE,
+        sources=[str(path.relative_to(ROOT)) for path in sources()],
+        include_dirs=include_dirs(profile),
+        extra_compile_args=["-O2", "-fvisibility=hidden"],
+    )
+    return ffi
+
+
+def compiler() -> list[str]:
+    """The C compiler of this Python, without its own flags."""
+    return shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "gcc")[:1]
+
+
+def stale(target: pathlib.Path, source: pathlib.Path) -> bool:
+    """True when `target` must be made anew: it or one of the files it was made from changed."""
+    depends = target.with_suffix(".d")
+    if not target.exists() or not depends.exists():
+        return True
+    made = target.stat().st_mtime
+    names = depends.read_text().replace("\\\n", " ").partition(":")[2].split()
+    files = [source, pathlib.Path(__file__), *(ROOT / name for name in names)]
+    return any(not path.exists() or path.stat().st_mtime > made for path in files)
+
+
+def compile_one(profile: str, source: pathlib.Path, target: pathlib.Path, flags: list[str]) -> None:
+    """Compiles one file; raises with the compiler's own words when it does not."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    includes = [f"-I{path}" for path in include_dirs(profile)]
+    command = [*compiler(), *flags, *FLAGS, *includes, "-MMD", "-MF", str(target.with_suffix(".d")),
+               "-c", str(source), "-o", str(target)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode != 0:
+        target.unlink(missing_ok=True)
+        raise SystemExit(f"{source}:\n{done.stderr}")
+
+
+def write_if_changed(path: pathlib.Path, text: str) -> None:
+    """Leaves the file alone when it says this already, so that nothing is compiled for nothing."""
+    if not path.exists() or path.read_text() != text:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def build(profile: str) -> pathlib.Path:
+    """Compiles what changed and links host_sim/_ext/_<profile>.abi3.so; returns its path."""
+    work = ROOT / "build/ext" / profile
+    glue = work / f"_{profile}.c"
+    fresh = work / "fresh.c"
+    work.mkdir(parents=True, exist_ok=True)
+    builder(profile).emit_c_code(str(fresh))
+    write_if_changed(glue, fresh.read_text())
+    python = [*GLUE_FLAGS, f"-I{sysconfig.get_path('include')}", "-w"]
+    jobs = [(glue, work / f"_{profile}.o", python)]
+    for path in sources():
+        flags = GLUE_FLAGS if "native" in path.parts else CORE_FLAGS
+        jobs.append((path, (work / path.relative_to(ROOT)).with_suffix(".o"), flags))
+    wanted = [(source, target, flags) for source, target, flags in jobs if stale(target, source)]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 2) as pool:
+        list(pool.map(lambda job: compile_one(profile, *job), wanted))
+    library = ROOT / "host_sim/_ext" / f"_{profile}.abi3.so"
+    objects = [str(target) for _, target, _ in jobs]
+    listed = work / "objects.txt"
+    if wanted or not library.exists() or (listed.exists() and listed.read_text() != "\n".join(objects)):
+        library.parent.mkdir(exist_ok=True)
+        made = library.with_suffix(".new")
+        link = [*compiler(), "-shared", "-o", str(made), *objects]
+        check_defined(objects)
+        subprocess.run(link, cwd=ROOT, check=True)
+        made.rename(library)
+    write_if_changed(listed, "\n".join(objects))
+    return library
+
+
+def check_defined(objects: list[str]) -> None:
+    """Every ray_ symbol that is used must be defined: the loader would only say so at import."""
+    said = subprocess.run(["nm", *objects], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    used, defined = set(), set()
+    for line in said.splitlines():
+        words = line.split()
+        if len(words) >= 2 and words[-1].startswith("ray_"):
+            (used if words[-2] == "U" else defined).add(words[-1])
+    if used - defined:
+        raise SystemExit("undefined: " + ", ".join(sorted(used - defined)))
+
+
+def main(arguments: list[str]) -> int:
+    """Builds the named profiles, all of them by default."""
+    unknown = [name for name in arguments if name not in PROFILES]
+    if unknown:
+        print(f"unknown profile {unknown[0]!r}: choose from {', '.join(PROFILES)}", file=sys.stderr)
+        return 2
+    for profile in arguments or PROFILES:
+        print(build(profile).relative_to(ROOT))
+    return 0
+
+
+def __getattr__(name: str) -> cffi.FFI:
+    if name in PROFILES:
+        return builder(name)
+    raise AttributeError(name)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
