@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""The classes of the phase documents, one file per module of the core."""

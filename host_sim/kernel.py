@@ -1,0 +1,511 @@
+# SPDX-License-Identifier: MIT
+"""Kernel: the whole core as one friendly object, deterministic, batch first."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import ipaddress
+import json
+import os
+import struct
+from collections.abc import Iterable, Mapping
+from typing import Any, TypedDict, Unpack
+
+from host_sim import _raw
+from host_sim.errors import (
+    ArgumentError,
+    BusyError,
+    ChecksumError,
+    TruncatedError,
+    VersionError,
+    check,
+)
+
+NONE = 0xFFFFFFFF
+NEVER = 0xFFFFFFFFFFFFFFFF
+SNAPSHOT_MAGIC = b"RAYSNAP1"
+SNAPSHOT_HEAD = struct.Struct("<8sIIQI4x")  # magic, state version 1, profile, bytes, CRC-32C
+TEXT_BYTES = 262144
+
+
+class Verdict(enum.IntEnum):
+    """What happened to a request (ray/verdict.h)."""
+
+    NONE = 0
+    ALLOW = 1
+    DENY = 2
+    DELAY = 3
+    REDIRECT = 4
+    SENT = 5
+    DROPPED = 6
+    PREEMPTED = 7
+    COMPLETE = 8
+    EXPIRED = 9
+    CANCELLED = 10
+
+
+class RowKind(enum.IntEnum):
+    """The kinds of event a batch is made of (ray/ray.h)."""
+
+    ADMIT = 1
+    COMPLETE = 3
+    TICK = 4
+    CANCEL = 5
+    EXCHANGE = 6
+    REFUND = 7
+
+
+class RowFlag(enum.IntFlag):
+    """What else a row says (ray/ray.h)."""
+
+    ADDRESS = 1
+    REFUNDABLE = 2
+    NOW = 4
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Shadow:
+    """A limit or quota in shadow mode that would have denied the request."""
+
+    by: str
+    by_kind: str
+    reason: str
+    retry_after_ns: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Decision:
+    """What the core says to one event.
+
+    Times are nanoseconds; `retry_after_ns` is 0 when there is nothing to wait for and NEVER when no
+    wait helps; `by` names the route, limit or quota that bound the verdict, "" when none did.
+    """
+
+    id: int
+    at_ns: int
+    verdict: Verdict
+    reason: str
+    by: str
+    by_kind: str
+    by_id: int
+    retry_after_ns: int
+    start_at_ns: int
+    http_status: int
+    service: str
+    route: str
+    epoch: int
+    audit_id: int
+    would_deny_count: int
+    shadow: tuple[Shadow, ...]
+
+    @property
+    def allowed(self) -> bool:
+        """True when the request may go on, now or after `start_at_ns`."""
+        return self.verdict in (Verdict.ALLOW, Verdict.DELAY)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Digests:
+    """The digests of DESIGN.md section 9 as lower-case hexadecimal."""
+
+    decision: str
+    state: str
+    book: str
+    config: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LoadReport:
+    """What a configuration swap did: rules that kept their balance, rules that began anew."""
+
+    hash: str
+    kept_count: int
+    reset_count: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ShellResult:
+    """Text of a shell command, its status (0 or negative) and the action it asks of the port."""
+
+    text: str
+    status: int
+    action: int
+
+    def json(self) -> Any:
+        """The text parsed as JSON, for commands that were given --json."""
+        return json.loads(self.text)
+
+
+class RequestFields(TypedDict, total=False):
+    """What a request may say besides its target; everything has a default.
+
+    `method` GET, `host` "", `headers` a mapping or pairs, `ip` the peer's address, `client` the
+    peer's name where its address is not known, `user` and `tenant` who asks, `service` instead of a
+    route, `weight` tokens (0: the route's), `priority` 0 critical .. 4 batch (255: the default),
+    sizes in bytes and units as integers.
+    """
+
+    method: str
+    host: str
+    headers: Mapping[str, str] | Iterable[tuple[str, str]]
+    ip: str | None
+    client: str
+    user: str
+    tenant: str | None
+    service: str | None
+    weight: int
+    priority: int
+    request_bytes: int
+    response_bytes: int
+    compute_units: int
+    custom_units: int
+
+
+NUMBERS = {"weight": 0, "priority": 255, "request_bytes": 0, "response_bytes": 0,
+           "compute_units": 0, "custom_units": 0}
+
+
+def pack_headers(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> bytes:
+    """A header block as the core reads it: u16 name length, u16 value length, bytes, repeated."""
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    out = bytearray()
+    for name, value in pairs:
+        key, text = name.encode("latin-1"), value.encode("latin-1")
+        if len(key) > 0xFFFF or len(text) > 0xFFFF:
+            raise ArgumentError(f"header {name[:40]!r} is longer than 65535 bytes")
+        out += struct.pack("<HH", len(key), len(text)) + key + text
+    return bytes(out)
+
+
+def pack_address(address: str) -> bytes:
+    """An address as 16 bytes, IPv4 as ::ffff:a.b.c.d. Raises ArgumentError for other text."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError as error:
+        raise ArgumentError(f"no IPv4 or IPv6 address: {address!r}") from error
+    return ip.packed if ip.version == 6 else b"\0" * 10 + b"\xff\xff" + ip.packed
+
+
+class Kernel:
+    """The core with one flat state that this object owns.
+
+    `profile` chooses the capacities (seed, edge, tiny), `seed` is the 16-byte hash seed, `config` a
+    TOML path, a compiled blob or a host_sim.config.Config. The clock is virtual and starts at 0:
+    every event brings its own `at_ns`, and time never runs backwards.
+    """
+
+    def __init__(
+        self, *, profile: str = "seed", seed: bytes = bytes(16), config: Any = None
+    ) -> None:
+        if len(seed) != 16:
+            raise ArgumentError(f"the hash seed has 16 bytes, not {len(seed)}")
+        self._raw = _raw.load(profile)
+        self.ffi, self.lib, self.profile = self._raw.ffi, self._raw.lib, profile
+        self._bytes = int(self.lib.ray_bytes())
+        self._memory = self.ffi.new("uint8_t[]", self._bytes + 64)
+        start = int(self.ffi.cast("uintptr_t", self._memory))
+        self.ray = self.ffi.cast("struct ray *", self._memory + (-start % 64))
+        self._scratch = self.ffi.new("uint8_t[]", self.lib.RAY_TARGET_BYTES_MAX)
+        self._row = self.ffi.new("ray_row *")
+        self._answer = self.ffi.new("ray_answer *")
+        self._rows = self.ffi.new("ray_rows *", {"row": self._row, "scratch": self._scratch})
+        self._busy = False
+        self._next_id = 1
+        self.lib.ray_init(self.ray, seed)
+        if config is not None:
+            self.configure(config)
+
+    # -- configuration --------------------------------------------------------------------------
+    def configure(self, config: Any, *, now_ns: int | None = None) -> LoadReport:
+        """Loads a configuration in one swap; what did not change keeps its balance.
+
+        `config` is a path to a TOML file, a compiled blob, or a host_sim.config.Config. A refused
+        one raises and leaves the running configuration untouched. The clock moves to `now_ns` first.
+        """
+        if isinstance(config, str | os.PathLike):
+            from host_sim import config as compiler
+
+            config = compiler.load(config)
+        blob = bytes(config if isinstance(config, bytes | bytearray | memoryview) else config.blob)
+        now = self.lib.ray_clock_now(self.ray) if now_ns is None else self.tick(now_ns)
+        aligned = self.ffi.new("uint64_t[]", (len(blob) + 7) // 8)
+        self.ffi.memmove(aligned, blob, len(blob))
+        report = self.ffi.new("ray_config_report *")
+        at = self.ffi.cast("uint8_t *", aligned)
+        status = self.lib.ray_config_load(self.ray, now, at, len(blob), report)
+        if status < 0:
+            check(status, self._refusal(report))
+        return LoadReport(bytes(report.hash).hex(), report.kept_count, report.reset_count)
+
+    def _refusal(self, report: Any) -> str:
+        text = self._text(256)
+        self.lib.ray_config_reason_text(report, text)
+        return "configuration refused: " + self._said(text)
+
+    # -- events ---------------------------------------------------------------------------------
+    def admit(
+        self,
+        target: str | bytes = "/",
+        *,
+        at_ns: int | None = None,
+        id: int | None = None,
+        exchange: bool = False,
+        refundable: bool = False,
+        **request: Unpack[RequestFields],
+    ) -> Decision:
+        """Admits one request at `at_ns` (None: now) and returns the decision.
+
+        `id` names the request until its `complete`, `cancel` or `refund` (None: the next free
+        number, see `last_id`). `exchange` completes it at once, as a replayed log line without a
+        duration does. `request` says the rest, see RequestFields. Raises a RaygateError subclass
+        when the row itself is impossible.
+        """
+        if id is None:
+            id, self._next_id = self._next_id, self._next_id + 1
+        kind = RowKind.EXCHANGE if exchange else RowKind.ADMIT
+        self._fill(kind, at_ns, id, RowFlag.REFUNDABLE if refundable else RowFlag(0))
+        arena = self._fill_request(target, request)
+        self.last_id = id
+        return self._step_one(arena, f"{request.get('method', 'GET')} {target!r}")
+
+    def complete(
+        self, id: int, *, at_ns: int | None = None, http_status: int = 200, response_bytes: int = 0,
+        request_bytes: int = 0, compute_units: int = 0, custom_units: int = 0,
+    ) -> Decision:
+        """Reports the outcome of request `id`; quotas settle with what was really used.
+
+        Raises UnknownError when no such request is in flight (its deadline may have passed).
+        """
+        self._fill(RowKind.COMPLETE, at_ns, id, RowFlag(0))
+        row = self._row
+        row.http_status, row.response_bytes, row.request_bytes = http_status, response_bytes, request_bytes
+        row.compute_units, row.custom_units = compute_units, custom_units
+        return self._step_one(b"", f"complete {id}")
+
+    def cancel(self, id: int, *, at_ns: int | None = None) -> Decision:
+        """The client of request `id` went away; what it took is kept. Raises UnknownError."""
+        self._fill(RowKind.CANCEL, at_ns, id, RowFlag(0))
+        return self._step_one(b"", f"cancel {id}")
+
+    def refund(self, id: int, *, at_ns: int | None = None) -> Decision:
+        """Gives back what the refundable request `id` took, as if it had never been.
+
+        Raises UnknownError when it is not in flight, StateError when it was not refundable.
+        """
+        self._fill(RowKind.REFUND, at_ns, id, RowFlag(0))
+        return self._step_one(b"", f"refund {id}")
+
+    def tick(self, at_ns: int) -> int:
+        """Lets time pass: whatever is due by `at_ns` happens. Returns the time after the gate."""
+        self._fill(RowKind.TICK, at_ns, 0, RowFlag(0))
+        self._step_one(b"", "tick")
+        return int(self.lib.ray_clock_now(self.ray))
+
+    def step(self, rows: Any, n: int, answers: Any) -> None:
+        """Applies `n` rows in order: `rows` is a cffi `ray_rows *`, `answers` a `ray_answer *`.
+
+        Releases the GIL; a second entry meanwhile raises BusyError. A bad row has its own status in
+        its answer and changes nothing else.
+        """
+        if self._busy:
+            raise BusyError("another thread is inside this Kernel")
+        self._busy = True
+        try:
+            check(self.lib.ray_host_step(self.ray, rows, n, answers), "batch")
+        finally:
+            self._busy = False
+
+    def _fill(self, kind: RowKind, at_ns: int | None, id: int, flags: RowFlag) -> None:
+        if self._busy:
+            raise BusyError("another thread is inside this Kernel")
+        row = self._row
+        self.ffi.buffer(row)[:] = bytes(self.ffi.sizeof("ray_row"))
+        row.kind, row.id = kind, id
+        row.tenant = row.service = NONE
+        row.priority = 255
+        row.flags = flags if at_ns is not None else flags | RowFlag.NOW
+        row.at_ns = at_ns or 0
+
+    def _fill_request(self, target: str | bytes, request: RequestFields) -> bytes:
+        row, arena = self._row, bytearray()
+        said = {
+            "target": target.encode("latin-1") if isinstance(target, str) else target,
+            "host": request.get("host", "").encode(),
+            "headers": pack_headers(request.get("headers", ())),
+            "user": request.get("user", "").encode(),
+            "client": request.get("client", "").encode(),
+        }
+        for name, part in said.items():
+            setattr(row, f"{name}_at", len(arena))
+            setattr(row, f"{name}_length", len(part))
+            arena += part
+        ip, tenant, service = request.get("ip"), request.get("tenant"), request.get("service")
+        if ip is not None:
+            self.ffi.memmove(row.address.at, pack_address(ip), 16)
+            row.flags |= RowFlag.ADDRESS
+        method = request.get("method", "GET").encode()
+        row.method = self.lib.ray_method_of(method, len(method))
+        for field, default in NUMBERS.items():
+            setattr(row, field, request.get(field, default))
+        row.tenant = NONE if tenant is None else self.tenant_id(tenant)
+        row.service = NONE if service is None else self.service_id(service)
+        return bytes(arena)
+
+    def _step_one(self, arena: bytes, what: str) -> Decision:
+        keep = self.ffi.from_buffer("uint8_t[]", arena)
+        self._rows.row, self._rows.bytes, self._rows.bytes_length = self._row, keep, len(arena)
+        check(self.lib.ray_step_batch(self.ray, self._rows, 1, self._answer), what)
+        check(self._answer.status, what)
+        return self.decision(self._answer)
+
+    def decision(self, answer: Any) -> Decision:
+        """A cffi `ray_answer` as a frozen dataclass, with names in place of ids."""
+        lib = self.lib
+        shadow = tuple(
+            Shadow(self._by(s.by_kind, s.by_id), self._word(lib.ray_by_word(s.by_kind)),
+                   self._word(lib.ray_reason_word(s.reason)), s.retry_after_ns)
+            for s in answer.shadow[0 : answer.shadow_count])
+        return Decision(
+            id=answer.id, at_ns=answer.at_ns, verdict=Verdict(answer.verdict),
+            reason=self._word(lib.ray_reason_word(answer.reason)),
+            by=self._by(answer.by_kind, answer.by_id),
+            by_kind=self._word(lib.ray_by_word(answer.by_kind)), by_id=answer.by_id,
+            retry_after_ns=answer.retry_after_ns, start_at_ns=answer.start_at_ns,
+            http_status=answer.http_status, service=self._by(lib.RAY_BY_SERVICE, answer.service),
+            route=self._by(lib.RAY_BY_ROUTE, answer.route), epoch=answer.epoch,
+            audit_id=answer.audit_id, would_deny_count=answer.would_deny_count, shadow=shadow)
+
+    # -- the state as bytes ---------------------------------------------------------------------
+    def snapshot(self) -> bytes:
+        """Every byte of the state, with a header and a checksum; `restore` takes it back."""
+        body = bytes(self.ffi.buffer(self.ray_memory(), self._bytes))
+        crc = self.lib.ray_checksum(0, body, len(body))
+        head = SNAPSHOT_HEAD.pack(SNAPSHOT_MAGIC, 1, self.lib.RAY_PROFILE, len(body), crc)
+        return head + body
+
+    def restore(self, snapshot: bytes) -> None:
+        """Goes back to a snapshot of the same version and profile; refuses others, unchanged."""
+        if len(snapshot) < SNAPSHOT_HEAD.size:
+            raise TruncatedError(f"a snapshot has at least {SNAPSHOT_HEAD.size} bytes")
+        magic, version, profile, length, crc = SNAPSHOT_HEAD.unpack_from(snapshot)
+        body = snapshot[SNAPSHOT_HEAD.size :]
+        if magic != SNAPSHOT_MAGIC or version != 1 or profile != self.lib.RAY_PROFILE:
+            raise VersionError("this is no snapshot of this version and profile")
+        if length != self._bytes or len(body) != length:
+            raise TruncatedError(f"the snapshot holds {len(body)} bytes of state, not {self._bytes}")
+        if self.lib.ray_checksum(0, body, len(body)) != crc:
+            raise ChecksumError("the snapshot was changed since it was taken")
+        before = bytes(self.ffi.buffer(self.ray_memory(), self._bytes))
+        self.ffi.memmove(self.ray_memory(), body, length)
+        broken = self.valid()
+        if broken:
+            self.ffi.memmove(self.ray_memory(), before, length)
+            raise VersionError(f"the snapshot breaks law {broken}")
+
+    def fork(self) -> Kernel:
+        """A second Kernel with an equal state; the two never touch each other."""
+        twin = Kernel(profile=self.profile)
+        self.ffi.memmove(twin.ray_memory(), self.ray_memory(), self._bytes)
+        twin._next_id = self._next_id
+        return twin
+
+    def ray_memory(self) -> Any:
+        """The state as a cffi `uint8_t *` of `ray_bytes()` bytes."""
+        return self.ffi.cast("uint8_t *", self.ray)
+
+    def digest(self) -> Digests:
+        """Decision, state and book digest, and the configuration hash."""
+        out = self.ffi.new("ray_digests *")
+        self.lib.ray_digest(self.ray, out)
+        return Digests(*(bytes(getattr(out, n)).hex() for n in ("decision", "state", "book", "config")))
+
+    # -- reading --------------------------------------------------------------------------------
+    def stats(self) -> dict[str, int]:
+        """The kernel's counters by name (ray_stats in ray/ray.h), without the hash."""
+        out = self.ffi.new("ray_stats *")
+        self.lib.ray_read(self.ray, out)
+        names = [name for name, _ in self.ffi.typeof("ray_stats").fields]
+        return {name: int(getattr(out, name)) for name in names if name not in ("config_hash", "reserved")}
+
+    def valid(self) -> int:
+        """0 when every invariant holds, else the number of the first that does not."""
+        return int(self.lib.ray_valid(self.ray))
+
+    def audit(self, last: int = 20) -> list[dict[str, int]]:
+        """The last audit records, oldest first, as dicts of ray_audit_record's fields."""
+        count, out = int(self.lib.ray_audit_count(self.ray)), []
+        record = self.ffi.new("ray_audit_record *")
+        names = [n for n, _ in self.ffi.typeof("ray_audit_record").fields if n != "reserved"]
+        for id in range(max(1, count - last + 1), count + 1):
+            if self.lib.ray_audit_read(self.ray, id, record) == 0:
+                out.append({name: int(getattr(record, name)) for name in names})
+        return out
+
+    def explain(
+        self, target: str | bytes = "/", *, as_json: bool = False, **request: Unpack[RequestFields]
+    ) -> Any:
+        """The journey of a request as it would be now, stage by stage; changes nothing.
+
+        Takes what `admit` takes. Returns text, or a dict with `as_json`.
+        """
+        self._fill(RowKind.EXCHANGE, None, 0, RowFlag(0))
+        arena = self._fill_request(target, request)
+        keep = self.ffi.from_buffer("uint8_t[]", arena)
+        self._rows.row, self._rows.bytes, self._rows.bytes_length = self._row, keep, len(arena)
+        text, now = self._text(TEXT_BYTES), self.lib.ray_clock_now(self.ray)
+        check(self.lib.ray_explain(self.ray, now, self._rows, int(as_json), text), f"explain {target!r}")
+        said = self._said(text)
+        return json.loads(said) if as_json else said
+
+    def shell(self, line: str, *, now_ns: int | None = None) -> ShellResult:
+        """Runs one console command; the clock moves to `now_ns` first when it is given."""
+        if now_ns is not None:
+            self.tick(now_ns)
+        text, machine = self._text(TEXT_BYTES), self.ffi.new("ray_machine *")
+        words = [self.ffi.new("char[]", w) for w in (b"host_sim.Kernel", b"virtual", b"Kernel", b"none")]
+        machine.name, machine.clock, machine.config_source, machine.config_name = words
+        raw = line.encode()
+        result = self.lib.ray_shell_run(self.ray, machine, self.lib.ray_clock_now(self.ray),
+                                        self.lib.RAY_WHO_HOST, raw, len(raw), text)
+        return ShellResult(self._said(text), result.status, result.action)
+
+    def drain(self) -> None:
+        """Admits nothing more, ends what is in flight and returns every lease."""
+        self.lib.ray_drain(self.ray, self.lib.ray_clock_now(self.ray))
+
+    def tenant_id(self, name: str) -> int:
+        """The handle of a tenant; raises UnknownError with the name."""
+        return self._find(self.lib.ray_tenant_find, self.ray, name, "tenant")
+
+    def service_id(self, name: str) -> int:
+        """The handle of a service; raises UnknownError with the name."""
+        gateway = self.lib.ray_gateway_of(self.ray)
+        return self._find(self.lib.ray_gateway_find_service, gateway, name, "service")
+
+    def _find(self, find: Any, owner: Any, name: str, what: str) -> int:
+        out, raw = self.ffi.new("uint32_t *"), name.encode()
+        check(find(owner, raw, len(raw), out), f"no {what} is called {name!r}")
+        return int(out[0])
+
+    # -- text -----------------------------------------------------------------------------------
+    def _text(self, capacity: int) -> Any:
+        text = self.ffi.new("ray_text *")
+        buffer = self.ffi.new("char[]", capacity)
+        self.lib.ray_text_init(text, buffer, capacity)
+        self._buffer = buffer  # keeps it alive while the core writes into it
+        return text
+
+    def _said(self, text: Any) -> str:
+        return bytes(self.ffi.buffer(text.at, text.length)).decode("ascii")
+
+    def _word(self, word: Any) -> str:
+        return bytes(self.ffi.string(word)).decode()
+
+    def _by(self, by_kind: int, by_id: int) -> str:
+        if by_id == NONE:
+            return ""
+        name = self.ffi.new("ray_name *")
+        self.lib.ray_by_name(self.ray, by_kind, by_id, name)
+        return bytes(self.ffi.string(name.at)).decode()
+
