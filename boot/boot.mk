@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: MIT
+# boot.mk: the bootable image. Included by the top Makefile; `make -f boot/boot.mk image` works too.
+BUILD ?= build
+PYTHON ?= .venv/bin/python
+IMAGE_CC ?= gcc
+IMAGE_DIR := $(BUILD)/image
+IMAGE := $(BUILD)/raygate.elf
+ISO := $(BUILD)/raygate.iso
+FROZEN_BLOB := $(BUILD)/frozen/rayos.blob
+IMAGE_SIZE_MAX := 131072
+
+IMAGE_WARN := -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wcast-qual -Wvla -Wstrict-prototypes \
+  -Wmissing-prototypes -Wframe-larger-than=1024 -Werror
+IMAGE_FLAGS := -std=c11 -ffreestanding -mgeneral-regs-only -mno-red-zone -fno-pic -fno-pie -mcmodel=small \
+  -fstack-protector-strong -fno-omit-frame-pointer -ffunction-sections -fdata-sections -fcf-protection=none \
+  -fno-asynchronous-unwind-tables -fno-ident -ffile-prefix-map=$(CURDIR)/= $(IMAGE_WARN) \
+  -Ikernel/include -Ikernel/profiles/seed -Ikernel -Ishell
+# The deciding code is built for speed, everything around it for size.
+IMAGE_CORE_OPT ?= -O2
+IMAGE_EDGE_OPT ?= -Os
+
+IMAGE_CORE_C := $(sort $(wildcard kernel/kernel.c kernel/*/*.c))
+IMAGE_EDGE_C := $(sort $(wildcard shell/*.c boot/*.c))
+IMAGE_S := $(sort $(wildcard boot/*.S))
+IMAGE_CORE_O := $(IMAGE_CORE_C:%.c=$(IMAGE_DIR)/%.o)
+IMAGE_EDGE_O := $(IMAGE_EDGE_C:%.c=$(IMAGE_DIR)/%.o)
+IMAGE_S_O := $(IMAGE_S:%.S=$(IMAGE_DIR)/%.S.o)
+IMAGE_O := $(IMAGE_CORE_O) $(IMAGE_EDGE_O) $(IMAGE_S_O)
+
+.PHONY: image iso image-parallel
+image:  ## the bootable ELF, build/raygate.elf
+	@$(MAKE) -s -f boot/boot.mk -j$(shell nproc) BUILD=$(BUILD) PYTHON=$(PYTHON) $(IMAGE)
+
+iso: image  ## a bootable ISO (BIOS and UEFI), build/raygate.iso
+	@sh boot/mkiso.sh $(IMAGE) $(ISO)
+
+$(IMAGE): $(BUILD)/raygate.debug.elf
+	objcopy --strip-all -R .comment $< $@
+	@size=$$(stat -c %s $@); test $$size -le $(IMAGE_SIZE_MAX) || \
+	  { echo "$@ has $$size bytes, more than $(IMAGE_SIZE_MAX)"; rm -f $@; exit 1; }
+
+$(BUILD)/raygate.debug.elf: $(IMAGE_O) boot/link.ld
+	ld -nostdlib -static -z max-page-size=4096 -z noexecstack --gc-sections --build-id=none -T boot/link.ld \
+	  -o $@ $(IMAGE_O)
+
+$(IMAGE_CORE_O): $(IMAGE_DIR)/%.o: %.c boot/boot.mk
+	@mkdir -p $(@D)
+	$(IMAGE_CC) $(IMAGE_FLAGS) $(IMAGE_CORE_OPT) -MMD -MP -c $< -o $@
+
+$(IMAGE_EDGE_O): $(IMAGE_DIR)/%.o: %.c boot/boot.mk
+	@mkdir -p $(@D)
+	$(IMAGE_CC) $(IMAGE_FLAGS) $(IMAGE_EDGE_OPT) -MMD -MP -c $< -o $@
+
+$(IMAGE_DIR)/%.S.o: %.S boot/boot.mk
+	@mkdir -p $(@D)
+	$(IMAGE_CC) -c -I$(BUILD)/frozen -Iboot/frozen $< -o $@
+
+$(IMAGE_DIR)/boot/frozen.S.o: $(FROZEN_BLOB) boot/frozen/boot.ray boot/frozen/demo.ray
+
+$(FROZEN_BLOB): examples/rayos.toml $(wildcard host_sim/config/*.py)
+	@mkdir -p $(@D)
+	$(PYTHON) -m host_sim compile $< -o $@
+
+-include $(IMAGE_O:.o=.d)

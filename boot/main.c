@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT */
+/* main.c - what starts in which order, then one loop that serves console and link and otherwise halts. */
+#include "boot.h"
+#include "rayconfigport.h"
+#include "x86.h"
+
+enum { HOST_BRIDGE_Q35 = 0x29c08086, HOST_BRIDGE_PC = 0x12378086, BLOB_ALIGN = 64 };
+#define NS_PER_S 1000000000ull
+
+static struct ray *ray;
+static ray_machine machine;
+static boot_info boot;
+static ray_console console;
+static ray_link *link;
+static char out_bytes[RAY_PORT_OUT_BYTES];
+
+/* -- configuration -- */
+typedef struct source {
+    const char *name;
+    const char *config_name;
+    const uint8_t *at;
+    uint64_t bytes;
+} source;
+
+static source from_fwcfg(void)
+{
+    fwcfg_item item = fwcfg_find("opt/raygate/config");
+    source s = {"fw_cfg opt/raygate/config", "fw_cfg", NULL, item.size};
+
+    if (item.found && item.size <= RAY_CONFIG_BYTES_MAX) {
+        void *to = memory_take(item.size, BLOB_ALIGN);
+        fwcfg_read(&item, to, item.size);
+        s.at = to;
+    } else if (item.found) {
+        print_text("raygate: ALARM: fw_cfg opt/raygate/config is larger than a configuration can be\n");
+    }
+    return s;
+}
+
+/* Modules are page-aligned with both loaders; where one is not, the loader's check of the address refuses it. */
+static source from_module(void)
+{
+    uint64_t bytes = boot.module.end - boot.module.start;
+
+    return (source){"boot module", "module", bytes ? (const uint8_t *)(uintptr_t)boot.module.start : NULL, bytes};
+}
+
+static uint32_t load(const source *s)
+{
+    ray_config_report report;
+
+    if (!s->at)
+        return 0;
+    memset(&report, 0, sizeof report);
+    if (ray_config_load(ray, ray_clock_now(ray), s->at, s->bytes, &report) == RAY_OK) {
+        machine.config_source = s->name;
+        machine.config_name = s->config_name;
+        return 1;
+    }
+    print_text("raygate: ALARM: configuration refused (");
+    print_text(s->name);
+    print_text("): ");
+    print_text(ray_status_word(report.status));
+    print_text(", section ");
+    print_decimal(report.section);
+    print_text(", row ");
+    print_decimal(report.row);
+    print_text(", byte ");
+    print_decimal(report.field);
+    print_text("; trying the next source\n");
+    return 0;
+}
+
+static void configure(void)
+{
+    source frozen = {"frozen", "rayos", frozen_config, (uint64_t)(frozen_config_end - frozen_config)};
+    source given = from_fwcfg(), module = from_module();
+
+    machine.frozen_config = frozen.at;
+    machine.frozen_config_length = frozen.bytes;
+    if (!load(&given) && !load(&module) && !load(&frozen))
+        ray_panic("the frozen configuration was refused");
+}
+
+/* -- time and identity -- */
+/* Unix nanoseconds in decimal, as -fw_cfg name=...,string=N gives them. */
+static uint64_t wall_given(void)
+{
+    fwcfg_item item = fwcfg_find("opt/raygate/wall");
+    char digits[20];
+    uint64_t value = 0;
+
+    if (!item.found || !item.size || item.size > sizeof digits)
+        return 0;
+    fwcfg_read(&item, digits, item.size);
+    for (uint32_t i = 0; i < item.size && digits[i] >= '0' && digits[i] <= '9'; i++)
+        value = value * 10 + (uint64_t)(digits[i] - '0');
+    return value;
+}
+
+static void start_clock(void)
+{
+    uint64_t wall = wall_given();
+
+    if (!wall)
+        wall = clock_wall_ns();
+    ray_clock_live(ray, clock_ns());
+    if (wall)
+        ray_clock_wall(ray, (int64_t)(wall - ray_clock_now(ray)));
+}
+
+static const char *machine_name(void)
+{
+    uint32_t bridge = pci_present() ? pci_read(0, 0) : 0, hypervisor = cpuid_read(1).c >> 31;
+    uint32_t tcg = hypervisor && cpuid_read(0x40000000).b == 0x54474354;
+
+    if (!fwcfg_present())
+        return hypervisor ? "x86_64, virtual" : "x86_64";
+    if (bridge == HOST_BRIDGE_Q35)
+        return tcg ? "QEMU q35, TCG" : "QEMU q35";
+    if (bridge == HOST_BRIDGE_PC)
+        return tcg ? "QEMU pc, TCG" : "QEMU pc";
+    return tcg ? "QEMU microvm, TCG" : "QEMU microvm";
+}
+
+static void describe(clock_facts facts)
+{
+    static ray_script scripts[] = {{"boot", frozen_boot, 0}, {"demo", frozen_demo, 0}};
+
+    scripts[0].length = (uint64_t)(frozen_boot_end - frozen_boot);
+    scripts[1].length = (uint64_t)(frozen_demo_end - frozen_demo);
+    machine.name = machine_name();
+    machine.clock = facts.name;
+    machine.clock_hz = facts.hz;
+    machine.scripts = scripts;
+    machine.script_count = sizeof scripts / sizeof *scripts;
+    machine.memory_bytes = boot.memory_bytes;
+    machine.image_bytes = (uint64_t)(data_end - image_start);
+    machine.faults_allowed = 1;
+}
+
+/* -- actions -- */
+static void act(const ray_shell_result *result)
+{
+    if (result->action == RAY_ACTION_REBOOT) {
+        print_text("raygate: restarting\n");
+        machine_reset();
+    } else if (result->action == RAY_ACTION_POWEROFF) {
+        print_text("raygate: clean exit\n");
+        stop(EXIT_CLEAN);
+    } else if (result->action == RAY_ACTION_FAULT) {
+        fault_raise(result->argument);
+    }
+}
+
+static void flush(uart *u)
+{
+    while (uart_busy(u))
+        cpu_relax();
+}
+
+/* -- script -- */
+/* Each line as a person would have typed it: prompt, line, answer. The host's script runner prints the same. */
+static void run_script(const char *text, uint64_t length)
+{
+    for (uint64_t at = 0, end; at < length; at = end + 1) {
+        ray_text out;
+        for (end = at; end < length && text[end] != '\n'; end++)
+            continue;
+        ray_text_init(&out, out_bytes, sizeof out_bytes);
+        ray_text_put(&out, RAY_PORT_PROMPT);
+        ray_text_escaped(&out, text + at, end - at);
+        ray_text_char(&out, '\n');
+        ray_shell_result result = ray_shell_run(ray, &machine, clock_ns(), RAY_WHO_CONSOLE, text + at, end - at, &out);
+        uart_send(&com1, (const uint8_t *)out.at, out.length);
+        flush(&com1);
+        act(&result);
+    }
+}
+
+static void run_given_script(void)
+{
+    fwcfg_item item = fwcfg_find("opt/raygate/script");
+    uint32_t bytes = item.size < RAY_PORT_SCRIPT_BYTES_MAX ? item.size : RAY_PORT_SCRIPT_BYTES_MAX;
+
+    if (!item.found || !bytes)
+        return;
+    char *text = memory_take(bytes, BLOB_ALIGN);
+    fwcfg_read(&item, text, bytes);
+    if (bytes < item.size)
+        print_text("raygate: ALARM: the script is longer than RAY_PORT_SCRIPT_BYTES_MAX and was cut\n");
+    run_script(text, bytes);
+}
+
+/* -- the loop -- */
+static ray_shell_result console_result, link_result;
+static uint32_t link_on_com2;
+
+/* Nothing is read while an answer is still on its way out, so a stalled reader delays only its own channel. */
+static uint32_t serve_console(void)
+{
+    const uint8_t *at;
+    uint64_t length;
+    ray_text out;
+
+    if (uart_busy(&com1))
+        return 0;
+    act(&console_result);
+    length = uart_peek(&com1, &at);
+    if (!length)
+        return 0;
+    ray_text_init(&out, out_bytes, sizeof out_bytes);
+    uart_take(&com1, ray_console_feed(&console, ray, &machine, clock_ns(), at, length, &out, &console_result));
+    uart_send(&com1, (const uint8_t *)out.at, out.length);
+    return 1;
+}
+
+static uint32_t serve_link(void)
+{
+    const uint8_t *at, *reply = NULL;
+    uint64_t length, reply_length = 0, used;
+
+    if (link_on_com2 ? uart_busy(&com2) : ctl_busy())
+        return 0;
+    act(&link_result);
+    length = link_on_com2 ? uart_peek(&com2, &at) : ctl_peek(&at);
+    if (!length)
+        return 0;
+    used = ray_link_feed(link, ray, &machine, clock_ns(), at, length, &reply, &reply_length, &link_result);
+    if (link_on_com2) {
+        uart_take(&com2, used);
+        uart_send(&com2, reply, reply_length);
+    } else {
+        ctl_take((uint32_t)used);
+        ctl_send(reply, reply_length);
+    }
+    return 1;
+}
+
+/* The core's gate wants to see the clock every MAX_STEP / 2; ticks in between change nothing. */
+static void idle(void)
+{
+    ray_settings_spec settings;
+    ray_stats stats;
+    uint64_t wake_ns = RAY_PORT_WAKE_S_MAX * NS_PER_S;
+
+    ray_settings_read(ray, &settings);
+    if (settings.max_step_ns && settings.max_step_ns / 2 < wake_ns)
+        wake_ns = settings.max_step_ns / 2;
+    apic_timer_once(wake_ns);
+    interrupts_on_and_wait();
+    ray_read(ray, &stats);
+    if (!stats.clock_virtual)
+        (void)ray_clock_gate(ray, clock_ns());
+}
+
+static void serve(void) __attribute__((noreturn));
+static void serve(void)
+{
+    for (;;) {
+        uint64_t seen = trap_irq_count;
+        uint32_t busy = serve_console() | serve_link();
+        interrupts_off();
+        if (!busy && seen == trap_irq_count)
+            idle();
+        interrupts_on();
+    }
+}
+
+static void start_link(void)
+{
+    link = memory_take(ray_link_state_bytes(), BLOB_ALIGN);
+    ray_link_init(link);
+    link_on_com2 = !ctl_init(boot.rsdp != 0) && com2.present;
+    if (link_on_com2)
+        apic_route(3, VECTOR_COM2, 0);
+}
+
+static void start_core(void)
+{
+    uint8_t seed[16];
+
+    machine.entropy_known = rng_seed(seed);
+    ray = memory_take(ray_bytes(), PAGE_BYTES);
+    ray_init(ray, seed);
+    start_clock();
+    configure();
+}
+
+/* The canary changes under this frame's feet, so it must not have one. */
+__attribute__((no_stack_protector)) void start(uint32_t eax, uint64_t ebx)
+{
+    ray_text out;
+
+    canary_block[5] = rng_canary();             /* fs:0x28 */
+    boot_info_read(&boot, eax, ebx);
+    paging_protect();
+    trap_init();
+    uart_init(&com1, 0x3f8, 1);
+    uart_init(&com2, 0x2f8, 0);
+    memory_init(&boot);
+    acpi_init(&boot);
+    apic_init();
+    describe(clock_init(&boot, acpi_hpet()));
+    start_core();
+    start_link();
+    apic_route(4, VECTOR_COM1, 0);
+    interrupts_on();
+    run_given_script();
+    machine.boot_ns = clock_ns();
+    ray_text_init(&out, out_bytes, sizeof out_bytes);
+    ray_console_start(&console, ray, &machine, clock_ns(), &out);
+    uart_send(&com1, (const uint8_t *)out.at, out.length);
+    serve();
+}
