@@ -26,7 +26,7 @@ enum ray_action {
     RAY_ACTION_POWEROFF = 2,           /* the core is drained already */
     RAY_ACTION_FAULT = 3,              /* argument: which; the port raises it */
     RAY_ACTION_LINK = 4,               /* from here on this line speaks frames: feed ray_link_feed instead */
-    RAY_ACTION_CONSOLE = 5             /* the link was left: feed ray_console_feed again, which is in raw mode */
+    RAY_ACTION_CONSOLE = 5             /* the link was left: feed ray_console_feed again */
 };
 
 enum ray_fault {
@@ -85,8 +85,8 @@ typedef struct ray_call {
     uint32_t argument;
     uint32_t depth;                    /* of `run` inside `run` */
     uint32_t confirmed;                /* the line began with `confirm` */
-    uint32_t reserved;
-    uint64_t raw_ns;                   /* the port's raw clock, for rows: see ray_call_row_time */
+    uint32_t plain_count;              /* word[0..plain_count) are no options: options were moved behind them */
+    uint64_t raw_ns;                   /* the port's raw clock; rows of the shell carry RAY_ROW_NOW instead */
     const struct ray_subcommand *sub;  /* what is running, for its usage */
 } ray_call;
 
@@ -117,6 +117,25 @@ extern const ray_command ray_command_gateway;
 extern const ray_command ray_command_ratelimit;
 extern const ray_command ray_command_quota;
 
+/* The system's own. */
+extern const ray_command ray_command_help;
+extern const ray_command ray_command_version;
+extern const ray_command ray_command_status;
+extern const ray_command ray_command_config;
+extern const ray_command ray_command_clock;
+extern const ray_command ray_command_mem;
+extern const ray_command ray_command_digest;
+extern const ray_command ray_command_audit;
+extern const ray_command ray_command_request;
+extern const ray_command ray_command_explain;
+extern const ray_command ray_command_demo;
+extern const ray_command ray_command_run;
+extern const ray_command ray_command_confirm;
+extern const ray_command ray_command_link;
+extern const ray_command ray_command_fault;
+extern const ray_command ray_command_reboot;
+extern const ray_command ray_command_poweroff;
+
 /* Runs one line. `raw_ns` is the port's raw clock: the line passes the clock gate once, here. `out` gets plain text, or
  * one JSON object with --json; errors are one line that starts "error: ". The unused end of `out` is work memory. */
 ray_shell_result ray_shell_run(struct ray *ray, const ray_machine *machine, uint64_t raw_ns, uint32_t who,
@@ -126,6 +145,25 @@ ray_shell_result ray_shell_run(struct ray *ray, const ray_machine *machine, uint
 uint32_t ray_shell_command_count(void);
 const ray_command *ray_shell_command(uint32_t index);
 const ray_command *ray_shell_find(const char *at, uint64_t length);
+
+/* -- usage: what a subcommand takes, read from its usage text (usage.c) --
+ * Words in capitals stand for values, [...] may be left out, "..." may be repeated, "A | B" is a choice. */
+typedef struct ray_usage_word {
+    const char *at;
+    uint32_t length;
+    uint32_t option;                   /* 1: begins with "--" */
+    uint32_t value;                    /* option: 1 when a value follows */
+    uint32_t optional;
+    uint32_t many;
+    uint32_t reserved;
+} ray_usage_word;
+/* The word at *place, moved past; 0 at the end. */
+uint32_t ray_usage_next(const char *usage, uint64_t *place, ray_usage_word *out);
+/* Refuses words call->sub->usage does not take, from word `first` on, and moves options behind the others. */
+ray_status ray_usage_check(ray_call *call, uint32_t first);
+
+/* -- help (cmd_help.c) -- */
+ray_status ray_help_command(ray_call *call, const ray_command *command);
 
 /* -- names for completion and suggestions (names.c) -- */
 /* The name at `index` of what `completes` lists; 0 past the last. Index counts rows, a free one gives an empty name. */
@@ -146,7 +184,7 @@ const char *ray_near_word(const ray_near *near);
 /* Prints "error: ..." naming the word and the nearest right one, returns `status`. `near` is NULL or the suggestion. */
 ray_status ray_call_error(ray_call *call, ray_status status, const char *what, uint32_t word, const char *near);
 uint32_t ray_call_is(const ray_call *call, uint32_t word, const char *literal);
-/* Finds "--name VALUE" or "--name=VALUE"; 1 when present. */
+/* Finds "--name VALUE" or "--name=VALUE"; 1 when present, and then NAME is the option's, dashes included. */
 uint32_t ray_call_option(const ray_call *call, const char *name, const char **at, uint32_t *length);
 uint32_t ray_call_flag(const ray_call *call, const char *name);
 /* As ray_call_error with RAY_E_UNKNOWN, suggesting the nearest live name of `completes`. */
@@ -155,8 +193,8 @@ ray_status ray_call_unknown(ray_call *call, const char *what, uint32_t word, uin
 uint32_t ray_call_confirmed(ray_call *call, const char *consequence);
 /* Work memory, 8-byte aligned, from the unused end of call->out until the line is done; NULL when there is none. */
 void *ray_call_memory(ray_call *call, uint64_t bytes);
-/* What ray_row.at_ns must be for a row that happens now. */
-uint64_t ray_call_row_time(const ray_call *call);
+/* Runs one more line inside this one, at the same instant; its action and text become this call's. */
+ray_status ray_call_line(ray_call *call, const char *line, uint64_t length);
 /* Reports a successful control call: raises the epoch and writes the audit record. */
 void ray_call_edited(ray_call *call, uint32_t what, uint32_t by_kind, uint32_t by_id, uint64_t before, uint64_t after);
 ray_status ray_parse_u64(const char *at, uint64_t length, uint64_t *out);          /* digits, '_' between them */

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/* args.c - what handlers ask of their words, say when a word is wrong, and need from the core. */
+#include "shell.h"
+
+/* -- words (private) -- */
+static uint64_t length_of(const char *literal)
+{
+    uint64_t length = 0;
+    while (literal[length] != 0)
+        length++;
+    return length;
+}
+
+static uint32_t same(const char *at, uint64_t length, const char *literal)
+{
+    return length == length_of(literal) && __builtin_memcmp(at, literal, length) == 0;
+}
+
+/* -- words -- */
+uint32_t ray_call_is(const ray_call *call, uint32_t word, const char *literal)
+{
+    return word < call->count && same(call->word[word], call->length[word], literal);
+}
+
+uint32_t ray_call_option(const ray_call *call, const char *name, const char **at, uint32_t *length)
+{
+    uint32_t size = (uint32_t)length_of(name);
+    for (uint32_t i = call->plain_count; i < call->count; i++) {
+        if (call->length[i] == size && same(call->word[i], size, name)) {
+            if (i + 1 == call->count)
+                return 0;
+            *at = call->word[i + 1];
+            *length = call->length[i + 1];
+            return 1;
+        }
+        if (call->length[i] > size && call->word[i][size] == '=' && same(call->word[i], size, name)) {
+            *at = call->word[i] + size + 1;
+            *length = call->length[i] - size - 1;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+uint32_t ray_call_flag(const ray_call *call, const char *name)
+{
+    for (uint32_t i = call->plain_count; i < call->count; i++)
+        if (same(call->word[i], call->length[i], name))
+            return 1;
+    return 0;
+}
+
+/* -- errors -- */
+ray_status ray_call_error(ray_call *call, ray_status status, const char *what, uint32_t word, const char *near)
+{
+    ray_text_put(call->out, "error: ");
+    ray_text_put(call->out, what);
+    if (word < call->count) {
+        ray_text_put(call->out, ": \"");
+        ray_text_escaped(call->out, call->word[word], call->length[word]);
+        ray_text_put(call->out, "\"");
+    }
+    if (near != 0) {
+        ray_text_put(call->out, "; did you mean \"");
+        ray_text_escaped(call->out, near, length_of(near));
+        ray_text_put(call->out, "\"?");
+    }
+    ray_text_put(call->out, "\n");
+    return status;
+}
+
+ray_status ray_call_unknown(ray_call *call, const char *what, uint32_t word, uint32_t completes)
+{
+    ray_near near;
+    ray_name name;
+    if (word >= call->count)
+        return ray_call_error(call, RAY_E_UNKNOWN, what, RAY_NONE, 0);
+    ray_near_begin(&near, call->word[word], call->length[word]);
+    for (uint32_t i = 0; ray_live_name(call->ray, call->machine, completes, i, &name) != 0; i++)
+        ray_near_offer(&near, name.at, length_of(name.at));
+    return ray_call_error(call, RAY_E_UNKNOWN, what, word, ray_near_word(&near));
+}
+
+uint32_t ray_call_confirmed(ray_call *call, const char *consequence)
+{
+    if (call->confirmed != 0)
+        return 1;
+    ray_text_put(call->out, "error: this ");
+    ray_text_put(call->out, consequence);
+    ray_text_put(call->out, "; to do it, type: confirm");
+    for (uint32_t i = 0; i < call->count; i++) {
+        ray_text_put(call->out, " ");
+        ray_text_escaped(call->out, call->word[i], call->length[i]);
+    }
+    ray_text_put(call->out, "\n");
+    return 0;
+}
+
+/* -- what a handler needs from the core -- */
+void *ray_call_memory(ray_call *call, uint64_t bytes)
+{
+    ray_text *out = call->out;
+    uint64_t room = out->capacity - out->length;
+    if (bytes + 8 > room || bytes + 8 < bytes)
+        return 0;
+    uint64_t at = out->capacity - bytes;
+    at -= (uint64_t)(uintptr_t)(out->at + at) & 7U;
+    out->capacity = at;
+    __builtin_memset(out->at + at, 0, bytes);
+    return out->at + at;
+}
+
+void ray_call_edited(ray_call *call, uint32_t what, uint32_t by_kind, uint32_t by_id, uint64_t before, uint64_t after)
+{
+    ray_audit_record record;
+    __builtin_memset(&record, 0, sizeof record);
+    record.seq = RAY_NEVER;
+    record.before = before;
+    record.after = after;
+    record.by_id = by_id;
+    record.what = (uint8_t)what;
+    record.who = (uint8_t)call->who;
+    record.by_kind = (uint8_t)by_kind;
+    ray_edited(call->ray, call->now_ns, &record);
+}

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT */
+/* cmd_system.c - what the machine is and what happened in it: version, status, mem, digest, audit. All of them read. */
+#include "shell.h"
+
+/* -- lines (private) -- */
+static void row(ray_text *out, const char *name)
+{
+    ray_text_put(out, name);
+    ray_text_column(out, 22);
+}
+
+static void row_u64(ray_text *out, const char *name, uint64_t value)
+{
+    row(out, name);
+    ray_text_u64(out, value);
+    ray_text_char(out, '\n');
+}
+
+static void row_hex(ray_text *out, const char *name, const uint8_t *at, uint64_t length)
+{
+    row(out, name);
+    ray_text_hex_bytes(out, at, length);
+    ray_text_char(out, '\n');
+}
+
+static void row_text(ray_text *out, const char *name, const char *value)
+{
+    uint64_t length = 0;
+    while (value != 0 && value[length] != 0)
+        length++;
+    row(out, name);
+    ray_text_escaped(out, length != 0 ? value : "?", length != 0 ? length : 1);
+    ray_text_char(out, '\n');
+}
+
+static void json_text(ray_text *out, const char *key, const char *value)
+{
+    uint64_t length = 0;
+    while (value != 0 && value[length] != 0)
+        length++;
+    ray_text_json_string(out, key, value, length);
+}
+
+static void json_end(ray_text *out)
+{
+    ray_text_json_close(out, '}');
+    ray_text_char(out, '\n');
+}
+
+static const char *profile_word(uint32_t profile)
+{
+    return profile == 1 ? "seed" : profile == 2 ? "edge" : profile == 3 ? "tiny" : "?";
+}
+
+/* -- version -- */
+static void version_json(ray_call *call, const ray_stats *stats, uint32_t machine)
+{
+    ray_text *out = call->out;
+    const ray_machine *m = call->machine;
+    ray_text_json_open(out, 0, '{');
+    ray_text_json_literal(out, "version", ray_version());
+    ray_text_json_literal(out, "profile", profile_word(stats->profile));
+    ray_text_json_u64(out, "state_bytes", ray_bytes());
+    ray_text_json_hex(out, "config_hash", stats->config_hash, sizeof stats->config_hash);
+    ray_text_json_u64(out, "epoch", stats->epoch);
+    if (machine != 0) {
+        json_text(out, "machine", m->name);
+        json_text(out, "clock", m->clock);
+        ray_text_json_u64(out, "clock_hz", m->clock_hz);
+        ray_text_json_u64(out, "memory_bytes", m->memory_bytes);
+        ray_text_json_u64(out, "image_bytes", m->image_bytes);
+        ray_text_json_u64(out, "boot_ns", m->boot_ns);
+        json_text(out, "config_name", m->config_name);
+        json_text(out, "config_source", m->config_source);
+        ray_text_json_bool(out, "entropy", m->entropy_known != 0);
+    }
+    json_end(out);
+}
+
+static ray_status run_version(ray_call *call)
+{
+    ray_text *out = call->out;
+    const ray_machine *m = call->machine;
+    uint32_t machine = ray_call_flag(call, "--machine");
+    ray_stats stats;
+    ray_read(call->ray, &stats);
+    if (call->json != 0) {
+        version_json(call, &stats, machine);
+        return RAY_OK;
+    }
+    row_text(out, "raygate", ray_version());
+    row_text(out, "profile", profile_word(stats.profile));
+    row_u64(out, "state bytes", ray_bytes());
+    row_hex(out, "configuration", stats.config_hash, sizeof stats.config_hash);
+    row_u64(out, "epoch", stats.epoch);
+    if (machine == 0)
+        return RAY_OK;
+    row_text(out, "machine", m->name);
+    row_text(out, "clock", m->clock);
+    row_u64(out, "clock Hz", m->clock_hz);
+    row_u64(out, "memory bytes", m->memory_bytes);
+    row_u64(out, "image bytes", m->image_bytes);
+    row(out, "entry to prompt");
+    ray_text_duration(out, m->boot_ns);
+    ray_text_char(out, '\n');
+    row_text(out, "configuration name", m->config_name);
+    row_text(out, "came from", m->config_source);
+    row_text(out, "entropy", m->entropy_known != 0 ? "yes" : "no: the hash seed is the configuration's");
+    return RAY_OK;
+}
+
+/* -- status -- */
+typedef struct counter {
+    const char *name;
+    const char *key;
+    uint32_t offset;
+    uint32_t reserved;
+} counter;
+
+static const counter counters[] = {
+    {"offered", "offered", __builtin_offsetof(ray_stats, asked_count), 0},
+    {"granted", "granted", __builtin_offsetof(ray_stats, granted_count), 0},
+    {"denied", "denied", __builtin_offsetof(ray_stats, denied_count), 0},
+    {"bad rows", "errors", __builtin_offsetof(ray_stats, error_count), 0},
+    {"delayed", "delayed", __builtin_offsetof(ray_stats, delayed_count), 0},
+    {"dispatched", "dispatched", __builtin_offsetof(ray_stats, dispatched_count), 0},
+    {"dropped", "dropped", __builtin_offsetof(ray_stats, dropped_count), 0},
+    {"preempted", "preempted", __builtin_offsetof(ray_stats, preempted_count), 0},
+    {"queued now", "queued", __builtin_offsetof(ray_stats, queued_count), 0},
+    {"in flight now", "inflight", __builtin_offsetof(ray_stats, inflight_count), 0},
+    {"completed", "completed", __builtin_offsetof(ray_stats, completed_count), 0},
+    {"expired", "expired", __builtin_offsetof(ray_stats, expired_count), 0},
+    {"cancelled", "cancelled", __builtin_offsetof(ray_stats, cancelled_count), 0},
+    {"refunded", "refunded", __builtin_offsetof(ray_stats, refunded_count), 0},
+    {"shadow would deny", "would_deny", __builtin_offsetof(ray_stats, would_deny_count), 0},
+    {"decision records", "seq", __builtin_offsetof(ray_stats, seq), 0},
+    {"clock steps back", "clock_back", __builtin_offsetof(ray_stats, clock_back_count), 0},
+    {"clock steps cut", "clock_clamped", __builtin_offsetof(ray_stats, clock_clamp_count), 0}};
+
+static uint64_t counter_value(const ray_stats *stats, const counter *at)
+{
+    uint64_t value;
+    __builtin_memcpy(&value, (const uint8_t *)stats + at->offset, sizeof value);
+    return value;
+}
+
+static void status_law(ray_call *call, const ray_stats *stats)
+{
+    ray_text *out = call->out;
+    uint32_t broken = ray_valid(call->ray);
+    row(out, "conservation");
+    ray_text_u64(out, stats->asked_count);
+    ray_text_put(out, " offered = ");
+    ray_text_u64(out, stats->denied_count);
+    ray_text_put(out, " denied + ");
+    ray_text_u64(out, stats->dropped_count);
+    ray_text_put(out, " dropped + ");
+    ray_text_u64(out, stats->preempted_count);
+    ray_text_put(out, " preempted + ");
+    ray_text_u64(out, stats->dispatched_count);
+    ray_text_put(out, " dispatched + ");
+    ray_text_u64(out, stats->queued_count);
+    ray_text_put(out, " queued\n");
+    row(out, "invariants");
+    if (broken == 0)
+        ray_text_put(out, "hold\n");
+    else {
+        ray_text_put(out, "number ");
+        ray_text_u64(out, broken);
+        ray_text_put(out, " is BROKEN\n");
+    }
+}
+
+static ray_status run_status(ray_call *call)
+{
+    ray_text *out = call->out;
+    ray_stats stats;
+    ray_read(call->ray, &stats);
+    if (call->json != 0)
+        ray_text_json_open(out, 0, '{');
+    for (uint32_t i = 0; i < sizeof counters / sizeof counters[0]; i++) {
+        uint64_t value = counter_value(&stats, &counters[i]);
+        if (call->json != 0)
+            ray_text_json_u64(out, counters[i].key, value);
+        else
+            row_u64(out, counters[i].name, value);
+    }
+    if (call->json != 0) {
+        ray_text_json_u64(out, "epoch", stats.epoch);
+        ray_text_json_u64(out, "edits", stats.edit_count);
+        ray_text_json_bool(out, "draining", stats.draining);
+        ray_text_json_u64(out, "broken_invariant", ray_valid(call->ray));
+        json_end(out);
+        return RAY_OK;
+    }
+    row_u64(out, "epoch", stats.epoch);
+    row_u64(out, "live edits", stats.edit_count);
+    row_text(out, "draining", stats.draining != 0 ? "yes" : "no");
+    status_law(call, &stats);
+    return RAY_OK;
+}
+
+/* -- mem -- */
+static void mem_row(ray_text *out, const char *name, uint64_t bytes)
+{
+    ray_text_put(out, name);
+    ray_text_column(out, 16);
+    ray_text_u64_right(out, bytes, 12);
+}
+
+static void mem_text(ray_call *call)
+{
+    ray_text *out = call->out;
+    ray_part part;
+    uint64_t total = 0;
+    ray_text_put(out, "part                   bytes        used    capacity\n");
+    for (uint32_t i = 0; ray_part_read(call->ray, i, &part) == RAY_OK; i++) {
+        total += part.bytes;
+        mem_row(out, part.name.at, part.bytes);
+        ray_text_u64_right(out, part.used, 12);
+        ray_text_u64_right(out, part.capacity, 12);
+        ray_text_char(out, '\n');
+    }
+    mem_row(out, "the rest", ray_bytes() - total);
+    ray_text_char(out, '\n');
+    mem_row(out, "struct ray", ray_bytes());
+    ray_text_put(out, " of ");
+    ray_text_u64(out, RAY_STATE_BYTES_MAX);
+    ray_text_put(out, ray_bytes() <= RAY_STATE_BYTES_MAX ? " budgeted\n" : " budgeted: OVER\n");
+    mem_row(out, "console", sizeof(ray_console));
+    ray_text_char(out, '\n');
+    mem_row(out, "link", ray_link_state_bytes());
+    ray_text_char(out, '\n');
+    mem_row(out, "image", call->machine->image_bytes);
+    ray_text_char(out, '\n');
+    mem_row(out, "memory", call->machine->memory_bytes);
+    ray_text_char(out, '\n');
+}
+
+static ray_status run_mem(ray_call *call)
+{
+    ray_text *out = call->out;
+    ray_part part;
+    if (call->json == 0) {
+        mem_text(call);
+        return RAY_OK;
+    }
+    ray_text_json_open(out, 0, '{');
+    ray_text_json_open(out, "parts", '[');
+    for (uint32_t i = 0; ray_part_read(call->ray, i, &part) == RAY_OK; i++) {
+        ray_text_json_open(out, 0, '{');
+        ray_text_json_name(out, "part", &part.name);
+        ray_text_json_u64(out, "bytes", part.bytes);
+        ray_text_json_u64(out, "used", part.used);
+        ray_text_json_u64(out, "capacity", part.capacity);
+        ray_text_json_close(out, '}');
+    }
+    ray_text_json_close(out, ']');
+    ray_text_json_u64(out, "state_bytes", ray_bytes());
+    ray_text_json_u64(out, "budget_bytes", RAY_STATE_BYTES_MAX);
+    ray_text_json_u64(out, "console_bytes", sizeof(ray_console));
+    ray_text_json_u64(out, "link_bytes", ray_link_state_bytes());
+    ray_text_json_u64(out, "image_bytes", call->machine->image_bytes);
+    ray_text_json_u64(out, "memory_bytes", call->machine->memory_bytes);
+    json_end(out);
+    return RAY_OK;
+}
+
+/* -- digest -- */
+static ray_status run_digest(ray_call *call)
+{
+    ray_text *out = call->out;
+    ray_digests digests;
+    ray_stats stats;
+    ray_digest(call->ray, &digests);
+    ray_read(call->ray, &stats);
+    if (call->json != 0) {
+        ray_text_json_open(out, 0, '{');
+        ray_text_json_hex(out, "decision", digests.decision, sizeof digests.decision);
+        ray_text_json_hex(out, "state", digests.state, sizeof digests.state);
+        ray_text_json_hex(out, "book", digests.book, sizeof digests.book);
+        ray_text_json_hex(out, "config", digests.config, sizeof digests.config);
+        ray_text_json_u64(out, "seq", stats.seq);
+        ray_text_json_u64(out, "epoch", stats.epoch);
+        json_end(out);
+        return RAY_OK;
+    }
+    row_hex(out, "decision digest", digests.decision, sizeof digests.decision);
+    row_hex(out, "state digest", digests.state, sizeof digests.state);
+    row_hex(out, "book digest", digests.book, sizeof digests.book);
+    row_hex(out, "configuration", digests.config, sizeof digests.config);
+    row_u64(out, "decision records", stats.seq);
+    row_u64(out, "epoch", stats.epoch);
+    return RAY_OK;
+}
+
+/* -- the commands -- */
+static const ray_subcommand version_subs[] = {
+    {"", "[--machine]", "version and configuration hash; --machine adds the machine's facts", run_version, 1, 0}};
+const ray_command ray_command_version = {"version", "what runs here", version_subs, 1, 0, 1, 0};
+
+static const ray_subcommand status_subs[] = {
+    {"", "", "totals of the pipeline, conservation, invariants", run_status, 1, 0}};
+const ray_command ray_command_status = {"status", "the pipeline in numbers", status_subs, 1, 0, 1, 0};
+
+static const ray_subcommand mem_subs[] = {
+    {"", "", "bytes of every part against the budget", run_mem, 1, 0}};
+const ray_command ray_command_mem = {"mem", "what the state takes", mem_subs, 1, 0, 1, 0};
+
+static const ray_subcommand digest_subs[] = {
+    {"", "", "decision, state and book digest, configuration hash", run_digest, 1, 0}};
+const ray_command ray_command_digest = {"digest", "the same bits, in 32 digits", digest_subs, 1, 0, 1, 0};

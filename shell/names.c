@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* names.c - names that live in the machine, and which of them a wrong word was nearest to. */
+#include "shell.h"
+
+/* -- the nearest word (private) -- */
+static uint32_t lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (uint32_t)(c + 32) : (uint32_t)(uint8_t)c;
+}
+
+static uint32_t length_of(const char *at)
+{
+    uint32_t length = 0;
+    while (at[length] != 0)
+        length++;
+    return length;
+}
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Optimal string alignment: how many inserts, drops, changes and swaps of neighbours lead from a to b. */
+static uint32_t edits_between(const char *a, uint32_t a_length, const char *b, uint32_t b_length)
+{
+    uint8_t rows[3][RAY_NAME_BYTES];
+    for (uint32_t j = 0; j <= b_length; j++)
+        rows[0][j] = (uint8_t)j;
+    for (uint32_t i = 1; i <= a_length; i++) {
+        const uint8_t *above = rows[(i - 1) % 3];
+        const uint8_t *before = rows[(i + 1) % 3];
+        uint8_t *row = rows[i % 3];
+        row[0] = (uint8_t)i;
+        for (uint32_t j = 1; j <= b_length; j++) {
+            uint32_t best = least(above[j], row[j - 1]) + 1U;
+            best = least(best, above[j - 1] + (lower(a[i - 1]) != lower(b[j - 1]) ? 1U : 0U));
+            if (i > 1 && j > 1 && lower(a[i - 1]) == lower(b[j - 2]) && lower(a[i - 2]) == lower(b[j - 1]))
+                best = least(best, before[j - 2] + 1U);
+            row[j] = (uint8_t)best;
+        }
+    }
+    return rows[a_length % 3][b_length];
+}
+
+/* -- the nearest word -- */
+void ray_near_begin(ray_near *near, const char *at, uint64_t length)
+{
+    __builtin_memset(near, 0, sizeof *near);
+    near->edits = RAY_NONE;
+    if (length < RAY_NAME_BYTES)
+        __builtin_memcpy(near->wrong.at, at, length);
+}
+
+void ray_near_offer(ray_near *near, const char *at, uint64_t length)
+{
+    uint32_t have = length_of(near->wrong.at);
+    if (have == 0 || length == 0 || length >= RAY_NAME_BYTES)
+        return;
+    uint32_t size = (uint32_t)length;
+    uint32_t prefix = 0;
+    while (prefix < have && prefix < size && near->wrong.at[prefix] == at[prefix])
+        prefix++;
+    uint32_t edits = edits_between(near->wrong.at, have, at, size);
+    if (have > 1 && prefix == have)
+        edits = least(edits, 1);
+    if (edits >= near->edits || edits > 1 + have / 4)
+        return;
+    near->edits = edits;
+    __builtin_memset(&near->best, 0, sizeof near->best);
+    __builtin_memcpy(near->best.at, at, size);
+}
+
+const char *ray_near_word(const ray_near *near)
+{
+    return near->edits == RAY_NONE ? 0 : near->best.at;
+}
