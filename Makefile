@@ -73,7 +73,8 @@ run: ready image ## boots the image and opens its console (CONFIG=, LOG=)
 SIM      := build/raygate-sim
 SIM_DIR  := build/host/$(PROFILE)
 SIM_CORE := $(patsubst %.c,$(SIM_DIR)/%.o,$(CORE_SOURCES) $(SHELL_SOURCES))
-SIM_PORT := $(patsubst %.c,$(SIM_DIR)/%.o,host_sim/native/sim.c)
+# The files of the native port; everything else in host_sim/native belongs to the Python extension.
+SIM_PORT := $(patsubst %.c,$(SIM_DIR)/%.o,$(filter %/sim.c %/hal.c,$(wildcard host_sim/native/*.c)))
 
 $(SIM_CORE): $(SIM_DIR)/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -90,6 +91,12 @@ $(SIM): $(SIM_CORE) $(SIM_PORT)
 sim: $(SIM) ## the same shell as a native program (CONFIG=)
 	@$(SIM) $(if $(CONFIG),'$(CONFIG)')
 
+# -- the C side of the benchmark, one program per profile ---------------------------------------------
+BENCH := build/bench-$(PROFILE)
+BENCH_CORE := $(patsubst %.c,$(SIM_DIR)/%.o,$(CORE_SOURCES))
+$(BENCH): tests/bench/core.c $(BENCH_CORE)
+	$(call say,link,$@)$(CC) -std=gnu11 -O2 $(CORE_WARNINGS) -Werror $(CORE_INCLUDES) $^ -o $@
+
 # -- proof ------------------------------------------------------------------------------------------
 .PHONY: tidy test bench docs clean
 tidy: $(EXTENSIONS) ## the style laws, under a minute
@@ -99,8 +106,8 @@ test: ready $(READY_ISO) image iso $(SIM) ## everything: laws, unit, model, prop
 	@$(PY) -m tests.tidy
 	@$(PY) -m pytest $(PYTEST)
 
-bench: ready image ## speed as ratios to a reference loop of the same run (BENCH="--json")
-	@$(PY) -m tests.bench $(BENCH)
+bench: ready image ## speed as ratios to a reference loop of the same run (ARGS=--json)
+	@$(PYTHON) tools/setup.py bench; $(PY) -m tests.bench $(ARGS)
 
 docs: $(EXTENSIONS) ## writes the generated pages of docs/ anew
 	@$(PY) tools/docs.py

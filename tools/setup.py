@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Makes a fresh machine ready: system packages, the virtual environment, the package itself.
 
-    python3 tools/setup.py python|qemu|iso ...
+    python3 tools/setup.py python|qemu|iso|bench ...
 
 Needs nothing but Python's standard library. What it runs goes to build/setup.log; the terminal
 gets one line per step on standard error, so that piped sessions stay clean. Packages are installed
@@ -72,6 +72,7 @@ NEEDS: dict[str, dict[str, Callable[[], bool]]] = {
         "xorriso": have_program("xorriso"),
         "ovmf": have_file("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_CODE.fd"),
     },
+    "bench": {},
 }
 
 
@@ -170,6 +171,16 @@ def make_environment() -> None:
     STAMP.write_text(want)
 
 
+def install_peers() -> None:
+    """What the benchmark compares with; a peer that cannot be had is left out of the table."""
+    pip = [str(VENV / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install"]
+    with_bench = [*pip, "--quiet", "--no-build-isolation", "-e", ".[bench]"]
+    try:
+        run(with_bench, "installing peers", RAYGATE_WITHOUT_EXTENSIONS="1")
+    except Unready:
+        say("some peers cannot be installed; the table leaves them out")
+
+
 def main(groups: Sequence[str]) -> int:
     """Prepares the named groups; 0 when the machine is ready."""
     unknown = [group for group in groups if group not in NEEDS]
@@ -183,6 +194,8 @@ def main(groups: Sequence[str]) -> int:
             install_packages(groups)
             if "python" in groups:
                 make_environment()
+            if "bench" in groups:
+                install_peers()
         except Unready as problem:
             say(str(problem))
             return 2

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Laws of the house: who may include whom (the table of DESIGN.md section 2), and no cycles."""
+"""Laws of the house: who may include whom (TABLE below), and no cycles."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def is_allowed(root: Path, path: Path, name: str, allowed: list[str]) -> bool:
     return False
 
 
-@law("layers", "each folder includes only what the table of DESIGN.md section 2 lets it")
+@law("layers", "each folder includes only what the table of the house lets it")
 def layers(root: Path) -> Iterator[Place]:
     """Includes that cross a wall of the house."""
     for path in written(root, ".c", ".h", ".S", under=TOPS):

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/* core.c - times the core in C, one measurement per call of the program; the Python side says what
+ * and makes the table.
+ *
+ *   bench ref                     one dependent 64-bit multiply and add: the unit of every ratio
+ *   bench step BLOB ROWS BATCH    ray_step_batch over prepared rows, BATCH at a time
+ *   bench route BLOB ROWS         ray_gateway_ask over the rows' targets
+ *   bench limit BLOB KEYS         ask, take and note of the limits, over KEYS users in random order
+ *
+ * Each prints the CPU time of one item in picoseconds, minimum of ROUNDS, and how many were granted.
+ */
+#define _GNU_SOURCE
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "ray/ray.h"
+
+enum { ROUNDS = 9, BATCH_MAX = 4096 };
+
+typedef struct input {
+    uint8_t *at;
+    uint64_t length;
+} input;
+
+void ray_panic(const char *what)
+{
+    fprintf(stderr, "panic: %s\n", what);
+    abort();
+}
+
+static uint64_t cpu_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void *aligned(uint64_t length)
+{
+    /* 2 MiB alignment lets the kernel back the big tables with huge pages where it may. */
+    void *at = NULL;
+    if (posix_memalign(&at, length >= (2u << 20) ? 2u << 20 : 64, length + 64))
+        abort();
+    memset(at, 0, length + 64);
+    return at;
+}
+
+static input read_file(const char *name)
+{
+    FILE *file = fopen(name, "rb");
+    if (!file || fseek(file, 0, SEEK_END)) {
+        perror(name);
+        exit(2);
+    }
+    input in = { NULL, (uint64_t)ftell(file) };
+    in.at = aligned(in.length);
+    rewind(file);
+    if (fread(in.at, 1, in.length, file) != in.length)
+        exit(2);
+    fclose(file);
+    return in;
+}
+
+static struct ray *loaded(const char *blob_name)
+{
+    static const uint8_t seed[16] = { 7 };
+    struct ray *ray = aligned(ray_bytes());
+    input blob = read_file(blob_name);
+    ray_config_report report;
+    ray_init(ray, seed);
+    if (ray_config_load(ray, 0, blob.at, blob.length, &report)) {
+        fprintf(stderr, "%s: %s, section %u row %u field %u\n", blob_name,
+                ray_status_word(report.status), report.section, report.row, report.field);
+        exit(2);
+    }
+    return ray;
+}
+
+static void say(uint64_t best_ns, uint64_t items, uint64_t granted)
+{
+    uint64_t picoseconds = best_ns * 1000 / items;
+    printf("%llu %llu\n", (unsigned long long)picoseconds, (unsigned long long)granted);
+}
+
+static int reference(void)
+{
+    enum { STEPS = 20000000 };
+    uint64_t best = UINT64_MAX;
+    volatile uint64_t kept = 1;
+    for (int round = 0; round < ROUNDS; round++) {
+        uint64_t x = kept, began = cpu_ns();
+        for (int i = 0; i < STEPS; i++) {
+            x = x * 6364136223846793005u + 1442695040888963407u;
+            __asm__ volatile("" : "+r"(x));     /* one step after the other, by force */
+        }
+        uint64_t took = cpu_ns() - began;
+        kept = x;
+        best = took < best ? took : best;
+    }
+    say(best, STEPS, 0);
+    return 0;
+}
+
+/* A rows file: u64 row count, u64 length of the bytes, the rows, the bytes. */
+static ray_rows rows_of(input in, uint64_t *count)
+{
+    memcpy(count, in.at, 8);
+    ray_rows rows = { .row = (const ray_row *)(const void *)(in.at + 16),
+                      .bytes = in.at + 16 + *count * sizeof(ray_row),
+                      .scratch = aligned(RAY_TARGET_BYTES_MAX) };
+    memcpy(&rows.bytes_length, in.at + 8, 8);
+    return rows;
+}
+
+static int step(const char *blob, const char *name, uint32_t batch)
+{
+    struct ray *ray = loaded(blob);
+    uint64_t count, best = UINT64_MAX, granted = 0, span, id = 1;
+    input in = read_file(name);
+    ray_rows rows = rows_of(in, &count);
+    ray_row *row = (ray_row *)(void *)(in.at + 16);
+    ray_answer *answers = aligned(sizeof(ray_answer) * batch);
+    span = row[count - 1].at_ns - row[0].at_ns + 1;
+    for (int round = 0; round < ROUNDS; round++) {
+        granted = 0;
+        uint64_t began = cpu_ns();
+        for (uint64_t i = 0; i + batch <= count; i += batch) {
+            rows.row = row + i;
+            ray_step_batch(ray, &rows, batch, answers);
+            for (uint32_t k = 0; k < batch; k++)
+                granted += answers[k].verdict == RAY_VERDICT_ALLOW;
+        }
+        uint64_t took = cpu_ns() - began;
+        best = took < best ? took : best;
+        for (uint64_t i = 0; i < count; i++) {    /* the next round is later: limits refill */
+            row[i].at_ns += span;
+            row[i].id = id++ + (1ull << 32);
+        }
+    }
+    say(best, count / batch * batch, granted);
+    return 0;
+}
+
+static int route(const char *blob, const char *name)
+{
+    struct ray *ray = loaded(blob);
+    uint64_t count, best = UINT64_MAX, granted = 0;
+    ray_rows rows = rows_of(read_file(name), &count);
+    for (int round = 0; round < ROUNDS; round++) {
+        granted = 0;
+        uint64_t began = cpu_ns();
+        for (uint64_t i = 0; i < count; i++) {
+            const ray_row *row = rows.row + i;
+            ray_gateway_query query = {
+                .target = { rows.bytes + row->target_at, row->target_length },
+                .host = { rows.bytes + row->host_at, row->host_length },
+                .scratch = rows.scratch,
+                .method = row->method,
+                .service = RAY_NONE,
+            };
+            ray_gateway_answer answer;
+            ray_gateway_ask(ray_gateway_of(ray), row->at_ns, &query, &answer);
+            granted += answer.granted;
+        }
+        uint64_t took = cpu_ns() - began;
+        best = took < best ? took : best;
+    }
+    say(best, count, granted);
+    return 0;
+}
+
+/* Users in an order no cache can foresee; each decision is a whole ask, take and note. */
+static int limit(const char *blob, uint64_t keys)
+{
+    enum { NAME = 16, STEPS = 1 << 20 };
+    struct ray *ray = loaded(blob);
+    ray_ratelimit *rl = ray_ratelimit_of(ray);
+    char (*name)[NAME] = aligned(keys * NAME);
+    uint64_t best = UINT64_MAX, granted = 0, now_ns = 1000000000, dice = 88172645463325252u;
+    for (uint64_t i = 0; i < keys; i++)
+        snprintf(name[i], NAME, "u%llu", (unsigned long long)i);
+    for (int round = 0; round < ROUNDS; round++) {
+        granted = 0;
+        uint64_t began = cpu_ns();
+        for (uint64_t i = 0; i < STEPS; i++) {
+            dice ^= dice << 13, dice ^= dice >> 7, dice ^= dice << 17;
+            const char *user = name[(dice >> 20) % keys];
+            ray_ratelimit_query query = {
+                .user = { (const uint8_t *)user, strlen(user) },
+                .tokens = 1,
+                .service = 0,
+                .plan = RAY_NONE,
+                .priority = RAY_CLASS_NORMAL,
+            };
+            ray_ratelimit_answer answer;
+            now_ns += 100;
+            ray_ratelimit_ask(rl, now_ns, &query, &answer);
+            ray_ratelimit_take(rl, now_ns, &answer, 1, NULL);
+            ray_ratelimit_note(rl, now_ns, &answer, answer.granted);
+            granted += answer.granted;
+        }
+        uint64_t took = cpu_ns() - began;
+        best = took < best ? took : best;
+    }
+    say(best, STEPS, granted);
+    return 0;
+}
+
+int main(int count, char **word)
+{
+    if (count == 2 && !strcmp(word[1], "ref"))
+        return reference();
+    if (count == 5 && !strcmp(word[1], "step"))
+        return step(word[2], word[3], (uint32_t)strtoul(word[4], NULL, 10));
+    if (count == 4 && !strcmp(word[1], "route"))
+        return route(word[2], word[3]);
+    if (count == 4 && !strcmp(word[1], "limit"))
+        return limit(word[2], strtoull(word[3], NULL, 10));
+    fprintf(stderr, "what to measure: ref, step, route or limit\n");
+    return 2;
+}

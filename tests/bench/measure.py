@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""Timing: CPU time of this thread, pinned to a core, minimum of several rounds."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+import subprocess
+import time
+from collections.abc import Callable
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+WORK = ROOT / "build" / "bench"
+ROUNDS = 9
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """One line of the table."""
+
+    name: str
+    ns: float  # of one item
+    unit: str = "decision"
+    most_xr: float | None = None  # the ratio it should not pass
+    note: str = ""
+
+
+def pin() -> None:
+    """Keeps this process and its children on one core, so that caches and clocks stay the same."""
+    with contextlib.suppress(OSError):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+
+def timed(run: Callable[[], object], items: int, rounds: int = ROUNDS) -> float:
+    """CPU nanoseconds of one item of `run`, the best of the rounds."""
+    best = float("inf")
+    for _ in range(rounds):
+        began = time.thread_time_ns()
+        run()
+        best = min(best, time.thread_time_ns() - began)
+    return best / items
+
+
+def program(profile: str) -> pathlib.Path:
+    """The C side of the benchmark for a capacity profile."""
+    path = ROOT / "build" / f"bench-{profile}"
+    made = subprocess.run(
+        ["make", "-s", f"PROFILE={profile}", str(path.relative_to(ROOT))],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )
+    if made.returncode:
+        raise RuntimeError(f"the benchmark does not build:\n{made.stderr}")
+    return path
+
+
+def in_c(profile: str, *words: str | pathlib.Path) -> tuple[float, int]:
+    """Runs one measurement of core.c: nanoseconds of an item, and how many were granted."""
+    command = [str(program(profile)), *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
+    picoseconds, granted = done.stdout.split()
+    return int(picoseconds) / 1000, int(granted)
+
+
+def reference() -> float:
+    """The unit of every ratio: one dependent multiply and add, in ns."""
+    return in_c("seed", "ref")[0]
