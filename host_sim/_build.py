@@ -60,9 +60,13 @@ ray_status ray_host_step(struct ray *ray, const ray_rows *rows, uint32_t n, ray_
 
 
 def headers_of(profile: str) -> list[pathlib.Path]:
-    """Every header whose declarations the extension offers, in an order that defines before use."""
+    """Every header whose declarations the extension offers, in an order that defines before use.
+
+    Headers of host_sim/native that end in _parts.h are private to their folder.
+    """
     public = [ROOT / "kernel/include/ray" / f"{name}.h" for name in HEADERS]
-    native = sorted(p for p in (ROOT / "host_sim/native").glob("*.h") if p.name not in PORT_ONLY)
+    native = sorted(p for p in (ROOT / "host_sim/native").glob("*.h")
+                    if p.name not in PORT_ONLY and not p.name.endswith("_parts.h"))
     return [ROOT / f"kernel/profiles/{profile}/ray/limits.h", *public, ROOT / "shell/shell.h", *native]
 
 
