@@ -7,7 +7,7 @@
  *   bench route BLOB ROWS         ray_gateway_ask over the rows' targets
  *   bench limit BLOB KEYS         ask, take and note of the limits, over KEYS users in random order
  *
- * Each prints the CPU time of one item in picoseconds, minimum of ROUNDS, and how many were granted.
+ * Each prints the CPU time of one item in picoseconds, least of ROUNDS, then how many were granted.
  */
 #define _GNU_SOURCE
 #include <stdint.h>
