@@ -99,7 +99,7 @@ $(BENCH): tests/bench/core.c $(BENCH_CORE)
 
 # -- proof ------------------------------------------------------------------------------------------
 .PHONY: tidy test bench docs clean
-tidy: $(EXTENSIONS) ## the style laws, under a minute
+tidy: $(READY_PYTHON) ## the style laws, under a minute
 	@$(PY) -m tests.tidy
 
 test: ready $(READY_ISO) image iso $(SIM) ## everything: laws, unit, model, property, journeys, image
