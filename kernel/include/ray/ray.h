@@ -152,8 +152,7 @@ typedef struct ray_part {
 /* Bytes of struct ray in this profile; the caller owns the memory, 64-byte aligned. */
 uint64_t ray_bytes(void);
 
-/* Empties everything: no routes, no limits; virtual clock at 0. An all-zero state is valid too and equals
- * ray_init with a zero seed but for the running hash. */
+/* Empties everything and begins the running hash: no routes, no limits, a virtual clock at 0, `seed` for every table. */
 void ray_init(struct ray *ray, const uint8_t seed[16]);
 
 /* Applies rows strictly in order. answers has n places. RAY_OK unless an argument is impossible; a bad row has its own

@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: MIT
+"""The whole pipeline under random traffic and random configurations: the laws that hold after every step."""
+import functools
+import struct
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from host_sim import config as compiler
+from host_sim.errors import RaygateError, StateError, UnknownError
+from host_sim.kernel import NEVER, NONE, Kernel, Verdict
+from tests.siphash import siphash
+
+S = 10**9
+RECORD = struct.Struct("<QQQQIHBBII")
+
+# -- configurations ---------------------------------------------------------------------------------
+HEAD = """version = 1
+[tenant.acme]
+plan = "gold"
+[tenant.guest]
+plan = "free"
+[service.a]
+timeout = "2s"
+[service.b]
+timeout = "3s"
+[[route]]
+name = "a"
+service = "a"
+path = { prefix = "/a" }
+[[route]]
+name = "b"
+service = "b"
+path = { wildcard = "/b/*" }
+methods = ["GET", "POST"]
+weight = 2
+"""
+LIMITS = (
+    'scope = "service"\nservice = "a"\nalgorithm = "token_bucket"\nrate = "2/s"\nburst = 3',
+    'scope = "user"\nalgorithm = "sliding_window"\nrate = "4/5s"',
+    'scope = "ip"\nalgorithm = "fixed_window"\nrate = "3/2s"',
+    'scope = "service"\nalgorithm = "leaky_bucket"\nrate = "1/s"\ncapacity = 4',
+    'scope = "service"\nservice = "b"\nalgorithm = "leaky_bucket"\nqueue = true\nrate = "1/s"\nmax_delay = "3s"\ncapacity = 4',
+    'scope = "user"\nalgorithm = "token_bucket"\nrate = "1/3s"\nburst = 2\nmode = "shadow"',
+    'scope = "user"\nalgorithm = "sliding_window"\nexact = true\nrate = "3/4s"',
+)
+QUOTAS = (
+    'tenant = "acme"\ntype = "requests"\nlimit = 5\nwindow = "10s"',
+    'tenant = "acme"\ntype = "bytes"\nlimit = 900\nwindow = "7s"\nenforcement = "hard"',
+    'tenant = "guest"\ntype = "requests"\nlimit = 3\nwindow = "day"\nenforcement = "soft"',
+    'type = "compute"\nlimit = 20\nwindow = "never"\nmode = "shadow"',
+)
+
+
+@functools.cache
+def compiled(limits: tuple[int, ...], quotas: tuple[int, ...]):
+    text = HEAD
+    for i in limits:
+        text += f'[[limit]]\nname = "limit{i}"\n{LIMITS[i]}\n'
+    for i in quotas:
+        text += f'[[quota]]\nname = "quota{i}"\n{QUOTAS[i]}\n'
+    return compiler.loads(text, profile="tiny")
+
+
+def some(n: int, most: int):
+    return st.sets(st.integers(0, n - 1), max_size=most).map(lambda s: tuple(sorted(s)))
+
+
+CONFIGS = st.builds(compiled, some(len(LIMITS), 4), some(len(QUOTAS), 3))
+REQUEST = st.fixed_dictionaries({
+    "target": st.sampled_from(["/a", "/a/x?q=1", "/b/1", "/b/2", "/ab", "/b/1/2", "//a/../a", "/%zz"]),
+    "method": st.sampled_from(["GET", "POST", "DELETE", "BREW"]),
+    "user": st.sampled_from(["", "ann", "bob"]),
+    "tenant": st.sampled_from([None, "acme", "guest"]),
+    "ip": st.sampled_from(["192.0.2.1", "2001:db8::1", "2001:db8::2"]),
+    "weight": st.sampled_from([0, 0, 0, 1, 3]),
+    "request_bytes": st.sampled_from([0, 10, 400]),
+    "response_bytes": st.sampled_from([0, 100]),
+    "compute_units": st.sampled_from([0, 7]),
+    "priority": st.sampled_from([255, 0, 4]),
+})
+STEP = st.one_of(
+    st.tuples(st.just("exchange"), REQUEST), st.tuples(st.just("admit"), REQUEST),
+    st.tuples(st.just("hold"), REQUEST), st.tuples(st.just("complete"), st.integers(0, 3)),
+    st.tuples(st.just("cancel"), st.integers(0, 3)), st.tuples(st.just("refund"), st.integers(0, 3)),
+    st.tuples(st.just("tick"), st.none()))
+STEPS = st.lists(st.tuples(st.sampled_from([0, 1, S // 3, S, 4 * S]), STEP), max_size=25)
+
+
+class Driver:
+    """Applies steps to a Kernel and remembers which requests were admitted."""
+
+    def __init__(self, config, profile="tiny"):
+        self.kernel, self.now, self.ids = Kernel(profile=profile, config=config), S, []
+
+    def apply(self, wait, step):
+        """One step; the decision, or None when the row was refused or only time passed."""
+        kind, what = step
+        self.now += wait
+        try:
+            if kind == "tick":
+                self.kernel.tick(self.now)
+                return None
+            if kind in ("exchange", "admit", "hold"):
+                request = dict(what)
+                decision = self.kernel.admit(request.pop("target"), at_ns=self.now, exchange=kind == "exchange",
+                                             refundable=kind == "hold", **request)
+                if decision.allowed and kind != "exchange":
+                    self.ids.append(self.kernel.last_id)
+                return decision
+            id = self.ids[what % len(self.ids)] if self.ids else 999
+            if kind == "complete":
+                return self.kernel.complete(id, at_ns=self.now, response_bytes=50, compute_units=3)
+            return getattr(self.kernel, kind)(id, at_ns=self.now)
+        except (UnknownError, StateError):
+            return None
+
+
+def conserved(kernel):
+    s = kernel.stats()
+    assert s["asked_count"] == s["granted_count"] + s["denied_count"]
+    assert s["asked_count"] == (s["denied_count"] + s["dropped_count"] + s["preempted_count"]
+                                + s["dispatched_count"] + s["queued_count"])
+    assert kernel.valid() == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(CONFIGS, STEPS)
+def test_laws_hold_after_every_step(config, steps):
+    driver = Driver(config)
+    for wait, step in steps:
+        driver.apply(wait, step)
+        conserved(driver.kernel)
+
+
+@settings(max_examples=60, deadline=None)
+@given(CONFIGS, STEPS)
+def test_a_denied_request_leaves_the_book_as_its_twin_without_it(config, steps):
+    driver = Driver(config)
+    for wait, step in steps:
+        twin = driver.kernel.fork()
+        decision = driver.apply(wait, step)
+        if decision is not None and decision.verdict == Verdict.DENY:
+            twin.tick(driver.now)
+            assert driver.kernel.digest().book == twin.digest().book
+
+
+@settings(max_examples=40, deadline=None)
+@given(CONFIGS, STEPS, REQUEST)
+def test_a_refused_row_and_an_explanation_change_nothing(config, steps, request_):
+    driver = Driver(config)
+    for wait, step in steps:
+        driver.apply(wait, step)
+    kernel, request = driver.kernel, dict(request_)
+    before = kernel.snapshot()
+    target = request.pop("target")
+    said = kernel.explain(target, as_json=True, **request)
+    assert kernel.snapshot() == before
+    with pytest.raises(UnknownError):
+        kernel.complete(12345, at_ns=driver.now + 100 * S)
+    assert kernel.stats()["now_ns"] <= driver.now         # not even the clock moved
+    decision = kernel.admit(target, exchange=True, **request)
+    assert (said["verdict"], said["reason"], said["by"] or "") == (
+        decision.verdict.name.lower(), decision.reason, decision.by if decision.by_kind != "none" else "")
+    retry = NEVER if said["retry_after_ns"] == "never" else said["retry_after_ns"]
+    assert (retry, said["start_at_ns"]) == (decision.retry_after_ns, decision.start_at_ns)
+
+
+@settings(max_examples=40, deadline=None)
+@given(CONFIGS, STEPS, st.lists(st.integers(0, 4 * S), min_size=1, max_size=5))
+def test_ticks_between_events_change_nothing_that_follows(config, steps, ticks):
+    plain, ticked = Driver(config), Driver(config)
+    for wait, step in steps:
+        for at in sorted(ticks):
+            if at < wait:
+                ticked.kernel.tick(ticked.now + at)
+        assert plain.apply(wait, step) == ticked.apply(wait, step)
+        if step[0] != "tick" and plain.kernel.stats()["now_ns"] == plain.now:
+            assert plain.kernel.snapshot() == ticked.kernel.snapshot()
+
+
+@settings(max_examples=40, deadline=None)
+@given(CONFIGS, STEPS, REQUEST)
+def test_a_refund_gives_back_at_most_what_it_took(config, steps, extra):
+    """A twin that never saw the request has at least as much left, for every limit and quota asked."""
+    seen, twin = Driver(config), Driver(config)
+    for wait, step in steps[: len(steps) // 2]:
+        seen.apply(wait, step)
+        twin.apply(wait, step)
+    decision = seen.apply(0, ("hold", extra))
+    if decision is None or not decision.allowed:
+        return
+    id = seen.kernel.last_id
+    twin.kernel._next_id = seen.kernel._next_id
+    try:
+        seen.kernel.refund(id, at_ns=seen.now + S // 7)
+    except RaygateError:
+        return
+    twin.kernel.tick(twin.now + S // 7)
+    request = dict(extra)
+    target = request.pop("target")
+    with_refund = seen.kernel.explain(target, as_json=True, **request)
+    without = twin.kernel.explain(target, as_json=True, **request)
+    for stage, left in (("ratelimit", "left_tokens"), ("quota", "left_units")):
+        for a, b in zip(with_refund[stage], without[stage], strict=True):
+            assert a[left] <= b[left]
+    conserved(seen.kernel)
+
+
+@settings(max_examples=30, deadline=None)
+@given(CONFIGS, STEPS)
+def test_the_decision_digest_is_the_hash_of_the_records_anybody_can_write_down(config, steps):
+    driver, records = Driver(config, profile="seed"), {}
+
+    def record(seq, now, retry, start, by, reason, kind, verdict, would, epoch):
+        assert seq not in records
+        records[seq] = RECORD.pack(seq, now, retry, start, by, reason, kind, verdict, would, epoch)
+
+    codes = {word: code for code, word in reason_words(driver.kernel).items()}
+    kinds = {"none": 0, "route": 1, "service": 2, "limit": 3, "quota": 4}
+    for wait, step in steps:
+        d = driver.apply(wait, step)
+        if d is None:
+            continue
+        record(d.id, d.at_ns, d.retry_after_ns, d.start_at_ns, d.by_id, codes[d.reason], kinds[d.by_kind],
+               int(d.verdict), d.would_deny_count, d.epoch)
+        if step[0] == "exchange" and d.allowed:
+            record(d.id + 1, d.at_ns, 0, 0, NONE, codes["ok"], 0, int(Verdict.COMPLETE), 0, d.epoch)
+    for entry in driver.kernel.audit(last=1000):
+        if entry["verdict"] == Verdict.EXPIRED:
+            record(entry["seq"], entry["at_ns"], 0, 0, NONE, entry["reason"], 0, entry["verdict"], 0, entry["epoch"])
+    assert sorted(records) == list(range(driver.kernel.stats()["seq"]))
+    stream = b"".join(records[seq] for seq in sorted(records))
+    assert driver.kernel.digest().decision == siphash(b"raygate-decision", stream, bits=128).hex()
+
+
+def reason_words(kernel):
+    lib, ffi = kernel.lib, kernel.ffi
+    codes = ffi.typeof("enum ray_reason").elements
+    return {code: ffi.string(lib.ray_reason_word(code)).decode() for code in codes}
+
+
+@settings(max_examples=30, deadline=None)
+@given(CONFIGS, st.lists(st.tuples(st.integers(0, 2 * S), REQUEST), max_size=20), st.integers(1, 7))
+def test_batch_boundaries_change_no_answer(config, requests, size):
+    one, many = Kernel(profile="tiny", config=config), Kernel(profile="tiny", config=config)
+    rows, arena, now = [], bytearray(), S
+    for wait, what in requests:
+        now += wait
+        request = dict(what)
+        one._fill(6, now, 0, 0)
+        part = one._fill_request(request.pop("target"), request)
+        row = one.ffi.new("ray_row *", one._row[0])
+        for name in ("target", "host", "headers", "user", "client"):
+            setattr(row, f"{name}_at", getattr(row, f"{name}_at") + len(arena))
+        arena += part
+        rows.append(row[0])
+    data = one.ffi.from_buffer("uint8_t[]", bytes(arena))
+    array = one.ffi.new("ray_row[]", len(rows) or 1)
+    for i, row in enumerate(rows):
+        array[i] = row
+    answers = [one.ffi.new("ray_answer[]", len(rows) or 1) for _ in range(2)]
+    for kernel, step, out in ((one, 1, answers[0]), (many, size, answers[1])):
+        view = kernel.ffi.new("ray_rows *", {"bytes": data, "bytes_length": len(arena), "scratch": kernel._scratch})
+        for at in range(0, len(rows), step):
+            view.row = array + at
+            kernel.step(view, min(step, len(rows) - at), out + at)
+    for a, b in zip(answers[0], answers[1], strict=True):
+        assert one.decision(a) == one.decision(b)
+    assert one.snapshot() == many.snapshot()
