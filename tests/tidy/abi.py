@@ -62,7 +62,7 @@ def layout(ffi: cffi.FFI) -> dict[str, int]:
                 found[f"offsetof({name}, {field})"] = detail.offset
                 found[f"sizeof((({name} *)0)->{field})"] = ffi.sizeof(detail.type)
         elif kind.kind == "enum":
-            found |= {word: number for number, word in kind.elements.items()}
+            found |= kind.relements
     return found
 
 
@@ -124,8 +124,7 @@ def inner_words(root: Path) -> list[str]:
 def golden(root: Path, profile: str) -> dict[str, int] | str:
     """Every capacity, public size and part of the state in a profile."""
     public = layout(parsed(declarations(root, profile)))
-    limits = parsed(declarations(root, profile)).typeof("enum ray_limits").elements
-    words = [name for _, name in sorted(limits.items(), key=lambda row: str(row[1]))]
+    words = sorted(parsed(declarations(root, profile)).typeof("enum ray_limits").relements)
     words += sorted(word for word in public if re.fullmatch(r"sizeof\(\w+\)", word))
     inner = inner_words(root)
     return measured(root, profile, ["ray/ray.h", "shell.h", "kernel_state.h"], [*words, *inner])
@@ -151,7 +150,7 @@ def golden_lines(root: Path) -> tuple[list[str], list[str]]:
         return [], problems
     header = f"{'':40}" + "".join(f"{name:>12}" for name in PROFILES)
     rows = [
-        f"{name:40}" + "".join(f"{column[name]:12}" for column in columns) for name in columns[0]
+        f"{name:40}" + "".join(f"{column.get(name, 0):12}" for column in columns) for name in columns[0]
     ]
     return [header, *rows], []
 

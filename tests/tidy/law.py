@@ -47,7 +47,11 @@ class Law:
 
     def findings(self, root: Path) -> list[Finding]:
         """Everything the law finds in the tree, sorted."""
-        return sorted(Finding(p, line, self.name, text) for p, line, text in self.check(root))
+        try:
+            places = list(self.check(root))
+        except Exception as error:  # a tree that cannot be judged breaks the law, it does not pass
+            places = [("tests/tidy/", 0, f"cannot judge: {type(error).__name__}: {error}")]
+        return sorted(Finding(path, line, self.name, text) for path, line, text in places)
 
 
 LAWS: dict[str, Law] = {}
