@@ -221,26 +221,33 @@ static void json_journey(const struct ray *ray, const ray_journey *journey, cons
     ray_text_json_close(out, '}');
 }
 
-ray_status ray_explain(const struct ray *ray, uint64_t now_ns, const ray_rows *rows, uint32_t json, ray_text *out)
+/* Journey and answer live in two frames, so that each stays within the stack a frame may take. */
+static __attribute__((noinline)) ray_status explain_into(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
+                                                         uint32_t json, ray_answer *answer, ray_text *out)
 {
     ray_journey journey;
-    ray_answer answer;
-    memset(&answer, 0, sizeof answer);
-    answer.by_id = RAY_NONE;
-    answer.epoch = ray->who.epoch;
-    ray_status status = ray_row_check(ray, rows, rows->row);
-    if (status != RAY_OK)
-        return status;
-    ray_journey_ask(ray, now_ns, rows, rows->row, &journey, &answer);
-    if (answer.status != RAY_OK)
-        return answer.status;
+    ray_journey_ask(ray, now_ns, rows, rows->row, &journey, answer);
+    if (answer->status != RAY_OK)
+        return answer->status;
     if (json != 0) {
-        json_journey(ray, &journey, &answer, out);
+        json_journey(ray, &journey, answer, out);
     } else {
         explain_gateway(ray, &journey.gateway, out);
         if (journey.asked != 0)
             explain_governed(ray, &journey, out);
-        explain_verdict(ray, &answer, out);
+        explain_verdict(ray, answer, out);
     }
     return out->truncated != 0 ? RAY_E_TRUNCATED : RAY_OK;
+}
+
+ray_status ray_explain(const struct ray *ray, uint64_t now_ns, const ray_rows *rows, uint32_t json, ray_text *out)
+{
+    ray_answer answer;
+    memset(&answer, 0, sizeof answer);
+    answer.by_id = RAY_NONE;
+    answer.service = RAY_NONE;
+    answer.route = RAY_NONE;
+    answer.epoch = ray->who.epoch;
+    ray_status status = ray_row_check(ray, rows, rows->row);
+    return status != RAY_OK ? status : explain_into(ray, now_ns, rows, json, &answer, out);
 }
