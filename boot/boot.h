@@ -79,6 +79,10 @@ void stop(uint32_t exit_value) __attribute__((noreturn));
 void ray_panic(const char *what) __attribute__((noreturn));
 extern volatile uint64_t trap_irq_count;
 
+/* -- main.c -- */
+void start(uint32_t eax, uint64_t ebx) __attribute__((noreturn));
+void core_print(void);                                 /* one line about the core, for dumps */
+
 /* -- fault.c: breaks something on purpose; never returns -- */
 void fault_raise(uint32_t which) __attribute__((noreturn));
 
@@ -93,12 +97,12 @@ typedef struct uart {
     volatile uint32_t head;        /* written by the interrupt */
     volatile uint32_t tail;        /* written by the reader */
     volatile uint32_t held;        /* 1: the ring is full and the sender is held back */
-    uint32_t text;                 /* 1: LF is sent as CR LF */
+    uint32_t text;                 /* 1: LF is sent as CR LF; set by the owner */
     uint8_t ring[UART_RING_BYTES];
 } uart;
 
 extern uart com1, com2;
-void uart_init(uart *u, uint16_t port, uint32_t text);
+void uart_init(uart *u, uint16_t port, uint32_t trigger);     /* bytes that raise an interrupt: 1 or 14 */
 void uart_interrupt(uart *u);
 uint64_t uart_peek(uart *u, const uint8_t **at);        /* bytes that are there, contiguous */
 void uart_take(uart *u, uint64_t length);
@@ -231,6 +235,5 @@ extern uint8_t stack_top_fault[], stack_top_double[], stack_top_nmi[], stack_top
 extern uint64_t page_fine[2][512], page_middle[4][512], page_top[512];
 extern uint64_t gdt[], entry_tsc, canary_block[];
 extern const uint64_t isr_table[];
-void start(uint32_t eax, uint64_t ebx) __attribute__((noreturn));
 
 #endif

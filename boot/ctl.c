@@ -53,6 +53,16 @@ static void open_port(uint32_t which)
     say(which, PORT_OPEN, 1);
 }
 
+/* The host end came or went: QEMU threw away what it had not delivered, and will never report it as used. */
+static void forget_sending(void)
+{
+    uint32_t slot, length;
+
+    while (virtio_taken(send_queue(), &slot, &length))
+        continue;
+    sending = 0;
+}
+
 static void hear(const message *m, uint32_t length)
 {
     static const char name[] = "ctl";
@@ -60,6 +70,8 @@ static void hear(const message *m, uint32_t length)
 
     if (m->event == PORT_ADD)
         say(m->port, PORT_READY, 1);
+    if (m->event == PORT_OPEN && m->port == port && port)
+        forget_sending();
     while (name_length && !m->text[name_length - 1])
         name_length--;                          /* some devices count the terminator */
     if (m->event == PORT_NAME && !port && m->port >= 1 && m->port < PORTS && name_length == sizeof name - 1 &&
@@ -134,6 +146,7 @@ uint32_t ctl_busy(void)
 {
     uint32_t slot, length;
 
+    control();
     if (sending && virtio_taken(send_queue(), &slot, &length))
         sending = 0;
     return sending;

@@ -11,8 +11,8 @@ static struct ray *ray;
 static ray_machine machine;
 static boot_info boot;
 static ray_console console;
-static ray_link *link;
 static char out_bytes[RAY_PORT_OUT_BYTES];
+static ray_script script = {"fw_cfg opt/raygate/script", "", 0};
 
 /* -- configuration -- */
 typedef struct source {
@@ -55,6 +55,8 @@ static uint32_t load(const source *s)
     if (ray_config_load(ray, ray_clock_now(ray), s->at, s->bytes, &report) == RAY_OK) {
         machine.config_source = s->name;
         machine.config_name = s->config_name;
+        machine.start_config = s->at;
+        machine.start_config_length = s->bytes;
         return 1;
     }
     print_text("raygate: ALARM: configuration refused (");
@@ -98,15 +100,15 @@ static uint64_t wall_given(void)
     return value;
 }
 
+/* After the configuration, so that a script whose first line makes time virtual finds the same bytes everywhere. */
 static void start_clock(void)
 {
-    uint64_t wall = wall_given();
+    uint64_t wall = wall_given(), raw;
 
     if (!wall)
         wall = clock_wall_ns();
-    ray_clock_live(ray, clock_ns());
-    if (wall)
-        ray_clock_wall(ray, (int64_t)(wall - ray_clock_now(ray)));
+    raw = clock_ns();
+    ray_start_clock(ray, raw, wall ? (int64_t)(wall - raw) : 0, &script);
 }
 
 static const char *machine_name(void)
@@ -153,32 +155,8 @@ static void act(const ray_shell_result *result)
     }
 }
 
-static void flush(uart *u)
-{
-    while (uart_busy(u))
-        cpu_relax();
-}
-
 /* -- script -- */
-/* Each line as a person would have typed it: prompt, line, answer. The host's script runner prints the same. */
-static void run_script(const char *text, uint64_t length)
-{
-    for (uint64_t at = 0, end; at < length; at = end + 1) {
-        ray_text out;
-        for (end = at; end < length && text[end] != '\n'; end++)
-            continue;
-        ray_text_init(&out, out_bytes, sizeof out_bytes);
-        ray_text_put(&out, RAY_PORT_PROMPT);
-        ray_text_escaped(&out, text + at, end - at);
-        ray_text_char(&out, '\n');
-        ray_shell_result result = ray_shell_run(ray, &machine, clock_ns(), RAY_WHO_CONSOLE, text + at, end - at, &out);
-        uart_send(&com1, (const uint8_t *)out.at, out.length);
-        flush(&com1);
-        act(&result);
-    }
-}
-
-static void run_given_script(void)
+static void read_script(void)
 {
     fwcfg_item item = fwcfg_find("opt/raygate/script");
     uint32_t bytes = item.size < RAY_PORT_SCRIPT_BYTES_MAX ? item.size : RAY_PORT_SCRIPT_BYTES_MAX;
@@ -187,53 +165,122 @@ static void run_given_script(void)
         return;
     char *text = memory_take(bytes, BLOB_ALIGN);
     fwcfg_read(&item, text, bytes);
+    script.text = text;
+    script.length = bytes;
     if (bytes < item.size)
         print_text("raygate: ALARM: the script is longer than RAY_PORT_SCRIPT_BYTES_MAX and was cut\n");
-    run_script(text, bytes);
+}
+
+static void run_script(void)
+{
+    ray_shell_result result;
+    ray_text out;
+
+    com1.text = 1;
+    for (uint64_t at = 0; at < script.length;) {
+        ray_text_init(&out, out_bytes, sizeof out_bytes);
+        memset(&result, 0, sizeof result);
+        at = ray_script_step(ray, &machine, clock_ns(), &script, at, &out, &result);
+        uart_send(&com1, (const uint8_t *)out.at, out.length);
+        while (uart_busy(&com1))
+            cpu_relax();
+        act(&result);
+    }
+    com1.text = 0;                              /* the console ends its lines itself */
+}
+
+/* -- lines: a byte stream each, and who reads it -- */
+enum line_kind { LINE_COM1, LINE_COM2, LINE_CTL };
+
+static ray_link *link;
+static enum line_kind own_link_line;            /* ctl or COM2 */
+static enum line_kind link_line;                /* COM1 while the console is lent to a program */
+static ray_shell_result console_result, link_result;
+static uint64_t link_fed_ns;                    /* when the link last got bytes; 0: nothing unfinished */
+
+static uint32_t line_busy(enum line_kind line)
+{
+    return line == LINE_CTL ? ctl_busy() : uart_busy(line == LINE_COM1 ? &com1 : &com2);
+}
+
+static uint64_t line_peek(enum line_kind line, const uint8_t **at)
+{
+    return line == LINE_CTL ? ctl_peek(at) : uart_peek(line == LINE_COM1 ? &com1 : &com2, at);
+}
+
+static void line_take(enum line_kind line, uint64_t length)
+{
+    if (line == LINE_CTL)
+        ctl_take((uint32_t)length);
+    else
+        uart_take(line == LINE_COM1 ? &com1 : &com2, length);
+}
+
+static void line_send(enum line_kind line, const uint8_t *at, uint64_t length)
+{
+    if (line == LINE_CTL)
+        ctl_send(at, length);
+    else
+        uart_send(line == LINE_COM1 ? &com1 : &com2, at, length);
+}
+
+/* There is one link. Lent to the console's line it starts a new session there, and its own line waits. */
+static void link_moves(enum line_kind to)
+{
+    link_line = to;
+    link_fed_ns = 0;
+    ray_link_init(link);
+}
+
+static void follow(ray_shell_result *result)
+{
+    act(result);
+    if (result->action == RAY_ACTION_LINK)
+        link_moves(LINE_COM1);
+    else if (result->action == RAY_ACTION_CONSOLE)
+        link_moves(own_link_line);
+    memset(result, 0, sizeof *result);
 }
 
 /* -- the loop -- */
-static ray_shell_result console_result, link_result;
-static uint32_t link_on_com2;
-
-/* Nothing is read while an answer is still on its way out, so a stalled reader delays only its own channel. */
+/* Nothing is read while an answer is still on its way out, so a stalled reader delays only its own line. */
 static uint32_t serve_console(void)
 {
     const uint8_t *at;
     uint64_t length;
     ray_text out;
 
-    if (uart_busy(&com1))
+    if (link_line == LINE_COM1 || line_busy(LINE_COM1))
         return 0;
-    act(&console_result);
-    length = uart_peek(&com1, &at);
+    follow(&console_result);
+    length = link_line == LINE_COM1 ? 0 : line_peek(LINE_COM1, &at);
     if (!length)
         return 0;
     ray_text_init(&out, out_bytes, sizeof out_bytes);
-    uart_take(&com1, ray_console_feed(&console, ray, &machine, clock_ns(), at, length, &out, &console_result));
-    uart_send(&com1, (const uint8_t *)out.at, out.length);
+    length = ray_console_feed(&console, ray, &machine, clock_ns(), at, length, &out, &console_result);
+    line_take(LINE_COM1, length);
+    line_send(LINE_COM1, (const uint8_t *)out.at, out.length);
     return 1;
 }
 
 static uint32_t serve_link(void)
 {
+    enum line_kind line = link_line;
     const uint8_t *at, *reply = NULL;
-    uint64_t length, reply_length = 0, used;
+    uint64_t length, reply_length = 0, now = clock_ns();
 
-    if (link_on_com2 ? uart_busy(&com2) : ctl_busy())
+    if (line_busy(line))
         return 0;
-    act(&link_result);
-    length = link_on_com2 ? uart_peek(&com2, &at) : ctl_peek(&at);
-    if (!length)
+    follow(&link_result);
+    if (link_line != line)
+        return 1;
+    length = line_peek(line, &at);
+    if (!length && (!link_fed_ns || now - link_fed_ns < NS_PER_S))
         return 0;
-    used = ray_link_feed(link, ray, &machine, clock_ns(), at, length, &reply, &reply_length, &link_result);
-    if (link_on_com2) {
-        uart_take(&com2, used);
-        uart_send(&com2, reply, reply_length);
-    } else {
-        ctl_take((uint32_t)used);
-        ctl_send(reply, reply_length);
-    }
+    link_fed_ns = length ? now : 0;
+    length = ray_link_feed(link, ray, &machine, now, at, length, &reply, &reply_length, &link_result);
+    line_take(line, length);
+    line_send(line, reply, reply_length);
     return 1;
 }
 
@@ -247,6 +294,8 @@ static void idle(void)
     ray_settings_read(ray, &settings);
     if (settings.max_step_ns && settings.max_step_ns / 2 < wake_ns)
         wake_ns = settings.max_step_ns / 2;
+    if (link_fed_ns && wake_ns > NS_PER_S)
+        wake_ns = NS_PER_S;                     /* a frame cut off is dropped after a second */
     apic_timer_once(wake_ns);
     interrupts_on_and_wait();
     ray_read(ray, &stats);
@@ -270,21 +319,37 @@ static void serve(void)
 static void start_link(void)
 {
     link = memory_take(ray_link_state_bytes(), BLOB_ALIGN);
-    ray_link_init(link);
-    link_on_com2 = !ctl_init(boot.rsdp != 0) && com2.present;
-    if (link_on_com2)
+    memset(link, 0, ray_link_state_bytes());
+    own_link_line = ctl_init(boot.rsdp != 0) || !com2.present ? LINE_CTL : LINE_COM2;
+    if (own_link_line == LINE_COM2)
         apic_route(3, VECTOR_COM2, 0);
+    link_moves(own_link_line);
 }
 
 static void start_core(void)
 {
-    uint8_t seed[16];
-
-    machine.entropy_known = rng_seed(seed);
+    machine.entropy_known = rng_seed(machine.seed);
     ray = memory_take(ray_bytes(), PAGE_BYTES);
-    ray_init(ray, seed);
-    start_clock();
+    ray_init(ray, machine.seed);
     configure();
+    read_script();
+    start_clock();
+}
+
+void core_print(void)
+{
+    ray_stats stats;
+
+    if (!ray)
+        return;
+    ray_read(ray, &stats);
+    print_text("core epoch ");
+    print_decimal(stats.epoch);
+    print_text(" seq ");
+    print_decimal(stats.seq);
+    print_text(" now ");
+    print_decimal(stats.now_ns);
+    print_text(" ns\n");
 }
 
 /* The canary changes under this frame's feet, so it must not have one. */
@@ -297,7 +362,7 @@ __attribute__((no_stack_protector)) void start(uint32_t eax, uint64_t ebx)
     paging_protect();
     trap_init();
     uart_init(&com1, 0x3f8, 1);
-    uart_init(&com2, 0x2f8, 0);
+    uart_init(&com2, 0x2f8, 14);
     memory_init(&boot);
     acpi_init(&boot);
     apic_init();
@@ -306,7 +371,7 @@ __attribute__((no_stack_protector)) void start(uint32_t eax, uint64_t ebx)
     start_link();
     apic_route(4, VECTOR_COM1, 0);
     interrupts_on();
-    run_given_script();
+    run_script();
     machine.boot_ns = clock_ns();
     ray_text_init(&out, out_bytes, sizeof out_bytes);
     ray_console_start(&console, ray, &machine, clock_ns(), &out);

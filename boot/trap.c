@@ -120,6 +120,7 @@ static void dump(const trap_frame *f)
     print_text(" ns\n");
     registers(f);
     backtrace(f->rbp);
+    core_print();
     print_text("raygate: stopped by a fault\n");
     stop(EXIT_FAULT);
 }
