@@ -69,9 +69,9 @@ static uint32_t is_value_byte(uint8_t c)
 /* What a client could hide from the next server by calling it hop-by-hop (Fabio CVE-2025-48865). */
 static uint32_t is_ours(ray_view option)
 {
-    static const char *const names[] = {"host", "forwarded", "x-forwarded-for", "x-forwarded-host",
-                                        "x-forwarded-proto", "x-real-ip", "authorization",
-                                        "content-length", "x-request-id"};
+    static const char names[][20] = {"host", "forwarded", "x-forwarded-for", "x-forwarded-host",
+                                     "x-forwarded-proto", "x-real-ip", "authorization",
+                                     "content-length", "x-request-id"};
     for (uint32_t i = 0; i < sizeof names / sizeof *names; i++)
         if (is_named(option, names[i], ray_length_of(names[i])))
             return 1;
