@@ -48,6 +48,7 @@ const char *ray_reason_word(uint32_t reason)
     case RAY_REASON_HEADERS_TOO_LARGE: return "headers-too-large";
     case RAY_REASON_BODY_TOO_LARGE: return "body-too-large";
     case RAY_REASON_HEADERS_BAD: return "headers-bad";
+    case RAY_REASON_SERVICE_UNHEALTHY: return "service-unhealthy";
     case RAY_REASON_RATE_LIMITED: return "rate-limited";
     case RAY_REASON_RATE_NEVER: return "rate-never";
     case RAY_REASON_RATE_HELD: return "rate-held";

@@ -22,6 +22,7 @@ enum ray_reason {
     RAY_REASON_HEADERS_TOO_LARGE = 105,   /* 431 */
     RAY_REASON_BODY_TOO_LARGE = 106,      /* 413 */
     RAY_REASON_HEADERS_BAD = 107,         /* 400: a header block that does not parse */
+    RAY_REASON_SERVICE_UNHEALTHY = 108,   /* 503: the service is marked unhealthy */
     RAY_REASON_RATE_LIMITED = 200,
     RAY_REASON_RATE_NEVER = 201,          /* asks for more than the limit can ever hold */
     RAY_REASON_RATE_HELD = 202,           /* drained with a hold: emergency stop */
