@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.tidy import abi, core, layers, mirror, python, size, text  # noqa: F401
+from tests.tidy import abi, core, layers, mirror, pages, python, size, text  # noqa: F401
 from tests.tidy.law import LAWS, MADE, Finding
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -176,6 +176,10 @@ BREAKS: dict[str, tuple[str, Break, str]] = {
     "work left": ("unfinished", append(FIXED, f"/* {MARK}: later */"), f"says {MARK}"),
     "somebody's own path": (
         "private", append("tests/data.py", "# see /ho" "me/me/notes"), "a machine's own path",
+    ),
+    "a link to nothing": ("links", append("README.md", "[x](docs/nowhere.md)"), "docs/nowhere.md"),
+    "a header the page lacks": (
+        "docs", append(QUOTA_H, "uint32_t ray_quota_b(void);"), "docs/api.md:0: docs: stale",
     ),
     "an unused import": (
         "ruff", append("host_sim/new.py", '"""New."""\nimport os'), "F401",

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: MIT
+"""What the core costs in C: single limits, whole admissions, routing."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterator
+
+from host_sim import _raw, config
+
+from .measure import WORK, Result, in_c
+from .workload import Traffic, everything, indexed, keyed, rows_file
+
+
+def blob(name: str, text: str, profile: str = "seed") -> pathlib.Path:
+    """A compiled configuration on disk."""
+    path = WORK / f"{name}-{profile}.blob"
+    path.write_bytes(config.loads(text, name=name, profile=profile).blob)
+    return path
+
+
+def rows(name: str, traffic: Traffic) -> pathlib.Path:
+    """Prepared rows on disk."""
+    path = WORK / f"{name}.rows"
+    rows_file(_raw.load("seed").ffi, path, traffic)
+    return path
+
+
+def checked(granted: int, least: int, what: str) -> None:
+    """A measurement of refusals would be a measurement of something else."""
+    if granted < least:
+        raise RuntimeError(f"{what}: only {granted} granted, at least {least} expected")
+
+
+def decisions() -> Iterator[Result]:
+    """One limit, asked, taken and noted: indexed, then keyed by user."""
+    ns, granted = in_c("seed", "limit", blob("indexed", indexed()), 1)
+    checked(granted, 1 << 19, "indexed")
+    yield Result("core, indexed limit: ask, take, note", ns)
+    for profile, keys in (("seed", 512), ("edge", 1 << 20)):
+        ns, granted = in_c(profile, "limit", blob("keyed", keyed(), profile), keys)
+        checked(granted, 1 << 19, f"keyed {keys}")
+        yield Result(f"core, keyed limit at {keys}", ns)
+
+
+def admits() -> Iterator[Result]:
+    """ray_step_batch with 512 routes, 66 limits and 128 quotas configured."""
+    for profile, users in (("seed", 400), ("edge", 1 << 20)):
+        setup = blob("everything", everything(), profile)
+        traffic = rows(f"everything-{users}", Traffic(users=users))
+        for batch in (1, 16, 256, 1024):
+            ns, granted = in_c(profile, "step", setup, traffic, batch)
+            checked(granted, 60000, f"admit {profile}")
+            yield Result(f"core, whole request, {profile}, batch at {batch}", ns, "request")
+
+
+def routes() -> Iterator[Result]:
+    """ray_gateway_ask as the table grows: the cost must not."""
+    for count in (1, 8, 64, 256, 512):
+        setup = blob(f"routes{count}", everything(count, tenants=0))
+        traffic = rows(f"routes{count}", Traffic(routes=count, tenants=0))
+        ns, granted = in_c("seed", "route", setup, traffic)
+        checked(granted, 65536, f"routes {count}")
+        yield Result(f"core, route and normalise at {count}", ns, "request")
