@@ -139,4 +139,199 @@ void ray_quota_settle(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns,
 void ray_quota_refund(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns, const ray_quota_hold *holds,
                       uint32_t count);
 
+/* -- configuration -- */
+/* The whole hostile check of a section's rows: every field, unique names, and that no tenant, plan and service meet more
+ * than RAY_REQUEST_QUOTA_MAX of them. Changes nothing but *report, which names the first wrong row and field. */
+ray_status ray_quota_check(const ray_quota_spec *rows, const ray_config_counts *counts, ray_config_report *report);
+
+/* Replaces the allocations by rows that passed ray_quota_check; cannot fail. A row found again by name keeps its balances
+ * when what they count is unchanged (type, window, anchor, tenant, plan, service, per_user); a changed limit keeps the
+ * usage and re-arms the alerts. Everything else begins anew, live-added rows go. */
+void ray_quota_load(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns, const ray_quota_spec *rows,
+                    const ray_config_counts *counts, ray_config_report *report);
+
+/* Tenants, plans or services as rows somewhere else: `count` names, `stride` bytes apart. */
+typedef struct ray_quota_names {
+    const uint8_t *at;
+    uint64_t stride;
+    uint64_t count;
+} ray_quota_names;
+
+/* To be called before ray_quota_load when tenants or plans may have other places than before: balances follow their
+ * tenant by name; those of a tenant that is gone are dropped. */
+void ray_quota_tenants_move(ray_quota *quota, const ray_quota_names *before, const ray_quota_names *after);
+void ray_quota_plans_move(ray_quota *quota, const ray_quota_names *before, const ray_quota_names *after);
+
+/* -- control: every error changes nothing. A handle that was removed since is RAY_E_STALE, a free one RAY_E_UNKNOWN. -- */
+/* Adds one allocation and gives its handle. RAY_E_FULL, RAY_E_EXISTS (name), RAY_E_ARGUMENT, RAY_E_RANGE as in check. */
+ray_status ray_quota_allocate(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns, const ray_quota_spec *spec,
+                              uint32_t *allocation);
+/* Periods that ended are closed under the old value first. Usage is never edited; the alerts are armed again. A limit
+ * below the usage leaves nothing until the reset. */
+ray_status ray_quota_set_limit(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns, uint32_t allocation,
+                               uint64_t limit_units);
+ray_status ray_quota_set_enforcement(ray_quota *quota, uint32_t allocation, uint32_t enforcement);
+ray_status ray_quota_set_mode(ray_quota *quota, uint32_t allocation, uint32_t mode);
+/* Share of the unused limit that the next period gets on top, in basis points, at most RAY_QUOTA_ROLLOVER_BP_MAX. */
+ray_status ray_quota_rollover(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns, uint32_t allocation,
+                              uint32_t rollover_bp);
+
+/* Which instance of an allocation. `user` counts only where the allocation is per user. */
+typedef struct ray_quota_key {
+    ray_view user;
+    uint32_t tenant;           /* ignored where the allocation names its own */
+    uint32_t reserved;
+} ray_quota_key;
+
+/* Usage and carry to 0, alerts armed; the period's start, reservations and the peaks stay. key NULL: every instance. */
+ray_status ray_quota_reset(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns, uint32_t allocation,
+                           const ray_quota_key *key);
+/* Removes the allocation and its balances; holds on them are stale from then on. */
+ray_status ray_quota_remove(ray_quota *quota, uint32_t allocation);
+
+/* -- standalone use: several dimensions at once, all or nothing -- */
+typedef struct ray_quota_event {
+    ray_quota_query query;
+    uint64_t id;               /* counted exactly once among the last RAY_QUOTA_EVENT_MAX of them; 0: no id */
+    uint64_t unix_ns;          /* when it happened, wall clock; 0: now. Before the current period: flagged late */
+    uint32_t only;             /* handle of the one allocation to charge; RAY_NONE: all that apply */
+    uint32_t reserved;
+} ray_quota_event;
+
+typedef struct ray_quota_outcome {
+    uint64_t left_units;       /* before, of the most restrictive enforced quota; RAY_NEVER when none applied */
+    uint64_t retry_after_ns;
+    uint64_t handle;           /* of the reservation; 0 none */
+    uint32_t by;               /* handle of what denied, RAY_NONE when granted */
+    uint32_t count;            /* quotas that applied */
+    uint32_t shadow_denied_count;
+    uint16_t reason;
+    uint8_t granted;
+    uint8_t flags;             /* enum ray_quota_flag */
+} ray_quota_outcome;
+
+/* Asks, and if granted charges every quota of the event at once. A duplicate id answers the first outcome and charges
+ * nothing. A denied event is counted and changes no balance; an error changes nothing but error_count. */
+ray_status ray_quota_consume(ray_quota *quota, uint64_t now_ns, const ray_quota_event *event, ray_quota_outcome *out);
+/* The same question only. */
+ray_status ray_quota_test(const ray_quota *quota, uint64_t now_ns, const ray_quota_event *event,
+                          ray_quota_outcome *out);
+
+/* Asks, and if granted reserves for ttl_ns at most; out->handle names the lease. RAY_E_FULL when no lease is free,
+ * RAY_E_RANGE for a ttl of 0 or past the end of time. event->id is not looked at. */
+ray_status ray_quota_reserve(ray_quota *quota, uint64_t now_ns, const ray_quota_event *event, uint64_t ttl_ns,
+                             ray_quota_outcome *out);
+/* Ends a reservation: settle books the actual units and may overrun, release books nothing. *ended is 1, or 0 when it
+ * had ended before (then nothing changes). RAY_E_UNKNOWN for a handle never given out. */
+ray_status ray_quota_reservation_settle(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns, uint64_t handle,
+                                        const uint64_t actual_units[RAY_QUOTA_TYPE_MAX], uint32_t *ended);
+ray_status ray_quota_reservation_release(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns, uint64_t handle,
+                                         uint32_t *ended);
+
+/* -- time -- */
+/* When the first reservation expires, RAY_NEVER when there is none. */
+uint64_t ray_quota_due(const ray_quota *quota);
+/* Expires what is due at or before now_ns, each at its own due time, and nothing else. */
+void ray_quota_tick(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns);
+
+/* -- reading -- */
+typedef struct ray_quota_stats {
+    uint64_t asked_count;
+    uint64_t granted_count;
+    uint64_t denied_count;
+    uint64_t error_count;      /* events refused by consume and reserve */
+    uint64_t unspent_count;    /* granted here, denied by another stage */
+    uint64_t shadow_denied_count;
+    uint64_t table_full_count;
+    uint64_t evicted_count;
+    uint64_t late_count;       /* units or events of a period that is closed */
+    uint64_t closed_refund_count;
+    uint64_t stale_hold_count;
+    uint64_t duplicate_count;
+    uint64_t expired_count;
+    uint64_t event_count;      /* event ids ever remembered */
+    uint64_t alert_count;      /* ever raised; the last RAY_QUOTA_ALERT_MAX are kept */
+    uint64_t alert_overwritten_count;
+    uint32_t allocation_count;
+    uint32_t active_count;
+    uint32_t reservation_count;
+    uint32_t unacknowledged_count;
+} ray_quota_stats;
+
+enum ray_quota_depletion {
+    RAY_DEPLETION_AT = 0,           /* at this rate, in depletion_ns */
+    RAY_DEPLETION_NOT_BEFORE_RESET = 1,
+    RAY_DEPLETION_NEVER = 2         /* nothing was used */
+};
+
+/* One instance as it is at the asked instant: periods that ended are closed in the copy, not in the state. */
+typedef struct ray_quota_usage {
+    uint64_t limit_units;
+    uint64_t used_units;
+    uint64_t reserved_units;
+    uint64_t carry_units;
+    uint64_t left_units;       /* max(0, limit + carry - used - reserved) */
+    uint64_t over_units;       /* max(0, used - limit) */
+    uint64_t peak_units;       /* largest usage of this period */
+    uint64_t peak_ever_units;
+    uint64_t closed_units;     /* usage of the period before, as it closed */
+    uint64_t admitted_count;   /* this period */
+    uint64_t denied_count;     /* since the instance was made */
+    uint64_t utilization_bp;   /* used of limit, not clamped; RAY_NEVER when used of a limit of 0 */
+    uint64_t depletion_ns;     /* from now; RAY_NEVER unless `depletion` is RAY_DEPLETION_AT */
+    uint64_t user_key;         /* seeded hash of the user, 0 when not per user */
+    int64_t start_unix_ns;     /* of the period; a rolling window's oldest instant that counts */
+    int64_t end_unix_ns;       /* 0x7fffffffffffffff: never */
+    uint32_t allocation;
+    uint32_t tenant;
+    uint32_t depletion;        /* enum ray_quota_depletion */
+    uint32_t active;           /* 1: an instance exists; 0: nothing was used yet */
+} ray_quota_usage;
+
+/* One allocation's counters over all its instances. */
+typedef struct ray_quota_counts {
+    uint64_t asked_count;
+    uint64_t granted_count;
+    uint64_t denied_count;
+    uint64_t peak_evicted_units;   /* largest all-time peak among evicted instances */
+    uint32_t active_count;
+    uint32_t reserved;
+} ray_quota_counts;
+
+typedef struct ray_quota_alert {
+    uint64_t id;               /* 1, 2, 3 ... without a gap */
+    uint64_t at_ns;
+    uint64_t used_units;
+    uint64_t limit_units;
+    uint64_t user_key;
+    int64_t period_unix_ns;    /* start of the period it fired in */
+    uint32_t allocation;       /* RAY_NONE: removed since */
+    uint32_t tenant;
+    uint32_t percent;          /* the threshold; 0: usage passed limit + carry */
+    uint32_t acknowledged;
+} ray_quota_alert;
+
+void ray_quota_read(const ray_quota *quota, ray_quota_stats *out);
+ray_status ray_quota_find(const ray_quota *quota, const char *name, uint64_t length, uint32_t *allocation);
+/* Allocations by place from 0: RAY_OK and the handle, RAY_E_UNKNOWN for a free place, RAY_E_RANGE past the last. */
+ray_status ray_quota_at(const ray_quota *quota, uint32_t place, uint32_t *allocation);
+ray_status ray_quota_spec_read(const ray_quota *quota, uint32_t allocation, ray_quota_spec *out);
+ray_status ray_quota_counts_read(const ray_quota *quota, uint32_t allocation, ray_quota_counts *out);
+ray_status ray_quota_usage_read(const ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns, uint32_t allocation,
+                                const ray_quota_key *key, ray_quota_usage *out);
+/* Active instances by place, as ray_quota_at. */
+ray_status ray_quota_active_read(const ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns, uint32_t place,
+                                 ray_quota_usage *out);
+/* Alerts by id; RAY_E_UNKNOWN for one not raised yet, RAY_E_STALE for one overwritten. */
+ray_status ray_quota_alert_read(const ray_quota *quota, uint64_t id, ray_quota_alert *out);
+ray_status ray_quota_alert_acknowledge(ray_quota *quota, uint64_t id);
+
+/* Every instance, and every allocation that has none yet, by (place, tenant, user): fixed columns, integers, the same
+ * bytes for the same state. RAY_E_TRUNCATED when `text` was too small. */
+ray_status ray_quota_export_csv(const ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns, ray_text *text);
+ray_status ray_quota_export_json(const ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns, ray_text *text);
+
+/* 0 when every invariant holds, else the number of the first that does not; kernel/quota/valid.c lists them. */
+uint32_t ray_quota_valid(const ray_quota *quota);
+
 #endif

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: MIT */
+/* quota.c - ask, take, note, settle, refund: what a request's journey needs of quotas.
+ *
+ * A period rolls when it is next booked into, so idle tenants cost nothing; ask sees a rolled copy and changes nothing.
+ */
+#include "parts.h"
+
+#define UNITS_END 0x8000000000000000ULL   /* one request's units stay below, so no comparison can wrap */
+
+uint64_t ray_quota_bytes(void)
+{
+    return sizeof(ray_quota);
+}
+
+/* -- init -- */
+void ray_quota_init(ray_quota *quota, const uint8_t seed[16])
+{
+    memset(quota, 0, sizeof *quota);
+    memcpy(quota->config.seed, seed, sizeof quota->config.seed);
+}
+
+/* -- request -- */
+static uint64_t left_of(const ray_quota_spec *spec, const ray_quota_active *active)
+{
+    uint64_t room = ray_add_capped(spec->limit_units, active->carry_units);
+    uint64_t held = ray_add_capped(active->used_units, active->reserved_units);
+    return room > held ? room - held : 0;
+}
+
+static void deny(ray_quota_answer *answer, uint16_t reason, uint64_t retry_after_ns)
+{
+    if (answer->granted != 0)
+        answer->reason = reason;
+    answer->granted = 0;
+    if (retry_after_ns > answer->retry_after_ns)
+        answer->retry_after_ns = retry_after_ns;
+}
+
+/* What one quota says, with `active` as it is now. Guards deny whatever the enforcement, which is about the balance. */
+static void answer_of(const ray_quota_spec *spec, int64_t wall_ns, const ray_quota_active *active,
+                      ray_quota_answer *answer)
+{
+    uint64_t room = ray_add_capped(spec->limit_units, active->carry_units);
+    uint64_t held = ray_add_capped(active->used_units, active->reserved_units);
+    uint32_t over = ray_add_capped(held, answer->units) > room;
+    answer->left_units = left_of(spec, active);
+    answer->granted = 1;
+    answer->reason = RAY_REASON_OK;
+    if (over && spec->enforcement == RAY_QUOTA_SOFT) {
+        answer->flags |= RAY_QUOTA_OVER;
+    } else if (over) {
+        uint64_t most = ray_add_capped(spec->limit_units, ray_quota_carry_max(spec));
+        uint32_t never = answer->units > most && answer->units > room;
+        deny(answer, never ? RAY_REASON_QUOTA_NEVER : RAY_REASON_QUOTA_EXCEEDED,
+             never ? (uint64_t)RAY_NEVER : ray_quota_wait(spec, wall_ns, active, answer->units));
+    }
+    if (ray_quota_guarded(spec)) {
+        uint64_t wait_ns = ray_quota_guard_wait(spec, wall_ns, active);
+        if (wait_ns != 0)
+            deny(answer, RAY_REASON_QUOTA_GUARD, wait_ns);
+    }
+}
+
+static __attribute__((noinline)) void answer_new(const ray_quota_row *row, int64_t wall_ns, ray_quota_answer *answer)
+{
+    ray_quota_active fresh;
+    ray_quota_open(row, wall_ns, &fresh);
+    answer_of(&row->spec, wall_ns, &fresh, answer);
+}
+
+static __attribute__((noinline)) void answer_rolled(const ray_quota_spec *spec, int64_t wall_ns,
+                                                    const ray_quota_active *active, ray_quota_answer *answer)
+{
+    ray_quota_active rolled = *active;
+    ray_quota_roll(spec, wall_ns, &rolled);
+    answer_of(spec, wall_ns, &rolled, answer);
+}
+
+static void answer_fill(const ray_quota *quota, int64_t wall_ns, const ray_quota_query *query, uint32_t slot,
+                        ray_quota_answer *answer)
+{
+    const ray_quota_row *row = &quota->config.row[slot];
+    uint64_t user_key = ray_quota_user_key(quota, &row->spec, query->user);
+    *answer = (ray_quota_answer){.units = query->units[row->spec.type],
+                                 .key = ray_quota_key_of(quota, slot, query->tenant, user_key),
+                                 .allocation = ray_quota_handle(quota, slot),
+                                 .slot = ray_quota_active_find(quota, slot, query->tenant, user_key),
+                                 .shadow = row->spec.mode == RAY_MODE_SHADOW};
+    if (answer->slot == RAY_NONE)
+        answer_new(row, wall_ns, answer);
+    else if (wall_ns >= quota->book.active[answer->slot].end_ns)
+        answer_rolled(&row->spec, wall_ns, &quota->book.active[answer->slot], answer);
+    else
+        answer_of(&row->spec, wall_ns, &quota->book.active[answer->slot], answer);
+}
+
+static uint32_t applies(const ray_quota_spec *spec, const ray_quota_query *query)
+{
+    return spec->mode != RAY_MODE_OFF && (spec->service == RAY_NONE || spec->service == query->service) &&
+           (spec->plan == RAY_NONE || spec->plan == query->plan) &&
+           (spec->tenant == RAY_NONE || spec->tenant == query->tenant);
+}
+
+/* Instances that do not exist yet need a slot each; where there is none, the quota cannot answer for what it would
+ * count, so it denies until its own period ends. */
+static void find_places(const ray_quota *quota, int64_t wall_ns, ray_quota_answers *out)
+{
+    ray_quota_places places;
+    ray_quota_places_begin(quota, &places);
+    for (uint32_t i = 0; i < out->count; i++) {
+        ray_quota_answer *answer = &out->at[i];
+        uint32_t victim;
+        if (answer->slot != RAY_NONE || answer->granted == 0 ||
+            ray_quota_place_next(quota, wall_ns, out, &places, &victim))
+            continue;
+        ray_quota_active fresh;
+        ray_quota_open(&quota->config.row[answer->allocation & 0xffff], wall_ns, &fresh);
+        uint32_t ends = fresh.end_ns != 0x7fffffffffffffffLL;
+        deny(answer, RAY_REASON_QUOTA_TABLE_FULL,
+             ends ? (uint64_t)fresh.end_ns - (uint64_t)wall_ns : (uint64_t)RAY_NEVER);
+    }
+}
+
+/* The largest retry binds, ties go to the smallest place in the file. */
+static void bind(ray_quota_answers *out)
+{
+    for (uint32_t i = 0; i < out->count; i++) {
+        const ray_quota_answer *answer = &out->at[i];
+        if (answer->granted != 0)
+            continue;
+        if (answer->shadow != 0) {
+            out->shadow_denied_count++;
+            continue;
+        }
+        if (out->granted != 0 || answer->retry_after_ns > out->retry_after_ns ||
+            (answer->retry_after_ns == out->retry_after_ns &&
+             (answer->allocation & 0xffff) < (out->at[out->by].allocation & 0xffff))) {
+            out->by = i;
+            out->retry_after_ns = answer->retry_after_ns;
+        }
+        out->granted = 0;
+    }
+}
+
+ray_status ray_quota_ask_only(const ray_quota *quota, uint64_t now_ns, const ray_quota_query *query, uint32_t only,
+                              ray_quota_answers *out)
+{
+    const ray_quota_config *config = &quota->config;
+    for (uint32_t type = 0; type < RAY_QUOTA_TYPE_MAX; type++)
+        if (query->units[type] >= UNITS_END)
+            return RAY_E_RANGE;
+    if (query->tenant != RAY_NONE && query->tenant >= RAY_TENANT_MAX)
+        return RAY_E_UNKNOWN;
+    out->count = 0;
+    out->by = RAY_NONE;
+    out->granted = 1;
+    out->retry_after_ns = 0;
+    out->shadow_denied_count = 0;
+    if (query->tenant == RAY_NONE || config->count == 0)
+        return RAY_OK;
+    int64_t wall_ns = ray_quota_wall(now_ns, query->wall_offset_ns);
+    uint32_t first[3] = {config->tenant_first[query->tenant],
+                         query->plan < RAY_PLAN_MAX ? config->plan_first[query->plan] : 0, config->all_first};
+    for (uint32_t list = 0; list < 3; list++)
+        for (uint32_t at = first[list]; at != 0; at = config->row[at - 1].next) {
+            if ((only != RAY_NONE && only != at - 1) || !applies(&config->row[at - 1].spec, query))
+                continue;
+            if (out->count == RAY_REQUEST_QUOTA_MAX)
+                return RAY_E_ARGUMENT;
+            answer_fill(quota, wall_ns, query, at - 1, &out->at[out->count++]);
+        }
+    find_places(quota, wall_ns, out);
+    bind(out);
+    return RAY_OK;
+}
+
+ray_status ray_quota_ask(const ray_quota *quota, uint64_t now_ns, const ray_quota_query *query,
+                         ray_quota_answers *out)
+{
+    return ray_quota_ask_only(quota, now_ns, query, RAY_NONE, out);
+}
+
+static uint32_t make(ray_quota *quota, int64_t wall_ns, const ray_quota_query *query, uint32_t slot, uint32_t victim)
+{
+    const ray_quota_row *row = &quota->config.row[slot];
+    ray_quota_active fresh;
+    ray_quota_open(row, wall_ns, &fresh);
+    fresh.allocation = slot + 1;
+    fresh.tenant = query->tenant;
+    fresh.user_key = ray_quota_user_key(quota, &row->spec, query->user);
+    if (victim != RAY_NONE)
+        quota->tally.evicted_count++;
+    return ray_quota_active_add(quota, wall_ns, victim, &fresh);
+}
+
+uint32_t ray_quota_take(ray_quota *quota, uint64_t now_ns, const ray_quota_query *query,
+                        const ray_quota_answers *answers, ray_quota_hold *holds)
+{
+    int64_t wall_ns = ray_quota_wall(now_ns, query->wall_offset_ns);
+    ray_quota_places places;
+    ray_quota_places_begin(quota, &places);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < answers->count; i++) {
+        const ray_quota_answer *answer = &answers->at[i];
+        if (answer->granted == 0)
+            continue;
+        uint32_t slot = answer->allocation & 0xffff, at = answer->slot, victim;
+        if (at == RAY_NONE) {
+            uint32_t found = ray_quota_place_next(quota, wall_ns, answers, &places, &victim);
+            ray_assert(found != 0);   /* ask walked the same way */
+            at = make(quota, wall_ns, query, slot, victim);
+        }
+        ray_quota_active *active = &quota->book.active[at];
+        ray_quota_roll(&quota->config.row[slot].spec, wall_ns, active);
+        uint64_t room = RAY_NEVER - active->reserved_units;
+        uint64_t booked = answer->units < room ? answer->units : room;
+        active->reserved_units += booked;
+        active->admitted_count++;
+        ray_quota_guard_count(&quota->config.row[slot].spec, wall_ns, active, 1, 0);
+        holds[count++] = (ray_quota_hold){booked, (uint64_t)active->period, at, active->stamp};
+    }
+    quota->tally.hand = places.hand;
+    return count;
+}
+
+void ray_quota_note(ray_quota *quota, uint64_t now_ns, const ray_quota_answers *answers, uint32_t granted)
+{
+    ray_quota_tally *tally = &quota->tally;
+    uint32_t full = 0;
+    (void)now_ns;
+    tally->asked_count++;
+    tally->granted_count += answers->granted != 0;
+    tally->denied_count += answers->granted == 0;
+    tally->unspent_count += answers->granted != 0 && granted == 0;
+    tally->shadow_denied_count += answers->shadow_denied_count;
+    for (uint32_t i = 0; i < answers->count; i++) {
+        const ray_quota_answer *answer = &answers->at[i];
+        ray_quota_tail *row = &tally->row[answer->allocation & 0xffff];
+        row->asked_count++;
+        row->granted_count += answer->granted != 0;
+        row->denied_count += answer->granted == 0;
+        if (answer->granted == 0 && answer->slot != RAY_NONE)
+            tally->active_denied_count[answer->slot]++;
+        if (answer->reason == RAY_REASON_QUOTA_TABLE_FULL) {
+            tally->table_full_count++;
+            full = 1;
+        }
+    }
+    if (full != 0)   /* the next search looks at other slots */
+        tally->hand = (tally->hand + RAY_QUOTA_EVICT_WINDOW) & (RAY_QUOTA_ACTIVE_MAX - 1);
+}
+
+/* The instance a hold is of, rolled to now; NULL and counted when it was removed or reset to another since. */
+static ray_quota_active *held(ray_quota *quota, int64_t wall_ns, const ray_quota_hold *hold)
+{
+    ray_quota_active *active = hold->slot < RAY_QUOTA_ACTIVE_MAX ? &quota->book.active[hold->slot] : 0;
+    if (active == 0 || active->allocation == 0 || active->stamp != hold->stamp) {
+        quota->tally.stale_hold_count++;
+        return 0;
+    }
+    ray_quota_roll(&quota->config.row[active->allocation - 1].spec, wall_ns, active);
+    return active;
+}
+
+/* A hold that was ended twice must not take another's reservation below zero. */
+static void unreserve(ray_quota_active *active, uint64_t units)
+{
+    active->reserved_units -= units < active->reserved_units ? units : active->reserved_units;
+}
+
+/* Books what was really used. A calendar period that closed counted the estimate as used; of a rolling window's step
+ * that left nothing counts any more: both are over, so only what went beyond the estimate is new, and it is late. */
+static void commit(ray_quota *quota, const ray_quota_spec *spec, ray_quota_active *active, const ray_quota_hold *hold,
+                   uint64_t actual)
+{
+    uint64_t beyond = actual > hold->units ? actual - hold->units : 0;
+    int64_t booked = (int64_t)hold->period;
+    if (spec->reset == RAY_RESET_ROLLING) {
+        unreserve(active, hold->units);
+        if (ray_quota_cell_add(active, booked, actual))
+            return;
+        ray_quota_cell_add(active, active->period, beyond);
+    } else if (booked == active->period) {
+        unreserve(active, hold->units);
+        active->used_units = ray_add_capped(active->used_units, actual);
+        return;
+    } else {
+        active->used_units = ray_add_capped(active->used_units, beyond);
+    }
+    quota->tally.late_count += beyond != 0;
+}
+
+void ray_quota_settle(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns, const ray_quota_hold *holds,
+                      uint32_t count, const uint64_t actual_units[RAY_QUOTA_TYPE_MAX])
+{
+    int64_t wall_ns = ray_quota_wall(now_ns, wall_offset_ns);
+    for (uint32_t i = 0; i < count; i++) {
+        ray_quota_active *active = held(quota, wall_ns, &holds[i]);
+        if (active == 0)
+            continue;
+        const ray_quota_spec *spec = &quota->config.row[active->allocation - 1].spec;
+        uint64_t before = active->used_units;
+        commit(quota, spec, active, &holds[i], actual_units[spec->type]);
+        ray_quota_guard_count(spec, wall_ns, active, 0, actual_units[RAY_QUOTA_BYTES]);
+        if (active->used_units > active->peak_units)
+            active->peak_units = active->used_units;
+        if (active->peak_units > active->peak_ever_units)
+            active->peak_ever_units = active->peak_units;
+        if (active->used_units > before)
+            ray_quota_alert_check(quota, now_ns, holds[i].slot);
+    }
+}
+
+void ray_quota_refund(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns, const ray_quota_hold *holds,
+                      uint32_t count)
+{
+    int64_t wall_ns = ray_quota_wall(now_ns, wall_offset_ns);
+    for (uint32_t i = 0; i < count; i++) {
+        ray_quota_active *active = held(quota, wall_ns, &holds[i]);
+        if (active == 0)
+            continue;
+        uint32_t rolling = quota->config.row[active->allocation - 1].spec.reset == RAY_RESET_ROLLING;
+        uint32_t open = rolling ? ray_quota_same_span(active, (int64_t)holds[i].period)
+                                : (int64_t)holds[i].period == active->period;
+        if (rolling || open)
+            unreserve(active, holds[i].units);
+        if (open && active->admitted_count > 0)
+            active->admitted_count--;
+        quota->tally.closed_refund_count += !open;
+    }
+}
