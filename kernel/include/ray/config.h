@@ -3,12 +3,17 @@
 #define RAY_CONFIG_H
 #include <stdint.h>
 #include "ray/types.h"
+#include "ray/text.h"
 
 /* config: the compiled configuration, one blob, and how it is loaded.
  *
- * Layout, little-endian, every section 8-byte aligned: header, section table, sections. The checksum is CRC-32C over
- * the whole blob with its own field zero. The configuration hash is SHA-256 over the blob without the secrets section
- * and with the checksum and length fields zero. The blob's address must be a multiple of 8.
+ * Layout, little-endian: header, section table, sections. Sections stand in ascending order of
+ * kind, each at most once, each at the next multiple of 8 behind the one before it; what lies
+ * between is zero, and a section without rows is left out. Settings and secrets are always there,
+ * the secrets are the last bytes. The checksum is CRC-32C over the whole blob with its own field
+ * zero. The configuration hash is SHA-256 over everything before the secrets' bytes, with the
+ * checksum and length fields zero. The blob's address must be a multiple of 8. A row's place in
+ * its section is its id.
  */
 enum ray_config_constant {
     RAY_CONFIG_MAGIC = 0x47594152,     /* "RAYG" */
@@ -65,19 +70,34 @@ typedef struct ray_settings_spec {
     uint16_t no_route_status;          /* 404 or another 4xx */
     uint8_t mode;                      /* enum ray_mode, over everything */
     uint8_t no_limit_deny;             /* 1: a request no limit applies to is denied */
-    uint8_t client_ip;                 /* 0 the peer, 1 the rightmost untrusted X-Forwarded-For hop */
+    uint8_t client_ip;                 /* 0 the peer, 1 the rightmost untrusted hop */
     uint8_t ratelimit_headers;         /* 0 none, 1 draft-10 */
     uint8_t problem_json;              /* 1: RFC 9457 bodies */
     uint8_t reserved;
     ray_name request_id;               /* header that carries the request id; all zero: none */
 } ray_settings_spec;
 
-/* The whole check; changes nothing. */
+/* The whole check of bytes from anywhere; changes nothing but *report, which names the first thing
+ * that is wrong: section 0 is the header and the table, with `field` an offset in the blob.
+ * Refused are a bad frame (RAY_E_TRUNCATED, _CHECKSUM, _VERSION, _SYNTAX), a row no rule allows, a
+ * reference to no row, a table that is too large (RAY_E_FULL), and more than RAY_REQUEST_LIMIT_MAX
+ * limits or RAY_REQUEST_QUOTA_MAX quotas for one request (RAY_E_FULL). */
 ray_status ray_config_check(const uint8_t *blob, uint64_t length, ray_config_report *report);
 
-/* Check, then one swap: rules are matched by name, and what did not change keeps its balance. Raises the epoch.
- * A refused blob leaves the state equal byte for byte. */
+/* Check, then one swap at now_ns: rows are matched by name, and what did not change keeps its
+ * balance; tenants, services and routes of requests in flight follow their names. Raises the
+ * epoch, clears edit_count, writes one audit record. The first load of a state that was begun with
+ * a zero seed takes the blob's. A refused blob leaves the state equal byte for byte. `now_ns` has
+ * passed the clock gate. */
 ray_status ray_config_load(struct ray *ray, uint64_t now_ns, const uint8_t *blob, uint64_t length,
                            ray_config_report *report);
+
+/* Why a blob was refused, in plain words: "limit, row 3, capacity: out of range". "accepted" for
+ * RAY_OK. */
+void ray_config_reason_text(const ray_config_report *report, ray_text *out);
+
+/* The word of enum ray_config_section_kind, as in the file: "limit"; "header" for 0, "?" for a
+ * kind nobody defined. */
+const char *ray_config_section_word(uint32_t kind);
 
 #endif

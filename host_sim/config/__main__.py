@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: MIT
+"""`python -m host_sim.config FILE OUT`: what the image build calls before any extension exists."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from host_sim.config import ConfigError, load
+
+
+def main(arguments: list[str]) -> int:
+    """Compiles FILE to OUT; 2 with every finding on standard error when it cannot be."""
+    if len(arguments) != 2:
+        print("usage: python -m host_sim.config FILE OUT", file=sys.stderr)
+        return 2
+    try:
+        config = load(arguments[0])
+        Path(arguments[1]).write_bytes(config.blob)
+    except (ConfigError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"{arguments[1]}: {len(config.blob)} bytes, hash {config.hash}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT
+"""The capacities of ray/limits.h that the compiler needs; a test compares every number with the
+headers.
+
+They are written here a second time because an image is built before there is a compiled extension
+to ask.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class Capacities:
+    """One profile's sizes; the field names are those of ray/limits.h in lower case."""
+
+    name: str
+    service_max: int = 256
+    route_max: int = 512
+    route_pattern_bytes: int = 256
+    route_header_max: int = 4
+    route_query_max: int = 4
+    route_limit_max: int = 4
+    match_value_bytes: int = 80
+    host_bytes: int = 80
+    dfa_max: int = 64
+    dfa_pool_bytes: int = 1_048_576
+    dfa_table_bytes: int = 65_536
+    body_bytes_max: int = 8_192
+    trust_max: int = 32
+    tenant_max: int = 256
+    plan_max: int = 16
+    limit_service_max: int = 256
+    limit_user_max: int = 512
+    limit_ip_max: int = 64
+    limit_named_max: int = 128
+    limit_max: int = 960
+    limit_rate_max: int = 1_024
+    limit_exact_max: int = 32_768
+    limit_exact_each: int = 64
+    request_limit_max: int = 8
+    quota_allocation_max: int = 256
+    quota_alert_each: int = 4
+    request_quota_max: int = 8
+
+
+SEED = Capacities("seed")
+EDGE = replace(
+    SEED,
+    name="edge",
+    tenant_max=4_096,
+    plan_max=64,
+    limit_rate_max=4_096,
+    limit_exact_max=1_048_576,
+    quota_allocation_max=4_096,
+)
+TINY = replace(
+    SEED,
+    name="tiny",
+    service_max=4,
+    route_max=8,
+    dfa_max=2,
+    dfa_pool_bytes=4_096,
+    dfa_table_bytes=2_048,
+    trust_max=4,
+    tenant_max=4,
+    plan_max=2,
+    limit_service_max=4,
+    limit_user_max=4,
+    limit_ip_max=2,
+    limit_named_max=2,
+    limit_max=12,
+    limit_rate_max=8,
+    limit_exact_max=256,
+    quota_allocation_max=4,
+)
+PROFILES = {"seed": SEED, "edge": EDGE, "tiny": TINY}
+NAME_BYTES = 48

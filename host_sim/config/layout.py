@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: MIT
+"""The blob's bytes, declared with construct; tests compare every size and offset with the C
+structs.
+
+Little-endian, no implicit padding: what C calls `reserved` is written out here too. See
+ray/config.h for the frame.
+"""
+
+from __future__ import annotations
+
+from construct import (
+    Array,
+    Bytes,
+    Const,
+    Int8ul,
+    Int16ul,
+    Int32sl,
+    Int32ul,
+    Int64sl,
+    Int64ul,
+    PaddedString,
+    Padding,
+    Struct,
+)
+
+from host_sim.config.capacities import NAME_BYTES, SEED
+
+NONE = 0xFFFF_FFFF
+MAGIC = 0x4759_4152
+VERSION = 1
+BYTES_MAX = 4_194_304
+SETTINGS, PLAN, TENANT, TRUST = 1, 2, 3, 4
+SERVICE, ROUTE, DFA = 10, 11, 12
+LIMIT, LIMIT_RATE = 20, 21
+QUOTA = 30
+SECRETS = 0xFFFF
+
+Name = PaddedString(NAME_BYTES, "ascii")
+
+Header = Struct(
+    "magic" / Const(MAGIC, Int32ul),
+    "version" / Const(VERSION, Int32ul),
+    "length" / Int32ul,
+    "checksum" / Int32ul,
+    "section_count" / Int32ul,
+    "reserved" / Padding(4),
+)
+
+Section = Struct("kind" / Int32ul, "row_bytes" / Int32ul, "row_count" / Int32ul, "offset" / Int32ul)
+
+Settings = Struct(
+    "max_step_ns" / Int64ul,
+    "utc_offset_minutes" / Int32sl,
+    "default_class" / Int32ul,
+    "no_route_status" / Int16ul,
+    "mode" / Int8ul,
+    "no_limit_deny" / Int8ul,
+    "client_ip" / Int8ul,
+    "ratelimit_headers" / Int8ul,
+    "problem_json" / Int8ul,
+    "reserved" / Padding(1),
+    "request_id" / Name,
+)
+
+Plan = Struct("name" / Name)
+Tenant = Struct("name" / Name, "plan" / Int32ul, "reserved" / Padding(4))
+Network = Struct("address" / Bytes(16), "prefix" / Int32ul, "reserved" / Padding(4))
+
+Service = Struct(
+    "name" / Name,
+    "host" / PaddedString(SEED.host_bytes, "ascii"),
+    "timeout_ns" / Int64ul,
+    "body_bytes_max" / Int32ul,
+    "port" / Int16ul,
+    "healthy" / Int8ul,
+    "mode" / Int8ul,
+)
+
+Match = Struct(
+    "name" / PaddedString(NAME_BYTES, "ascii"),
+    "value" / PaddedString(SEED.match_value_bytes, "ascii"),
+    "name_length" / Int8ul,
+    "value_length" / Int8ul,
+    "how" / Int8ul,
+    "reserved" / Padding(5),
+)
+
+Route = Struct(
+    "name" / Name,
+    "host" / PaddedString(SEED.host_bytes, "ascii"),
+    "pattern" / PaddedString(SEED.route_pattern_bytes, "ascii"),
+    "headers" / Array(SEED.route_header_max, Match),
+    "queries" / Array(SEED.route_query_max, Match),
+    "service" / Int32ul,
+    "priority" / Int32sl,
+    "methods" / Int32ul,
+    "weight" / Int32ul,
+    "limits" / Array(SEED.route_limit_max, Int32ul),
+    "dfa" / Int32ul,
+    "pattern_length" / Int16ul,
+    "host_length" / Int16ul,
+    "kind" / Int8ul,
+    "header_count" / Int8ul,
+    "query_count" / Int8ul,
+    "limit_count" / Int8ul,
+    "auth" / Int8ul,
+    "allow_escapes" / Int8ul,
+    "reserved" / Padding(2),
+)
+
+Limit = Struct(
+    "name" / Name,
+    "user" / Name,
+    "rate_tokens" / Int64ul,
+    "rate_period_ns" / Int64ul,
+    "capacity" / Int64ul,
+    "excess" / Int64ul,
+    "max_delay_ns" / Int64ul,
+    "anchor_ns" / Int64sl,
+    "service" / Int32ul,
+    "instead_of" / Int32ul,
+    "reserve_ppm" / Array(5, Int32ul),
+    "scope" / Int8ul,
+    "algorithm" / Int8ul,
+    "mode" / Int8ul,
+    "queue" / Int8ul,
+    "exact" / Int8ul,
+    "debt" / Int8ul,
+    "deny_when_full" / Int8ul,
+    "prefix_v4" / Int8ul,
+    "prefix_v6" / Int8ul,
+    "reserved" / Padding(3),
+)
+
+LimitRate = Struct(
+    "rate_tokens" / Int64ul,
+    "rate_period_ns" / Int64ul,
+    "capacity" / Int64ul,
+    "limit" / Int32ul,
+    "plan" / Int32ul,
+)
+
+Quota = Struct(
+    "name" / Name,
+    "custom" / Name,
+    "limit_units" / Int64ul,
+    "period_ns" / Int64ul,
+    "anchor_ns" / Int64sl,
+    "guard_requests_per_s" / Int64ul,
+    "guard_bytes_per_s" / Int64ul,
+    "tenant" / Int32ul,
+    "plan" / Int32ul,
+    "service" / Int32ul,
+    "rollover_bp" / Int32ul,
+    "anchor_day" / Int32ul,
+    "utc_offset_minutes" / Int32sl,
+    "type" / Int8ul,
+    "reset" / Int8ul,
+    "enforcement" / Int8ul,
+    "mode" / Int8ul,
+    "per_user" / Int8ul,
+    "carry_overage" / Int8ul,
+    "reserved" / Padding(2),
+    "alert_percent" / Array(SEED.quota_alert_each, Int8ul),
+    "reserved_2" / Padding(4),
+)
+
+# Which struct of ray/*.h each layout must equal.
+STRUCTS = {
+    "ray_config_header": Header,
+    "ray_config_section": Section,
+    "ray_settings_spec": Settings,
+    "ray_name": Plan,
+    "ray_tenant_spec": Tenant,
+    "ray_network": Network,
+    "ray_service_spec": Service,
+    "ray_match_spec": Match,
+    "ray_route_spec": Route,
+    "ray_limit_spec": Limit,
+    "ray_limit_rate_spec": LimitRate,
+    "ray_quota_spec": Quota,
+}
+ROWS = {
+    SETTINGS: Settings,
+    PLAN: Plan,
+    TENANT: Tenant,
+    TRUST: Network,
+    SERVICE: Service,
+    ROUTE: Route,
+    LIMIT: Limit,
+    LIMIT_RATE: LimitRate,
+    QUOTA: Quota,
+}
+BYTE_SECTIONS = {DFA, SECRETS}

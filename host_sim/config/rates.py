@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+"""Which rates the core can hold exactly, in the same integers it uses (DESIGN.md section 4).
+
+A bucket counts credits of 1/period token in ticks of 1 ns, 1 us or 1 ms; capacity x period must
+stay under 2^63. The core's own check has the last word and tests compare the two.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+from host_sim.config import units
+
+TICKS_NS = (1, 1_000, 1_000_000)
+ROOM = 2**63 - 1
+
+
+def reduced(count: int, period_ns: int, tick_ns: int) -> tuple[int, int]:
+    """Tokens and period in ticks, without a common divisor; None of the rate is lost."""
+    tokens = count * tick_ns
+    common = math.gcd(tokens, period_ns)
+    return tokens // common, period_ns // common
+
+
+def is_exact(count: int, period_ns: int, capacity: int) -> bool:
+    """True when some tick leaves room for `capacity` tokens of `period` credits each."""
+    for tick_ns in TICKS_NS:
+        tokens, period = reduced(count, period_ns, tick_ns)
+        if capacity * period <= ROOM and tokens <= ROOM:
+            return True
+    return False
+
+
+def nearest(count: int, period_ns: int, capacity: int) -> str | None:
+    """The nearest rate of the same capacity that is exact, as text; None when the capacity itself
+    is too large."""
+    finest = ROOM // capacity
+    if finest == 0:
+        return None
+    best = Fraction(count * TICKS_NS[-1], period_ns).limit_denominator(finest)
+    if best == 0:
+        return None
+    return f"{best.numerator}/{units.duration_text(best.denominator * TICKS_NS[-1])}"

@@ -1,0 +1,315 @@
+# SPDX-License-Identifier: MIT
+"""What keys and rows may hold together: references, contradictions, exact rates, table sizes,
+limits per request."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from host_sim.config.capacities import Capacities
+from host_sim.config.diagnostics import Diagnostic, did_you_mean
+from host_sim.config.fields import NAME
+from host_sim.config.model import METHODS, UNBUILT_SECTIONS, File
+from host_sim.config.positions import Path, Positions
+
+
+@dataclass
+class Ground:
+    """One file under examination, and what has been said about it so far."""
+
+    file: File
+    raw: dict[str, Any]
+    positions: Positions
+    room: Capacities
+    findings: list[Diagnostic] = field(default_factory=list)
+    notes: list[Diagnostic] = field(default_factory=list)
+
+    def say(self, path: Path, code: str, message: str, *, key: bool = False) -> None:
+        """An error at the value of `path`, or at its key."""
+        place = self.positions.of_key(path) if key else self.positions.of_value(path)
+        self.findings.append(Diagnostic(*place, code, message))
+
+    def note(self, path: Path, code: str, message: str) -> None:
+        """Something to know that is no error."""
+        self.notes.append(Diagnostic(*self.positions.of_value(path), code, message))
+
+    def refer(self, path: Path, name: str | None, known: Iterable[str], what: str) -> bool:
+        """Says so when `name` is no known row of kind `what`; True when it is one."""
+        names = list(known)
+        if name is None or name in names:
+            return name is not None
+        self.say(
+            path, "unknown-reference", f'no {what} "{name}"; {did_you_mean(name, names, what=what)}'
+        )
+        return False
+
+    def names_of(self, section: str) -> list[str]:
+        """Names in file order; rows with errors elsewhere count, so that no reference to them is
+        an error too."""
+        rows = self.raw.get(section, {} if section in ("service", "tenant") else [])
+        if isinstance(rows, dict):
+            return [name for name in rows if isinstance(name, str)]
+        if not isinstance(rows, list):
+            return []
+        return [
+            row["name"]
+            for row in rows
+            if isinstance(row, dict) and isinstance(row.get("name"), str)
+        ]
+
+    def plans(self) -> list[str]:
+        """Plans in order of first mention by a tenant."""
+        return list(
+            dict.fromkeys(tenant.plan for tenant in self.file.tenant.values() if tenant.plan)
+        )
+
+
+def check_common(ground: Ground) -> None:
+    """Version, trust, names, tenants, identity, tests and table sizes."""
+    _check_version(ground)
+    _check_trust(ground)
+    _check_names(ground)
+    _check_identity(ground)
+    _check_expectations(ground)
+    _check_room(ground)
+    if ground.file.mode == "off":
+        ground.note(
+            ("mode",),
+            "note-off",
+            'mode = "off": every request passes ungoverned, whatever rows say',
+        )
+
+
+def _check_version(ground: Ground) -> None:
+    version = ground.raw.get("version")
+    if isinstance(version, int) and not isinstance(version, bool) and version != 1:
+        ground.say(
+            ("version",),
+            "version",
+            f"this raygate reads version 1, the file says {version}; write version = 1 "
+            "after checking the keys against docs/config.md",
+        )
+
+
+def _check_trust(ground: Ground) -> None:
+    trust = ground.file.trust
+    if trust.client_ip == "peer" and trust.proxies:
+        ground.say(
+            ("trust", "proxies"),
+            "conflict",
+            'proxies have no effect while client_ip = "peer"; set '
+            'client_ip = "x-forwarded-for" or remove them',
+            key=True,
+        )
+    if (
+        trust.client_ip == "x-forwarded-for"
+        and not trust.proxies
+        and "proxies" not in ground.raw.get("trust", {})
+    ):
+        ground.say(
+            ("trust", "client_ip"),
+            "conflict",
+            "X-Forwarded-For is believed only from proxies, and none is "
+            'named; add proxies = ["10.0.0.0/8"] with your own networks',
+        )
+    for index, network in enumerate(trust.proxies):
+        if network.prefix in (0, 96):
+            ground.note(
+                ("trust", "proxies", index),
+                "note-private",
+                f'"{network.text}" trusts X-Forwarded-For from '
+                "anybody: a client can choose its own address",
+            )
+
+
+def _check_names(ground: Ground) -> None:
+    for section in ("service", "tenant"):
+        for name in ground.names_of(section):
+            _check_name(ground, (section, name), name)
+    for section in ("route", "limit", "quota"):
+        first: dict[str, int] = {}
+        for index, row in enumerate(getattr(ground.file, section)):
+            if row is None or row.name is None:
+                continue
+            if row.name in first:
+                line = ground.positions.of_value((section, first[row.name], "name"))[0]
+                ground.say(
+                    (section, index, "name"),
+                    "duplicate-name",
+                    f'a {section} named "{row.name}" stands in line {line} already; rename one',
+                )
+            first.setdefault(row.name, index)
+
+
+def _check_name(ground: Ground, path: Path, name: str) -> None:
+    if not NAME.fullmatch(name):
+        ground.say(
+            path, "bad-name", f'"{name}" is no name; use 1 to 47 of A-Z a-z 0-9 . _ : -', key=True
+        )
+
+
+def _check_identity(ground: Ground) -> None:
+    for index, rule in enumerate(ground.file.identity):
+        if rule is None:
+            continue
+        path: Path = ("identity", index)
+        ground.refer((*path, "tenant"), rule.tenant, ground.names_of("tenant"), "tenant")
+        if rule.tenant is None and rule.user is None and rule.when is not None:
+            ground.say(path, "conflict", "the rule says nothing: name a tenant, a user, or both")
+        if rule.user is not None and not isinstance(rule.user, str):
+            given = [
+                name for name in ("header", "path_segment") if getattr(rule.user, name) is not None
+            ]
+            if len(given) != 1:
+                ground.say(
+                    (*path, "user"), "conflict", "name exactly one of header and path_segment"
+                )
+        if rule.when is None:
+            continue
+        ground.refer(
+            (*path, "when", "service"), rule.when.service, ground.names_of("service"), "service"
+        )
+        if rule.when.path is not None and not rule.when.path.startswith("/"):
+            ground.say(
+                (*path, "when", "path"), "bad-path", f'"{rule.when.path}" must start with "/"'
+            )
+    always = [
+        index
+        for index, rule in enumerate(ground.file.identity)
+        if rule is not None and rule.when is not None and not rule.when.model_fields_set
+    ]
+    for index in range(len(ground.file.identity)):
+        if always and index > always[0]:
+            ground.say(
+                ("identity", index),
+                "conflict",
+                "never reached: an earlier rule has when = {}, which is always; put that one last",
+            )
+
+
+def _check_expectations(ground: Ground) -> None:
+    rows = [
+        *ground.names_of("limit"),
+        *ground.names_of("quota"),
+        *ground.names_of("route"),
+        *ground.names_of("service"),
+    ]
+    shadows = [*ground.names_of("limit"), *ground.names_of("quota")]
+    for section in UNBUILT_SECTIONS:  # their own error is enough: no second one for each mention
+        rows += ground.names_of(section)
+    for index, test in enumerate(ground.file.test):
+        if test is None:
+            continue
+        path: Path = ("test", index)
+        if test.expect is not None:
+            expect = (*path, "expect")
+            if not test.expect.model_fields_set:
+                ground.say(
+                    expect,
+                    "conflict",
+                    "an expectation names at least one of verdict, by, reason, status, "
+                    "route, service, retry_after, shadow",
+                )
+            ground.refer((*expect, "by"), test.expect.by, rows, "limit, quota, route or service")
+            ground.refer((*expect, "route"), test.expect.route, ground.names_of("route"), "route")
+            ground.refer(
+                (*expect, "service"), test.expect.service, ground.names_of("service"), "service"
+            )
+            for place, name in enumerate(test.expect.shadow or ()):
+                ground.refer((*expect, "shadow", place), name, shadows, "limit or quota")
+        if test.request is not None:
+            request = (*path, "request")
+            ground.refer(
+                (*request, "tenant"), test.request.tenant, ground.names_of("tenant"), "tenant"
+            )
+            ground.refer(
+                (*request, "service"), test.request.service, ground.names_of("service"), "service"
+            )
+            if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}", test.request.method):
+                ground.say(
+                    (*request, "method"),
+                    "bad-choice",
+                    f'"{test.request.method}" is no method; use one of: ' + ", ".join(METHODS),
+                )
+
+
+def _check_room(ground: Ground) -> None:
+    """Table sizes of the profile; the row that is one too many is named."""
+    room, file = ground.room, ground.file
+    services, tenants = ground.names_of("service"), ground.names_of("tenant")
+    if len(services) > room.service_max:
+        _too_many(
+            ground,
+            ("service", services[room.service_max]),
+            "services",
+            len(services),
+            room.service_max,
+        )
+    if len(tenants) > room.tenant_max:
+        _too_many(
+            ground, ("tenant", tenants[room.tenant_max]), "tenants", len(tenants), room.tenant_max
+        )
+    if len(file.trust.proxies) > room.trust_max:
+        _too_many(
+            ground,
+            ("trust", "proxies", room.trust_max),
+            "trusted networks",
+            len(file.trust.proxies),
+            room.trust_max,
+        )
+    if len(file.route) > room.route_max:
+        _too_many(ground, ("route", room.route_max), "routes", len(file.route), room.route_max)
+    if len(file.quota) > room.quota_allocation_max:
+        _too_many(
+            ground,
+            ("quota", room.quota_allocation_max),
+            "quotas",
+            len(file.quota),
+            room.quota_allocation_max,
+        )
+    plans = ground.plans()
+    if len(plans) > room.plan_max:
+        first = next(name for name, row in file.tenant.items() if row.plan == plans[room.plan_max])
+        _too_many(ground, ("tenant", first, "plan"), "plans", len(plans), room.plan_max)
+    for scope in ("service", "user", "ip", "named"):
+        rows = [
+            index for index, row in enumerate(file.limit) if row is not None and row.scope == scope
+        ]
+        most = getattr(room, f"limit_{scope}_max")
+        if len(rows) > most:
+            _too_many(ground, ("limit", rows[most]), f"limits of scope {scope}", len(rows), most)
+    regexes = [
+        index
+        for index, row in enumerate(file.route)
+        if row is not None and row.path is not None and row.path.regex is not None
+    ]
+    if len(regexes) > room.dfa_max:
+        _too_many(
+            ground,
+            ("route", regexes[room.dfa_max], "path"),
+            "regex routes",
+            len(regexes),
+            room.dfa_max,
+        )
+    rates = [index for index, row in enumerate(file.limit) if row is not None for _ in row.plan]
+    if len(rates) > room.limit_rate_max:
+        _too_many(
+            ground,
+            ("limit", rates[room.limit_rate_max], "plan"),
+            "rates by plan",
+            len(rates),
+            room.limit_rate_max,
+        )
+
+
+def _too_many(ground: Ground, path: Path, what: str, count: int, most: int) -> None:
+    ground.say(
+        path,
+        "too-many-rows",
+        f"{count} {what}, but profile {ground.room.name} has room for {most}; remove "
+        "some or choose another with --profile",
+        key=True,
+    )
