@@ -178,13 +178,25 @@ static ray_part part(const char *name, uint64_t bytes, uint64_t used, uint64_t c
     return out;
 }
 
+static uint64_t limit_count(const struct ray *ray)
+{
+    uint64_t count = 0;
+    for (uint32_t scope = 0; scope < RAY_SCOPE_MAX; scope++)
+        count += ray->ratelimit.config.scope_count[scope];
+    return count;
+}
+
 ray_status ray_part_read(const struct ray *ray, uint32_t index, ray_part *out)
 {
     uint64_t audited = ray->audit.count < RAY_AUDIT_MAX ? ray->audit.count : RAY_AUDIT_MAX;
+    ray_gateway_stats gateway;
+    ray_quota_stats quota;
+    ray_gateway_read(&ray->gateway, &gateway);
+    ray_quota_read(&ray->quota, &quota);
     switch (index) {
-    case 0: *out = part("gateway", sizeof ray->gateway, ray_gateway_route_count(&ray->gateway), RAY_ROUTE_MAX); break;
-    case 1: *out = part("ratelimit", sizeof ray->ratelimit, ray_ratelimit_count(&ray->ratelimit), RAY_LIMIT_MAX); break;
-    case 2: *out = part("quota", sizeof ray->quota, ray_quota_count(&ray->quota), RAY_QUOTA_ALLOCATION_MAX); break;
+    case 0: *out = part("gateway", sizeof ray->gateway, gateway.route_count, RAY_ROUTE_MAX); break;
+    case 1: *out = part("ratelimit", sizeof ray->ratelimit, limit_count(ray), RAY_LIMIT_MAX); break;
+    case 2: *out = part("quota", sizeof ray->quota, quota.allocation_count, RAY_QUOTA_ALLOCATION_MAX); break;
     case 3: *out = part("tenants", sizeof ray->who, ray->who.tenant_count, RAY_TENANT_MAX); break;
     case 4: *out = part("inflight", sizeof ray->inflight, ray->inflight.count, RAY_INFLIGHT_MAX); break;
     case 5: *out = part("audit", sizeof ray->audit, audited, RAY_AUDIT_MAX); break;

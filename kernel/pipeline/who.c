@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* who.c - tenants, plans and the client's address: what every stage needs to know of a request and no module owns. */
+/* who.c - tenants, plans, the client's address and names: what every stage needs and no module owns. */
 #include "pipeline/journey.h"
 #include "base/bytes.h"
 #include "base/headers.h"
@@ -120,5 +120,42 @@ void ray_client_address(const struct ray *ray, const ray_address *peer, ray_view
             if (!trusted(ray, &client))
                 return;
         }
+    }
+}
+
+/* -- names of what binds -- */
+static void limit_name(const struct ray *ray, uint32_t id, ray_name *out)
+{
+    uint32_t slot = id & 0xffffU;
+    if (slot >= RAY_LIMIT_MAX || ray->ratelimit.config.hot[slot].used == 0 ||
+        ray->ratelimit.config.hot[slot].generation != id >> 16)
+        return;
+    *out = ray->ratelimit.config.spec[slot].name;
+}
+
+void ray_by_name(const struct ray *ray, uint32_t by_kind, uint32_t by_id, ray_name *out)
+{
+    ray_service_row service;
+    ray_route_row route;
+    ray_quota_spec quota;
+    memset(out, 0, sizeof *out);
+    switch ((enum ray_by_kind)by_kind) {
+    case RAY_BY_NONE:
+        break;
+    case RAY_BY_ROUTE:
+        if (ray_gateway_read_route(&ray->gateway, by_id, &route) == RAY_OK)
+            *out = route.spec->name;
+        break;
+    case RAY_BY_SERVICE:
+        if (ray_gateway_read_service(&ray->gateway, by_id, &service) == RAY_OK)
+            *out = service.spec->name;
+        break;
+    case RAY_BY_LIMIT:
+        limit_name(ray, by_id, out);
+        break;
+    case RAY_BY_QUOTA:
+        if (ray_quota_spec_read(&ray->quota, by_id, &quota) == RAY_OK)
+            *out = quota.name;
+        break;
     }
 }
