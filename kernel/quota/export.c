@@ -12,7 +12,7 @@ typedef struct cursor {
     uint32_t slot;
     uint32_t tenant;
     uint32_t place;
-    uint32_t begun;
+    uint32_t begun;              /* 0: nothing of it was given yet */
 } cursor;
 
 static uint32_t after(const cursor *last, const ray_quota_active *active)
@@ -83,10 +83,17 @@ static const char *mode_word(uint32_t mode)
     return words[mode];
 }
 
-/* -- columns -- */
-enum { COLUMN_MAX = 15 };
+static const char *depletion_word(uint32_t depletion)
+{
+    static const char *const words[] = {"at", "not-before-reset", "never"};
+    return words[depletion];
+}
 
-/* The columns after the words, in this order; a tenant of nobody is -1, an instant or amount without end too. */
+/* -- columns -- */
+enum { COLUMN_MAX = 12 };
+
+/* The columns after the words, in this order. A tenant of nobody is -1; an end or amount without bound is the largest
+ * number of its width. */
 static uint32_t columns_of(const ray_quota_usage *usage, const char *names[COLUMN_MAX], uint64_t values[COLUMN_MAX])
 {
     uint32_t count = 0;
@@ -103,7 +110,6 @@ static uint32_t columns_of(const ray_quota_usage *usage, const char *names[COLUM
     COLUMN(admitted_count);
     COLUMN(denied_count);
     COLUMN(utilization_bp);
-    COLUMN(depletion_ns);
 #undef COLUMN
     return count;
 }
@@ -140,6 +146,9 @@ static void csv_row(const ray_quota_spec *spec, const ray_quota_usage *usage, ra
         ray_text_char(text, ',');
         ray_text_u64(text, values[i]);
     }
+    ray_text_char(text, ',');
+    csv_word(text, depletion_word(usage->depletion));
+    ray_text_u64(text, usage->depletion_ns);
     ray_text_char(text, '\n');
 }
 
@@ -150,7 +159,7 @@ ray_status ray_quota_export_csv(const ray_quota *quota, uint64_t now_ns, int64_t
     ray_quota_usage usage;
     ray_text_put(text, "id,name,tenant,user_key,type,custom,window,enforcement,mode,start_unix_ns,end_unix_ns,"
                        "limit_units,used_units,reserved_units,carry_units,left_units,over_units,peak_units,"
-                       "peak_ever_units,closed_units,admitted_count,denied_count,utilization_bp,depletion_ns\n");
+                       "peak_ever_units,closed_units,admitted_count,denied_count,utilization_bp,depletion,depletion_ns\n");
     while (next_row(quota, &at)) {
         ray_quota_usage_of(quota, wall_ns, at.slot, at.place, &usage);
         csv_row(&quota->config.row[at.slot].spec, &usage, text);
@@ -180,6 +189,8 @@ static void json_row(const ray_quota_spec *spec, const ray_quota_usage *usage, r
     ray_text_json_i64(text, "end_unix_ns", usage->end_unix_ns);
     for (uint32_t i = 0; i < count; i++)
         ray_text_json_u64(text, names[i], values[i]);
+    ray_text_json_literal(text, "depletion", depletion_word(usage->depletion));
+    ray_text_json_u64(text, "depletion_ns", usage->depletion_ns);
     ray_text_json_close(text, '}');
 }
 

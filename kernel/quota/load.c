@@ -77,11 +77,12 @@ void ray_quota_plans_move(ray_quota *quota, const ray_quota_names *before, const
 }
 
 /* -- one load (private) -- */
+/* The service is not looked at: its place in the file may have moved, and what it filters has no share in a balance. */
 static uint32_t counts_the_same(const ray_quota_spec *a, const ray_quota_spec *b)
 {
     return a->type == b->type && a->reset == b->reset && a->period_ns == b->period_ns && a->anchor_ns == b->anchor_ns &&
            a->anchor_day == b->anchor_day && a->utc_offset_minutes == b->utc_offset_minutes && a->tenant == b->tenant &&
-           a->plan == b->plan && a->service == b->service && a->per_user == b->per_user &&
+           a->plan == b->plan && a->per_user == b->per_user &&
            ray_name_same(&a->custom, &b->custom) != 0;
 }
 

@@ -4,7 +4,7 @@
  *  1 the lists hold each allocation once, ascending, in the list of its tenant, its plan or of everybody; count is theirs
  *  2 an allocation passes the field checks and its name is unique
  *  3 an instance belongs to an allocation and to its tenant, and only its own hash chain holds it, once
- *  4 used + free slots of the instance table are all it has; freed slots are zero but for the stamp
+ *  4 used + free slots of the instance table are all it has; freed slots are zero but for the stamp; the hand is a slot
  *  5 a period's start is before its end; a rolling window's usage is the sum of its steps
  *  6 usage <= peak of the period <= peak of all time
  *  7 carry is at most a tenth of the largest limit an allocation may have
@@ -68,7 +68,8 @@ static uint32_t rows_hold(const ray_quota *quota)
         }
         if (ray_quota_spec_check(&row->spec, &capacity, &field) != RAY_OK ||
             ray_quota_find(quota, row->spec.name.at, ray_name_length(&row->spec.name), &found) != RAY_OK ||
-            (found & SLOT_MASK) != slot)
+            (found & SLOT_MASK) != slot || row->generation > quota->config.issued[slot] ||
+            quota->config.issued[slot] > SLOT_MASK)
             return 0;
     }
     return 1;
@@ -112,10 +113,12 @@ static uint32_t slots_hold(const ray_quota *quota)
         else if (ray_is_zero(&copy, sizeof copy) == 0 || quota->tally.active_denied_count[place] != 0)
             return 0;
     }
-    for (uint32_t i = 0; i < RAY_QUOTA_ACTIVE_MAX; i++)
-        if (i < book->active_free_count ? book->active[book->active_free[i]].allocation != 0 : book->active_free[i] != 0)
+    for (uint32_t i = 0; i < RAY_QUOTA_ACTIVE_MAX; i++) {
+        uint32_t place = book->active_free[i];
+        if (i < book->active_free_count ? place >= book->active_top || book->active[place].allocation != 0 : place != 0)
             return 0;
-    return live + book->active_free_count == book->active_top;
+    }
+    return live + book->active_free_count == book->active_top && quota->tally.hand < RAY_QUOTA_ACTIVE_MAX;
 }
 
 /* -- 5, 6, 7 -- */
@@ -165,6 +168,17 @@ static uint32_t leases_hold(const ray_quota *quota)
             return 0;
     }
     return live == book->lease_count;
+}
+
+static uint32_t free_leases_hold(const ray_quota *quota)
+{
+    const ray_quota_book *book = &quota->book;
+    for (uint32_t i = 0; i < RAY_QUOTA_RESERVATION_MAX; i++) {
+        uint32_t slot = book->lease_free[i];
+        if (i < book->lease_free_count ? slot >= book->lease_top || book->lease[slot].live != 0 : slot != 0)
+            return 0;
+    }
+    return 1;
 }
 
 static uint32_t heap_holds(const ray_quota *quota)
@@ -238,7 +252,7 @@ uint32_t ray_quota_valid(const ray_quota *quota)
     uint32_t fault = instances_fault(quota);
     if (fault != 0)
         return fault;
-    if (!leases_hold(quota))
+    if (!leases_hold(quota) || !free_leases_hold(quota))
         return 8;
     if (!heap_holds(quota))
         return 9;

@@ -145,12 +145,12 @@ void ray_quota_refund(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns,
 ray_status ray_quota_check(const ray_quota_spec *rows, const ray_config_counts *counts, ray_config_report *report);
 
 /* Replaces the allocations by rows that passed ray_quota_check; cannot fail. A row found again by name keeps its balances
- * when what they count is unchanged (type, window, anchor, tenant, plan, service, per_user); a changed limit keeps the
- * usage and re-arms the alerts. Everything else begins anew, live-added rows go. */
+ * when what they count is unchanged (type, window, anchor, tenant, plan, per_user); a changed limit keeps the usage
+ * and re-arms the alerts. Everything else begins anew, live-added rows go. */
 void ray_quota_load(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns, const ray_quota_spec *rows,
                     const ray_config_counts *counts, ray_config_report *report);
 
-/* Tenants, plans or services as rows somewhere else: `count` names, `stride` bytes apart. */
+/* Tenants or plans as rows somewhere else: `count` names, `stride` bytes apart. */
 typedef struct ray_quota_names {
     const uint8_t *at;
     uint64_t stride;
