@@ -158,20 +158,11 @@ class Tenant(Model):
 
 
 class IdentityWhen(Model):
-    """Which requests the rule is for; everything named must hold, `{}` is always."""
+    """Which requests the rule is for; `{}` is always."""
 
     ip: Networks | None = Field(
         None, description="Client address in this network, or in one of these."
     )
-    client: str | list[str] | None = Field(
-        None, description="Client name, for logs that name hosts; `*.nasa.gov` too."
-    )
-    user: str | list[str] | None = Field(None, description="The log's user column.")
-    service: Name | None = Field(
-        None, description="A service of this file, as routed or as the log says."
-    )
-    path: str | None = Field(None, description="Path prefix, by segment.")
-    header: dict[str, str] | None = Field(None, description="Header values, equal byte for byte.")
 
 
 class UserFrom(Model):
@@ -184,8 +175,7 @@ class UserFrom(Model):
 
 
 UserValue = Annotated[
-    Annotated[UserFrom, Tag("<table>")]
-    | Annotated[Literal["log_user", "ip", "client"], Tag("<text>")],
+    Annotated[UserFrom, Tag("<table>")] | Annotated[Literal["log_user", "ip"], Tag("<text>")],
     BY_SHAPE,
 ]
 
@@ -197,7 +187,7 @@ class IdentityRule(Model):
     tenant: Name | None = Field(None, description="The tenant; none when absent.")
     user: UserValue | None = Field(
         None,
-        description='`{ header = }`, `{ path_segment = }`, `"log_user"`, `"ip"`, or `"client"`.',
+        description='`{ header = }`, `{ path_segment = }`, `"log_user"` (the default), or `"ip"`.',
     )
 
 

@@ -167,15 +167,6 @@ def _check_identity(ground: Ground) -> None:
                 ground.say(
                     (*path, "user"), "conflict", "name exactly one of header and path_segment"
                 )
-        if rule.when is None:
-            continue
-        ground.refer(
-            (*path, "when", "service"), rule.when.service, ground.names_of("service"), "service"
-        )
-        if rule.when.path is not None and not rule.when.path.startswith("/"):
-            ground.say(
-                (*path, "when", "path"), "bad-path", f'"{rule.when.path}" must start with "/"'
-            )
     always = [
         index
         for index, rule in enumerate(ground.file.identity)
