@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/* reader_parts: what the reader's own files share; nobody else includes it. */
+#ifndef RAY_READER_PARTS_H
+#define RAY_READER_PARTS_H
+#include <stddef.h>
+#include "reader.h"
+
+/* How the bytes of a cell were written down. */
+enum ray_reader_escape {
+    RAY_READER_PLAIN = 0,
+    RAY_READER_BACKSLASH = 1, /* Apache and nginx: \" \\ \n \xHH */
+    RAY_READER_DOUBLED = 2,   /* CSV: "" is one quote */
+    RAY_READER_JSON_TEXT = 3  /* \n \uXXXX */
+};
+
+typedef struct ray_reader_cell {
+    const uint8_t *at; /* NULL: the line does not have it */
+    uint32_t length;
+    uint8_t escape; /* enum ray_reader_escape */
+    uint8_t unit;
+    uint8_t reserved[2];
+} ray_reader_cell;
+
+/* Names to ids, open addressing; at most half full. */
+typedef struct ray_reader_names {
+    ray_name *names;
+    uint32_t *place; /* 1 + id, 0 free */
+    uint32_t mask;
+    uint32_t count;
+} ray_reader_names;
+
+/* The last date and zone a CLF time had: neighbours in a log share them. */
+typedef struct ray_reader_day {
+    uint8_t date[12];
+    uint8_t zone[12];
+    uint64_t day_s; /* of its midnight, UTC */
+    uint64_t known;
+    int64_t zone_s;
+} ray_reader_day;
+
+struct ray_reader {
+    ray_reader_field fields[RAY_READER_FIELD_MAX];
+    ray_name headers[RAY_READER_HEADER_MAX];
+    uint32_t header_length[RAY_READER_HEADER_MAX];
+    ray_reader_names services;
+    ray_reader_names tenants;
+    ray_network *networks;
+    ray_reader_identity *identities;
+    ray_reader_text *rule_texts;
+    uint8_t *texts;
+    struct ray *core;
+    uint8_t *scratch; /* for the gateway, where a rule asks for the route */
+    uint8_t *input;   /* unread bytes are [read_at, input_length) */
+    uint64_t read_at;
+    uint64_t input_length;
+    uint64_t searched; /* of the unread bytes, how many hold no line feed */
+    uint64_t line_number;
+    ray_reader_stats stats;
+    ray_reader_day day;
+    uint32_t field_count;
+    uint32_t header_count;
+    uint32_t identity_count;
+    uint32_t shape;
+    uint32_t skip_lines;
+    uint32_t ended;
+    uint32_t overlong; /* inside a line that is being skipped */
+    uint8_t delimiter;
+    uint8_t quotes;
+    uint8_t time_is_end;
+    uint8_t trust;
+};
+
+/* Each takes one line apart into cells (by target); 0 when the line does not fit the shape. */
+uint32_t ray_reader_split_format(const ray_reader *reader, const uint8_t *line, const uint8_t *end,
+                                 ray_reader_cell *cells);
+uint32_t ray_reader_split_table(const ray_reader *reader, const uint8_t *line, const uint8_t *end,
+                                ray_reader_cell *cells);
+uint32_t ray_reader_split_json(const ray_reader *reader, const uint8_t *line, const uint8_t *end,
+                               ray_reader_cell *cells);
+
+/* Stores a field's text as the cell of its target, and of the second one. */
+void ray_reader_put(ray_reader_cell *cells, const ray_reader_field *field, const uint8_t *at,
+                    uint64_t length, uint32_t escape);
+
+/* Makes the row; returns enum ray_reader_fault. block->bytes has RAY_READER_ROW_BYTES to spare. */
+uint32_t ray_reader_row(ray_reader *reader, const ray_reader_cell *cells, ray_reader_block *block);
+
+/* The client, the tenant and the user, once the row's target and headers are in the block. Returns
+ * a fault. */
+uint32_t ray_reader_who(ray_reader *reader, const ray_reader_cell *cells, ray_reader_block *block,
+                        ray_row *row);
+
+/* Unescapes a cell to `to`, at most `most` bytes; *whole is 0 when there was more. Returns the
+ * length. */
+uint32_t ray_reader_copy(const ray_reader_cell *cell, uint8_t *to, uint32_t most, uint32_t *whole);
+
+/* A CLF time (dd/Mon/yyyy:hh:mm:ss zone) using and refreshing `day`; 1 when it parses. */
+uint32_t ray_reader_clf(ray_reader_day *day, const uint8_t *at, uint64_t length, uint64_t *unix_ns);
+/* A decimal number with optional fraction and exponent, times 10^power, floored; 1 when it fits 64
+ * bits. */
+uint32_t ray_reader_decimal(const uint8_t *at, uint64_t length, uint32_t power, uint64_t *out);
+
+/* Bytes of a name before its zeros. */
+uint32_t ray_reader_name_length(const ray_name *name);
+uint32_t ray_reader_names_fill(ray_reader_names *names, const ray_name *from, uint32_t count);
+uint32_t ray_reader_names_find(const ray_reader_names *names, const uint8_t *at, uint64_t length);
+void ray_reader_names_free(ray_reader_names *names);
+
+#endif

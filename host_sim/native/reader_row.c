@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: MIT */
+/* reader_row.c - cells into one ray_row and its bytes: unescaping, numbers, the request line, the
+ * packed headers. */
+#include <string.h>
+#include "reader_parts.h"
+
+enum { HEADER_BYTES_KEPT = RAY_HEADER_BYTES_MAX + 8, HOST_BYTES_KEPT = 255 };
+
+static const uint64_t DURATION_NS_MAX = 366u * 86400u * 1000000000u;
+
+/* -- text -- */
+
+static uint32_t hex_digit(uint8_t c)
+{
+    if (c >= '0' && c <= '9')
+        return (uint32_t)(c - '0');
+    c |= 32;
+    return c >= 'a' && c <= 'f' ? (uint32_t)(c - 'a' + 10) : 16;
+}
+
+/* What stands behind a backslash of Apache or nginx; returns how many bytes it took. An unknown
+ * escape stays as it is. */
+static uint32_t backslash(const uint8_t *at, uint32_t left, uint8_t *out)
+{
+    static const char from[] = "ntrvbf\"\\";
+    static const char to[] = "\n\t\r\v\b\f\"\\";
+    const char *known;
+
+    *out = '\\';
+    if (left < 2)
+        return 1;
+    if (at[1] == 'x' && left >= 4 && hex_digit(at[2]) < 16 && hex_digit(at[3]) < 16) {
+        *out = (uint8_t)(hex_digit(at[2]) << 4 | hex_digit(at[3]));
+        return 4;
+    }
+    known = at[1] ? strchr(from, at[1]) : NULL;
+    if (!known)
+        return 1;
+    *out = (uint8_t)to[known - from];
+    return 2;
+}
+
+static uint32_t utf8(uint32_t point, uint8_t out[4])
+{
+    if (point < 0x80) {
+        out[0] = (uint8_t)point;
+        return 1;
+    }
+    if (point < 0x800) {
+        out[0] = (uint8_t)(0xc0 | point >> 6);
+        out[1] = (uint8_t)(0x80 | (point & 0x3f));
+        return 2;
+    }
+    if (point < 0x10000) {
+        out[0] = (uint8_t)(0xe0 | point >> 12);
+        out[1] = (uint8_t)(0x80 | (point >> 6 & 0x3f));
+        out[2] = (uint8_t)(0x80 | (point & 0x3f));
+        return 3;
+    }
+    out[0] = (uint8_t)(0xf0 | point >> 18);
+    out[1] = (uint8_t)(0x80 | (point >> 12 & 0x3f));
+    out[2] = (uint8_t)(0x80 | (point >> 6 & 0x3f));
+    out[3] = (uint8_t)(0x80 | (point & 0x3f));
+    return 4;
+}
+
+/* Four hexadecimal digits behind "\u"; 0x10000 when they are not there. */
+static uint32_t unit16(const uint8_t *at, uint32_t left)
+{
+    uint32_t value = 0;
+
+    if (left < 6 || at[0] != '\\' || at[1] != 'u')
+        return 0x10000;
+    for (uint32_t i = 2; i < 6; i++) {
+        uint32_t digit = hex_digit(at[i]);
+        if (digit > 15)
+            return 0x10000;
+        value = value << 4 | digit;
+    }
+    return value;
+}
+
+/* What stands behind a JSON backslash. Half a surrogate pair becomes U+FFFD. */
+static uint32_t json_escape(const uint8_t *at, uint32_t left, uint8_t out[4], uint32_t *out_length)
+{
+    uint32_t point = unit16(at, left);
+    uint32_t low;
+
+    *out_length = 1;
+    if (point == 0x10000) {
+        if (left >= 2 && at[1] == '/') {
+            out[0] = '/';
+            return 2;
+        }
+        return backslash(at, left, out);
+    }
+    if (point >= 0xd800 && point < 0xe000) {
+        low = left >= 12 ? unit16(at + 6, left - 6) : 0x10000;
+        if (point < 0xdc00 && low >= 0xdc00 && low < 0xe000) {
+            *out_length = utf8(0x10000 + ((point - 0xd800) << 10) + (low - 0xdc00), out);
+            return 12;
+        }
+        point = 0xfffd;
+    }
+    *out_length = utf8(point, out);
+    return 6;
+}
+
+uint32_t ray_reader_copy(const ray_reader_cell *cell, uint8_t *to, uint32_t most, uint32_t *whole)
+{
+    const uint8_t *at = cell->at;
+    uint32_t left = cell->length;
+    uint32_t length = 0;
+    uint8_t special = cell->escape == RAY_READER_DOUBLED ? '"' : '\\';
+
+    *whole = 1;
+    if (cell->escape == RAY_READER_PLAIN || !memchr(at, special, left)) {
+        *whole = left <= most;
+        length = left <= most ? left : most;
+        memcpy(to, at, length);
+        return length;
+    }
+    while (left) {
+        uint8_t out[4] = { *at, 0, 0, 0 };
+        uint32_t out_length = 1;
+        uint32_t took = 1;
+        if (*at == special) {
+            if (special == '"')
+                took = left >= 2 ? 2 : 1;
+            else if (cell->escape == RAY_READER_JSON_TEXT)
+                took = json_escape(at, left, out, &out_length);
+            else
+                took = backslash(at, left, out);
+        }
+        if (out_length > most - length) {
+            *whole = 0;
+            break;
+        }
+        memcpy(to + length, out, out_length);
+        length += out_length;
+        at += took;
+        left -= took;
+    }
+    return length;
+}
+
+/* -- parts of a row -- */
+
+static uint32_t absent(const ray_reader_cell *cell)
+{
+    return !cell->at || cell->length == 0 || (cell->length == 1 && *cell->at == '-');
+}
+
+/* An unsigned number; an absent one is 0. */
+static uint32_t number(const ray_reader_cell *cell, uint64_t most, uint64_t *out)
+{
+    *out = 0;
+    return absent(cell) || (ray_reader_decimal(cell->at, cell->length, 0, out) && *out <= most);
+}
+
+/* Appends a cell to the block and says where it is; `most` bytes, the rest is cut. Returns 1 when
+ * it is whole. */
+static uint32_t append(ray_reader_block *block, const ray_reader_cell *cell, uint32_t most,
+                       uint32_t *at, uint32_t *length)
+{
+    uint32_t whole;
+
+    *at = (uint32_t)block->bytes_length;
+    *length = ray_reader_copy(cell, block->bytes + block->bytes_length, most, &whole);
+    block->bytes_length += *length;
+    return whole;
+}
+
+/* "GET /path HTTP/1.1" into method and path cells. A line without a method is no request. */
+static uint32_t split_request(const ray_reader_cell *request, ray_reader_cell *method,
+                              ray_reader_cell *path)
+{
+    const uint8_t *at = request->at;
+    const uint8_t *end = at + request->length;
+    const uint8_t *space = memchr(at, ' ', request->length);
+    const uint8_t *protocol = end;
+
+    if (absent(request) || !space || space == at)
+        return 0;
+    *method = *request;
+    method->length = (uint32_t)(space - at);
+    *path = *request;
+    path->at = space + 1;
+    for (const uint8_t *p = end; p > path->at && end - p < 16; p--)
+        if (p[-1] == ' ' && end - p >= 5 && memcmp(p, "HTTP/", 5) == 0)
+            protocol = p - 1;
+    path->length = (uint32_t)(protocol - path->at);
+    return 1;
+}
+
+/* The part of an absolute-form target that is its authority goes to host; what is left starts with
+ * '/'. */
+static void split_authority(ray_reader_cell *path, ray_reader_cell *host)
+{
+    uint32_t scheme = path->length > 7 && memcmp(path->at, "http://", 7) == 0    ? 7
+                      : path->length > 8 && memcmp(path->at, "https://", 8) == 0 ? 8
+                                                                                 : 0;
+    const uint8_t *authority = path->at + scheme;
+    const uint8_t *slash;
+
+    if (!scheme)
+        return;
+    slash = memchr(authority, '/', path->length - scheme);
+    if (!slash)
+        slash = path->at + path->length;
+    if (!host->at) {
+        *host = *path;
+        host->at = authority;
+        host->length = (uint32_t)(slash - authority);
+    }
+    path->length -= (uint32_t)(slash - path->at);
+    path->at = slash;
+}
+
+/* Method, target and host. A target past what the gateway takes is cut one byte past it: 414 all
+ * the same. */
+static uint32_t put_request(const ray_reader_cell *cells, ray_reader_block *block, ray_row *row)
+{
+    ray_reader_cell method = cells[RAY_READER_METHOD];
+    ray_reader_cell path = cells[RAY_READER_PATH];
+    ray_reader_cell host = cells[RAY_READER_HOST];
+    const ray_reader_cell *query = &cells[RAY_READER_QUERY];
+
+    if (cells[RAY_READER_REQUEST].at && !split_request(&cells[RAY_READER_REQUEST], &method, &path))
+        return RAY_READER_FAULT_REQUEST;
+    row->method = absent(&method) ? (uint8_t)RAY_METHOD_GET
+                                  : (uint8_t)ray_method_of((const char *)method.at, method.length);
+    if (!absent(&path)) {
+        if (path.at[0] == 'h')
+            split_authority(&path, &host);
+        append(block, &path, RAY_TARGET_BYTES_MAX + 1, &row->target_at, &row->target_length);
+    }
+    if (!absent(query) && row->target_length && row->target_length < RAY_TARGET_BYTES_MAX) {
+        uint32_t at;
+        uint32_t length;
+        if (*query->at != '?')
+            block->bytes[block->bytes_length++] = '?';
+        append(block, query, RAY_TARGET_BYTES_MAX - row->target_length, &at, &length);
+        row->target_length = (uint32_t)(block->bytes_length - row->target_at);
+    }
+    if (!absent(&host) && !append(block, &host, HOST_BYTES_KEPT, &row->host_at, &row->host_length))
+        return RAY_READER_FAULT_LONG;
+    return RAY_READER_FINE;
+}
+
+/* The wanted headers, packed as gateway.h says. What is past the gateway's bound is cut just past
+ * it: 431 all the same. */
+static void put_headers(const ray_reader *reader, const ray_reader_cell *cells,
+                        ray_reader_block *block, ray_row *row)
+{
+    uint32_t start = (uint32_t)block->bytes_length;
+
+    for (uint32_t i = 0; i < reader->header_count; i++) {
+        const ray_reader_cell *cell = &cells[RAY_READER_HEADER + i];
+        uint32_t used = (uint32_t)block->bytes_length - start;
+        uint32_t name_length = reader->header_length[i];
+        uint8_t *head = block->bytes + block->bytes_length;
+        uint32_t length;
+        uint32_t whole;
+        if (absent(cell) || used + 4 + name_length >= HEADER_BYTES_KEPT)
+            continue;
+        memcpy(head + 4, reader->headers[i].at, name_length);
+        length = ray_reader_copy(cell, head + 4 + name_length,
+                                 HEADER_BYTES_KEPT - used - 4 - name_length, &whole);
+        head[0] = (uint8_t)name_length;
+        head[1] = 0;
+        head[2] = (uint8_t)length;
+        head[3] = (uint8_t)(length >> 8);
+        block->bytes_length += 4 + name_length + length;
+    }
+    row->headers_at = start;
+    row->headers_length = (uint32_t)block->bytes_length - start;
+}
+
+static uint32_t put_numbers(const ray_reader_cell *cells, ray_row *row)
+{
+    uint64_t status;
+    uint64_t weight;
+
+    if (!number(&cells[RAY_READER_HTTP_STATUS], 999, &status)
+        || !number(&cells[RAY_READER_RESPONSE_BYTES], INT64_MAX, &row->response_bytes)
+        || !number(&cells[RAY_READER_REQUEST_BYTES], INT64_MAX, &row->request_bytes)
+        || !number(&cells[RAY_READER_WEIGHT], UINT32_MAX, &weight)
+        || !number(&cells[RAY_READER_COMPUTE], INT64_MAX, &row->compute_units)
+        || !number(&cells[RAY_READER_CUSTOM], INT64_MAX, &row->custom_units))
+        return 0;
+    row->http_status = (uint16_t)status;
+    row->weight = (uint32_t)weight;
+    return 1;
+}
+
+static uint32_t put_time(ray_reader *reader, const ray_reader_cell *cells, ray_row *row)
+{
+    const ray_reader_cell *time = &cells[RAY_READER_TIME];
+    const ray_reader_cell *duration = &cells[RAY_READER_DURATION];
+    uint32_t fine;
+
+    if (!time->at)
+        return RAY_READER_FAULT_TIME;
+    if (time->unit == RAY_READER_AUTO && time->length >= 20 && time->at[2] == '/')
+        fine = ray_reader_clf(&reader->day, time->at, time->length, &row->at_ns);
+    else
+        fine = ray_reader_parse_time(time->at, time->length, time->unit, &row->at_ns);
+    if (!fine)
+        return RAY_READER_FAULT_TIME;
+    row->kind = RAY_ROW_EXCHANGE;
+    if (absent(duration))
+        return RAY_READER_FINE;
+    if (!ray_reader_parse_duration(duration->at, duration->length, duration->unit,
+                                   &row->duration_ns)
+        || row->duration_ns > DURATION_NS_MAX)
+        return RAY_READER_FAULT_NUMBER;
+    row->kind = RAY_ROW_ADMIT;
+    if (reader->time_is_end)
+        row->at_ns -= row->duration_ns < row->at_ns ? row->duration_ns : row->at_ns;
+    reader->stats.duration_count++;
+    return RAY_READER_FINE;
+}
+
+static uint8_t class_of(const ray_reader_cell *cell)
+{
+    for (uint32_t i = 0; i < RAY_CLASS_MAX && cell->at; i++) {
+        const char *word = ray_class_word(i);
+        if (strlen(word) == cell->length && memcmp(word, cell->at, cell->length) == 0)
+            return (uint8_t)i;
+    }
+    return RAY_CLASS_DEFAULT;
+}
+
+uint32_t ray_reader_row(ray_reader *reader, const ray_reader_cell *cells, ray_reader_block *block)
+{
+    ray_row *row = &block->rows[block->row_count];
+    uint64_t start = block->bytes_length;
+    uint32_t fault;
+
+    memset(row, 0, sizeof *row);
+    fault = put_time(reader, cells, row);
+    if (!fault && !put_numbers(cells, row))
+        fault = RAY_READER_FAULT_NUMBER;
+    if (!fault)
+        fault = put_request(cells, block, row);
+    if (!fault) {
+        row->priority = class_of(&cells[RAY_READER_PRIORITY]);
+        if (reader->header_count)
+            put_headers(reader, cells, block, row);
+        fault = ray_reader_who(reader, cells, block, row);
+    }
+    if (fault) {
+        block->bytes_length = start;
+        return fault;
+    }
+    block->row_count++;
+    return RAY_READER_FINE;
+}

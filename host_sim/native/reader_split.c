@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/* reader_split.c - one line into cells: literals between fields, or cells between delimiters. */
+#include <string.h>
+#include "reader_parts.h"
+
+static const uint8_t *find(const uint8_t *at, const uint8_t *end, uint8_t byte)
+{
+    return memchr(at, byte, (size_t)(end - at));
+}
+
+/* The first quote in [at, end) that no backslash takes away; NULL when there is none. */
+static const uint8_t *closing_quote(const uint8_t *at, const uint8_t *end)
+{
+    const uint8_t *from = at;
+
+    for (;;) {
+        const uint8_t *quote = find(from, end, '"');
+        const uint8_t *slash = quote;
+        if (!quote)
+            return NULL;
+        while (slash > at && slash[-1] == '\\')
+            slash--;
+        if (((quote - slash) & 1) == 0)
+            return quote;
+        from = quote + 1;
+    }
+}
+
+/* Where `literal` begins at or behind `at`; the end of the line for an empty one; NULL when it is
+ * not there. */
+static const uint8_t *find_literal(const uint8_t *at, const uint8_t *end,
+                                   const ray_reader_field *literal)
+{
+    const uint8_t *first = (const uint8_t *)literal->name;
+    uint32_t length = literal->name_length;
+
+    if (length == 0)
+        return end;
+    while (at < end) {
+        const uint8_t *p = find(at, end, first[0]);
+        if (!p || (uint64_t)(end - p) < length)
+            return NULL;
+        if (length == 1 || memcmp(p + 1, first + 1, length - 1) == 0)
+            return p;
+        at = p + 1;
+    }
+    return NULL;
+}
+
+void ray_reader_put(ray_reader_cell *cells, const ray_reader_field *field, const uint8_t *at,
+                    uint64_t length, uint32_t escape)
+{
+    ray_reader_cell cell = { at, (uint32_t)length, (uint8_t)escape, field->unit, { 0, 0 } };
+
+    cells[field->target] = cell;
+    if (field->also)
+        cells[field->also] = cell;
+}
+
+uint32_t ray_reader_split_format(const ray_reader *reader, const uint8_t *line, const uint8_t *end,
+                                 ray_reader_cell *cells)
+{
+    const uint8_t *p = line;
+
+    for (uint32_t i = 0; i < reader->field_count; i++) {
+        const ray_reader_field *field = &reader->fields[i];
+        const uint8_t *stop;
+        if ((uint64_t)(end - p) < field->name_length
+            || memcmp(p, field->name, field->name_length) != 0)
+            return 0;
+        p += field->name_length;
+        if (field->last)
+            return p == end;
+        stop = field->quoted ? closing_quote(p, end) : find_literal(p, end, field + 1);
+        if (!stop)
+            return 0;
+        if (field->target)
+            ray_reader_put(cells, field, p, (uint64_t)(stop - p), RAY_READER_BACKSLASH);
+        p = stop;
+    }
+    return 1;
+}
+
+/* A quoted cell (RFC 4180): *at is behind the opening quote, and ends behind the closing one. */
+static uint32_t quoted_cell(const uint8_t **at, const uint8_t *end, uint32_t *escape)
+{
+    const uint8_t *p = *at;
+
+    *escape = RAY_READER_PLAIN;
+    for (;;) {
+        p = find(p, end, '"');
+        if (!p)
+            return 0;
+        if (p + 1 == end || p[1] != '"')
+            break;
+        *escape = RAY_READER_DOUBLED;
+        p += 2;
+    }
+    *at = p + 1;
+    return 1;
+}
+
+/* A line may have fewer cells than the header, never more: then its delimiters are not what they
+ * seem. */
+uint32_t ray_reader_split_table(const ray_reader *reader, const uint8_t *line, const uint8_t *end,
+                                ray_reader_cell *cells)
+{
+    const uint8_t *p = line;
+
+    for (uint32_t i = 0; i < reader->field_count; i++) {
+        const uint8_t *from = p;
+        const uint8_t *stop;
+        uint32_t escape = RAY_READER_PLAIN;
+        if (reader->quotes && p < end && *p == '"') {
+            from = ++p;
+            if (!quoted_cell(&p, end, &escape))
+                return 0;
+            stop = p - 1;
+            if (p < end && *p != reader->delimiter)
+                return 0;
+        } else {
+            stop = find(p, end, reader->delimiter);
+            if (!stop)
+                stop = end;
+            p = stop;
+        }
+        if (reader->fields[i].target)
+            ray_reader_put(cells, &reader->fields[i], from, (uint64_t)(stop - from), escape);
+        if (p == end)
+            return 1;
+        p++;
+    }
+    return 0;
+}

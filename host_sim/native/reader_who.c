@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: MIT */
+/* reader_who.c - whose request a line is: the client's address or name, then by the first
+ * [[identity]] rule that fits, the tenant and the user. */
+#include <string.h>
+#include "reader_parts.h"
+
+static uint32_t absent(const ray_reader_cell *cell)
+{
+    return !cell->at || cell->length == 0 || (cell->length == 1 && *cell->at == '-');
+}
+
+/* -- what a rule asks -- */
+
+static uint32_t in_network(const ray_network *network, const ray_address *address)
+{
+    uint32_t whole = network->prefix / 8;
+    uint32_t rest = network->prefix % 8;
+
+    return memcmp(network->address.at, address->at, whole) == 0
+           && (rest == 0 || ((network->address.at[whole] ^ address->at[whole]) >> (8 - rest)) == 0);
+}
+
+static uint8_t lower(uint8_t c)
+{
+    return c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c;
+}
+
+/* Host names compare without case; "*.nasa.gov" is every name below nasa.gov. */
+static uint32_t is_client(ray_view name, ray_view known)
+{
+    if (known.length >= 2 && known.at[0] == '*' && known.at[1] == '.') {
+        known.at++;
+        known.length--;
+        if (name.length < known.length)
+            return 0;
+        name.at += name.length - known.length;
+        name.length = known.length;
+    }
+    if (name.length != known.length)
+        return 0;
+    for (uint64_t i = 0; i < name.length; i++)
+        if (lower(name.at[i]) != lower(known.at[i]))
+            return 0;
+    return 1;
+}
+
+static uint32_t is_equal(ray_view a, ray_view b)
+{
+    return a.length == b.length && (a.length == 0 || memcmp(a.at, b.at, a.length) == 0);
+}
+
+/* "/a" is above "/a" and "/a/b", never above "/ab"; "/" is above everything. */
+static uint32_t is_below(ray_view path, ray_view prefix)
+{
+    const uint8_t *query = path.length ? memchr(path.at, '?', path.length) : NULL;
+
+    if (query)
+        path.length = (uint64_t)(query - path.at);
+    while (prefix.length && prefix.at[prefix.length - 1] == '/')
+        prefix.length--;
+    if (prefix.length == 0)
+        return 1;
+    return path.length >= prefix.length && memcmp(path.at, prefix.at, prefix.length) == 0
+           && (path.length == prefix.length || path.at[prefix.length] == '/');
+}
+
+/* What the rules may look at. Texts are unescaped; names have at most RAY_READER_KEY_BYTES. */
+typedef struct sender {
+    ray_view client;
+    ray_view user;
+    ray_view path;
+    ray_reader *reader;
+    const ray_reader_cell *cells;
+    ray_reader_block *block;
+    ray_row *row;
+    uint32_t service; /* known once asked: RAY_NONE none */
+    uint32_t service_asked;
+} sender;
+
+static ray_view text_of(const ray_reader *reader, uint32_t place)
+{
+    const ray_reader_text *text = &reader->rule_texts[place];
+    ray_view view = { reader->texts + text->at, text->length };
+
+    return view;
+}
+
+/* The service the log names, else the one the gateway routes to. */
+static uint32_t service_of(sender *from)
+{
+    ray_gateway_answer answer;
+    ray_gateway_query query;
+
+    if (from->service_asked)
+        return from->service;
+    from->service_asked = 1;
+    from->service = from->row->service;
+    if (from->service != RAY_NONE || !from->reader->core)
+        return from->service;
+    memset(&query, 0, sizeof query);
+    query.target = from->path;
+    query.host.at = from->block->bytes + from->row->host_at;
+    query.host.length = from->row->host_length;
+    query.headers.at = from->block->bytes + from->row->headers_at;
+    query.headers.length = from->row->headers_length;
+    query.scratch = from->reader->scratch;
+    query.method = from->row->method;
+    query.service = RAY_NONE;
+    if (ray_gateway_ask(ray_gateway_of(from->reader->core), from->row->at_ns, &query, &answer)
+        == RAY_OK)
+        from->service = answer.service;
+    return from->service;
+}
+
+static uint32_t any_text(const sender *from, ray_reader_range range, ray_view text,
+                         uint32_t (*fits)(ray_view, ray_view))
+{
+    for (uint32_t i = 0; i < range.count; i++)
+        if (fits(text, text_of(from->reader, range.first + i)))
+            return 1;
+    return range.count == 0;
+}
+
+static uint32_t headers_fit(const sender *from, ray_reader_range range)
+{
+    for (uint32_t i = 0; i < range.count; i++) {
+        const ray_reader_text *text = &from->reader->rule_texts[range.first + i];
+        const ray_reader_cell *cell = &from->cells[RAY_READER_HEADER + text->header];
+        uint8_t value[RAY_READER_KEY_BYTES];
+        uint32_t whole = 0;
+        ray_view said = { value, 0 };
+        if (absent(cell))
+            return 0;
+        said.length = ray_reader_copy(cell, value, sizeof value, &whole);
+        if (!whole || !is_equal(said, text_of(from->reader, range.first + i)))
+            return 0;
+    }
+    return 1;
+}
+
+static uint32_t networks_fit(const sender *from, ray_reader_range range)
+{
+    if (range.count && !(from->row->flags & RAY_ROW_ADDRESS))
+        return 0;
+    for (uint32_t i = 0; i < range.count; i++)
+        if (in_network(&from->reader->networks[range.first + i], &from->row->address))
+            return 1;
+    return range.count == 0;
+}
+
+/* The first rule that fits, or NULL. */
+static const ray_reader_identity *rule_for(sender *from)
+{
+    for (uint32_t i = 0; i < from->reader->identity_count; i++) {
+        const ray_reader_identity *rule = &from->reader->identities[i];
+        if (networks_fit(from, rule->networks)
+            && any_text(from, rule->clients, from->client, is_client)
+            && any_text(from, rule->users, from->user, is_equal)
+            && any_text(from, rule->paths, from->path, is_below) && headers_fit(from, rule->headers)
+            && (rule->service == RAY_NONE || rule->service == service_of(from)))
+            return rule;
+    }
+    return NULL;
+}
+
+/* -- what it answers -- */
+
+/* The n-th segment of a target, from 1; empty when there is none. */
+static ray_view segment(ray_view path, uint32_t n)
+{
+    ray_view found = { path.at, 0 };
+    uint64_t i = 0;
+    uint64_t start;
+
+    for (; n; n--, i++) {
+        while (i < path.length && path.at[i] != '/' && path.at[i] != '?')
+            i++;
+        if (i == path.length || path.at[i] == '?')
+            return found;
+    }
+    start = i;
+    while (i < path.length && path.at[i] != '/' && path.at[i] != '?')
+        i++;
+    found.at = path.at + start;
+    found.length = i - start;
+    return found;
+}
+
+/* Appends a cell's text to the block; 0 when it is too long to be a name. An absent one is empty.
+ */
+static uint32_t put_name(ray_reader_block *block, const ray_reader_cell *cell, ray_view *out)
+{
+    uint32_t whole = 1;
+
+    out->at = block->bytes + block->bytes_length;
+    out->length = 0;
+    if (!absent(cell))
+        out->length =
+            ray_reader_copy(cell, block->bytes + block->bytes_length, RAY_READER_KEY_BYTES, &whole);
+    block->bytes_length += out->length;
+    return whole;
+}
+
+/* The client as the log writes it. It stays in the row where it is no address. */
+static uint32_t put_client(sender *from)
+{
+    ray_reader *reader = from->reader;
+    ray_row *row = from->row;
+
+    if (!put_name(from->block, &from->cells[RAY_READER_CLIENT], &from->client))
+        return 0;
+    if (from->client.length == 0)
+        return 1;
+    if (!ray_reader_parse_address(from->client.at, from->client.length, &row->address)) {
+        reader->stats.named_client_count++;
+        row->client_at = (uint32_t)(from->client.at - from->block->bytes);
+        row->client_length = (uint32_t)from->client.length;
+        return 1;
+    }
+    row->flags |= RAY_ROW_ADDRESS;
+    if (reader->trust && reader->core) {
+        ray_view headers = { from->block->bytes + row->headers_at, row->headers_length };
+        ray_address peer = row->address;
+        ray_client_address(reader->core, &peer, headers, &row->address);
+    }
+    return 1;
+}
+
+static ray_view address_text(sender *from)
+{
+    ray_reader_block *block = from->block;
+    ray_view said = { block->bytes + block->bytes_length, 0 };
+    ray_text text;
+
+    ray_text_init(&text, (char *)block->bytes + block->bytes_length, 64);
+    ray_text_address(&text, &from->row->address);
+    block->bytes_length += text.length;
+    said.length = text.length;
+    return said;
+}
+
+/* The user by the rule's source; the log's own column without a rule. 0 when it is too long. */
+static uint32_t put_user(sender *from, const ray_reader_identity *rule)
+{
+    ray_view user = from->user;
+
+    switch (rule ? rule->user_from : (uint32_t)RAY_READER_USER_LOG) {
+    case RAY_READER_USER_ADDRESS:
+        user = from->row->flags & RAY_ROW_ADDRESS ? address_text(from) : from->client;
+        break;
+    case RAY_READER_USER_CLIENT:
+        user = from->client;
+        break;
+    case RAY_READER_USER_SEGMENT:
+        user = segment(from->path, rule->argument);
+        break;
+    case RAY_READER_USER_HEADER:
+        if (!put_name(from->block, &from->cells[RAY_READER_HEADER + rule->argument], &user))
+            return 0;
+        break;
+    default:
+        break;
+    }
+    if (user.length > RAY_READER_KEY_BYTES)
+        return 0;
+    from->row->user_at = user.length ? (uint32_t)(user.at - from->block->bytes) : 0;
+    from->row->user_length = (uint32_t)user.length;
+    return 1;
+}
+
+/* A tenant or service cell's id; RAY_NONE when absent or unknown, and the unknown are counted. */
+static uint32_t id_of(const ray_reader_names *names, const ray_reader_cell *cell,
+                      uint64_t *unknown_count)
+{
+    uint8_t name[RAY_NAME_BYTES];
+    uint32_t length;
+    uint32_t whole;
+    uint32_t id;
+
+    if (absent(cell))
+        return RAY_NONE;
+    length = ray_reader_copy(cell, name, RAY_NAME_BYTES - 1, &whole);
+    id = whole ? ray_reader_names_find(names, name, length) : RAY_NONE;
+    if (id == RAY_NONE)
+        ++*unknown_count;
+    return id;
+}
+
+uint32_t ray_reader_who(ray_reader *reader, const ray_reader_cell *cells, ray_reader_block *block,
+                        ray_row *row)
+{
+    sender from = { .reader = reader, .cells = cells, .block = block, .row = row };
+    const ray_reader_identity *rule;
+
+    row->service =
+        id_of(&reader->services, &cells[RAY_READER_SERVICE], &reader->stats.unknown_service_count);
+    row->tenant =
+        id_of(&reader->tenants, &cells[RAY_READER_TENANT], &reader->stats.unknown_tenant_count);
+    from.path.at = block->bytes + row->target_at;
+    from.path.length = row->target_length;
+    if (!put_client(&from) || !put_name(block, &cells[RAY_READER_USER], &from.user))
+        return RAY_READER_FAULT_LONG;
+    rule = rule_for(&from);
+    if (!put_user(&from, rule))
+        return RAY_READER_FAULT_LONG;
+    if (row->tenant == RAY_NONE && rule)
+        row->tenant = rule->tenant;
+    return RAY_READER_FINE;
+}

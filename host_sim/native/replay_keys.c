@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/* replay_keys.c - totals by client and by user: a growing table of names, bounded by
+ * RAY_REPLAY_KEY_MAX. */
+#include <stdlib.h>
+#include <string.h>
+#include "replay_parts.h"
+
+enum { PLACES_FIRST = 4096, NAMES_FIRST = 65536 };
+
+uint32_t ray_replay_keys_open(ray_replay_keys *keys)
+{
+    keys->entries = calloc(PLACES_FIRST, sizeof *keys->entries);
+    keys->names = malloc(NAMES_FIRST);
+    keys->names_capacity = NAMES_FIRST;
+    keys->mask = PLACES_FIRST - 1;
+    return keys->entries && keys->names;
+}
+
+void ray_replay_keys_close(ray_replay_keys *keys)
+{
+    free(keys->entries);
+    free(keys->names);
+}
+
+static uint64_t mix(uint64_t a, uint64_t b)
+{
+    uint64_t x = (a ^ b) * 0x9e3779b97f4a7c15u;
+
+    return x ^ x >> 32;
+}
+
+/* Eight bytes at a time; the key keeps a log's author from choosing collisions. Never 0. */
+static uint64_t hash_of(uint64_t key, const uint8_t *at, uint32_t length, uint32_t address)
+{
+    uint64_t hash = mix(key, length * 2u + address);
+    uint64_t word = 0;
+
+    for (; length >= 8; at += 8, length -= 8) {
+        memcpy(&word, at, 8);
+        hash = mix(hash + key, word);
+    }
+    word = 0;
+    for (uint32_t i = 0; i < length; i++)
+        word = word << 8 | at[i];
+    return mix(hash + key, word) | 1;
+}
+
+static uint32_t grow(ray_replay_keys *keys)
+{
+    uint64_t places = (keys->mask + 1) * 2;
+    ray_replay_entry *made = calloc(places, sizeof *made);
+
+    if (!made)
+        return 0;
+    for (uint64_t i = 0; i <= keys->mask; i++) {
+        uint64_t slot = keys->entries[i].hash;
+        if (!keys->entries[i].hash)
+            continue;
+        while (made[slot & (places - 1)].hash)
+            slot++;
+        made[slot & (places - 1)] = keys->entries[i];
+    }
+    free(keys->entries);
+    keys->entries = made;
+    keys->mask = places - 1;
+    return 1;
+}
+
+static uint32_t keep_name(ray_replay_keys *keys, const uint8_t *name, uint32_t length)
+{
+    if (keys->names_length + length > keys->names_capacity) {
+        uint64_t capacity = keys->names_capacity * 2 + length;
+        uint8_t *made = realloc(keys->names, capacity);
+        if (!made)
+            return 0;
+        keys->names = made;
+        keys->names_capacity = capacity;
+    }
+    if (length)
+        memcpy(keys->names + keys->names_length, name, length);
+    keys->names_length += length;
+    return 1;
+}
+
+ray_replay_entry *ray_replay_keys_entry(ray_replay_keys *keys, uint64_t hash_key,
+                                        const uint8_t *name, uint32_t length, uint32_t address)
+{
+    uint64_t hash = hash_of(hash_key, name, length, address);
+    uint64_t slot = hash;
+    ray_replay_entry *entry;
+
+    for (;; slot++) {
+        entry = &keys->entries[slot & keys->mask];
+        if (!entry->hash)
+            break;
+        if (entry->hash == hash && entry->length == length && entry->address == address
+            && memcmp(keys->names + entry->name_at, name, length) == 0)
+            return entry;
+    }
+    if (keys->count == RAY_REPLAY_KEY_MAX || (keys->count * 2 >= keys->mask && !grow(keys))
+        || !keep_name(keys, name, length)) {
+        keys->folded_count++;
+        return NULL;
+    }
+    for (slot = hash; keys->entries[slot & keys->mask].hash; slot++)
+        ;
+    entry = &keys->entries[slot & keys->mask];
+    entry->hash = hash;
+    entry->name_at = keys->names_length - length;
+    entry->length = length;
+    entry->address = address;
+    keys->count++;
+    return entry;
+}
+
+/* -- the first few -- */
+
+static int compare_names(const ray_replay_key *a, const ray_replay_key *b)
+{
+    uint32_t shared = a->length < b->length ? a->length : b->length;
+    int order = memcmp(a->name, b->name, shared);
+
+    if (order == 0 && a->length != b->length)
+        order = a->length < b->length ? -1 : 1;
+    return order ? order : (int)a->address - (int)b->address;
+}
+
+static uint32_t goes_before(const ray_replay_key *a, const ray_replay_key *b)
+{
+    if (a->denied_count != b->denied_count)
+        return a->denied_count > b->denied_count;
+    if (a->would_deny_count != b->would_deny_count)
+        return a->would_deny_count > b->would_deny_count;
+    if (a->request_count != b->request_count)
+        return a->request_count > b->request_count;
+    return compare_names(a, b) < 0;
+}
+
+uint32_t ray_replay_keys_top(const ray_replay_keys *keys, uint32_t most, ray_replay_key *out)
+{
+    uint32_t count = 0;
+
+    for (uint64_t slot = 0; slot <= keys->mask && most; slot++) {
+        const ray_replay_entry *entry = &keys->entries[slot];
+        ray_replay_key key = {
+            .name = keys->names + entry->name_at,
+            .request_count = entry->request_count,
+            .denied_count = entry->denied_count,
+            .delayed_count = entry->delayed_count,
+            .would_deny_count = entry->would_deny_count,
+            .length = entry->length,
+            .address = entry->address,
+        };
+        uint32_t i;
+        if (!entry->hash || (count == most && !goes_before(&key, &out[count - 1])))
+            continue;
+        if (count < most)
+            count++;
+        for (i = count - 1; i > 0 && goes_before(&key, &out[i - 1]); i--)
+            out[i] = out[i - 1];
+        out[i] = key;
+    }
+    return count;
+}
