@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* acpi.c - three facts out of the firmware's tables: how to switch off, how to reset, where the HPET is.
- * No AML is run: S5's value is found by its name in the DSDT (ACPI 6.5, 7.4.2.5), as small systems do. */
+/* acpi.c - three facts out of the firmware's tables: how to switch off, how to reset, where the
+ * HPET is. No AML is run: S5's value is found by its name in the DSDT (ACPI 6.5, 7.4.2.5), as
+ * small systems do. */
 #include "boot.h"
 #include "x86.h"
 
 enum { DSDT = 40, PM1A = 64, FLAGS = 112, RESET = 116, RESET_VALUE = 128, SLEEP = 244 };
 enum { REDUCED = 1u << 20, RESET_KNOWN = 1u << 10, IN_MEMORY = 0, IN_PORTS = 1 };
-enum { SLEEP_ENABLE = 0x20, S5_REDUCED = 5 << 2, PM_SLEEP_ENABLE = 1 << 13, TABLE_BYTES_MAX = 1 << 20 };
+enum { SLEEP_ENABLE = 0x20, S5_REDUCED = 5 << 2, PM_SLEEP_ENABLE = 1 << 13,
+      TABLE_BYTES_MAX = 1 << 20 };
 
 typedef struct place {
     uint64_t at;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* apic.c - the local APIC (timer, end of interrupt, NMI pin) and the I/O APICs. One CPU, so everything goes to it. */
+/* apic.c - the local APIC (timer, end of interrupt, NMI pin) and the I/O APICs. One CPU, so
+ * everything goes to it. */
 #include "boot.h"
 #include "x86.h"
 
-enum { ID = 0x20, TASK_PRIORITY = 0x80, END = 0xb0, SPURIOUS = 0xf0, TIMER = 0x320, LINT0 = 0x350, LINT1 = 0x360,
+enum { ID = 0x20, TASK_PRIORITY = 0x80, END = 0xb0, SPURIOUS = 0xf0, TIMER = 0x320, LINT0 = 0x350,
+      LINT1 = 0x360,
        ERROR = 0x370, COUNT_START = 0x380, COUNT_NOW = 0x390, DIVIDE = 0x3e0 };
 enum { MASKED = 0x10000, AS_NMI = 0x400, LEVEL = 0x8000, BY_1 = 11, BY_128 = 10 };
 enum { IO_FIRST = 0xfec00000, IO_SECOND = 0xfec10000, IO_VERSION = 1, IO_TABLE = 0x10 };
@@ -36,7 +38,8 @@ void apic_init(void)
 {
     local = msr_read(0x1b) & 0xffffff000ull;
     msr_write(0x1b, local | 0x800);             /* enabled */
-    out8(0x21, 0xff);                           /* the old interrupt controllers, where they exist */
+    /* the old interrupt controllers, where they exist */
+    out8(0x21, 0xff);
     out8(0xa1, 0xff);
     mmio_write32(local + TASK_PRIORITY, 0);
     mmio_write32(local + TIMER, MASKED);
@@ -98,5 +101,6 @@ void apic_timer_once(uint64_t ns)
 
     mmio_write32(local + TIMER, VECTOR_TIMER);
     mmio_write32(local + DIVIDE, BY_128);
-    mmio_write32(local + COUNT_START, count > 0xffffffff ? 0xffffffff : count ? (uint32_t)count : 1);
+    mmio_write32(local + COUNT_START,
+                 count > 0xffffffff ? 0xffffffff : count ? (uint32_t)count : 1);
 }

@@ -12,11 +12,13 @@ enum boot_size {
     RANGE_MAX = 32,                /* memory ranges kept of the firmware's map */
     TAKEN_MAX = 16,                /* ranges given away or belonging to others */
     COMMAND_LINE_BYTES = 256,
-    UART_RING_BYTES = 8192,        /* typed ahead; past it the sender is held back, nothing is lost */
+    /* typed ahead; past it the sender is held back, nothing is lost */
+    UART_RING_BYTES = 8192,
     BACKTRACE_MAX = 24
 };
 
-/* Values for isa-debug-exit: QEMU ends with (value << 1) | 1. docs/porting.md has the same table. */
+/* Values for isa-debug-exit: QEMU ends with (value << 1) | 1. docs/porting.md has the same
+ * table. */
 enum exit_value {
     EXIT_CLEAN = 0x10,             /* 33: poweroff after the marker line */
     EXIT_PANIC = 0x2a,             /* 85: ray_panic or a smashed stack */
@@ -32,14 +34,16 @@ enum vector {
     VECTOR_COUNT = 0x40
 };
 
-/* -- libc.c: memcpy memmove memset memcmp, in words: under TCG a string instruction costs one step per byte -- */
+/* -- libc.c: memcpy memmove memset memcmp, in words: under TCG a string instruction costs one
+ * step per byte -- */
 void *memcpy(void *restrict to, const void *restrict from, size_t length);
 void *memmove(void *to, const void *from, size_t length);
 void *memset(void *to, int value, size_t length);
 int memcmp(const void *a, const void *b, size_t length);
 uint32_t same_text(const char *a, const char *b);
 
-/* -- print.c: text on COM1 without a buffer, for dumps and for what happens before the console -- */
+/* -- print.c: text on COM1 without a buffer, for dumps and for what happens before the console
+ * -- */
 void print_text(const char *text);
 void print_hex(uint64_t value, uint32_t digits);
 void print_decimal(uint64_t value);
@@ -71,7 +75,8 @@ uint64_t memory_free_bytes(void);                       /* largest single piece 
 
 /* -- paging.c -- */
 void paging_protect(void);
-void paging_map_device(uint64_t at, uint64_t bytes);    /* identity, uncached; only needed above 4 GiB */
+/* identity, uncached; only needed above 4 GiB */
+void paging_map_device(uint64_t at, uint64_t bytes);
 
 /* -- trap.c -- */
 void trap_init(void);
@@ -102,7 +107,8 @@ typedef struct uart {
 } uart;
 
 extern uart com1, com2;
-void uart_init(uart *u, uint16_t port, uint32_t trigger);     /* bytes that raise an interrupt: 1 or 14 */
+/* bytes that raise an interrupt: 1 or 14 */
+void uart_init(uart *u, uint16_t port, uint32_t trigger);
 void uart_interrupt(uart *u);
 uint64_t uart_peek(uart *u, const uint8_t **at);        /* bytes that are there, contiguous */
 void uart_take(uart *u, uint64_t length);
@@ -115,7 +121,8 @@ void apic_init(void);
 void apic_end(void);
 void apic_route(uint32_t gsi, uint32_t vector, uint32_t level);
 uint32_t apic_gsi_count(void);
-uint64_t apic_message_address(void);                    /* where a message-signalled interrupt goes */
+/* where a message-signalled interrupt goes */
+uint64_t apic_message_address(void);
 void apic_count_begin(void);                            /* free-running, masked, for calibration */
 uint32_t apic_count_left(void);
 void apic_timer_once(uint64_t ns);                      /* one interrupt, at most `ns` from now */
@@ -151,7 +158,8 @@ void fwcfg_read(const fwcfg_item *item, void *to, uint32_t bytes);
 
 /* -- rng.c -- */
 uint64_t rng_canary(void);
-uint32_t rng_seed(uint8_t seed[16]);                    /* 1 when it came from a real source or was given */
+/* 1 when it came from a real source or was given */
+uint32_t rng_seed(uint8_t seed[16]);
 
 /* -- pci.c -- */
 uint32_t pci_read(uint32_t slot, uint32_t at);
@@ -207,12 +215,14 @@ typedef struct virtio_device {
     uint32_t pci;
 } virtio_device;
 
-/* 1 when a device of this kind was found, reset and acknowledged, and its interrupt leads to VECTOR_VIRTIO. */
+/* 1 when a device of this kind was found, reset and acknowledged, and its interrupt leads to
+ * VECTOR_VIRTIO. */
 uint32_t virtio_find(virtio_device *device, uint32_t kind, uint32_t acpi);
 uint32_t virtio_features(virtio_device *device, uint32_t wanted);   /* 1 when all were granted */
 void virtio_queue_start(virtio_device *device, virtio_queue *queue, uint16_t number);
 void virtio_start(virtio_device *device);
-void virtio_offer(virtio_queue *queue, uint16_t slot, const void *at, uint32_t length, uint32_t device_writes);
+void virtio_offer(virtio_queue *queue, uint16_t slot, const void *at, uint32_t length,
+                  uint32_t device_writes);
 void virtio_kick(virtio_device *device, const virtio_queue *queue);
 uint32_t virtio_taken(virtio_queue *queue, uint32_t *slot, uint32_t *length);
 void virtio_interrupt(void);
@@ -230,7 +240,8 @@ extern const char frozen_boot[], frozen_boot_end[], frozen_demo[], frozen_demo_e
 
 /* -- link.ld and entry.S -- */
 extern uint8_t image_start[], text_end[], rodata_end[], data_end[], image_end[];
-extern uint8_t stack_guard_main[], stack_guard_fault[], stack_guard_double[], stack_guard_nmi[], stack_guard_check[];
+extern uint8_t stack_guard_main[], stack_guard_fault[], stack_guard_double[], stack_guard_nmi[],
+    stack_guard_check[];
 extern uint8_t stack_top_fault[], stack_top_double[], stack_top_nmi[], stack_top_check[];
 extern uint64_t page_fine[2][512], page_middle[4][512], page_top[512];
 extern uint64_t gdt[], entry_tsc, canary_block[];

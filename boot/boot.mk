@@ -9,10 +9,11 @@ ISO := $(BUILD)/raygate.iso
 FROZEN_BLOB := $(BUILD)/frozen/rayos.blob
 IMAGE_SIZE_MAX := 131072
 
-IMAGE_WARN := -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wcast-qual -Wvla -Wstrict-prototypes \
-  -Wmissing-prototypes -Wframe-larger-than=1024 -Werror
-IMAGE_FLAGS := -std=c11 -ffreestanding -mgeneral-regs-only -mno-red-zone -fno-pic -fno-pie -mcmodel=small \
-  -fstack-protector-strong -fno-omit-frame-pointer -ffunction-sections -fdata-sections -fcf-protection=none \
+IMAGE_WARN := -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wcast-qual -Wvla \
+  -Wstrict-prototypes -Wmissing-prototypes -Wframe-larger-than=1024 -Werror
+IMAGE_FLAGS := -std=c11 -ffreestanding -mgeneral-regs-only -mno-red-zone -fno-pic -fno-pie \
+  -mcmodel=small -fstack-protector-strong -fno-omit-frame-pointer -ffunction-sections \
+  -fdata-sections -fcf-protection=none \
   -fno-asynchronous-unwind-tables -fno-ident -ffile-prefix-map=$(CURDIR)/= $(IMAGE_WARN) \
   -Ikernel/include -Ikernel/profiles/seed -Ikernel -Ishell
 # The deciding code is built for speed, everything around it for size.
@@ -40,8 +41,8 @@ $(IMAGE): $(BUILD)/raygate.debug.elf
 	  { echo "$@ has $$size bytes, more than $(IMAGE_SIZE_MAX)"; rm -f $@; exit 1; }
 
 $(BUILD)/raygate.debug.elf: $(IMAGE_O) boot/link.ld
-	ld -nostdlib -static -z max-page-size=4096 -z noexecstack --gc-sections --build-id=none -T boot/link.ld \
-	  -o $@ $(IMAGE_O)
+	ld -nostdlib -static -z max-page-size=4096 -z noexecstack --gc-sections --build-id=none \
+	  -T boot/link.ld -o $@ $(IMAGE_O)
 
 $(IMAGE_CORE_O): $(IMAGE_DIR)/%.o: %.c boot/boot.mk
 	@mkdir -p $(@D)
@@ -59,6 +60,6 @@ $(IMAGE_DIR)/boot/frozen.S.o: $(FROZEN_BLOB) boot/frozen/boot.ray boot/frozen/de
 
 $(FROZEN_BLOB): examples/rayos.toml $(wildcard host_sim/config/*.py)
 	@mkdir -p $(@D)
-	$(PYTHON) -m host_sim compile $< -o $@
+	$(PYTHON) -m host_sim.config $< $@ >/dev/null
 
 -include $(IMAGE_O:.o=.d)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* bootinfo.c - two loaders, one answer: PVH start info (Xen public ABI) and Multiboot2 tags (specification 2.0).
- * Everything needed later is copied, because the loader's own memory counts as free from here on. */
+/* bootinfo.c - two loaders, one answer: PVH start info (Xen public ABI) and Multiboot2 tags
+ * (specification 2.0). Everything needed later is copied, because the loader's own memory counts
+ * as free from here on. */
 #include "boot.h"
 
 enum { PVH_MAGIC = 0x336ec578, MULTIBOOT2_MAGIC = 0x36d76289, RAM = 1 };
-enum { TAG_END = 0, TAG_COMMAND_LINE = 1, TAG_MODULE = 3, TAG_MEMORY = 6, TAG_RSDP_OLD = 14, TAG_RSDP_NEW = 15 };
+enum { TAG_END = 0, TAG_COMMAND_LINE = 1, TAG_MODULE = 3, TAG_MEMORY = 6, TAG_RSDP_OLD = 14,
+      TAG_RSDP_NEW = 15 };
 
 typedef struct pvh_info {
     uint32_t magic, version, flags, module_count;
@@ -97,7 +99,8 @@ static void multiboot2_read(boot_info *info, uint64_t from)
     }
 }
 
-/* Without help from the loader the RSDP is on a 16-byte boundary of the BIOS area (ACPI 6.5, 5.2.5.1). */
+/* Without help from the loader the RSDP is on a 16-byte boundary of the BIOS area (ACPI 6.5,
+ * 5.2.5.1). */
 static uint64_t rsdp_scan(void)
 {
     for (uint64_t address = 0xe0000; address < 0x100000; address += 16)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* clock.c - the time stamp counter, measured once against a clock whose rate is known.
  *
- * Each reading of the reference is bracketed by two readings of the counter and the narrowest bracket of many is
- * kept, so that being preempted by the host between two reads cannot spoil the measurement. */
+ * Each reading of the reference is bracketed by two readings of the counter and the narrowest
+ * bracket of many is kept, so that being preempted by the host between two reads cannot spoil the
+ * measurement. */
 #include "boot.h"
 #include "x86.h"
 
@@ -15,7 +16,8 @@ typedef struct reference {
     uint64_t (*read)(void);                     /* counts up */
     uint64_t hz;
     const char *name;
-    uint32_t wraps;                             /* 1: so short that a long preemption can fool one measurement */
+    /* 1: so short that a long preemption can fool one measurement */
+    uint32_t wraps;
 } reference;
 
 typedef struct sample {
@@ -135,7 +137,8 @@ static void pit_begin(void)
     out8(0x40, 0);
 }
 
-/* The local APIC's rate where it was not the reference: counted for a millisecond of the counter. */
+/* The local APIC's rate where it was not the reference: counted for a millisecond of the
+ * counter. */
 static uint64_t lapic_hz(void)
 {
     uint64_t begin = tsc_read(), first = lapic_read();
@@ -157,7 +160,8 @@ clock_facts clock_init(const boot_info *info, uint64_t hpet)
     ns_scale = (NS_PER_S << 32) / tsc_hz;
     apic_timer_hz(r.read == lapic_read ? r.hz : lapic_hz());
     /* Exactly 1 GHz happens only where instructions are the clock: QEMU's -icount. */
-    return (clock_facts){r.read == lapic_read && tsc_hz == NS_PER_S ? "icount" : told ? "CPUID" : r.name, tsc_hz};
+    return (clock_facts){r.read == lapic_read &&
+                         tsc_hz == NS_PER_S ? "icount" : told ? "CPUID" : r.name, tsc_hz};
 }
 
 uint64_t clock_ns(void)
@@ -198,11 +202,14 @@ static uint64_t rtc_seconds(rtc_time t)
         f[i] = (f[i] >> 4) * 10 + (f[i] & 15);
     if (!(how & 2))
         f[2] = f[2] % 12 + (afternoon ? 12 : 0);
-    if (f[0] > 59 || f[1] > 59 || f[2] > 23 || f[3] < 1 || f[3] > 31 || f[4] < 1 || f[4] > 12 || f[5] > 99)
+    if (f[0] > 59 || f[1] > 59 || f[2] > 23 || f[3] < 1 || f[3] > 31 || f[4] < 1 || f[4] > 12 ||
+        f[5] > 99)
         return 0;
-    /* Days since 2000-03-01 with the year starting in March, then back to 1970 (two-digit years are 2000 to 2099). */
+    /* Days since 2000-03-01 with the year starting in March, then back to 1970 (two-digit years
+     * are 2000 to 2099). */
     uint32_t year = f[5] + 400 - (f[4] < 3), month = (f[4] + 9) % 12;
-    uint64_t days = 365ull * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + f[3] - 1;
+    uint64_t leap = year / 4 - year / 100 + year / 400;
+    uint64_t days = 365ull * year + leap + (153 * month + 2) / 5 + f[3] - 1;
     return (days - 146097 + 11017) * 86400 + f[2] * 3600 + f[1] * 60 + f[0];
 }
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* ctl.c - the machine link's wire: the port named `ctl` of a virtio-serial device (VIRTIO 1.2, 5.3, multiport).
- * A virtconsole drops output when its reader is slow; a named port is throttled instead and loses nothing. */
+/* ctl.c - the machine link's wire: the port named `ctl` of a virtio-serial device (VIRTIO 1.2,
+ * 5.3, multiport). A virtconsole drops output when its reader is slow; a named port is throttled
+ * instead and loses nothing. */
 #include "boot.h"
 
-enum { CONSOLE = 3, MULTIPORT = 2, PORTS = 4, QUEUES = 2 + 2 * PORTS, CONTROL_IN = 2, CONTROL_OUT = 3 };
+enum { CONSOLE = 3, MULTIPORT = 2, PORTS = 4, QUEUES = 2 + 2 * PORTS, CONTROL_IN = 2,
+      CONTROL_OUT = 3 };
 enum { DEVICE_READY = 0, PORT_ADD = 1, PORT_READY = 3, PORT_OPEN = 6, PORT_NAME = 7 };
 enum { BUFFER_BYTES = 4096, BUFFERS = VIRTIO_RING, MESSAGE_BYTES = 64, SEND_BYTES_MAX = 1 << 20 };
 
@@ -53,7 +55,8 @@ static void open_port(uint32_t which)
     say(which, PORT_OPEN, 1);
 }
 
-/* The host end came or went: QEMU threw away what it had not delivered, and will never report it as used. */
+/* The host end came or went: QEMU threw away what it had not delivered, and will never report it
+ * as used. */
 static void forget_sending(void)
 {
     uint32_t slot, length;
@@ -74,7 +77,8 @@ static void hear(const message *m, uint32_t length)
         forget_sending();
     while (name_length && !m->text[name_length - 1])
         name_length--;                          /* some devices count the terminator */
-    if (m->event == PORT_NAME && !port && m->port >= 1 && m->port < PORTS && name_length == sizeof name - 1 &&
+    if (m->event == PORT_NAME && !port && m->port >= 1 && m->port < PORTS &&
+        name_length == sizeof name - 1 &&
         !memcmp(m->text, name, sizeof name - 1))
         open_port(m->port);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* entry: one 32-bit door for PVH (-kernel) and Multiboot2 (GRUB), then long mode and C.
  *
- * Both loaders leave us in flat 32-bit protected mode, paging off, interrupts off, .bss zeroed. qboot enters a PVH
- * kernel with the Multiboot1 magic in EAX, so C looks at the structure at EBX before it believes EAX.
+ * Both loaders leave us in flat 32-bit protected mode, paging off, interrupts off, .bss zeroed.
+ * qboot enters a PVH kernel with the Multiboot1 magic in EAX, so C looks at the structure at EBX
+ * before it believes EAX.
  */
     .section .note.pvh, "a", @note
     .align 4
@@ -72,7 +73,7 @@ entry64:
     movl %eax, %fs
     movl %eax, %gs
     movq $stack_top_main, %rsp
-    movl $0xc0000100, %ecx              /* FS base: the stack protector reads its canary at fs:0x28 */
+    movl $0xc0000100, %ecx              /* FS base: the stack canary is at fs:0x28 */
     movl $canary_block, %eax
     xorl %edx, %edx
     wrmsr

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* fwcfg.c - QEMU's named files for the guest (docs/specs/fw_cfg). By DMA where offered, byte by byte otherwise. */
+/* fwcfg.c - QEMU's named files for the guest (docs/specs/fw_cfg). By DMA where offered, byte by
+ * byte otherwise. */
 #include "boot.h"
 #include "x86.h"
 

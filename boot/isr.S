@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* isr: one stub per vector, all meeting in one place that saves the registers as trap.c's struct trap_frame. */
+/* isr: one stub per vector, all meeting in one place that saves the registers as trap.c's struct
+ * trap_frame. */
     .text
     .altmacro
 
     .macro isr_stub number
 isr_\number:
     /* Vectors 8, 10-14, 17, 21, 29 and 30 push an error code; the others get a zero. */
-    .if !((\number == 8) || ((\number >= 10) && (\number <= 14)) || (\number == 17) || (\number == 21) || (\number == 29) || (\number == 30))
+    .if (0x60227d00 >> \number) & 1 == 0 || \number > 31
     pushq $0
     .endif
     pushq $\number

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* libc.c - the four byte functions the core asks of its port. Word loops, because an emulated string instruction
- * costs one step per byte, and no library idioms, because the compiler would turn the loops into calls to themselves. */
+/* libc.c - the four byte functions the core asks of its port. Word loops, because an emulated
+ * string instruction costs one step per byte, and no library idioms, because the compiler would
+ * turn the loops into calls to themselves. */
 #include "boot.h"
 #pragma GCC optimize("no-tree-loop-distribute-patterns", "O2")
 

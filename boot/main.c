@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* main.c - what starts in which order, then one loop that serves console and link and otherwise halts. */
+/* main.c - what starts in which order, then one loop that serves console and link and otherwise
+ * halts. */
 #include "boot.h"
 #include "rayconfigport.h"
 #include "x86.h"
@@ -32,17 +33,19 @@ static source from_fwcfg(void)
         fwcfg_read(&item, to, item.size);
         s.at = to;
     } else if (item.found) {
-        print_text("raygate: ALARM: fw_cfg opt/raygate/config is larger than a configuration can be\n");
+        print_text("raygate: ALARM: fw_cfg opt/raygate/config is too large for a configuration\n");
     }
     return s;
 }
 
-/* Modules are page-aligned with both loaders; where one is not, the loader's check of the address refuses it. */
+/* Modules are page-aligned with both loaders; where one is not, the loader's check of the
+ * address refuses it. */
 static source from_module(void)
 {
     uint64_t bytes = boot.module.end - boot.module.start;
 
-    return (source){"boot module", "module", bytes ? (const uint8_t *)(uintptr_t)boot.module.start : NULL, bytes};
+    return (source){"boot module", "module",
+                    bytes ? (const uint8_t *)(uintptr_t)boot.module.start : NULL, bytes};
 }
 
 static uint32_t load(const source *s)
@@ -75,7 +78,8 @@ static uint32_t load(const source *s)
 
 static void configure(void)
 {
-    source frozen = {"frozen", "rayos", frozen_config, (uint64_t)(frozen_config_end - frozen_config)};
+    source frozen = {"frozen", "rayos", frozen_config,
+                     (uint64_t)(frozen_config_end - frozen_config)};
     source given = from_fwcfg(), module = from_module();
 
     machine.frozen_config = frozen.at;
@@ -100,7 +104,8 @@ static uint64_t wall_given(void)
     return value;
 }
 
-/* After the configuration, so that a script whose first line makes time virtual finds the same bytes everywhere. */
+/* After the configuration, so that a script whose first line makes time virtual finds the same
+ * bytes everywhere. */
 static void start_clock(void)
 {
     uint64_t wall = wall_given(), raw;
@@ -168,7 +173,7 @@ static void read_script(void)
     script.text = text;
     script.length = bytes;
     if (bytes < item.size)
-        print_text("raygate: ALARM: the script is longer than RAY_PORT_SCRIPT_BYTES_MAX and was cut\n");
+        print_text("raygate: ALARM: the script is longer than 1 MiB and was cut\n");
 }
 
 static void run_script(void)
@@ -196,7 +201,8 @@ static ray_link *link;
 static enum line_kind own_link_line;            /* ctl or COM2 */
 static enum line_kind link_line;                /* COM1 while the console is lent to a program */
 static ray_shell_result console_result, link_result;
-static uint64_t link_fed_ns;                    /* when the link last got bytes; 0: nothing unfinished */
+/* when the link last got bytes; 0: nothing unfinished */
+static uint64_t link_fed_ns;
 
 static uint32_t line_busy(enum line_kind line)
 {
@@ -224,7 +230,8 @@ static void line_send(enum line_kind line, const uint8_t *at, uint64_t length)
         uart_send(line == LINE_COM1 ? &com1 : &com2, at, length);
 }
 
-/* There is one link. Lent to the console's line it starts a new session there, and its own line waits. */
+/* There is one link. Lent to the console's line it starts a new session there, and its own line
+ * waits. */
 static void link_moves(enum line_kind to)
 {
     link_line = to;
@@ -243,7 +250,8 @@ static void follow(ray_shell_result *result)
 }
 
 /* -- the loop -- */
-/* Nothing is read while an answer is still on its way out, so a stalled reader delays only its own line. */
+/* Nothing is read while an answer is still on its way out, so a stalled reader delays only its
+ * own line. */
 static uint32_t serve_console(void)
 {
     const uint8_t *at;
@@ -257,7 +265,8 @@ static uint32_t serve_console(void)
     if (!length)
         return 0;
     ray_text_init(&out, out_bytes, sizeof out_bytes);
-    length = ray_console_feed(&console, ray, &machine, clock_ns(), at, length, &out, &console_result);
+    length = ray_console_feed(&console, ray, &machine, clock_ns(), at, length, &out,
+                              &console_result);
     line_take(LINE_COM1, length);
     line_send(LINE_COM1, (const uint8_t *)out.at, out.length);
     return 1;
@@ -278,7 +287,8 @@ static uint32_t serve_link(void)
     if (!length && (!link_fed_ns || now - link_fed_ns < NS_PER_S))
         return 0;
     link_fed_ns = length ? now : 0;
-    length = ray_link_feed(link, ray, &machine, now, at, length, &reply, &reply_length, &link_result);
+    length = ray_link_feed(link, ray, &machine, now, at, length, &reply, &reply_length,
+                           &link_result);
     line_take(line, length);
     line_send(line, reply, reply_length);
     return 1;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* paging.c - nothing is both writable and executable; page 0 and the pages below stacks do not exist.
- * Below 4 MiB, where the image is, rights are given page by page; above, 2 MiB pages that never execute. */
+/* paging.c - nothing is both writable and executable; page 0 and the pages below stacks do not
+ * exist. Below 4 MiB, where the image is, rights are given page by page; above, 2 MiB pages that
+ * never execute. */
 #include "boot.h"
 #include "x86.h"
 
@@ -21,7 +22,8 @@ static void reload(void)
 
 static uint32_t is_guard(uint64_t at)
 {
-    const uint8_t *const guards[] = {stack_guard_main, stack_guard_fault, stack_guard_double, stack_guard_nmi,
+    const uint8_t *const guards[] = {stack_guard_main, stack_guard_fault, stack_guard_double,
+                                     stack_guard_nmi,
                                      stack_guard_check};
 
     for (uint32_t i = 0; i < sizeof guards / sizeof *guards; i++)
@@ -48,7 +50,8 @@ void paging_protect(void)
         page_fine[page / 512][page % 512] = how ? at | how : 0;
     }
     for (uint64_t i = 2; i < 2048; i++)
-        page_middle[i / 512][i % 512] |= NO_EXECUTE | (i >= 1536 ? UNCACHED : 0);   /* devices: 3 to 4 GiB */
+        /* devices: 3 to 4 GiB */
+        page_middle[i / 512][i % 512] |= NO_EXECUTE | (i >= 1536 ? UNCACHED : 0);
     page_middle[0][0] = (uintptr_t)page_fine[0] | PRESENT | WRITE;
     page_middle[0][1] = (uintptr_t)page_fine[1] | PRESENT | WRITE;
     reload();

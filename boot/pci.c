@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* pci.c - configuration space of bus 0, and addresses for devices that firmware left without (qboot assigns none). */
+/* pci.c - configuration space of bus 0, and addresses for devices that firmware left without
+ * (qboot assigns none). */
 #include "boot.h"
 #include "x86.h"
 
-enum { ADDRESS = 0xcf8, VALUE = 0xcfc, SLOT_MAX = 32, COMMAND = 4, HEADER = 0x0c, BAR = 0x10, CAPABILITIES = 0x34 };
+enum { ADDRESS = 0xcf8, VALUE = 0xcfc, SLOT_MAX = 32, COMMAND = 4, HEADER = 0x0c, BAR = 0x10,
+      CAPABILITIES = 0x34 };
 enum { MEMORY_AND_MASTER = 6, IO_SPACE = 1, IS_64 = 4, FUNCTION_MAX = 8, MULTIPLE = 0x800000 };
 
 /* Free on q35 and pc: between the usual firmware windows and the I/O APIC. */

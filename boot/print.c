@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* print.c - unbuffered text on COM1. Used while dying and before the console lives, so it depends on nothing. */
+/* print.c - unbuffered text on COM1. Used while dying and before the console lives, so it
+ * depends on nothing. */
 #include "boot.h"
 
 void print_text(const char *text)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* rng.c - 16 bytes of seed and 8 of stack canary: what fw_cfg gives (so that a run can be repeated), else RDRAND, else
- * a mix of time stamps, which the caller is told is guessable. */
+/* rng.c - 16 bytes of seed and 8 of stack canary: what fw_cfg gives (so that a run can be
+ * repeated), else RDRAND, else a mix of time stamps, which the caller is told is guessable. */
 #include "boot.h"
 #include "x86.h"
 

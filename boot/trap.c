@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* trap.c - exceptions print what they know and end the machine with a fixed code; interrupts wake the main loop.
- * The faults that may strike on a broken stack (#PF, #DF, NMI, #MC) have stacks of their own. */
+/* trap.c - exceptions print what they know and end the machine with a fixed code; interrupts
+ * wake the main loop. The faults that may strike on a broken stack (#PF, #DF, NMI, #MC) have
+ * stacks of their own. */
 #include "boot.h"
 #include "x86.h"
 
-enum { VECTOR_DEBUG = 1, VECTOR_NMI = 2, VECTOR_DOUBLE = 8, VECTOR_PAGE = 14, VECTOR_CHECK = 18, EXCEPTIONS = 32 };
+enum { VECTOR_DEBUG = 1, VECTOR_NMI = 2, VECTOR_DOUBLE = 8, VECTOR_PAGE = 14, VECTOR_CHECK = 18,
+      EXCEPTIONS = 32 };
 enum { IST_FAULT = 1, IST_DOUBLE = 2, IST_NMI = 3, IST_CHECK = 4, GATE_INTERRUPT = 0x8e };
 enum { DEBUG_EXIT_PORT = 0x501, TSS_SELECTOR = 24, TSS_AT = 3 };
 
@@ -38,16 +40,22 @@ volatile uint64_t trap_irq_count;
 void trap(const trap_frame *frame);
 
 static const char *const names[EXCEPTIONS] = {
-    "#DE divide error", "#DB debug", "NMI", "#BP breakpoint", "#OF overflow", "#BR bound", "#UD undefined instruction",
-    "#NM no coprocessor", "#DF double fault", "coprocessor overrun", "#TS invalid task state", "#NP segment not present",
-    "#SS stack segment", "#GP general protection", "#PF page fault", "reserved", "#MF x87", "#AC alignment",
+    "#DE divide error", "#DB debug", "NMI", "#BP breakpoint", "#OF overflow", "#BR bound",
+        "#UD undefined instruction",
+    "#NM no coprocessor", "#DF double fault", "coprocessor overrun", "#TS invalid task state",
+        "#NP segment not present",
+    "#SS stack segment", "#GP general protection", "#PF page fault", "reserved", "#MF x87",
+        "#AC alignment",
     "#MC machine check", "#XM SIMD", "#VE virtualization", "#CP control protection"};
 
 static uint32_t in_stack(uint64_t at)
 {
-    return at >= (uintptr_t)stack_guard_main + PAGE_BYTES && at + 16 <= (uintptr_t)stack_top_check && !(at & 7) &&
-           (at & ~0xfffull) != (uintptr_t)stack_guard_fault && (at & ~0xfffull) != (uintptr_t)stack_guard_double &&
-           (at & ~0xfffull) != (uintptr_t)stack_guard_nmi && (at & ~0xfffull) != (uintptr_t)stack_guard_check;
+    return at >= (uintptr_t)stack_guard_main + PAGE_BYTES &&
+        at + 16 <= (uintptr_t)stack_top_check && !(at & 7) &&
+           (at & ~0xfffull) != (uintptr_t)stack_guard_fault &&
+               (at & ~0xfffull) != (uintptr_t)stack_guard_double &&
+           (at & ~0xfffull) != (uintptr_t)stack_guard_nmi &&
+               (at & ~0xfffull) != (uintptr_t)stack_guard_check;
 }
 
 static void backtrace(uint64_t frame)
@@ -68,7 +76,8 @@ static void backtrace(uint64_t frame)
 
 static void registers(const trap_frame *f)
 {
-    static const char *const labels[] = {"r15", "r14", "r13", "r12", "r11", "r10", "r9 ", "r8 ", "rbp", "rdi", "rsi",
+    static const char *const labels[] = {"r15", "r14", "r13", "r12", "r11", "r10", "r9 ", "r8 ",
+                                         "rbp", "rdi", "rsi",
                                          "rdx", "rcx", "rbx", "rax"};
     const uint64_t *value = &f->r15;
 
@@ -91,7 +100,8 @@ void stop(uint32_t exit_value)
         __asm__ volatile("cli; hlt");
 }
 
-/* One line first, so that even a log cut short says what happened. A second fault while printing ends at once. */
+/* One line first, so that even a log cut short says what happened. A second fault while printing
+ * ends at once. */
 static void dump(const trap_frame *f)
 {
     uint64_t cr2;
@@ -180,13 +190,15 @@ void trap_init(void)
     stack_of(IST_NMI, stack_top_nmi);
     stack_of(IST_CHECK, stack_top_check);
     task.words[24] = sizeof task << 16;         /* no I/O permission map */
-    gdt[TSS_AT] = (sizeof task - 1) | (base & 0xffffff) << 16 | 0x89ull << 40 | (base >> 24 & 0xff) << 56;
+    gdt[TSS_AT] = (sizeof task - 1) | (base & 0xffffff) << 16 | 0x89ull << 40 |
+                  (base >> 24 & 0xff) << 56;
     gdt[TSS_AT + 1] = base >> 32;
     __asm__ volatile("ltr %w0" : : "r"(TSS_SELECTOR));
     for (uint32_t i = 0; i < VECTOR_COUNT; i++) {
         uint8_t stack = i == VECTOR_PAGE ? IST_FAULT : i == VECTOR_DOUBLE ? IST_DOUBLE :
                         i == VECTOR_NMI ? IST_NMI : i == VECTOR_CHECK ? IST_CHECK : 0;
-        idt[i] = (gate){(uint16_t)isr_table[i], 8, stack, GATE_INTERRUPT, (uint16_t)(isr_table[i] >> 16),
+        idt[i] = (gate){(uint16_t)isr_table[i], 8, stack, GATE_INTERRUPT,
+                        (uint16_t)(isr_table[i] >> 16),
                         (uint32_t)(isr_table[i] >> 32), 0};
     }
     __asm__ volatile("lidt %0" : : "m"(pointer));

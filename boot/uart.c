@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* uart.c - two 16550s. Divisor 1, because at the reset divisor the FIFO holds back the last bytes of a line for
- * 4 ms; receive trigger 1 where a person types, 14 where frames come. Nothing is ever dropped: a full ring stops the sender, a slow reader only delays us. */
+/* uart.c - two 16550s. Divisor 1, because at the reset divisor the FIFO holds back the last
+ * bytes of a line for 4 ms; receive trigger 1 where a person types, 14 where frames come.
+ * Nothing is ever dropped: a full ring stops the sender, a slow reader only delays us. */
 #include "boot.h"
 #include "x86.h"
 
@@ -47,7 +48,8 @@ static void receive(uart *u)
         }
         uint8_t byte = get(u, DATA);
         if (status & BREAK) {
-            u->break_count++;                   /* a break arrives as a zero byte that nobody typed */
+            /* a break arrives as a zero byte that nobody typed */
+            u->break_count++;
             continue;
         }
         u->ring[u->head % UART_RING_BYTES] = byte;
@@ -59,7 +61,8 @@ static void receive(uart *u)
 void uart_interrupt(uart *u)
 {
     receive(u);
-    (void)get(u, FIFO);                         /* reading the cause withdraws a transmit interrupt */
+    /* reading the cause withdraws a transmit interrupt */
+    (void)get(u, FIFO);
     set(u, INTERRUPTS, u->held ? 0 : ON_RECEIVE);
 }
 

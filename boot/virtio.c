@@ -1,17 +1,25 @@
 /* SPDX-License-Identifier: MIT */
-/* virtio.c - one modern virtio device over MMIO (microvm) or PCI (q35), with split rings (VIRTIO 1.2, 2.7, 4.1, 4.2).
- * The device shares our memory and one CPU, so ordering needs only that the compiler keeps it. */
+/* virtio.c - one modern virtio device over MMIO (microvm) or PCI (q35), with split rings (VIRTIO
+ * 1.2, 2.7, 4.1, 4.2). The device shares our memory and one CPU, so ordering needs only that the
+ * compiler keeps it. */
 #include "boot.h"
 #include "x86.h"
 
-enum { ACKNOWLEDGE = 1, DRIVER = 2, DRIVER_OK = 4, FEATURES_OK = 8, DEVICE_WRITES = 2, VERSION_1 = 1 };
+enum { ACKNOWLEDGE = 1, DRIVER = 2, DRIVER_OK = 4, FEATURES_OK = 8, DEVICE_WRITES = 2,
+      VERSION_1 = 1 };
 enum { MMIO_FIRST = 0xfeb00000, MMIO_STEP = 512, MMIO_MAGIC = 0x74726976 };
-enum { M_MAGIC = 0, M_VERSION = 4, M_KIND = 8, M_OFFERED = 0x10, M_OFFERED_HALF = 0x14, M_TAKEN = 0x20,
-       M_TAKEN_HALF = 0x24, M_QUEUE = 0x30, M_SIZE = 0x38, M_READY = 0x44, M_NOTIFY = 0x50, M_CAUSE = 0x60,
-       M_CAUSE_SEEN = 0x64, M_STATUS = 0x70, M_DESCRIPTORS = 0x80, M_AVAIL = 0x90, M_USED = 0xa0, M_CONFIG = 0x100 };
-enum { P_OFFERED_HALF = 0, P_OFFERED = 4, P_TAKEN_HALF = 8, P_TAKEN = 12, P_VECTOR = 16, P_STATUS = 20, P_QUEUE = 22,
-       P_SIZE = 24, P_QUEUE_VECTOR = 26, P_ENABLE = 28, P_NOTIFY_AT = 30, P_DESCRIPTORS = 32, P_AVAIL = 40, P_USED = 48 };
-enum { CAP_VENDOR = 9, CAP_MSIX = 17, CAP_COMMON = 1, CAP_NOTIFY = 2, CAP_DEVICE = 4, PCI_MODERN = 0x10401af4 };
+enum { M_MAGIC = 0, M_VERSION = 4, M_KIND = 8, M_OFFERED = 0x10, M_OFFERED_HALF = 0x14,
+      M_TAKEN = 0x20,
+       M_TAKEN_HALF = 0x24, M_QUEUE = 0x30, M_SIZE = 0x38, M_READY = 0x44, M_NOTIFY = 0x50,
+           M_CAUSE = 0x60,
+       M_CAUSE_SEEN = 0x64, M_STATUS = 0x70, M_DESCRIPTORS = 0x80, M_AVAIL = 0x90, M_USED = 0xa0,
+           M_CONFIG = 0x100 };
+enum { P_OFFERED_HALF = 0, P_OFFERED = 4, P_TAKEN_HALF = 8, P_TAKEN = 12, P_VECTOR = 16,
+      P_STATUS = 20, P_QUEUE = 22,
+       P_SIZE = 24, P_QUEUE_VECTOR = 26, P_ENABLE = 28, P_NOTIFY_AT = 30, P_DESCRIPTORS = 32,
+           P_AVAIL = 40, P_USED = 48 };
+enum { CAP_VENDOR = 9, CAP_MSIX = 17, CAP_COMMON = 1, CAP_NOTIFY = 2, CAP_DEVICE = 4,
+      PCI_MODERN = 0x10401af4 };
 
 static const virtio_device *awake;              /* whose interrupt to acknowledge */
 
@@ -40,7 +48,9 @@ static void set_status(const virtio_device *d, uint32_t value)
 
 static uint32_t status(const virtio_device *d)
 {
-    return d->pci ? *(volatile uint8_t *)(uintptr_t)(d->common + P_STATUS) : mmio_read32(d->common + M_STATUS);
+    return d->pci
+        ? *(volatile uint8_t *)(uintptr_t)(d->common + P_STATUS)
+            : mmio_read32(d->common + M_STATUS);
 }
 
 static uint32_t mmio_find(virtio_device *d, uint32_t kind, uint32_t acpi)
@@ -59,7 +69,8 @@ static uint32_t mmio_find(virtio_device *d, uint32_t kind, uint32_t acpi)
     return 0;
 }
 
-/* Every queue and the configuration share the first message: one vector, no cause register to read. */
+/* Every queue and the configuration share the first message: one vector, no cause register to
+ * read. */
 static uint32_t pci_messages(uint32_t slot)
 {
     uint32_t cap = pci_capability(slot, CAP_MSIX, 0), place = cap ? pci_read(slot, cap + 4) : 0;
@@ -101,7 +112,8 @@ static uint32_t virtio_pci_find(virtio_device *d, uint32_t kind)
 
 uint32_t virtio_find(virtio_device *device, uint32_t kind, uint32_t acpi)
 {
-    if (pci_present() ? !virtio_pci_find(device, kind) : !fwcfg_present() || !mmio_find(device, kind, acpi))
+    if (pci_present() ? !virtio_pci_find(device, kind) : !fwcfg_present() || !mmio_find(device,
+                                                                                        kind, acpi))
         return 0;
     set_status(device, 0);
     set_status(device, ACKNOWLEDGE | DRIVER);
@@ -171,9 +183,11 @@ void virtio_start(virtio_device *device)
     set_status(device, ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK);
 }
 
-void virtio_offer(virtio_queue *queue, uint16_t slot, const void *at, uint32_t length, uint32_t device_writes)
+void virtio_offer(virtio_queue *queue, uint16_t slot, const void *at, uint32_t length,
+                  uint32_t device_writes)
 {
-    queue->descriptor[slot] = (virtio_descriptor){(uintptr_t)at, length, device_writes ? DEVICE_WRITES : 0, 0};
+    queue->descriptor[slot] = (virtio_descriptor){(uintptr_t)at, length,
+                                                  device_writes ? DEVICE_WRITES : 0, 0};
     queue->avail.ring[queue->avail.index % VIRTIO_RING] = slot;
     compiler_fence();
     queue->avail.index++;
