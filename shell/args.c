@@ -33,7 +33,8 @@ uint32_t ray_call_option(const ray_call *call, const char *name, const char **at
             *length = call->length[i + 1];
             return 1;
         }
-        if (call->length[i] > size && call->word[i][size] == '=' && same(call->word[i], size, name)) {
+        if (call->length[i] > size && call->word[i][size] == '=' &&
+            same(call->word[i], size, name)) {
             *at = call->word[i] + size + 1;
             *length = call->length[i] - size - 1;
             return 1;
@@ -51,7 +52,8 @@ uint32_t ray_call_flag(const ray_call *call, const char *name)
 }
 
 /* -- errors -- */
-ray_status ray_call_error(ray_call *call, ray_status status, const char *what, uint32_t word, const char *near)
+ray_status ray_call_error(ray_call *call, ray_status status, const char *what, uint32_t word,
+                          const char *near)
 {
     ray_text_put(call->out, "error: ");
     ray_text_put(call->out, what);
@@ -110,7 +112,8 @@ void *ray_call_memory(ray_call *call, uint64_t bytes)
     return out->at + at;
 }
 
-void ray_call_edited(ray_call *call, uint32_t what, uint32_t by_kind, uint32_t by_id, uint64_t before, uint64_t after)
+void ray_call_edited(ray_call *call, uint32_t what, uint32_t by_kind, uint32_t by_id,
+                     uint64_t before, uint64_t after)
 {
     ray_audit_record record;
     __builtin_memset(&record, 0, sizeof record);

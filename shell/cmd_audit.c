@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_audit.c - the audit ring: every control change and every decision that was no plain yes, newest last. */
+/* cmd_audit.c - the audit ring: every control change and every decision that was no plain yes,
+ * newest last. */
 #include "shell.h"
 
 enum audit_default { AUDIT_SHOWN = 20 };
@@ -13,8 +14,9 @@ static const char *who_word(uint32_t who)
 
 static const char *what_word(uint32_t what)
 {
-    static const char *const words[] = {"?", "decision", "load", "add", "set", "remove", "reset", "drain", "grant",
-                                        "revoke", "clock", "refund", "expire"};
+    static const char *const words[] = {"?",      "decision", "load",  "add",   "set",
+                                        "remove", "reset",    "drain", "grant", "revoke",
+                                        "clock",  "refund",   "expire"};
     return what < sizeof words / sizeof words[0] ? words[what] : "?";
 }
 
@@ -34,7 +36,8 @@ static void record_text(ray_call *call, const ray_stats *stats, const ray_audit_
     ray_text_column(out, 42);
     ray_text_put(out, who_word(record->who));
     ray_text_column(out, 52);
-    ray_text_put(out, record->what == RAY_AUDIT_DECISION ? ray_verdict_word(record->verdict) : what_word(record->what));
+    ray_text_put(out, record->what == RAY_AUDIT_DECISION ? ray_verdict_word(record->verdict)
+                                                         : what_word(record->what));
     ray_text_column(out, 62);
     ray_by_name(call->ray, record->by_kind, record->by_id, &name);
     ray_text_put(out, record->by_kind == RAY_BY_NONE ? "-" : ray_by_word(record->by_kind));
@@ -121,4 +124,5 @@ static ray_status run_audit(ray_call *call)
 
 static const ray_subcommand subs[] = {
     {"", "[N]", "the last N records, 20 unless told", run_audit, 1, 0}};
-const ray_command ray_command_audit = {"audit", "who changed what, and what was refused", subs, 1, 0, 1, 0};
+const ray_command ray_command_audit = {
+    "audit", "who changed what, and what was refused", subs, 1, 0, 1, 0};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_help.c - help, generated from the command table: as text, as JSON, and as docs/commands.md. */
+/* cmd_help.c - help, generated from the command table: as text, as JSON, and as docs/commands.md.
+ */
 #include "shell.h"
 
 enum help_columns { HELP_COLUMN = 40, HELP_WIDTH = 100 };
@@ -7,7 +8,9 @@ enum help_columns { HELP_COLUMN = 40, HELP_WIDTH = 100 };
 /* -- text (private) -- */
 static const char *group_title(uint32_t phase)
 {
-    return phase == 19 ? "Phase 19, the API gateway" : phase == 20 ? "Phase 20, governance" : "System";
+    return phase == 19   ? "Phase 19, the API gateway"
+           : phase == 20 ? "Phase 20, governance"
+                         : "System";
 }
 
 static const uint32_t groups[] = {19, 20, 0};
@@ -95,8 +98,10 @@ static void help_all(ray_text *out)
             if (ray_shell_command(i)->phase == groups[g])
                 help_rows(out, ray_shell_command(i));
     }
-    ray_text_put(out, "\n`help COMMAND` shows one command whole; `COMMAND help` does too. Commands that read take --json.\n"
-                      "A word with blanks goes in \"quotes\", where \\\\, \\\" and \\xNN stand for bytes.\n");
+    ray_text_put(out, "\n`help COMMAND` and `COMMAND help` show one command whole. Commands that "
+                      "read take --json.\n");
+    ray_text_put(
+        out, "A word with blanks goes in \"quotes\", where \\\\, \\\" and \\xNN stand for bytes.\n");
 }
 
 /* The usage, broken before options so that no line passes HELP_WIDTH. */
@@ -178,9 +183,10 @@ static void markdown_sub(ray_text *out, const ray_command *command, const ray_su
 
 static void markdown(ray_text *out)
 {
-    ray_text_put(out, "# Commands\n\nThe shell's commands, the same in the image and on the host. This page is what "
-                      "`help --markdown` prints;\n`make docs` writes it anew. In a usage, words in capitals stand for "
-                      "values, `[...]` may be left out and\n`...` may be repeated.\n");
+    ray_text_put(out, "# Commands\n\nThe shell's commands, the same in the image and on the host. "
+                      "This page is what `help --markdown` prints;\n`make docs` writes it anew. In a "
+                      "usage, words in capitals stand for values, `[...]` may be left out and\n"
+                      "`...` may be repeated.\n");
     for (uint32_t g = 0; g < sizeof groups / sizeof groups[0]; g++) {
         ray_text_put(out, "\n## ");
         ray_text_put(out, group_title(groups[g]));
@@ -256,6 +262,7 @@ static ray_status run_help(ray_call *call)
     return RAY_OK;
 }
 
-static const ray_subcommand subs[] = {
-    {"", "[COMMAND] [--markdown]", "this list, or one command whole", run_help, 1, RAY_COMPLETE_COMMAND}};
+static const ray_subcommand subs[] = {{"", "[COMMAND] [--markdown]",
+                                       "this list, or one command whole", run_help, 1,
+                                       RAY_COMPLETE_COMMAND}};
 const ray_command ray_command_help = {"help", "what can be typed here", subs, 1, 0, 1, 0};

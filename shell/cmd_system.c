@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_system.c - what the machine is and what happened in it: version, status, mem, digest, audit. All of them read. */
+/* cmd_system.c - what the machine is and what happened in it: version, status, mem, digest, audit.
+ * All of them read. */
 #include "shell.h"
 
 /* -- lines (private) -- */
@@ -105,7 +106,8 @@ static ray_status run_version(ray_call *call)
     ray_text_char(out, '\n');
     row_text(out, "configuration name", m->config_name);
     row_text(out, "came from", m->config_source);
-    row_text(out, "entropy", m->entropy_known != 0 ? "yes" : "no: the hash seed is the configuration's");
+    row_text(out, "entropy",
+             m->entropy_known != 0 ? "yes" : "no: the hash seed is the configuration's");
     return RAY_OK;
 }
 
@@ -296,12 +298,14 @@ static ray_status run_digest(ray_call *call)
 
 /* -- the commands -- */
 static const ray_subcommand version_subs[] = {
-    {"", "[--machine]", "version and configuration hash; --machine adds the machine's facts", run_version, 1, 0}};
+    {"", "[--machine]", "version and configuration hash; --machine adds the machine's facts",
+     run_version, 1, 0}};
 const ray_command ray_command_version = {"version", "what runs here", version_subs, 1, 0, 1, 0};
 
 static const ray_subcommand status_subs[] = {
     {"", "", "totals of the pipeline, conservation, invariants", run_status, 1, 0}};
-const ray_command ray_command_status = {"status", "the pipeline in numbers", status_subs, 1, 0, 1, 0};
+const ray_command ray_command_status = {"status", "the pipeline in numbers", status_subs, 1, 0, 1,
+                                        0};
 
 static const ray_subcommand mem_subs[] = {
     {"", "", "bytes of every part against the budget", run_mem, 1, 0}};
@@ -309,4 +313,5 @@ const ray_command ray_command_mem = {"mem", "what the state takes", mem_subs, 1,
 
 static const ray_subcommand digest_subs[] = {
     {"", "", "decision, state and book digest, configuration hash", run_digest, 1, 0}};
-const ray_command ray_command_digest = {"digest", "the same bits, in 32 digits", digest_subs, 1, 0, 1, 0};
+const ray_command ray_command_digest = {
+    "digest", "the same bits, in 32 digits", digest_subs, 1, 0, 1, 0};

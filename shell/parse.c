@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* parse.c - what a word may say: numbers, durations, rates, sizes, instants, addresses. Exact or refused. */
+/* parse.c - what a word may say: numbers, durations, rates, sizes, instants, addresses. Exact or
+ * refused. */
 #include "shell.h"
 
 #define SECOND 1000000000ULL
@@ -45,8 +46,10 @@ ray_status ray_parse_u64(const char *at, uint64_t length, uint64_t *out)
     return RAY_OK;
 }
 
-/* Reads digits[.digits] at *i and multiplies by nothing yet: value and how many digits stood behind the point. */
-static ray_status decimal(const char *at, uint64_t length, uint64_t *i, uint64_t *value, uint32_t *places)
+/* Reads digits[.digits] at *i and multiplies by nothing yet: value and how many digits stood behind
+ * the point. */
+static ray_status decimal(const char *at, uint64_t length, uint64_t *i, uint64_t *value,
+                          uint32_t *places)
 {
     uint64_t start = *i;
     *value = 0;
@@ -88,11 +91,12 @@ typedef struct unit {
     uint64_t size;
 } unit;
 
-static const unit durations[] = {{"ns", 1}, {"us", 1000}, {"ms", 1000000}, {"s", SECOND}, {"sec", SECOND},
-                                 {"m", 60 * SECOND}, {"min", 60 * SECOND}, {"h", 3600 * SECOND}, {"d", DAY},
-                                 {"w", 7 * DAY}};
-static const unit sizes[] = {{"B", 1}, {"KB", 1000}, {"MB", 1000000}, {"GB", 1000000000}, {"TB", 1000000000000},
-                             {"KiB", 1024}, {"MiB", 1048576}, {"GiB", 1073741824}, {"TiB", 1099511627776}};
+static const unit durations[] = {
+    {"ns", 1},          {"us", 1000},         {"ms", 1000000},      {"s", SECOND}, {"sec", SECOND},
+    {"m", 60 * SECOND}, {"min", 60 * SECOND}, {"h", 3600 * SECOND}, {"d", DAY},    {"w", 7 * DAY}};
+static const unit sizes[] = {{"B", 1},           {"KB", 1000},          {"MB", 1000000},
+                             {"GB", 1000000000}, {"TB", 1000000000000}, {"KiB", 1024},
+                             {"MiB", 1048576},   {"GiB", 1073741824},   {"TiB", 1099511627776}};
 
 static uint64_t unit_size(const unit *units, uint32_t count, const char *at, uint64_t length)
 {
@@ -197,7 +201,8 @@ ray_status ray_parse_percent_bp(const char *at, uint64_t length, uint32_t *bp)
 
 /* -- instants -- */
 /* `count` digits at *i, moved past; 0 when one is no digit. */
-static uint32_t fixed_digits(const char *at, uint64_t length, uint64_t *i, uint32_t count, uint64_t *out)
+static uint32_t fixed_digits(const char *at, uint64_t length, uint64_t *i, uint32_t count,
+                             uint64_t *out)
 {
     uint64_t value = 0;
     for (uint32_t n = 0; n < count; n++, (*i)++) {
@@ -271,9 +276,9 @@ ray_status ray_parse_time(const char *at, uint64_t length, uint64_t *unix_ns)
         *unix_ns = days * DAY;
         return RAY_OK;
     }
-    if (!one_of(at, length, &i, 'T') || !fixed_digits(at, length, &i, 2, &hour) || !one_of(at, length, &i, ':') ||
-        !fixed_digits(at, length, &i, 2, &minute) || !one_of(at, length, &i, ':') ||
-        !fixed_digits(at, length, &i, 2, &second))
+    if (!one_of(at, length, &i, 'T') || !fixed_digits(at, length, &i, 2, &hour) ||
+        !one_of(at, length, &i, ':') || !fixed_digits(at, length, &i, 2, &minute) ||
+        !one_of(at, length, &i, ':') || !fixed_digits(at, length, &i, 2, &second))
         return RAY_E_SYNTAX;
     if (one_of(at, length, &i, '.')) {
         uint32_t places = 0;

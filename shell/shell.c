@@ -1,26 +1,52 @@
 /* SPDX-License-Identifier: MIT */
-/* shell.c - one line: into words, to its command, back as text. The table of commands is here, in the order of `help`. */
+/* shell.c - one line: into words, to its command, back as text. The table of commands is here, in
+ * the order of `help`. */
 #include "shell.h"
 
 /* -- the table (private) -- */
 /* Modules of the two phase documents that come later: their words are known, and say so. */
 static const ray_command auth = {"auth", "who is asking: tokens and API keys", 0, 0, 19, 0, 0};
-static const ray_command mediator = {"mediator", "validation, transformation, cache", 0, 0, 19, 0, 0};
+static const ray_command mediator = {"mediator", "validation, transformation, cache", 0, 0, 19, 0,
+                                     0};
 static const ray_command lb = {"lb", "which instance of a service answers", 0, 0, 19, 0, 0};
-static const ray_command resilience = {"resilience", "circuit breakers, retries, bulkheads", 0, 0, 19, 0, 0};
+static const ray_command resilience = {
+    "resilience", "circuit breakers, retries, bulkheads", 0, 0, 19, 0, 0};
 static const ray_command apimon = {"apimon", "latency, errors, service levels", 0, 0, 19, 0, 0};
 static const ray_command priority = {"priority", "queues and classes of service", 0, 0, 20, 0, 0};
 static const ray_command policy = {"policy", "rules that allow, deny or change", 0, 0, 20, 0, 0};
 static const ray_command cost = {"cost", "prices, budgets, invoices", 0, 0, 20, 0, 0};
-static const ray_command governance = {"governance", "metrics, alerts, exports of all of it", 0, 0, 20, 0, 0};
+static const ray_command governance = {
+    "governance", "metrics, alerts, exports of all of it", 0, 0, 20, 0, 0};
 
-static const ray_command *const table[] = {
-    &ray_command_gateway, &auth, &mediator, &lb, &resilience, &apimon,
-    &ray_command_ratelimit, &ray_command_quota, &priority, &policy, &cost, &governance,
-    &ray_command_help, &ray_command_status, &ray_command_request, &ray_command_explain, &ray_command_demo,
-    &ray_command_audit, &ray_command_config, &ray_command_clock, &ray_command_digest, &ray_command_mem,
-    &ray_command_version, &ray_command_run, &ray_command_link, &ray_command_fault, &ray_command_confirm,
-    &ray_command_reboot, &ray_command_poweroff};
+static const ray_command *const table[] = {&ray_command_gateway,
+                                           &auth,
+                                           &mediator,
+                                           &lb,
+                                           &resilience,
+                                           &apimon,
+                                           &ray_command_ratelimit,
+                                           &ray_command_quota,
+                                           &priority,
+                                           &policy,
+                                           &cost,
+                                           &governance,
+                                           &ray_command_help,
+                                           &ray_command_status,
+                                           &ray_command_request,
+                                           &ray_command_explain,
+                                           &ray_command_demo,
+                                           &ray_command_audit,
+                                           &ray_command_config,
+                                           &ray_command_clock,
+                                           &ray_command_digest,
+                                           &ray_command_mem,
+                                           &ray_command_version,
+                                           &ray_command_run,
+                                           &ray_command_link,
+                                           &ray_command_fault,
+                                           &ray_command_confirm,
+                                           &ray_command_reboot,
+                                           &ray_command_poweroff};
 
 uint32_t ray_shell_command_count(void)
 {
@@ -66,7 +92,8 @@ static char quoted_byte(const char *line, uint64_t length, uint64_t *i)
         return c;
     if (line[*i] == '\\' || line[*i] == '"')
         return line[(*i)++];
-    if (line[*i] == 'x' && length - *i > 2 && hex_digit(line[*i + 1]) < 16 && hex_digit(line[*i + 2]) < 16) {
+    if (line[*i] == 'x' && length - *i > 2 && hex_digit(line[*i + 1]) < 16 &&
+        hex_digit(line[*i + 2]) < 16) {
         c = (char)(uint8_t)(hex_digit(line[*i + 1]) * 16 + hex_digit(line[*i + 2]));
         *i += 3;
     }
@@ -194,7 +221,8 @@ static ray_status unknown_sub(ray_call *call, const ray_command *command)
     return RAY_E_UNKNOWN;
 }
 
-/* Takes --json out and remembers it. It is never an option's value: none of those begins with two dashes. */
+/* Takes --json out and remembers it. It is never an option's value: none of those begins with two
+ * dashes. */
 static void take_json(ray_call *call)
 {
     for (uint32_t i = 1; i < call->count; i++)
@@ -223,12 +251,13 @@ static ray_status run_sub(ray_call *call, const ray_command *command)
     uint32_t first = 2;
     if (call->count > 1)
         sub = find_sub(command, call->word[1], call->length[1]);
-    if (sub == 0 && call->count > 1 && same(call->word[1], call->length[1], "help") && call->json == 0 &&
-        command != &ray_command_help)
+    if (sub == 0 && call->count > 1 && same(call->word[1], call->length[1], "help") &&
+        call->json == 0 && command != &ray_command_help)
         return ray_help_command(call, command);
     if (sub == 0 || sub == bare) {
         uint32_t takes_words = bare != 0 && ray_usage_next(bare->usage, &place, &usage) != 0;
-        uint32_t option = call->count > 1 && call->length[1] > 1 && call->word[1][0] == '-' && call->word[1][1] == '-';
+        uint32_t option = call->count > 1 && call->length[1] > 1 && call->word[1][0] == '-' &&
+                          call->word[1][1] == '-';
         if (call->count > 1 && !option && (bare == 0 || !takes_words || sub == bare))
             return unknown_sub(call, command);
         if (bare == 0)
@@ -238,7 +267,8 @@ static ray_status run_sub(ray_call *call, const ray_command *command)
     }
     call->sub = sub;
     if (call->json != 0 && !offers_json(sub))
-        return ray_call_error(call, RAY_E_ARGUMENT, "--json is for commands that read", RAY_NONE, 0);
+        return ray_call_error(call, RAY_E_ARGUMENT, "--json is for commands that read", RAY_NONE,
+                              0);
     ray_status status = ray_usage_check(call, first);
     return status == RAY_OK ? sub->run(call) : status;
 }
@@ -246,14 +276,16 @@ static ray_status run_sub(ray_call *call, const ray_command *command)
 static ray_status run_line(ray_call *call, const char *line, uint64_t length)
 {
     if (length > RAY_SHELL_LINE_MAX)
-        return ray_call_error(call, RAY_E_SYNTAX, "the line is longer than 1024 bytes", RAY_NONE, 0);
+        return ray_call_error(call, RAY_E_SYNTAX, "the line is longer than 1024 bytes", RAY_NONE,
+                              0);
     char *words = ray_call_memory(call, 2 * length + 2);
     if (words == 0)
         return RAY_E_TRUNCATED;
     ray_status status = split(call, line, length, words);
     if (status != RAY_OK || call->count == 0)
         return status;
-    if (same(call->word[0], call->length[0], "confirm") && call->count > 1 && !same(call->word[1], call->length[1], "help")) {
+    if (same(call->word[0], call->length[0], "confirm") && call->count > 1 &&
+        !same(call->word[1], call->length[1], "help")) {
         drop_word(call, 0);
         call->confirmed = 1;
     }
@@ -267,8 +299,8 @@ static ray_status run_line(ray_call *call, const char *line, uint64_t length)
 }
 
 /* -- running -- */
-ray_shell_result ray_shell_run(struct ray *ray, const ray_machine *machine, uint64_t raw_ns, uint32_t who,
-                               const char *line, uint64_t length, ray_text *out)
+ray_shell_result ray_shell_run(struct ray *ray, const ray_machine *machine, uint64_t raw_ns,
+                               uint32_t who, const char *line, uint64_t length, ray_text *out)
 {
     ray_shell_result result = {RAY_OK, RAY_ACTION_NONE, 0, 0};
     uint64_t capacity = out->capacity;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* usage.c - the usage text of a subcommand is also its grammar, so help, completion and checking cannot disagree. */
+/* usage.c - the usage text of a subcommand is also its grammar, so help, completion and checking
+ * cannot disagree. */
 #include "shell.h"
 
 /* -- reading a usage text (private) -- */
@@ -50,8 +51,8 @@ uint32_t ray_usage_next(const char *usage, uint64_t *place, ray_usage_word *out)
     out->optional = depth_at(usage, i) != 0;
     out->length = (uint32_t)((out->option && equals != 0 ? equals : end) - i);
     out->value = out->option && equals != 0;
-    if (out->option && equals == 0 && usage[end] == ' ' && !ends_word(usage[end + 1]) && usage[end + 1] != '|' &&
-        usage[end + 1] != '-') {
+    if (out->option && equals == 0 && usage[end] == ' ' && !ends_word(usage[end + 1]) &&
+        usage[end + 1] != '|' && usage[end + 1] != '-') {
         out->value = 1;
         for (end++; !ends_word(usage[end]) && !is_dots(usage + end);)
             end++;
@@ -105,7 +106,8 @@ static ray_status refuse_option(ray_call *call, uint32_t word, uint32_t length)
     return ray_call_error(call, RAY_E_ARGUMENT, "no such option here", word, ray_near_word(&near));
 }
 
-/* How many words of the call the option at `word` takes: 1 or 2; 0 when it was refused and said so. */
+/* How many words of the call the option at `word` takes: 1 or 2; 0 when it was refused and said so.
+ */
 static uint32_t option_words(ray_call *call, uint32_t word, ray_status *status)
 {
     ray_usage_word usage;
@@ -118,7 +120,8 @@ static uint32_t option_words(ray_call *call, uint32_t word, ray_status *status)
     }
     *status = RAY_E_ARGUMENT;
     for (uint32_t i = word + 1; i < call->count && !usage.many; i++)
-        if (same(call->word[i], call->length[i] < length ? call->length[i] : length, call->word[word], length) &&
+        if (same(call->word[i], call->length[i] < length ? call->length[i] : length,
+                 call->word[word], length) &&
             (call->length[i] == length || call->word[i][length] == '=')) {
             *status = ray_call_error(call, RAY_E_ARGUMENT, "this option is given twice", i, 0);
             return 0;

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: MIT */
+/* cmd_request.c - one request by hand: through the real pipeline, or only asked. */
+#include "shell.h"
+
+#define REQUEST_OPTIONS \
+    "[--user U] [--tenant T] [--ip A] [--host H] [--header N:V]... [--body BYTES] " \
+    "[--response-bytes BYTES] [--status N] [--duration D] [--weight N] [--priority CLASS] " \
+    "[--service S] [--compute N] [--custom N]"
+
+/* Work memory of one request: its row, its bytes, and where a path is normalised. */
+typedef struct request {
+    ray_row row;
+    ray_answer answer;
+    uint8_t scratch[RAY_TARGET_BYTES_MAX];
+    uint8_t bytes[4 * RAY_SHELL_LINE_MAX];
+    uint32_t used;
+    uint32_t reserved;
+} request;
+
+/* -- filling the row (private) -- */
+static uint32_t same(const char *at, uint64_t length, const char *literal)
+{
+    uint64_t i = 0;
+    while (i < length && literal[i] != 0 && literal[i] == at[i])
+        i++;
+    return i == length && literal[i] == 0;
+}
+
+/* A line is at most 1024 bytes, so what its words say fits four times. */
+static void keep(request *r, const char *at, uint32_t length, uint32_t *to, uint32_t *to_length)
+{
+    *to = r->used;
+    *to_length = length;
+    __builtin_memcpy(r->bytes + r->used, at, length);
+    r->used += length;
+}
+
+/* The word that carries option `name`'s value, for errors. */
+static uint32_t value_word(const ray_call *call, const char *name)
+{
+    uint32_t length = 0;
+    while (name[length] != 0)
+        length++;
+    for (uint32_t i = call->plain_count; i < call->count; i++) {
+        if (same(call->word[i], call->length[i], name))
+            return i + 1;
+        if (call->length[i] > length && call->word[i][length] == '=' &&
+            same(call->word[i], length, name))
+            return i;
+    }
+    return RAY_NONE;
+}
+
+typedef ray_status number_parser(const char *at, uint64_t length, uint64_t *out);
+
+/* Reads option `name` as a number up to `most`; leaves *out where it is absent. */
+static ray_status number(ray_call *call, const char *name, number_parser *parse, uint64_t most,
+                         uint64_t *out)
+{
+    const char *at;
+    uint32_t length;
+    uint64_t value;
+    if (ray_call_option(call, name, &at, &length) == 0)
+        return RAY_OK;
+    ray_status status = parse(at, length, &value);
+    if (status == RAY_OK && value > most)
+        status = RAY_E_RANGE;
+    if (status != RAY_OK)
+        return ray_call_error(
+            call, status, status == RAY_E_RANGE ? "number out of range" : "not a number that fits",
+            value_word(call, name), 0);
+    *out = value;
+    return RAY_OK;
+}
+
+static void pack_u16(request *r, uint32_t value)
+{
+    r->bytes[r->used++] = (uint8_t)value;
+    r->bytes[r->used++] = (uint8_t)(value >> 8);
+}
+
+static ray_status fill_headers(ray_call *call, request *r)
+{
+    r->row.headers_at = r->used;
+    for (uint32_t i = call->plain_count; i < call->count; i++) {
+        const char *at = call->word[i];
+        uint32_t length = call->length[i];
+        uint32_t colon = 0;
+        if (length > 9 && same(at, 9, "--header=")) {
+            at += 9;
+            length -= 9;
+        } else if (same(at, length, "--header") && i + 1 < call->count) {
+            at = call->word[++i];
+            length = call->length[i];
+        } else
+            continue;
+        while (colon < length && at[colon] != ':')
+            colon++;
+        if (colon == 0 || colon == length)
+            return ray_call_error(call, RAY_E_SYNTAX, "a header is NAME:VALUE", i, 0);
+        uint32_t value = colon + 1;
+        while (value < length && at[value] == ' ')
+            value++;
+        pack_u16(r, colon);
+        pack_u16(r, length - value);
+        __builtin_memcpy(r->bytes + r->used, at, colon);
+        __builtin_memcpy(r->bytes + r->used + colon, at + value, length - value);
+        r->used += colon + length - value;
+    }
+    r->row.headers_length = r->used - r->row.headers_at;
+    return RAY_OK;
+}
+
+static ray_status fill_names(ray_call *call, request *r)
+{
+    const char *at;
+    uint32_t length;
+    ray_row *row = &r->row;
+    if (ray_call_option(call, "--tenant", &at, &length) != 0 &&
+        ray_tenant_find(call->ray, at, length, &row->tenant) != RAY_OK)
+        return ray_call_unknown(call, "no such tenant", value_word(call, "--tenant"),
+                                RAY_COMPLETE_TENANT);
+    if (ray_call_option(call, "--service", &at, &length) != 0 &&
+        ray_gateway_find_service(ray_gateway_of(call->ray), at, length, &row->service) != RAY_OK)
+        return ray_call_unknown(call, "no such service", value_word(call, "--service"),
+                                RAY_COMPLETE_SERVICE);
+    if (ray_call_option(call, "--ip", &at, &length) != 0) {
+        if (ray_parse_address(at, length, &row->address) != RAY_OK)
+            return ray_call_error(call, RAY_E_SYNTAX, "no IPv4 or IPv6 address",
+                                  value_word(call, "--ip"), 0);
+        row->flags |= RAY_ROW_ADDRESS;
+    }
+    if (ray_call_option(call, "--priority", &at, &length) != 0) {
+        ray_near near;
+        ray_near_begin(&near, at, length);
+        for (uint32_t i = 0; i < RAY_CLASS_MAX; i++) {
+            const char *word = ray_class_word(i);
+            uint32_t size = 0;
+            while (word[size] != 0)
+                size++;
+            ray_near_offer(&near, word, size);
+            if (same(at, length, word))
+                row->priority = (uint8_t)i;
+        }
+        if (row->priority == RAY_CLASS_DEFAULT)
+            return ray_call_error(call, RAY_E_UNKNOWN, "no such class",
+                                  value_word(call, "--priority"), ray_near_word(&near));
+    }
+    return RAY_OK;
+}
+
+static ray_status fill_numbers(ray_call *call, ray_row *row)
+{
+    uint64_t weight = 0;
+    uint64_t http_status = 200;
+    ray_status status = number(call, "--body", ray_parse_bytes, RAY_UNITS_MAX, &row->request_bytes);
+    if (status == RAY_OK)
+        status =
+            number(call, "--response-bytes", ray_parse_bytes, RAY_UNITS_MAX, &row->response_bytes);
+    if (status == RAY_OK)
+        status = number(call, "--duration", ray_parse_duration, RAY_NEVER - 1, &row->duration_ns);
+    if (status == RAY_OK)
+        status = number(call, "--compute", ray_parse_u64, RAY_UNITS_MAX, &row->compute_units);
+    if (status == RAY_OK)
+        status = number(call, "--custom", ray_parse_u64, RAY_UNITS_MAX, &row->custom_units);
+    if (status == RAY_OK)
+        status = number(call, "--weight", ray_parse_u64, RAY_NONE - 1, &weight);
+    if (status == RAY_OK)
+        status = number(call, "--status", ray_parse_u64, 999, &http_status);
+    row->weight = (uint32_t)weight;
+    row->http_status = (uint16_t)http_status;
+    return status;
+}
+
+static ray_status fill(ray_call *call, request *r)
+{
+    const char *at;
+    uint32_t length;
+    ray_row *row = &r->row;
+    row->tenant = RAY_NONE;
+    row->service = RAY_NONE;
+    row->kind = RAY_ROW_EXCHANGE;
+    row->flags = RAY_ROW_NOW;
+    row->priority = RAY_CLASS_DEFAULT;
+    row->method = (uint8_t)ray_method_of(call->word[1], call->length[1]);
+    keep(r, call->word[2], call->length[2], &row->target_at, &row->target_length);
+    if (ray_call_option(call, "--user", &at, &length) != 0)
+        keep(r, at, length, &row->user_at, &row->user_length);
+    if (ray_call_option(call, "--host", &at, &length) != 0)
+        keep(r, at, length, &row->host_at, &row->host_length);
+    ray_status status = fill_headers(call, r);
+    if (status == RAY_OK)
+        status = fill_names(call, r);
+    return status == RAY_OK ? fill_numbers(call, row) : status;
+}
+
+/* -- saying what came of it (private) -- */
+static void put_by(ray_call *call, uint32_t by_kind, uint32_t by_id)
+{
+    ray_name name;
+    ray_by_name(call->ray, by_kind, by_id, &name);
+    ray_text_put(call->out, ray_by_word(by_kind));
+    ray_text_put(call->out, " ");
+    ray_text_name(call->out, &name, 0);
+}
+
+static void put_verdict(ray_call *call, const ray_answer *answer)
+{
+    ray_text *out = call->out;
+    ray_text_put(out, ray_verdict_word(answer->verdict));
+    ray_text_put(out, " (");
+    ray_text_u64(out, answer->http_status);
+    ray_text_put(out, "), ");
+    ray_text_put(out, ray_reason_word(answer->reason));
+    if (answer->by_kind != RAY_BY_NONE) {
+        ray_text_put(out, ", by ");
+        put_by(call, answer->by_kind, answer->by_id);
+    }
+    if (answer->retry_after_ns != 0) {
+        ray_text_put(out, ", retry after ");
+        ray_text_duration(out, answer->retry_after_ns);
+    }
+    ray_text_char(out, '\n');
+}
+
+static void put_named(ray_call *call, const char *what, uint32_t by_kind, uint32_t by_id)
+{
+    ray_name name;
+    if (by_id == RAY_NONE)
+        return;
+    ray_by_name(call->ray, by_kind, by_id, &name);
+    ray_text_put(call->out, "  ");
+    ray_text_put(call->out, what);
+    ray_text_column(call->out, 14);
+    ray_text_name(call->out, &name, 0);
+    ray_text_char(call->out, '\n');
+}
+
+static void put_methods(ray_text *out, uint32_t allow)
+{
+    uint32_t said = 0;
+    if (allow == 0)
+        return;
+    ray_text_put(out, "  allow       ");
+    for (uint32_t i = 1; i < RAY_METHOD_MAX; i++)
+        if ((allow >> i & 1U) != 0) {
+            ray_text_put(out, said++ == 0 ? "" : ", ");
+            ray_text_put(out, ray_method_word(i));
+        }
+    ray_text_char(out, '\n');
+}
+
+static void put_details(ray_call *call, const ray_answer *answer)
+{
+    ray_text *out = call->out;
+    ray_stats stats;
+    ray_read(call->ray, &stats);
+    put_named(call, "route", RAY_BY_ROUTE, answer->route);
+    put_named(call, "service", RAY_BY_SERVICE, answer->service);
+    put_methods(out, answer->reason == RAY_REASON_METHOD_NOT_ALLOWED ? answer->allow : 0);
+    ray_text_put(out, "  decision    ");
+    ray_text_u64(out, answer->id);
+    ray_text_put(out, " at ");
+    ray_text_time(out, answer->at_ns + (uint64_t)stats.wall_offset_ns);
+    ray_text_put(out, ", epoch ");
+    ray_text_u64(out, answer->epoch);
+    if (answer->audit_id != 0) {
+        ray_text_put(out, ", audit ");
+        ray_text_u64(out, answer->audit_id);
+    }
+    ray_text_char(out, '\n');
+    if (answer->start_at_ns != 0) {
+        ray_text_put(out, "  may start   ");
+        ray_text_time(out, answer->start_at_ns + (uint64_t)stats.wall_offset_ns);
+        ray_text_char(out, '\n');
+    }
+    for (uint32_t i = 0; i < answer->shadow_count; i++) {
+        ray_text_put(out, "  shadow      ");
+        put_by(call, answer->shadow[i].by_kind, answer->shadow[i].by_id);
+        ray_text_put(out, " would deny: ");
+        ray_text_put(out, ray_reason_word(answer->shadow[i].reason));
+        ray_text_put(out, ", retry after ");
+        ray_text_duration(out, answer->shadow[i].retry_after_ns);
+        ray_text_char(out, '\n');
+    }
+}
+
+static void json_retry(ray_text *out, uint64_t retry_after_ns)
+{
+    if (retry_after_ns == RAY_NEVER)
+        ray_text_json_literal(out, "retry_after_ns", "never");
+    else
+        ray_text_json_u64(out, "retry_after_ns", retry_after_ns);
+}
+
+static void json_named(ray_call *call, const char *key, uint32_t by_kind, uint32_t by_id)
+{
+    ray_name name;
+    if (by_kind == RAY_BY_NONE || by_id == RAY_NONE) {
+        ray_text_json_null(call->out, key);
+        return;
+    }
+    ray_by_name(call->ray, by_kind, by_id, &name);
+    ray_text_json_name(call->out, key, &name);
+}
+
+static void json_answer(ray_call *call, const ray_answer *answer)
+{
+    ray_text *out = call->out;
+    ray_text_json_literal(out, "verdict", ray_verdict_word(answer->verdict));
+    ray_text_json_u64(out, "http_status", answer->http_status);
+    ray_text_json_literal(out, "reason", ray_reason_word(answer->reason));
+    ray_text_json_literal(out, "by_kind", ray_by_word(answer->by_kind));
+    json_named(call, "by", answer->by_kind, answer->by_id);
+    json_retry(out, answer->retry_after_ns);
+    ray_text_json_u64(out, "start_at_ns", answer->start_at_ns);
+    json_named(call, "route", RAY_BY_ROUTE, answer->route);
+    json_named(call, "service", RAY_BY_SERVICE, answer->service);
+    ray_text_json_u64(out, "seq", answer->id);
+    ray_text_json_u64(out, "at_ns", answer->at_ns);
+    ray_text_json_u64(out, "epoch", answer->epoch);
+    ray_text_json_u64(out, "audit_id", answer->audit_id);
+    ray_text_json_u64(out, "would_deny", answer->would_deny_count);
+    ray_text_json_open(out, "shadow", '[');
+    for (uint32_t i = 0; i < answer->shadow_count; i++) {
+        ray_text_json_open(out, 0, '{');
+        ray_text_json_literal(out, "by_kind", ray_by_word(answer->shadow[i].by_kind));
+        json_named(call, "by", answer->shadow[i].by_kind, answer->shadow[i].by_id);
+        ray_text_json_literal(out, "reason", ray_reason_word(answer->shadow[i].reason));
+        json_retry(out, answer->shadow[i].retry_after_ns);
+        ray_text_json_close(out, '}');
+    }
+    ray_text_json_close(out, ']');
+}
+
+/* -- the commands -- */
+static ray_status refused(ray_call *call, ray_status status)
+{
+    if (status == RAY_E_TRUNCATED)
+        return status;
+    return ray_call_error(call, status, "the pipeline refused the row", RAY_NONE,
+                          ray_status_word(status));
+}
+
+static ray_status run_explain(ray_call *call)
+{
+    request *r = ray_call_memory(call, sizeof *r);
+    if (r == 0)
+        return RAY_E_TRUNCATED;
+    ray_status status = fill(call, r);
+    if (status != RAY_OK)
+        return status;
+    ray_rows rows = {&r->row, r->bytes, r->used, r->scratch};
+    status = ray_explain(call->ray, call->now_ns, &rows, call->json, call->out);
+    if (status != RAY_OK)
+        return refused(call, status);
+    if (call->json != 0)
+        ray_text_char(call->out, '\n');
+    return RAY_OK;
+}
+
+static ray_status run_request(ray_call *call)
+{
+    uint32_t journey = ray_call_flag(call, "--explain");
+    ray_text *out = call->out;
+    if (ray_call_flag(call, "--dry-run"))
+        return run_explain(call);
+    request *r = ray_call_memory(call, sizeof *r);
+    if (r == 0)
+        return RAY_E_TRUNCATED;
+    ray_status status = fill(call, r);
+    if (status != RAY_OK)
+        return status;
+    ray_rows rows = {&r->row, r->bytes, r->used, r->scratch};
+    if (call->json != 0)
+        ray_text_json_open(out, 0, '{');
+    if (call->json != 0 && journey)
+        ray_text_put(out, "\"journey\":");
+    if (journey)
+        status = ray_explain(call->ray, call->now_ns, &rows, call->json, out);
+    if (status == RAY_OK)
+        status = ray_step_batch(call->ray, &rows, 1, &r->answer);
+    if (status == RAY_OK)
+        status = r->answer.status;
+    if (status != RAY_OK)
+        return refused(call, status);
+    if (call->json != 0) {
+        json_answer(call, &r->answer);
+        ray_text_json_close(out, '}');
+        ray_text_char(out, '\n');
+        return RAY_OK;
+    }
+    if (!journey)
+        put_verdict(call, &r->answer);
+    put_details(call, &r->answer);
+    return RAY_OK;
+}
+
+static const ray_subcommand request_subs[] = {
+    {"", "METHOD TARGET " REQUEST_OPTIONS " [--explain] [--dry-run] [--json]",
+     "sends one request through the pipeline; --explain shows every stage, --dry-run only asks",
+     run_request, 0, 0}};
+const ray_command ray_command_request = {"request", "one request", request_subs, 1, 0, 1, 0};
+
+static const ray_subcommand explain_subs[] = {
+    {"", "METHOD TARGET " REQUEST_OPTIONS,
+     "what every stage would say to this request; changes nothing", run_explain, 1, 0}};
+const ray_command ray_command_explain = {
+    "explain", "one request, only asked", explain_subs, 1, 0, 1, 0};
