@@ -18,45 +18,20 @@ static void *copy_of(const void *from, uint64_t count, uint64_t size)
     return to;
 }
 
-static uint32_t range_fits(ray_reader_range range, uint32_t count)
+static uint32_t copy_rules(ray_reader *reader, const ray_reader_spec *spec)
 {
-    return range.count <= count && range.first <= count - range.count;
-}
-
-static uint32_t rules_fit(const ray_reader_spec *spec)
-{
-    for (uint32_t i = 0; i < spec->rule_text_count; i++) {
-        const ray_reader_text *text = &spec->rule_texts[i];
-        if (text->at > spec->texts_length || text->length > spec->texts_length - text->at
-            || (text->header && text->header >= spec->header_count))
-            return 0;
-    }
     for (uint32_t i = 0; i < spec->identity_count; i++) {
         const ray_reader_identity *rule = &spec->identities[i];
-        if (!range_fits(rule->networks, spec->network_count)
-            || !range_fits(rule->clients, spec->rule_text_count)
-            || !range_fits(rule->users, spec->rule_text_count)
-            || !range_fits(rule->paths, spec->rule_text_count)
-            || !range_fits(rule->headers, spec->rule_text_count)
+        if (rule->network_count > spec->network_count
+            || rule->network_first > spec->network_count - rule->network_count
             || (rule->user_from == RAY_READER_USER_HEADER && rule->argument >= spec->header_count)
             || (rule->user_from == RAY_READER_USER_SEGMENT && rule->argument == 0))
             return 0;
     }
-    return 1;
-}
-
-static uint32_t copy_rules(ray_reader *reader, const ray_reader_spec *spec)
-{
-    if (!rules_fit(spec))
-        return 0;
     reader->networks = copy_of(spec->networks, spec->network_count, sizeof *spec->networks);
     reader->identities = copy_of(spec->identities, spec->identity_count, sizeof *spec->identities);
-    reader->rule_texts = copy_of(spec->rule_texts, spec->rule_text_count, sizeof *spec->rule_texts);
-    reader->texts = copy_of(spec->texts, spec->texts_length, 1);
-    reader->scratch = malloc(RAY_TARGET_BYTES_MAX);
     reader->identity_count = spec->identity_count;
-    return reader->networks && reader->identities && reader->rule_texts && reader->texts
-           && reader->scratch;
+    return reader->networks && reader->identities;
 }
 
 static uint32_t copy_fields(ray_reader *reader, const ray_reader_spec *spec)
@@ -90,7 +65,6 @@ ray_reader *ray_reader_open(const ray_reader_spec *spec)
     if (!reader)
         return NULL;
     reader->input = malloc(INPUT_BYTES);
-    reader->core = spec->core;
     reader->trust = spec->trust;
     reader->shape = spec->shape;
     reader->skip_lines = spec->skip_lines;
@@ -114,9 +88,6 @@ void ray_reader_close(ray_reader *reader)
     ray_reader_names_free(&reader->tenants);
     free(reader->networks);
     free(reader->identities);
-    free(reader->rule_texts);
-    free(reader->texts);
-    free(reader->scratch);
     free(reader->input);
     free(reader);
 }

@@ -84,36 +84,18 @@ enum ray_reader_user_from {
     RAY_READER_USER_LOG = 0,     /* the log's own user column */
     RAY_READER_USER_ADDRESS = 1, /* the client's address, its name where it has none */
     RAY_READER_USER_HEADER = 2,  /* argument: place in headers */
-    RAY_READER_USER_SEGMENT = 3, /* argument: path segment, from 1 */
-    RAY_READER_USER_CLIENT = 4   /* the client as the log writes it */
+    RAY_READER_USER_SEGMENT = 3  /* argument: path segment, from 1 */
 };
 
-/* A text a rule compares with: a client's name, the log's user, a path prefix, a header's value. */
-typedef struct ray_reader_text {
-    uint32_t at; /* in ray_reader_spec.texts */
-    uint32_t length;
-    uint32_t header; /* place in headers, for header values */
-    uint32_t reserved;
-} ray_reader_text;
-
-/* Which of the spec's networks or texts a rule has; count 0: it asks nothing. */
-typedef struct ray_reader_range {
-    uint32_t first;
-    uint32_t count;
-} ray_reader_range;
-
-/* One [[identity]] rule: the first of which everything it asks holds decides. What a line does not
- * tell does not hold. */
+/* One [[identity]] rule: the first whose networks hold the client's address, or that has none,
+ * decides. */
 typedef struct ray_reader_identity {
-    ray_reader_range networks; /* one holds the address */
-    ray_reader_range clients;  /* one is the name, in any case; "*.x.org" is every name below */
-    ray_reader_range users;    /* one is the log's user */
-    ray_reader_range paths;    /* one is above the path, by segment */
-    ray_reader_range headers;  /* all are equal */
-    uint32_t service;          /* as the log says, else as routed; RAY_NONE: any */
-    uint32_t tenant;           /* RAY_NONE: none */
-    uint32_t user_from;        /* enum ray_reader_user_from */
+    uint32_t network_first; /* in ray_reader_spec.networks */
+    uint32_t network_count; /* 0: always */
+    uint32_t tenant;        /* RAY_NONE: none */
+    uint32_t user_from;     /* enum ray_reader_user_from */
     uint32_t argument;
+    uint32_t reserved;
 } ray_reader_identity;
 
 /* Everything is copied by ray_reader_open. */
@@ -124,24 +106,19 @@ typedef struct ray_reader_spec {
     const ray_name *headers; /* packed into rows in this order */
     const ray_network *networks;
     const ray_reader_identity *identities;
-    struct ray *core; /* configured; asked for trusted proxies and routes; outlives the reader */
-    const ray_reader_text *rule_texts;
-    const uint8_t *texts;
+    const struct ray *trust; /* not NULL: says who the trusted proxies are; outlives the reader */
     uint32_t field_count;
     uint32_t service_count;
     uint32_t tenant_count;
     uint32_t header_count;
     uint32_t network_count;
     uint32_t identity_count;
-    uint32_t rule_text_count;
-    uint32_t texts_length;
     uint32_t shape;
     uint32_t skip_lines; /* header lines of a table */
     uint8_t delimiter;
     uint8_t quotes;      /* TABLE: cells may be quoted (RFC 4180) */
     uint8_t time_is_end; /* the time is when the answer left: the duration is taken off */
-    uint8_t trust;       /* 1: clients are resolved by ray_client_address */
-    uint8_t reserved[4];
+    uint8_t reserved[5];
 } ray_reader_spec;
 
 enum ray_reader_fault {

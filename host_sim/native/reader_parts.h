@@ -46,11 +46,8 @@ struct ray_reader {
     ray_reader_names tenants;
     ray_network *networks;
     ray_reader_identity *identities;
-    ray_reader_text *rule_texts;
-    uint8_t *texts;
-    struct ray *core;
-    uint8_t *scratch; /* for the gateway, where a rule asks for the route */
-    uint8_t *input;   /* unread bytes are [read_at, input_length) */
+    const struct ray *trust;
+    uint8_t *input; /* unread bytes are [read_at, input_length) */
     uint64_t read_at;
     uint64_t input_length;
     uint64_t searched; /* of the unread bytes, how many hold no line feed */
@@ -67,7 +64,7 @@ struct ray_reader {
     uint8_t delimiter;
     uint8_t quotes;
     uint8_t time_is_end;
-    uint8_t trust;
+    uint8_t reserved;
 };
 
 /* Each takes one line apart into cells (by target); 0 when the line does not fit the shape. */

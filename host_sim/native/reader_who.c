@@ -20,145 +20,27 @@ static uint32_t in_network(const ray_network *network, const ray_address *addres
            && (rest == 0 || ((network->address.at[whole] ^ address->at[whole]) >> (8 - rest)) == 0);
 }
 
-static uint8_t lower(uint8_t c)
-{
-    return c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c;
-}
-
-/* Host names compare without case; "*.nasa.gov" is every name below nasa.gov. */
-static uint32_t is_client(ray_view name, ray_view known)
-{
-    if (known.length >= 2 && known.at[0] == '*' && known.at[1] == '.') {
-        known.at++;
-        known.length--;
-        if (name.length < known.length)
-            return 0;
-        name.at += name.length - known.length;
-        name.length = known.length;
-    }
-    if (name.length != known.length)
-        return 0;
-    for (uint64_t i = 0; i < name.length; i++)
-        if (lower(name.at[i]) != lower(known.at[i]))
-            return 0;
-    return 1;
-}
-
-static uint32_t is_equal(ray_view a, ray_view b)
-{
-    return a.length == b.length && (a.length == 0 || memcmp(a.at, b.at, a.length) == 0);
-}
-
-/* "/a" is above "/a" and "/a/b", never above "/ab"; "/" is above everything. */
-static uint32_t is_below(ray_view path, ray_view prefix)
-{
-    const uint8_t *query = path.length ? memchr(path.at, '?', path.length) : NULL;
-
-    if (query)
-        path.length = (uint64_t)(query - path.at);
-    while (prefix.length && prefix.at[prefix.length - 1] == '/')
-        prefix.length--;
-    if (prefix.length == 0)
-        return 1;
-    return path.length >= prefix.length && memcmp(path.at, prefix.at, prefix.length) == 0
-           && (path.length == prefix.length || path.at[prefix.length] == '/');
-}
-
-/* What the rules may look at. Texts are unescaped; names have at most RAY_READER_KEY_BYTES. */
+/* What the rules look at. Texts are unescaped and stand in the block. */
 typedef struct sender {
     ray_view client;
     ray_view user;
     ray_view path;
-    ray_reader *reader;
+    const ray_reader *reader;
     const ray_reader_cell *cells;
     ray_reader_block *block;
     ray_row *row;
-    uint32_t service; /* known once asked: RAY_NONE none */
-    uint32_t service_asked;
 } sender;
 
-static ray_view text_of(const ray_reader *reader, uint32_t place)
-{
-    const ray_reader_text *text = &reader->rule_texts[place];
-    ray_view view = { reader->texts + text->at, text->length };
-
-    return view;
-}
-
-/* The service the log names, else the one the gateway routes to. */
-static uint32_t service_of(sender *from)
-{
-    ray_gateway_answer answer;
-    ray_gateway_query query;
-
-    if (from->service_asked)
-        return from->service;
-    from->service_asked = 1;
-    from->service = from->row->service;
-    if (from->service != RAY_NONE || !from->reader->core)
-        return from->service;
-    memset(&query, 0, sizeof query);
-    query.target = from->path;
-    query.host.at = from->block->bytes + from->row->host_at;
-    query.host.length = from->row->host_length;
-    query.headers.at = from->block->bytes + from->row->headers_at;
-    query.headers.length = from->row->headers_length;
-    query.scratch = from->reader->scratch;
-    query.method = from->row->method;
-    query.service = RAY_NONE;
-    if (ray_gateway_ask(ray_gateway_of(from->reader->core), from->row->at_ns, &query, &answer)
-        == RAY_OK)
-        from->service = answer.service;
-    return from->service;
-}
-
-static uint32_t any_text(const sender *from, ray_reader_range range, ray_view text,
-                         uint32_t (*fits)(ray_view, ray_view))
-{
-    for (uint32_t i = 0; i < range.count; i++)
-        if (fits(text, text_of(from->reader, range.first + i)))
-            return 1;
-    return range.count == 0;
-}
-
-static uint32_t headers_fit(const sender *from, ray_reader_range range)
-{
-    for (uint32_t i = 0; i < range.count; i++) {
-        const ray_reader_text *text = &from->reader->rule_texts[range.first + i];
-        const ray_reader_cell *cell = &from->cells[RAY_READER_HEADER + text->header];
-        uint8_t value[RAY_READER_KEY_BYTES];
-        uint32_t whole = 0;
-        ray_view said = { value, 0 };
-        if (absent(cell))
-            return 0;
-        said.length = ray_reader_copy(cell, value, sizeof value, &whole);
-        if (!whole || !is_equal(said, text_of(from->reader, range.first + i)))
-            return 0;
-    }
-    return 1;
-}
-
-static uint32_t networks_fit(const sender *from, ray_reader_range range)
-{
-    if (range.count && !(from->row->flags & RAY_ROW_ADDRESS))
-        return 0;
-    for (uint32_t i = 0; i < range.count; i++)
-        if (in_network(&from->reader->networks[range.first + i], &from->row->address))
-            return 1;
-    return range.count == 0;
-}
-
 /* The first rule that fits, or NULL. */
-static const ray_reader_identity *rule_for(sender *from)
+static const ray_reader_identity *rule_for(const sender *from)
 {
     for (uint32_t i = 0; i < from->reader->identity_count; i++) {
         const ray_reader_identity *rule = &from->reader->identities[i];
-        if (networks_fit(from, rule->networks)
-            && any_text(from, rule->clients, from->client, is_client)
-            && any_text(from, rule->users, from->user, is_equal)
-            && any_text(from, rule->paths, from->path, is_below) && headers_fit(from, rule->headers)
-            && (rule->service == RAY_NONE || rule->service == service_of(from)))
+        if (rule->network_count == 0)
             return rule;
+        for (uint32_t n = 0; n < rule->network_count && (from->row->flags & RAY_ROW_ADDRESS); n++)
+            if (in_network(&from->reader->networks[rule->network_first + n], &from->row->address))
+                return rule;
     }
     return NULL;
 }
@@ -202,9 +84,9 @@ static uint32_t put_name(ray_reader_block *block, const ray_reader_cell *cell, r
 }
 
 /* The client as the log writes it. It stays in the row where it is no address. */
-static uint32_t put_client(sender *from)
+static uint32_t put_client(sender *from, uint64_t *named_count)
 {
-    ray_reader *reader = from->reader;
+    const struct ray *trust = from->reader->trust;
     ray_row *row = from->row;
 
     if (!put_name(from->block, &from->cells[RAY_READER_CLIENT], &from->client))
@@ -212,16 +94,16 @@ static uint32_t put_client(sender *from)
     if (from->client.length == 0)
         return 1;
     if (!ray_reader_parse_address(from->client.at, from->client.length, &row->address)) {
-        reader->stats.named_client_count++;
+        ++*named_count;
         row->client_at = (uint32_t)(from->client.at - from->block->bytes);
         row->client_length = (uint32_t)from->client.length;
         return 1;
     }
     row->flags |= RAY_ROW_ADDRESS;
-    if (reader->trust && reader->core) {
+    if (trust) {
         ray_view headers = { from->block->bytes + row->headers_at, row->headers_length };
         ray_address peer = row->address;
-        ray_client_address(reader->core, &peer, headers, &row->address);
+        ray_client_address(trust, &peer, headers, &row->address);
     }
     return 1;
 }
@@ -247,9 +129,6 @@ static uint32_t put_user(sender *from, const ray_reader_identity *rule)
     switch (rule ? rule->user_from : (uint32_t)RAY_READER_USER_LOG) {
     case RAY_READER_USER_ADDRESS:
         user = from->row->flags & RAY_ROW_ADDRESS ? address_text(from) : from->client;
-        break;
-    case RAY_READER_USER_CLIENT:
-        user = from->client;
         break;
     case RAY_READER_USER_SEGMENT:
         user = segment(from->path, rule->argument);
@@ -298,7 +177,8 @@ uint32_t ray_reader_who(ray_reader *reader, const ray_reader_cell *cells, ray_re
         id_of(&reader->tenants, &cells[RAY_READER_TENANT], &reader->stats.unknown_tenant_count);
     from.path.at = block->bytes + row->target_at;
     from.path.length = row->target_length;
-    if (!put_client(&from) || !put_name(block, &cells[RAY_READER_USER], &from.user))
+    if (!put_client(&from, &reader->stats.named_client_count)
+        || !put_name(block, &cells[RAY_READER_USER], &from.user))
         return RAY_READER_FAULT_LONG;
     rule = rule_for(&from);
     if (!put_user(&from, rule))
