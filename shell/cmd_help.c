@@ -100,8 +100,8 @@ static void help_all(ray_text *out)
     }
     ray_text_put(out, "\n`help COMMAND` and `COMMAND help` show one command whole. Commands that "
                       "read take --json.\n");
-    ray_text_put(
-        out, "A word with blanks goes in \"quotes\", where \\\\, \\\" and \\xNN stand for bytes.\n");
+    ray_text_put(out, "A word with blanks goes in \"quotes\"; \\\\, \\\" and \\xNN stand "
+                      "for bytes there.\n");
 }
 
 /* The usage, broken before options so that no line passes HELP_WIDTH. */
@@ -184,9 +184,9 @@ static void markdown_sub(ray_text *out, const ray_command *command, const ray_su
 static void markdown(ray_text *out)
 {
     ray_text_put(out, "# Commands\n\nThe shell's commands, the same in the image and on the host. "
-                      "This page is what `help --markdown` prints;\n`make docs` writes it anew. In a "
-                      "usage, words in capitals stand for values, `[...]` may be left out and\n"
-                      "`...` may be repeated.\n");
+                      "This page is what `help --markdown` prints;\n`make docs` writes it anew. "
+                      "In a usage, words in capitals stand for values, `[...]` may be left "
+                      "out and\n`...` may be repeated.\n");
     for (uint32_t g = 0; g < sizeof groups / sizeof groups[0]; g++) {
         ray_text_put(out, "\n## ");
         ray_text_put(out, group_title(groups[g]));

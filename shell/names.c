@@ -21,7 +21,8 @@ static uint32_t least(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-/* Optimal string alignment: how many inserts, drops, changes and swaps of neighbours lead from a to b. */
+/* Optimal string alignment: how many inserts, drops, changes and swaps of neighbours lead from a to
+ * b. */
 static uint32_t edits_between(const char *a, uint32_t a_length, const char *b, uint32_t b_length)
 {
     uint8_t rows[3][RAY_NAME_BYTES];
@@ -35,7 +36,8 @@ static uint32_t edits_between(const char *a, uint32_t a_length, const char *b, u
         for (uint32_t j = 1; j <= b_length; j++) {
             uint32_t best = least(above[j], row[j - 1]) + 1U;
             best = least(best, above[j - 1] + (lower(a[i - 1]) != lower(b[j - 1]) ? 1U : 0U));
-            if (i > 1 && j > 1 && lower(a[i - 1]) == lower(b[j - 2]) && lower(a[i - 2]) == lower(b[j - 1]))
+            if (i > 1 && j > 1 && lower(a[i - 1]) == lower(b[j - 2]) &&
+                lower(a[i - 2]) == lower(b[j - 1]))
                 best = least(best, before[j - 2] + 1U);
             row[j] = (uint8_t)best;
         }
@@ -74,4 +76,79 @@ void ray_near_offer(ray_near *near, const char *at, uint64_t length)
 const char *ray_near_word(const ray_near *near)
 {
     return near->edits == RAY_NONE ? 0 : near->best.at;
+}
+
+/* -- names that live here -- */
+static uint32_t copy_word(const char *word, ray_name *out)
+{
+    uint32_t length = length_of(word);
+    if (length < RAY_NAME_BYTES)
+        __builtin_memcpy(out->at, word, length);
+    return 1;
+}
+
+/* Services and routes are walked by handle, so the last of n costs n steps: a key was pressed,
+ * nobody waits longer. */
+static uint32_t gateway_name(struct ray *ray, uint32_t routes, uint32_t index, ray_name *out)
+{
+    const ray_gateway *gateway = ray_gateway_of(ray);
+    uint32_t id = RAY_NONE;
+    do
+        id = routes ? ray_gateway_next_route(gateway, id) : ray_gateway_next_service(gateway, id);
+    while (id != RAY_NONE && index-- > 0);
+    if (id == RAY_NONE)
+        return 0;
+    ray_by_name(ray, routes ? RAY_BY_ROUTE : RAY_BY_SERVICE, id, out);
+    return 1;
+}
+
+static uint32_t limit_name(struct ray *ray, uint32_t index, ray_name *out)
+{
+    const ray_ratelimit *limits = ray_ratelimit_of(ray);
+    uint32_t slot = 0;
+    uint32_t id;
+    do
+        if (ray_ratelimit_next(limits, &slot, &id) != RAY_OK)
+            return 0;
+    while (index-- > 0);
+    ray_by_name(ray, RAY_BY_LIMIT, id, out);
+    return 1;
+}
+
+static uint32_t quota_name(struct ray *ray, uint32_t index, ray_name *out)
+{
+    uint32_t id;
+    ray_status status = ray_quota_at(ray_quota_of(ray), index, &id);
+    if (status == RAY_OK)
+        ray_by_name(ray, RAY_BY_QUOTA, id, out);
+    return status != RAY_E_RANGE;
+}
+
+static uint32_t tenant_name(struct ray *ray, uint32_t index, ray_name *out)
+{
+    ray_tenant_spec tenant;
+    if (ray_tenant_read(ray, index, &tenant) != RAY_OK)
+        return 0;
+    *out = tenant.name;
+    return 1;
+}
+
+uint32_t ray_live_name(struct ray *ray, const ray_machine *machine, uint32_t completes,
+                       uint32_t index, ray_name *out)
+{
+    __builtin_memset(out, 0, sizeof *out);
+    switch ((enum ray_complete)completes) {
+    case RAY_COMPLETE_NONE: return 0;
+    case RAY_COMPLETE_LIMIT: return limit_name(ray, index, out);
+    case RAY_COMPLETE_QUOTA: return quota_name(ray, index, out);
+    case RAY_COMPLETE_SERVICE: return gateway_name(ray, 0, index, out);
+    case RAY_COMPLETE_ROUTE: return gateway_name(ray, 1, index, out);
+    case RAY_COMPLETE_TENANT: return tenant_name(ray, index, out);
+    case RAY_COMPLETE_SCRIPT:
+        return index < machine->script_count ? copy_word(machine->scripts[index].name, out) : 0;
+    case RAY_COMPLETE_COMMAND:
+        return index < ray_shell_command_count() ? copy_word(ray_shell_command(index)->word, out)
+                                                 : 0;
+    }
+    return 0;
 }
