@@ -40,6 +40,7 @@ class Capacities:
     limit_exact_max: int = 32_768
     limit_exact_each: int = 64
     request_limit_max: int = 8
+    capture_max: int = 8
     quota_allocation_max: int = 256
     quota_alert_each: int = 4
     request_quota_max: int = 8

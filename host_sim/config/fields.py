@@ -48,8 +48,10 @@ def _text(parse: Callable[[str], Any], example: str) -> Callable[[Any], Any]:
     return validate
 
 
-def _quantity(parse: Callable[[str], Any], example: str, pattern: str | None = None) -> Any:
-    schema: dict[str, Any] = {"type": "string", "examples": [example]}
+def _quantity(
+    kind: str, parse: Callable[[str], Any], example: str, pattern: str | None = None
+) -> Any:
+    schema: dict[str, Any] = {"type": "string", "examples": [example], "x-kind": kind}
     if pattern:
         schema["pattern"] = pattern
     return (PlainValidator(_text(parse, example)), WithJsonSchema(schema))
@@ -92,7 +94,7 @@ def _parse_endpoint(text: str) -> tuple[str, int]:
         )
     if host.startswith("[") and host.endswith("]"):
         try:
-            return str(ipaddress.IPv6Address(host[1:-1])), int(port)
+            return f"[{ipaddress.IPv6Address(host[1:-1])}]", int(port)
         except ValueError:
             raise units.UnitError(
                 "bad-host", f'"{host}" is no IPv6 address; write for example "[2001:db8::1]:80"'
@@ -128,19 +130,28 @@ def _parse_time(value: Any) -> int:
         raise fail(error.code, error.message) from None
 
 
-Name = Annotated[str, *_quantity(_parse_name, "orders", r"^[A-Za-z0-9._:-]{1,47}$")]
+Name = Annotated[str, *_quantity("name", _parse_name, "orders", r"^[A-Za-z0-9._:-]{1,47}$")]
 Duration = Annotated[
     int,
-    *_quantity(units.parse_duration, "1h30m", r"^([0-9]+(\.[0-9]+)?(w|d|h|min|m|s|ms|us|ns))+$"),
+    *_quantity(
+        "duration",
+        units.parse_duration,
+        "1h30m",
+        r"^([0-9]+(\.[0-9]+)?(w|d|h|min|m|s|ms|us|ns))+$",
+    ),
 ]
-RateText = Annotated[units.Rate, *_quantity(units.parse_rate, "100/s", r"^[0-9_]+/.+$")]
+RateText = Annotated[units.Rate, *_quantity("rate", units.parse_rate, "100/s", r"^[0-9_]+/.+$")]
 ByteRateText = Annotated[
-    units.Rate, *_quantity(units.parse_byte_rate, "10MiB/s", r"^[0-9_.]+[A-Za-z]*/.+$")
+    units.Rate,
+    *_quantity("byte rate", units.parse_byte_rate, "10MiB/s", r"^[0-9_.]+[A-Za-z]*/.+$"),
 ]
-Percent = Annotated[int, *_quantity(units.parse_ppm, "20%", r"^[0-9]+(\.[0-9]+)?%$")]
-Offset = Annotated[int, *_quantity(units.parse_offset, "+00:00", r"^(Z|[+-][0-9]{2}:[0-9]{2})$")]
-Host = Annotated[str, *_quantity(_parse_host, "*.example.org")]
-Endpoint = Annotated[tuple[str, int], *_quantity(_parse_endpoint, "10.0.0.1:8080")]
+Percent = Annotated[int, *_quantity("percentage", units.parse_ppm, "20%", r"^[0-9]+(\.[0-9]+)?%$")]
+Offset = Annotated[
+    int,
+    *_quantity("UTC offset", units.parse_offset, "+00:00", r"^(Z|[+-][0-9]{2}:[0-9]{2})$"),
+]
+Host = Annotated[str, *_quantity("host", _parse_host, "*.example.org")]
+Endpoint = Annotated[tuple[str, int], *_quantity("host:port", _parse_endpoint, "10.0.0.1:8080")]
 Size = Annotated[
     int,
     PlainValidator(_parse_size),
@@ -151,10 +162,11 @@ Size = Annotated[
                 {"type": "integer", "minimum": 0},
             ],
             "examples": ["8KiB"],
+            "x-kind": "size",
         }
     ),
 ]
-NetworkText = Annotated[units.Network, *_quantity(units.parse_network, "10.0.0.0/8")]
+NetworkText = Annotated[units.Network, *_quantity("network", units.parse_network, "10.0.0.0/8")]
 Networks = Annotated[
     tuple[units.Network, ...],
     PlainValidator(_parse_networks),
@@ -165,13 +177,21 @@ Networks = Annotated[
                 {"type": "array", "items": {"type": "string"}, "minItems": 1},
             ],
             "examples": ["192.0.2.0/24"],
+            "x-kind": "network or list",
         }
     ),
 ]
 Time = Annotated[
     int,
     PlainValidator(_parse_time),
-    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-01-05T23:00:00Z"]}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "date-time",
+            "examples": ["2026-01-05T23:00:00Z"],
+            "x-kind": "time",
+        }
+    ),
 ]
 
 

@@ -379,7 +379,7 @@ class File(Model):
     )
     defaults: Defaults = Field(
         default_factory=Defaults.model_construct,
-        description="What holds where nothing else is said.",
+        description="For whatever says nothing itself.",
     )
     trust: Trust = Field(
         default_factory=Trust.model_construct, description="Whose word counts about the client."

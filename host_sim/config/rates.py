@@ -35,10 +35,9 @@ def is_exact(count: int, period_ns: int, capacity: int) -> bool:
 def nearest(count: int, period_ns: int, capacity: int) -> str | None:
     """The nearest rate of the same capacity that is exact, as text; None when the capacity itself
     is too large."""
-    finest = ROOM // capacity
-    if finest == 0:
+    finest = min(ROOM // capacity, ROOM // TICKS_NS[-1])
+    if finest == 0 or count * TICKS_NS[-1] // math.gcd(TICKS_NS[-1], period_ns) > ROOM:
         return None
     best = Fraction(count * TICKS_NS[-1], period_ns).limit_denominator(finest)
-    if best == 0:
-        return None
+    best = best or Fraction(1, finest)
     return f"{best.numerator}/{units.duration_text(best.denominator * TICKS_NS[-1])}"

@@ -72,6 +72,7 @@ def check_common(ground: Ground) -> None:
     _check_version(ground)
     _check_trust(ground)
     _check_names(ground)
+    _check_services(ground)
     _check_identity(ground)
     _check_expectations(ground)
     _check_room(ground)
@@ -148,6 +149,20 @@ def _check_name(ground: Ground, path: Path, name: str) -> None:
     if not NAME.fullmatch(name):
         ground.say(
             path, "bad-name", f'"{name}" is no name; use 1 to 47 of A-Z a-z 0-9 . _ : -', key=True
+        )
+
+
+def _check_services(ground: Ground) -> None:
+    for name, service in ground.file.service.items():
+        if service.timeout == 0:
+            ground.say(
+                ("service", name, "timeout"),
+                "out-of-range",
+                'a timeout of 0 ends every request at once; write for example "30s"',
+            )
+    if ground.file.defaults.max_step == 0:
+        ground.say(
+            ("defaults", "max_step"), "out-of-range", 'a step is longer than 0, for example "24h"'
         )
 
 

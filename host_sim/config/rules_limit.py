@@ -16,7 +16,7 @@ from host_sim.config.rules import Ground
 def check_limits(ground: Ground) -> None:
     """Every limit alone, then all of them for one request."""
     used = {name for route in ground.file.route if route is not None for name in route.limits}
-    instants = 0
+    logs = 0
     for index, limit in enumerate(ground.file.limit):
         if limit is None:
             continue
@@ -25,16 +25,15 @@ def check_limits(ground: Ground) -> None:
         _check_keys(ground, path, limit)
         _check_shadow(ground, path, limit)
         _check_rates(ground, path, limit)
-        instants += _check_exact(ground, path, limit)
-        if instants > ground.room.limit_exact_max:
+        logs += _check_exact(ground, path, limit)
+        if logs > ground.room.limit_exact_max // ground.room.limit_exact_each:
             ground.say(
                 (*path, "exact"),
                 "too-many-rows",
-                f"exact logs up to here keep {instants} instants, profile "
-                f"{ground.room.name} has room for {ground.room.limit_exact_max}; use exact = "
-                "false on some",
+                f"more exact limits than profile {ground.room.name} keeps logs for "
+                f"({logs - 1}); use exact = false on some",
             )
-            instants = 0
+            logs = 0
         if limit.scope == "named" and limit.name not in used:
             ground.note(
                 (*path, "name"),
@@ -140,6 +139,14 @@ def _check_rates(ground: Ground, path: Path, limit: Limit) -> None:
     if limit.rate is not None:
         _check_rate(ground, (*path, "rate"), limit, limit.rate, capacity_of(limit))
     plans = ground.plans()
+    if limit.plan and limit.scope in ("service", "named"):
+        ground.say(
+            (*path, "plan"),
+            "conflict",
+            f'scope "{limit.scope}" is one bucket for everybody, so it has one rate; rates by plan '
+            'are for scope "user" and "ip"',
+            key=True,
+        )
     for name, value in limit.plan.items():
         here = (*path, "plan", name)
         if not ground.refer(here, name, plans, "plan of a tenant") or limit.rate is None:
@@ -157,10 +164,10 @@ def _check_rates(ground: Ground, path: Path, limit: Limit) -> None:
 
 def _check_rate(ground: Ground, here: Path, limit: Limit, rate: units.Rate, capacity: int) -> None:
     if limit.algorithm not in BUCKETS or rates.is_exact(
-        rate.count, rate.period_ns, max(capacity, limit.excess or 0)
+        rate.count, rate.period_ns, capacity + (limit.excess or 0)
     ):
         return
-    near = rates.nearest(rate.count, rate.period_ns, max(capacity, limit.excess or 0))
+    near = rates.nearest(rate.count, rate.period_ns, capacity + (limit.excess or 0))
     advice = f'the nearest that can is "{near}"' if near else "lower the burst"
     ground.say(
         here,
@@ -170,23 +177,19 @@ def _check_rate(ground: Ground, here: Path, limit: Limit, rate: units.Rate, capa
 
 
 def _check_exact(ground: Ground, path: Path, limit: Limit) -> int:
-    """Instants the limit keeps; keyed ones keep a log for each key, which the core accounts for
-    itself."""
+    """1 for a limit that keeps a log, which is for small limits only."""
     if not limit.exact or limit.algorithm != "sliding_window" or limit.rate is None:
         return 0
-    counts = [
-        limit.rate.count,
-        *(plan_rate_of(limit, value)[0].count for value in limit.plan.values()),
-    ]
-    if max(counts) > ground.room.limit_exact_each:
+    plans = (plan_rate_of(limit, value)[0].count for value in limit.plan.values())
+    largest = max(limit.rate.count, *plans, 0)
+    if largest > ground.room.limit_exact_each:
         ground.say(
             (*path, "exact"),
             "out-of-range",
-            f"an exact log is for limits up to {ground.room.limit_exact_each}, "
-            f"this one is {max(counts)}; use exact = false, whose error is bounded by the docs",
+            f"an exact log is for limits up to {ground.room.limit_exact_each}, this one is "
+            f"{largest}; use exact = false",
         )
-        return 0
-    return max(counts)
+    return 1
 
 
 def _add_notes(ground: Ground, path: Path, limit: Limit) -> None:
@@ -220,49 +223,48 @@ def _applies(limit: Limit, service: str | None, named: list[str]) -> bool:
 
 
 def _check_per_request(ground: Ground) -> None:
-    """The worst request: for each service the limits of all scopes, its route with most names, the
-    most pinned user."""
+    """The worst request, as the core counts it: the limits of a service and of all services, the
+    pinned user with the most limits anywhere, and the route that names the most."""
     most = ground.room.request_limit_max
-    limits = [
+    rows = [
         (index, row)
         for index, row in enumerate(ground.file.limit)
-        if row is not None and row.scope is not None
+        if row is not None and row.scope not in (None, "named")
     ]
-    routes = [row for row in ground.file.route if row is not None]
-    for service in [*ground.names_of("service"), None]:
-        here = [
+    users = Counter(row.user for _, row in rows if row.scope == "user" and row.user is not None)
+    user = min(users, key=lambda name: (-users[name], name)) if users else None
+    for service in [None, *ground.names_of("service")]:
+        applying = [
             (index, row)
-            for index, row in limits
-            if row.service in (None, service) and row.scope != "named"
+            for index, row in rows
+            if (row.user == user if row.user is not None else row.service in (None, service))
         ]
-        users = Counter(row.user for _, row in here if row.user is not None)
-        user = min(users, key=lambda name: (-users[name], name)) if users else None
-        applying = [(index, row) for index, row in here if row.user in (None, user)]
-        scoped = {
-            row.name for _, row in limits if row.scope == "named" and row.service in (None, service)
-        }
-        named = max(
-            (
-                [name for name in route.limits if name in scoped]
-                for route in routes
-                if route.service == service
-            ),
-            key=len,
-            default=[],
-        )
+        named = _most_named(ground, service)
         total = len(applying) + len(named)
         if total > most:
-            who = f'service "{service}"' if service else "no service"
-            by = f' by user "{user}"' if user else ""
-            names = ", ".join([row.name or "?" for _, row in applying] + named)
-            index = (
-                applying[most][0] if len(applying) > most else (applying[-1][0] if applying else 0)
-            )
-            ground.say(
-                ("limit", index),
-                "too-many-limits",
-                f"{total} limits apply to one request of {who}{by}, at most "
-                f"{most} can: {names}; remove some or give them a service",
-                key=True,
-            )
+            _too_many(ground, applying, named, (service, user))
             return
+
+
+def _most_named(ground: Ground, service: str | None) -> list[str]:
+    routes = (row.limits for row in ground.file.route if row is not None and row.service == service)
+    return max(routes, key=len, default=[])
+
+
+def _too_many(
+    ground: Ground,
+    applying: list[tuple[int, Limit]],
+    named: list[str],
+    whose: tuple[str | None, str | None],
+) -> None:
+    most, (service, user) = ground.room.request_limit_max, whose
+    who = f'of service "{service}"' if service else "of any service"
+    by = f' by user "{user}"' if user else ""
+    names = ", ".join([*(row.name or "?" for _, row in applying), *named])
+    ground.say(
+        ("limit", applying[min(most, len(applying) - 1)][0]),
+        "too-many-limits",
+        f"{len(applying) + len(named)} limits may apply to one request {who}{by}, at most {most} "
+        f"can: {names}; remove some or give them a service",
+        key=True,
+    )

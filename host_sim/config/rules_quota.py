@@ -13,6 +13,9 @@ from host_sim.config.model import Quota
 from host_sim.config.positions import Path
 from host_sim.config.rules import Ground
 
+PERIOD_MAX_NS = 2**61  # instants of the period after the next still fit 64 bits
+UNITS_MAX = 2**63
+
 
 def check_quotas(ground: Ground) -> None:
     """Every quota alone, then all of them for one request."""
@@ -81,18 +84,22 @@ def _check_window(ground: Ground, path: Path, quota: Quota) -> None:
         anchor_of(ground.file, quota)
     except units.UnitError as error:
         ground.say((*path, "anchor"), error.code, error.message)
-    if window.reset == "never":
+    if window.period_ns > PERIOD_MAX_NS:
+        ground.say((*path, "window"), "out-of-range", "a window is at most 73 years; use never")
+    if window.reset in ("never", "rolling"):
         for key, stated in (("rollover", quota.rollover), ("carry_overage", quota.carry_overage)):
             if stated:
                 ground.say(
                     (*path, key),
                     "conflict",
-                    f'window = "never" never resets, so "{key}" has no effect',
+                    f'window = "{quota.window}" never resets, so "{key}" has no effect',
                     key=True,
                 )
 
 
 def _check_numbers(ground: Ground, path: Path, quota: Quota) -> None:
+    if quota.limit is not None and quota.limit > UNITS_MAX:
+        ground.say((*path, "limit"), "out-of-range", f"a quota is at most {UNITS_MAX} units")
     if quota.rollover > 100_000 or quota.rollover % 100:
         ground.say((*path, "rollover"), "out-of-range", "rollover is 0% to 10% in steps of 0.01%")
     if len(quota.alerts) > ground.room.quota_alert_each:
@@ -124,24 +131,31 @@ def _check_guards(ground: Ground, path: Path, quota: Quota) -> None:
 
 
 def _check_per_request(ground: Ground) -> None:
+    """The worst request: any tenant, plan and service together, as live edits may combine them."""
     most = ground.room.request_quota_max
     rows = [(index, row) for index, row in enumerate(ground.file.quota) if row is not None]
-    for tenant, known in ground.file.tenant.items():
-        mine = [
-            (index, row)
-            for index, row in rows
-            if row.tenant == tenant or (row.tenant is None and row.plan in (None, known.plan))
-        ]
-        for service in [*ground.names_of("service"), None]:
-            applying = [(index, row) for index, row in mine if row.service in (None, service)]
-            if len(applying) > most:
-                names = ", ".join(row.name or "?" for _, row in applying)
-                ground.say(
-                    ("quota", applying[most][0]),
-                    "too-many-quotas",
-                    f"{len(applying)} quotas apply to one request "
-                    f'of tenant "{tenant}", at most {most} can: {names}; remove some or give them '
-                    "a service",
-                    key=True,
-                )
-                return
+    for tenant in [None, *ground.names_of("tenant")]:
+        mine = [pair for pair in rows if pair[1].tenant in (None, tenant)]
+        if len(mine) <= most:
+            continue
+        for service in [None, *ground.names_of("service")]:
+            here = [pair for pair in mine if pair[1].service in (None, service)]
+            for plan in [None, *ground.plans()] if len(here) > most else []:
+                applying = [pair for pair in here if pair[1].plan in (None, plan)]
+                if len(applying) > most:
+                    _too_many(ground, applying, tenant, most)
+                    return
+
+
+def _too_many(
+    ground: Ground, applying: list[tuple[int, Quota]], tenant: str | None, most: int
+) -> None:
+    names = ", ".join(row.name or "?" for _, row in applying)
+    who = f'tenant "{tenant}"' if tenant else "any tenant"
+    ground.say(
+        ("quota", applying[most][0]),
+        "too-many-quotas",
+        f"{len(applying)} quotas apply to one request of {who}, at most {most} can: {names}; "
+        "remove some or give them a service",
+        key=True,
+    )

@@ -210,6 +210,8 @@ def _check_regex(ground: Ground, here: Path, pattern: str) -> int:
 
 def _check_wildcard(ground: Ground, here: Path, pattern: str) -> None:
     segments = pattern.split("/")[1:]
+    if sum("*" in segment for segment in segments) > ground.room.capture_max:
+        ground.say(here, "bad-path", f'at most {ground.room.capture_max} segments may be "*"')
     if not any("*" in segment for segment in segments):
         ground.say(here, "bad-path", f'"{pattern}" has no "*"; write exact = "{pattern}"')
     for index, segment in enumerate(segments):

@@ -164,8 +164,8 @@ def parse_rate(text: str) -> Rate:
             "bad-rate",
             f'"{text}" grants nothing, ever; to stop traffic use a quota or remove the route',
         )
-    if rate.count > U64_MAX:
-        raise UnitError("out-of-range", f'"{text}": the count must be at most {U64_MAX}')
+    if rate.count > I64_MAX:
+        raise UnitError("out-of-range", f'"{text}": the count must be at most {I64_MAX}')
     return rate
 
 

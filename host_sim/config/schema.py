@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: MIT
+"""JSON Schema and reference of the file, made from the models: what is checked is what is written
+down."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from host_sim.config import units
+from host_sim.config.capacities import EDGE, SEED, TINY
+from host_sim.config.diagnostics import CODES, NOTES
+from host_sim.config.model import UNBUILT_KEYS, UNBUILT_SECTIONS, File
+
+HEADINGS = {
+    "Defaults": "[defaults]",
+    "Trust": "[trust]",
+    "Headers": "[headers]",
+    "Service": "[service.NAME]",
+    "Route": "[[route]]",
+    "RoutePath": "path = { ... }",
+    "Match": "A compared value: { ... }",
+    "Tenant": "[tenant.NAME]",
+    "IdentityRule": "[[identity]]",
+    "IdentityWhen": "when = { ... }",
+    "UserFrom": "user = { ... }",
+    "Limit": "[[limit]]",
+    "PlanRate": "plan.NAME = { ... }",
+    "Reserve": "reserve = { ... }",
+    "Prefix": "prefix = { ... }",
+    "Quota": "[[quota]]",
+    "Guards": "guards = { ... }",
+    "Expectation": "[[test]]",
+    "ExpectedRequest": "request = { ... }",
+    "Expect": "expect = { ... }",
+}
+
+
+def size_text(value: int) -> str:
+    """The shortest exact size: 8192 is 8KiB."""
+    for unit in ("GiB", "MiB", "KiB"):
+        if value and value % units.SIZE_UNITS[unit] == 0:
+            return f"{value // units.SIZE_UNITS[unit]}{unit}"
+    return str(value)
+
+
+def _as_written(kind: str | None, value: Any) -> Any:
+    """A default as somebody would write it, in place of the integer it is parsed to."""
+    if kind == "duration":
+        return units.duration_text(value)
+    if kind == "size":
+        return size_text(value)
+    if kind == "percentage":
+        return f"{value // 10_000}%"
+    if kind == "UTC offset":
+        return f"{'-' if value < 0 else '+'}{abs(value) // 60:02}:{abs(value) % 60:02}"
+    return value
+
+
+def _rewrite(node: Any) -> None:
+    if isinstance(node, list):
+        for item in node:
+            _rewrite(item)
+    elif isinstance(node, dict):
+        node.pop("title", None) if isinstance(node.get("title"), str) else None
+        if node.get("default", ...) is None:
+            del node["default"]
+        branches = node.get("anyOf")
+        if isinstance(branches, list) and {"type": "null"} in branches:
+            node.pop("anyOf")  # TOML has no null: an optional key is absent
+            branches = [branch for branch in branches if branch != {"type": "null"}]
+            node |= branches[0] if len(branches) == 1 else {"anyOf": branches}
+        if "default" in node:
+            node["default"] = _as_written(node.get("x-kind"), node["default"])
+        for item in node.values():
+            _rewrite(item)
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of the whole file, for editors."""
+    schema = File.model_json_schema()
+    for table in ("defaults", "trust", "headers"):
+        schema["properties"][table].pop("default", None)
+    _rewrite(schema)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "raygate configuration",
+        **schema,
+    }
+
+
+def _value_words(node: dict[str, Any]) -> str:
+    """What may stand at a key, in a few words."""
+    if "x-kind" in node:
+        return str(node["x-kind"])
+    if "$ref" in node:
+        return "table"
+    if "enum" in node:
+        return " ".join(f"`{word}`" for word in node["enum"])
+    if "const" in node:
+        return f"`{node['const']}`"
+    for union in ("anyOf", "oneOf"):
+        if union in node:
+            words = [_value_words(item) for item in node[union] if item.get("type") != "null"]
+            return " or ".join(dict.fromkeys(words))
+    kind = node.get("type")
+    if kind == "array":
+        return "list of " + _value_words(node["items"])
+    if kind == "object":
+        values = node.get("additionalProperties")
+        inner = _value_words(values) if isinstance(values, dict) and values else "value"
+        return f"table of {inner} by name"
+    plain = {"integer": "whole number", "boolean": "`true` `false`", "string": "text"}
+    return plain.get(str(kind), str(kind))
+
+
+def _default_words(node: dict[str, Any], required: bool) -> str:
+    if required:
+        return "**required**"
+    value = node.get("default")
+    if value is None or value in ([], {}):
+        return ""
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return f'`"{value}"`' if isinstance(value, str) else f"`{value}`"
+
+
+def _table(model: dict[str, Any]) -> list[str]:
+    required = model.get("required", [])
+    rows = ["| key | value | default | what |", "|---|---|---|---|"]
+    for key, node in model["properties"].items():
+        cells = (
+            f"`{key}`",
+            _value_words(node),
+            _default_words(node, key in required),
+            node.get("description", ""),
+        )
+        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return rows
+
+
+def reference() -> str:
+    """docs/config.md: every section, key, default and code, and what each profile has room for."""
+    schema = json_schema()
+    models = schema["$defs"]
+    out = [_HEAD, *_table({**schema, "required": ["version"]})]
+    for name, heading in HEADINGS.items():
+        level = "##" if heading.startswith("[") else "###"
+        text = " ".join(str(models[name].get("description", "")).split())
+        out += ["", f"{level} `{heading}`", "", text, "", *_table(models[name])]
+    out += [
+        "",
+        "## Not in this version",
+        "",
+        _UNBUILT,
+        "",
+        "| section or key | module |",
+        "|---|---|",
+    ]
+    out += [f"| `[{section}]` | {module} |" for section, module in UNBUILT_SECTIONS.items()]
+    out += [f"| `{'.'.join(key)}` | {module} |" for key, module in UNBUILT_KEYS.items()]
+    out += ["| `route.auth` other than `none` | auth |", "", "## Codes", "", _CODES]
+    out += ["", "| code | what it means |", "|---|---|"]
+    out += [f"| `{code}` | {text} |" for code, text in {**CODES, **NOTES}.items()]
+    out += ["", "## Room", "", _ROOM, "", "| table | seed | edge | tiny |", "|---|---|---|---|"]
+    out += [f"| {words} | {_sizes(name)} |" for name, words in _TABLES.items()]
+    return "\n".join(out) + "\n"
+
+
+def _sizes(name: str) -> str:
+    return " | ".join(f"{getattr(room, name):,}" for room in (SEED, EDGE, TINY))
+
+
+def schema_text() -> str:
+    """The schema as it is printed: sorted nowhere, so that sections stand as in the reference."""
+    return json.dumps(json_schema(), indent=2) + "\n"
+
+
+_TABLES = {
+    "service_max": "services",
+    "route_max": "routes",
+    "dfa_max": "regex routes",
+    "trust_max": "trusted networks",
+    "tenant_max": "tenants",
+    "plan_max": "plans",
+    "limit_service_max": "limits, scope service",
+    "limit_user_max": "limits, scope user",
+    "limit_ip_max": "limits, scope ip",
+    "limit_named_max": "limits, scope named",
+    "limit_rate_max": "rates by plan, all limits together",
+    "request_limit_max": "limits for one request",
+    "quota_allocation_max": "quotas",
+    "request_quota_max": "quotas for one request",
+}
+
+_HEAD = """# Configuration
+
+One TOML file says everything the gateway enforces. `raygate check FILE` names every error at once,
+as `file:line:column: code: message`; `raygate compile FILE -o BLOB` makes the bytes that the host
+and the image load; `raygate check --schema` prints the JSON Schema for editors. This page is made
+from the model by `raygate check --reference`; a test holds the two together.
+
+Quantities are exact. A duration is `1h30m` (units `ns us ms s m min h d w`, largest first), a rate
+is a count per duration (`1000/s`, `20/min`, `5/1h30m`), a size is bytes (`8KiB`, `10MB`, `512`), a
+percentage is `20%`, a network is `10.0.0.0/8`. Nothing is rounded: a rate that the core cannot hold
+exactly is refused with the nearest one that it can. Names are 1 to 47 of `A-Z a-z 0-9 . _ : -`; a
+row's place in the file is its id in the core. Unknown sections and keys are errors, never ignored.
+
+A bucket's capacity is its `burst` (or `capacity`), else the rate's own count; a plan that states a
+rate alone has the limit's stated burst, else its own count. A fixed window lets up to twice its
+limit pass around a boundary, which `check` points out; a sliding window weighs the window before by
+what of it still counts, and `exact = true` keeps the instants.
+
+The hash that every report carries is the SHA-256 of the compiled bytes without the secrets. The
+16-byte hash seed is the only secret so far: `raygate compile --seed HEX`, or the first half of the
+hash.
+
+## The file
+"""
+_UNBUILT = """These belong to modules that are still to come. A file that uses them is refused, and
+the message names the module."""
+_CODES = """Codes are stable. Errors make `raygate check` end with 2, failed expectations with 1;
+notes change nothing."""
+_ROOM = """Tables have a fixed size, chosen with `--profile`. One row too many is an error that
+names the row."""
