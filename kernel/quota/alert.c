@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* alert.c - thresholds fire once per period, ascending, after usage grew; a ring keeps the last ones. */
+/* alert.c - thresholds fire once per period, ascending, after usage grew; a ring keeps the last
+ * ones. */
 #include "parts.h"
 
-static void raise(ray_quota *quota, uint64_t now_ns, const ray_quota_active *active, uint32_t percent)
+static void raise(ray_quota *quota, uint64_t now_ns, const ray_quota_active *active,
+                  uint32_t percent)
 {
     ray_quota_tally *tally = &quota->tally;
     ray_quota_alert *alert = &tally->alert[tally->alert_count % RAY_QUOTA_ALERT_MAX];

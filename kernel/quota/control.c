@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* control.c - allocations come, change and go; an error changes nothing. Whatever changes the rule of a running period
- * first closes the periods that ended under the old one. */
+/* control.c - allocations come, change and go; an error changes nothing. Whatever changes the rule
+ * of a running period first closes the periods that ended under the old one. */
 #include "parts.h"
 
 enum { GENERATION_MAX = 0xffff };
@@ -36,13 +36,14 @@ void ray_quota_drop(ray_quota *quota, uint32_t slot)
 }
 
 /* -- control -- */
-ray_status ray_quota_allocate(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns, const ray_quota_spec *spec,
-                              uint32_t *allocation)
+ray_status ray_quota_allocate(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns,
+                              const ray_quota_spec *spec, uint32_t *allocation)
 {
-    const ray_config_counts capacity = {.tenant_count = RAY_TENANT_MAX, .plan_count = RAY_PLAN_MAX,
+    const ray_config_counts capacity = {.tenant_count = RAY_TENANT_MAX,
+                                        .plan_count = RAY_PLAN_MAX,
                                         .service_count = RAY_SERVICE_MAX};
-    const ray_quota_rows rows = {(const uint8_t *)quota->config.row, sizeof(ray_quota_row), RAY_QUOTA_ALLOCATION_MAX, 0,
-                                 spec};
+    const ray_quota_rows rows = {(const uint8_t *)quota->config.row, sizeof(ray_quota_row),
+                                 RAY_QUOTA_ALLOCATION_MAX, 0, spec};
     uint32_t ignored, slot;
     ray_status status = ray_quota_spec_check(spec, &capacity, &ignored);
     if (status != RAY_OK)
@@ -54,15 +55,15 @@ ray_status ray_quota_allocate(ray_quota *quota, uint64_t now_ns, int64_t wall_of
         return RAY_E_FULL;
     uint32_t *issued = &quota->config.issued[slot];
     *issued = *issued == GENERATION_MAX ? 1 : *issued + 1;
-    quota->config.row[slot] = (ray_quota_row){.spec = *spec, .born_ns = ray_quota_wall(now_ns, wall_offset_ns),
-                                              .generation = *issued};
+    quota->config.row[slot] = (ray_quota_row){
+        .spec = *spec, .born_ns = ray_quota_wall(now_ns, wall_offset_ns), .generation = *issued};
     ray_quota_list_all(quota);
     *allocation = ray_quota_handle(quota, slot);
     return RAY_OK;
 }
 
-ray_status ray_quota_set_limit(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns, uint32_t allocation,
-                               uint64_t limit_units)
+ray_status ray_quota_set_limit(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns,
+                               uint32_t allocation, uint64_t limit_units)
 {
     uint32_t slot;
     ray_status status = ray_quota_slot(quota, allocation, &slot);
@@ -100,8 +101,8 @@ ray_status ray_quota_set_mode(ray_quota *quota, uint32_t allocation, uint32_t mo
     return status;
 }
 
-ray_status ray_quota_rollover(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns, uint32_t allocation,
-                              uint32_t rollover_bp)
+ray_status ray_quota_rollover(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns,
+                              uint32_t allocation, uint32_t rollover_bp)
 {
     uint32_t slot;
     ray_status status = ray_quota_slot(quota, allocation, &slot);
@@ -127,8 +128,8 @@ static void reset_one(const ray_quota_spec *spec, int64_t wall_ns, ray_quota_act
     memset(active->cell, 0, sizeof active->cell);
 }
 
-ray_status ray_quota_reset(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns, uint32_t allocation,
-                           const ray_quota_key *key)
+ray_status ray_quota_reset(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns,
+                           uint32_t allocation, const ray_quota_key *key)
 {
     uint32_t slot;
     ray_status status = ray_quota_slot(quota, allocation, &slot);
@@ -138,7 +139,8 @@ ray_status ray_quota_reset(ray_quota *quota, uint64_t now_ns, int64_t wall_offse
     int64_t wall_ns = ray_quota_wall(now_ns, wall_offset_ns);
     if (key != 0) {
         uint32_t tenant = spec->tenant != RAY_NONE ? spec->tenant : key->tenant;
-        uint32_t place = ray_quota_active_find(quota, slot, tenant, ray_quota_user_key(quota, spec, key->user));
+        uint32_t place =
+            ray_quota_active_find(quota, slot, tenant, ray_quota_user_key(quota, spec, key->user));
         if (place == RAY_NONE)
             return RAY_E_UNKNOWN;
         reset_one(spec, wall_ns, &quota->book.active[place]);

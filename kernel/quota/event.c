@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* event.c - the module used alone: one event charges several dimensions at once, and exactly once by its id. */
+/* event.c - the module used alone: one event charges several dimensions at once, and exactly once
+ * by its id. */
 #include "parts.h"
 #include "base/siphash.h"
 
 /* -- asking -- */
-static ray_status complete_query(const ray_quota *quota, const ray_quota_event *event, ray_quota_charge *charge)
+static ray_status complete_query(const ray_quota *quota, const ray_quota_event *event,
+                                 ray_quota_charge *charge)
 {
     charge->query = event->query;
     charge->only = RAY_NONE;
@@ -50,8 +52,9 @@ static void outcome_of(const ray_quota_answers *answers, ray_quota_outcome *out)
     out->flags = 0;
 }
 
-ray_status ray_quota_charge_ask(const ray_quota *quota, uint64_t now_ns, const ray_quota_event *event,
-                                ray_quota_charge *charge, ray_quota_outcome *out)
+ray_status ray_quota_charge_ask(const ray_quota *quota, uint64_t now_ns,
+                                const ray_quota_event *event, ray_quota_charge *charge,
+                                ray_quota_outcome *out)
 {
     ray_status status = complete_query(quota, event, charge);
     if (status == RAY_OK)
@@ -77,7 +80,8 @@ static uint32_t *bucket_of(ray_quota *quota, uint64_t id, uint32_t tenant)
 
 static const ray_quota_seen *seen_before(ray_quota *quota, uint64_t id, uint32_t tenant)
 {
-    for (uint32_t at = id != 0 ? *bucket_of(quota, id, tenant) : 0; at != 0; at = quota->tally.seen[at - 1].next) {
+    for (uint32_t at = id != 0 ? *bucket_of(quota, id, tenant) : 0; at != 0;
+         at = quota->tally.seen[at - 1].next) {
         const ray_quota_seen *seen = &quota->tally.seen[at - 1];
         if (seen->id == id && seen->tenant == tenant)
             return seen;
@@ -99,7 +103,8 @@ void ray_quota_seen_rehash(ray_quota *quota)
     }
 }
 
-static void remember(ray_quota *quota, uint64_t id, uint32_t tenant, const ray_quota_outcome *outcome)
+static void remember(ray_quota *quota, uint64_t id, uint32_t tenant,
+                     const ray_quota_outcome *outcome)
 {
     ray_quota_tally *tally = &quota->tally;
     uint32_t place = (uint32_t)(tally->event_count % RAY_QUOTA_EVENT_MAX);
@@ -117,15 +122,18 @@ static void remember(ray_quota *quota, uint64_t id, uint32_t tenant, const ray_q
 }
 
 /* -- charging -- */
-/* An event older than what its period counts is charged to the period that is open, because closed ones are immutable. */
-static uint32_t late(const ray_quota *quota, const ray_quota_event *event, const ray_quota_hold *holds, uint32_t count)
+/* An event older than what its period counts is charged to the period that is open, because closed
+ * ones are immutable. */
+static uint32_t late(const ray_quota *quota, const ray_quota_event *event,
+                     const ray_quota_hold *holds, uint32_t count)
 {
     if (event->unix_ns == 0 || event->unix_ns > 0x7fffffffffffffffULL)
         return 0;
     for (uint32_t i = 0; i < count; i++) {
         const ray_quota_active *active = &quota->book.active[holds[i].slot];
         const ray_quota_spec *spec = &quota->config.row[active->allocation - 1].spec;
-        if (spec->reset != RAY_RESET_NEVER && (int64_t)event->unix_ns < ray_quota_counts_from(spec, active))
+        if (spec->reset != RAY_RESET_NEVER &&
+            (int64_t)event->unix_ns < ray_quota_counts_from(spec, active))
             return 1;
     }
     return 0;
@@ -140,10 +148,12 @@ static void charge_now(ray_quota *quota, uint64_t now_ns, const ray_quota_event 
         out->flags |= RAY_QUOTA_LATE;
         quota->tally.late_count++;
     }
-    ray_quota_settle(quota, now_ns, charge->query.wall_offset_ns, holds, count, charge->query.units);
+    ray_quota_settle(quota, now_ns, charge->query.wall_offset_ns, holds, count,
+                     charge->query.units);
 }
 
-ray_status ray_quota_consume(ray_quota *quota, uint64_t now_ns, const ray_quota_event *event, ray_quota_outcome *out)
+ray_status ray_quota_consume(ray_quota *quota, uint64_t now_ns, const ray_quota_event *event,
+                             ray_quota_outcome *out)
 {
     ray_quota_charge charge;
     ray_quota_tick(quota, now_ns, event->query.wall_offset_ns);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* export.c - every instance by (allocation, tenant, user), fixed columns, whole numbers: equal states, equal bytes.
+/* export.c - every instance by (allocation, tenant, user), fixed columns, whole numbers: equal
+ * states, equal bytes.
  *
- * There is no room to sort in, so each next row is the smallest one after the last: quadratic in instances, which an
- * export may be and a request may not.
+ * There is no room to sort in, so each next row is the smallest one after the last: quadratic in
+ * instances, which an export may be and a request may not.
  */
 #include "parts.h"
 
@@ -12,7 +13,7 @@ typedef struct cursor {
     uint32_t slot;
     uint32_t tenant;
     uint32_t place;
-    uint32_t begun;              /* 0: nothing of it was given yet */
+    uint32_t begun; /* 0: nothing of it was given yet */
 } cursor;
 
 static uint32_t after(const cursor *last, const ray_quota_active *active)
@@ -37,7 +38,8 @@ static uint32_t next_instance(const ray_quota *quota, cursor *at)
     cursor best = {.slot = at->slot, .place = RAY_NONE, .begun = 1};
     for (uint32_t place = 0; place < quota->book.active_top; place++) {
         const ray_quota_active *active = &quota->book.active[place];
-        if (active->allocation != at->slot + 1 || (at->begun != 0 && !after(at, active)) || !before(active, &best))
+        if (active->allocation != at->slot + 1 || (at->begun != 0 && !after(at, active)) ||
+            !before(active, &best))
             continue;
         best.tenant = active->tenant;
         best.user_key = active->user_key;
@@ -92,9 +94,10 @@ static const char *depletion_word(uint32_t depletion)
 /* -- columns -- */
 enum { COLUMN_MAX = 12 };
 
-/* The columns after the words, in this order. A tenant of nobody is -1; an end or amount without bound is the largest
- * number of its width. */
-static uint32_t columns_of(const ray_quota_usage *usage, const char *names[COLUMN_MAX], uint64_t values[COLUMN_MAX])
+/* The columns after the words, in this order. A tenant of nobody is -1; an end or amount without
+ * bound is the largest number of its width. */
+static uint32_t columns_of(const ray_quota_usage *usage, const char *names[COLUMN_MAX],
+                           uint64_t values[COLUMN_MAX])
 {
     uint32_t count = 0;
 #define COLUMN(name) (names[count] = #name, values[count++] = (uint64_t)usage->name)
@@ -152,14 +155,18 @@ static void csv_row(const ray_quota_spec *spec, const ray_quota_usage *usage, ra
     ray_text_char(text, '\n');
 }
 
-ray_status ray_quota_export_csv(const ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns, ray_text *text)
+ray_status ray_quota_export_csv(const ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns,
+                                ray_text *text)
 {
     int64_t wall_ns = ray_quota_wall(now_ns, wall_offset_ns);
     cursor at = {.begun = 0};
     ray_quota_usage usage;
-    ray_text_put(text, "id,name,tenant,user_key,type,custom,window,enforcement,mode,start_unix_ns,end_unix_ns,"
-                       "limit_units,used_units,reserved_units,carry_units,left_units,over_units,peak_units,"
-                       "peak_ever_units,closed_units,admitted_count,denied_count,utilization_bp,depletion,depletion_ns\n");
+    ray_text_put(
+        text,
+        "id,name,tenant,user_key,type,custom,window,enforcement,mode,start_unix_ns,end_unix_ns,"
+        "limit_units,used_units,reserved_units,carry_units,left_units,over_units,peak_units,"
+        "peak_ever_units,closed_units,admitted_count,denied_count,utilization_bp,depletion,"
+        "depletion_ns\n");
     while (next_row(quota, &at)) {
         ray_quota_usage_of(quota, wall_ns, at.slot, at.place, &usage);
         csv_row(&quota->config.row[at.slot].spec, &usage, text);
@@ -183,7 +190,8 @@ static void json_row(const ray_quota_spec *spec, const ray_quota_usage *usage, r
     ray_text_json_literal(text, "type", type_word(spec->type));
     ray_text_json_name(text, "custom", &spec->custom);
     ray_text_json_literal(text, "window", reset_word(spec->reset));
-    ray_text_json_literal(text, "enforcement", spec->enforcement == RAY_QUOTA_SOFT ? "soft" : "hard");
+    ray_text_json_literal(text, "enforcement",
+                          spec->enforcement == RAY_QUOTA_SOFT ? "soft" : "hard");
     ray_text_json_literal(text, "mode", mode_word(spec->mode));
     ray_text_json_i64(text, "start_unix_ns", usage->start_unix_ns);
     ray_text_json_i64(text, "end_unix_ns", usage->end_unix_ns);
@@ -194,7 +202,8 @@ static void json_row(const ray_quota_spec *spec, const ray_quota_usage *usage, r
     ray_text_json_close(text, '}');
 }
 
-ray_status ray_quota_export_json(const ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns, ray_text *text)
+ray_status ray_quota_export_json(const ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns,
+                                 ray_text *text)
 {
     int64_t wall_ns = ray_quota_wall(now_ns, wall_offset_ns);
     cursor at = {.begun = 0};

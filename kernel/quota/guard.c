@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* guard.c - requests and bytes of the last full wall second: checked, never consumed. Requests count when they are
- * admitted, bytes when they are settled, because only then they are known. */
+/* guard.c - requests and bytes of the last full wall second: checked, never consumed. Requests
+ * count when they are admitted, bytes when they are settled, because only then they are known. */
 #include "parts.h"
 
 #define SECOND_NS 1000000000LL
@@ -18,8 +18,9 @@ static guard_view view_of(int64_t wall_ns, const ray_quota_active *active)
 {
     guard_view view = {.second = ray_floor_div(wall_ns, SECOND_NS)};
     if (view.second <= active->guard_second) {
-        view = (guard_view){active->guard_requests, active->guard_bytes, active->guard_requests_last,
-                            active->guard_bytes_last, active->guard_second};
+        view =
+            (guard_view){active->guard_requests, active->guard_bytes, active->guard_requests_last,
+                         active->guard_bytes_last, active->guard_second};
     } else if (view.second == active->guard_second + 1) {
         view.requests_last = active->guard_requests;
         view.bytes_last = active->guard_bytes;
@@ -37,20 +38,24 @@ uint32_t ray_quota_guarded(const ray_quota_spec *spec)
     return spec->guard_requests_per_s != 0 || spec->guard_bytes_per_s != 0;
 }
 
-/* 0 when no guard is reached, else the time until the first second after a full one below every guard. */
-uint64_t ray_quota_guard_wait(const ray_quota_spec *spec, int64_t wall_ns, const ray_quota_active *active)
+/* 0 when no guard is reached, else the time until the first second after a full one below every
+ * guard. */
+uint64_t ray_quota_guard_wait(const ray_quota_spec *spec, int64_t wall_ns,
+                              const ray_quota_active *active)
 {
     guard_view view = view_of(wall_ns, active);
-    if (!reached(view.requests_last, spec->guard_requests_per_s) && !reached(view.bytes_last, spec->guard_bytes_per_s))
+    if (!reached(view.requests_last, spec->guard_requests_per_s) &&
+        !reached(view.bytes_last, spec->guard_bytes_per_s))
         return 0;
     int64_t free_second = view.second + 1;
-    if (reached(view.requests, spec->guard_requests_per_s) || reached(view.bytes, spec->guard_bytes_per_s))
+    if (reached(view.requests, spec->guard_requests_per_s) ||
+        reached(view.bytes, spec->guard_bytes_per_s))
         free_second++;
     return (uint64_t)(free_second * SECOND_NS - wall_ns);
 }
 
-void ray_quota_guard_count(const ray_quota_spec *spec, int64_t wall_ns, ray_quota_active *active, uint64_t requests,
-                           uint64_t bytes)
+void ray_quota_guard_count(const ray_quota_spec *spec, int64_t wall_ns, ray_quota_active *active,
+                           uint64_t requests, uint64_t bytes)
 {
     if (!ray_quota_guarded(spec))
         return;

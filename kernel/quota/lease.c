@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* lease.c - a reservation is a lease: settled, released, or returned by itself when its time is over. */
+/* lease.c - a reservation is a lease: settled, released, or returned by itself when its time is
+ * over. */
 #include "parts.h"
 #include "base/heap.h"
 
@@ -54,14 +55,15 @@ static ray_status find(const ray_quota_book *book, uint64_t handle, uint32_t *sl
 }
 
 /* -- control -- */
-ray_status ray_quota_reserve(ray_quota *quota, uint64_t now_ns, const ray_quota_event *event, uint64_t ttl_ns,
-                             ray_quota_outcome *out)
+ray_status ray_quota_reserve(ray_quota *quota, uint64_t now_ns, const ray_quota_event *event,
+                             uint64_t ttl_ns, ray_quota_outcome *out)
 {
     ray_quota_charge charge;
     ray_quota_book *book = &quota->book;
     ray_quota_tick(quota, now_ns, event->query.wall_offset_ns);
-    ray_status status = ttl_ns == 0 || ttl_ns >= RAY_NEVER - now_ns ? RAY_E_RANGE
-                        : book->lease_count == RAY_QUOTA_RESERVATION_MAX ? RAY_E_FULL : RAY_OK;
+    ray_status status = ttl_ns == 0 || ttl_ns >= RAY_NEVER - now_ns      ? RAY_E_RANGE
+                        : book->lease_count == RAY_QUOTA_RESERVATION_MAX ? RAY_E_FULL
+                                                                         : RAY_OK;
     if (status == RAY_OK)
         status = ray_quota_charge_ask(quota, now_ns, event, &charge, out);
     if (status != RAY_OK) {
@@ -78,8 +80,10 @@ ray_status ray_quota_reserve(ray_quota *quota, uint64_t now_ns, const ray_quota_
     return RAY_OK;
 }
 
-ray_status ray_quota_reservation_settle(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns, uint64_t handle,
-                                        const uint64_t actual_units[RAY_QUOTA_TYPE_MAX], uint32_t *ended)
+ray_status ray_quota_reservation_settle(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns,
+                                        uint64_t handle,
+                                        const uint64_t actual_units[RAY_QUOTA_TYPE_MAX],
+                                        uint32_t *ended)
 {
     uint32_t slot;
     for (uint32_t type = 0; type < RAY_QUOTA_TYPE_MAX; type++)
@@ -96,8 +100,8 @@ ray_status ray_quota_reservation_settle(ray_quota *quota, uint64_t now_ns, int64
     return RAY_OK;
 }
 
-ray_status ray_quota_reservation_release(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns, uint64_t handle,
-                                         uint32_t *ended)
+ray_status ray_quota_reservation_release(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns,
+                                         uint64_t handle, uint32_t *ended)
 {
     uint32_t slot;
     ray_quota_tick(quota, now_ns, wall_offset_ns);
@@ -114,7 +118,8 @@ ray_status ray_quota_reservation_release(ray_quota *quota, uint64_t now_ns, int6
 /* -- time -- */
 uint64_t ray_quota_due(const ray_quota *quota)
 {
-    return quota->book.lease_count != 0 ? quota->book.lease_due_ns[quota->book.lease_order[0]] : (uint64_t)RAY_NEVER;
+    return quota->book.lease_count != 0 ? quota->book.lease_due_ns[quota->book.lease_order[0]]
+                                        : (uint64_t)RAY_NEVER;
 }
 
 void ray_quota_tick(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* load.c - new rows for old: what is counted goes on where the rule that counts it is still the same.
+/* load.c - new rows for old: what is counted goes on where the rule that counts it is still the
+ * same.
  *
- * The move table, zero outside a load, says for each old slot where its row went; then instances, remembered events and
- * alerts follow it.
+ * The move table, zero outside a load, says for each old slot where its row went; then instances,
+ * remembered events and alerts follow it.
  */
 #include "parts.h"
 
@@ -17,7 +18,8 @@ static uint32_t place_of(const ray_quota_names *names, const ray_name *name)
     return RAY_NONE;
 }
 
-static uint32_t followed(const ray_quota_names *before, const ray_quota_names *after, uint32_t place)
+static uint32_t followed(const ray_quota_names *before, const ray_quota_names *after,
+                         uint32_t place)
 {
     ray_name name;
     if (place >= before->count)
@@ -26,7 +28,8 @@ static uint32_t followed(const ray_quota_names *before, const ray_quota_names *a
     return place_of(after, &name);
 }
 
-void ray_quota_tenants_move(ray_quota *quota, const ray_quota_names *before, const ray_quota_names *after)
+void ray_quota_tenants_move(ray_quota *quota, const ray_quota_names *before,
+                            const ray_quota_names *after)
 {
     for (uint32_t place = 0; place < quota->book.active_top; place++) {
         ray_quota_active *active = &quota->book.active[place];
@@ -38,7 +41,8 @@ void ray_quota_tenants_move(ray_quota *quota, const ray_quota_names *before, con
     }
     for (uint32_t place = 0; place < quota->book.active_top; place++)
         if (quota->book.active[place].allocation != 0)
-            quota->book.active[place].tenant = followed(before, after, quota->book.active[place].tenant);
+            quota->book.active[place].tenant =
+                followed(before, after, quota->book.active[place].tenant);
     for (uint32_t slot = 0; slot < RAY_QUOTA_ALLOCATION_MAX; slot++) {
         ray_quota_row *row = &quota->config.row[slot];
         if (row->spec.name.at[0] == 0 || row->spec.tenant == RAY_NONE)
@@ -51,16 +55,19 @@ void ray_quota_tenants_move(ray_quota *quota, const ray_quota_names *before, con
     }
     for (uint32_t place = 0; place < RAY_QUOTA_EVENT_MAX; place++)
         if (quota->tally.seen[place].id != 0)
-            quota->tally.seen[place].tenant = followed(before, after, quota->tally.seen[place].tenant);
+            quota->tally.seen[place].tenant =
+                followed(before, after, quota->tally.seen[place].tenant);
     for (uint32_t place = 0; place < RAY_QUOTA_ALERT_MAX; place++)
         if (quota->tally.alert[place].id != 0)
-            quota->tally.alert[place].tenant = followed(before, after, quota->tally.alert[place].tenant);
+            quota->tally.alert[place].tenant =
+                followed(before, after, quota->tally.alert[place].tenant);
     ray_quota_seen_rehash(quota);
     ray_quota_list_all(quota);
     ray_quota_rehash(quota);
 }
 
-void ray_quota_plans_move(ray_quota *quota, const ray_quota_names *before, const ray_quota_names *after)
+void ray_quota_plans_move(ray_quota *quota, const ray_quota_names *before,
+                          const ray_quota_names *after)
 {
     for (uint32_t slot = 0; slot < RAY_QUOTA_ALLOCATION_MAX; slot++) {
         ray_quota_row *row = &quota->config.row[slot];
@@ -77,21 +84,25 @@ void ray_quota_plans_move(ray_quota *quota, const ray_quota_names *before, const
 }
 
 /* -- one load (private) -- */
-/* The service is not looked at: its place in the file may have moved, and what it filters has no share in a balance. */
+/* The service is not looked at: its place in the file may have moved, and what it filters has no
+ * share in a balance. */
 static uint32_t counts_the_same(const ray_quota_spec *a, const ray_quota_spec *b)
 {
-    return a->type == b->type && a->reset == b->reset && a->period_ns == b->period_ns && a->anchor_ns == b->anchor_ns &&
-           a->anchor_day == b->anchor_day && a->utc_offset_minutes == b->utc_offset_minutes && a->tenant == b->tenant &&
+    return a->type == b->type && a->reset == b->reset && a->period_ns == b->period_ns &&
+           a->anchor_ns == b->anchor_ns && a->anchor_day == b->anchor_day &&
+           a->utc_offset_minutes == b->utc_offset_minutes && a->tenant == b->tenant &&
            a->plan == b->plan && a->per_user == b->per_user &&
            ray_name_same(&a->custom, &b->custom) != 0;
 }
 
 static uint32_t alerts_the_same(const ray_quota_spec *a, const ray_quota_spec *b)
 {
-    return a->limit_units == b->limit_units && memcmp(a->alert_percent, b->alert_percent, sizeof a->alert_percent) == 0;
+    return a->limit_units == b->limit_units &&
+           memcmp(a->alert_percent, b->alert_percent, sizeof a->alert_percent) == 0;
 }
 
-static void plan_moves(ray_quota *quota, const ray_quota_spec *rows, uint32_t count, ray_config_report *report)
+static void plan_moves(ray_quota *quota, const ray_quota_spec *rows, uint32_t count,
+                       ray_config_report *report)
 {
     for (uint32_t slot = 0; slot < RAY_QUOTA_ALLOCATION_MAX; slot++) {
         const ray_quota_row *old = &quota->config.row[slot];
@@ -133,13 +144,15 @@ static void move_instances(ray_quota *quota, int64_t wall_ns)
     }
     for (uint32_t place = 0; place < quota->book.active_top; place++)
         if (quota->book.active[place].allocation != 0)
-            quota->book.active[place].allocation = quota->tally.move[quota->book.active[place].allocation - 1].to;
+            quota->book.active[place].allocation =
+                quota->tally.move[quota->book.active[place].allocation - 1].to;
 }
 
 static uint32_t moved_handle(const ray_quota *quota, uint32_t handle)
 {
     uint32_t slot;
-    if (handle == RAY_NONE || ray_quota_slot(quota, handle, &slot) != RAY_OK || quota->tally.move[slot].to == 0)
+    if (handle == RAY_NONE || ray_quota_slot(quota, handle, &slot) != RAY_OK ||
+        quota->tally.move[slot].to == 0)
         return RAY_NONE;
     return quota->tally.move[slot].to - 1;
 }
@@ -148,14 +161,17 @@ static void move_rings(ray_quota *quota)
 {
     for (uint32_t place = 0; place < RAY_QUOTA_EVENT_MAX; place++)
         if (quota->tally.seen[place].id != 0)
-            quota->tally.seen[place].outcome.by = moved_handle(quota, quota->tally.seen[place].outcome.by);
+            quota->tally.seen[place].outcome.by =
+                moved_handle(quota, quota->tally.seen[place].outcome.by);
     for (uint32_t place = 0; place < RAY_QUOTA_ALERT_MAX; place++)
         if (quota->tally.alert[place].id != 0)
-            quota->tally.alert[place].allocation = moved_handle(quota, quota->tally.alert[place].allocation);
+            quota->tally.alert[place].allocation =
+                moved_handle(quota, quota->tally.alert[place].allocation);
 }
 
-void ray_quota_load(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns, const ray_quota_spec *rows,
-                    const ray_config_counts *counts, ray_config_report *report)
+void ray_quota_load(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns,
+                    const ray_quota_spec *rows, const ray_config_counts *counts,
+                    ray_config_report *report)
 {
     int64_t wall_ns = ray_quota_wall(now_ns, wall_offset_ns);
     ray_quota_move *moves = quota->tally.move;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* quota.c - ask, take, note, settle, refund: what a request's journey needs of quotas.
  *
- * A period rolls when it is next booked into, so idle tenants cost nothing; ask sees a rolled copy and changes nothing.
+ * A period rolls when it is next booked into, so idle tenants cost nothing; ask sees a rolled copy
+ * and changes nothing.
  */
 #include "parts.h"
 
-#define UNITS_END 0x8000000000000000ULL   /* one request's units stay below, so no comparison can wrap */
+/* One request's units stay below, so that no comparison can wrap. */
+#define UNITS_END 0x8000000000000000ULL
 
 uint64_t ray_quota_bytes(void)
 {
@@ -36,7 +38,8 @@ static void deny(ray_quota_answer *answer, uint16_t reason, uint64_t retry_after
         answer->retry_after_ns = retry_after_ns;
 }
 
-/* What one quota says, with `active` as it is now. Guards deny whatever the enforcement, which is about the balance. */
+/* What one quota says, with `active` as it is now. Guards deny whatever the enforcement, which is
+ * about the balance. */
 static void answer_of(const ray_quota_spec *spec, int64_t wall_ns, const ray_quota_active *active,
                       ray_quota_answer *answer)
 {
@@ -61,7 +64,8 @@ static void answer_of(const ray_quota_spec *spec, int64_t wall_ns, const ray_quo
     }
 }
 
-static __attribute__((noinline)) void answer_new(const ray_quota_row *row, int64_t wall_ns, ray_quota_answer *answer)
+static __attribute__((noinline)) void answer_new(const ray_quota_row *row, int64_t wall_ns,
+                                                 ray_quota_answer *answer)
 {
     ray_quota_active fresh;
     ray_quota_open(row, wall_ns, &fresh);
@@ -69,23 +73,25 @@ static __attribute__((noinline)) void answer_new(const ray_quota_row *row, int64
 }
 
 static __attribute__((noinline)) void answer_rolled(const ray_quota_spec *spec, int64_t wall_ns,
-                                                    const ray_quota_active *active, ray_quota_answer *answer)
+                                                    const ray_quota_active *active,
+                                                    ray_quota_answer *answer)
 {
     ray_quota_active rolled = *active;
     ray_quota_roll(spec, wall_ns, &rolled);
     answer_of(spec, wall_ns, &rolled, answer);
 }
 
-static void answer_fill(const ray_quota *quota, int64_t wall_ns, const ray_quota_query *query, uint32_t slot,
-                        ray_quota_answer *answer)
+static void answer_fill(const ray_quota *quota, int64_t wall_ns, const ray_quota_query *query,
+                        uint32_t slot, ray_quota_answer *answer)
 {
     const ray_quota_row *row = &quota->config.row[slot];
     uint64_t user_key = ray_quota_user_key(quota, &row->spec, query->user);
-    *answer = (ray_quota_answer){.units = query->units[row->spec.type],
-                                 .key = ray_quota_key_of(quota, slot, query->tenant, user_key),
-                                 .allocation = ray_quota_handle(quota, slot),
-                                 .slot = ray_quota_active_find(quota, slot, query->tenant, user_key),
-                                 .shadow = row->spec.mode == RAY_MODE_SHADOW};
+    *answer =
+        (ray_quota_answer){.units = query->units[row->spec.type],
+                           .key = ray_quota_key_of(quota, slot, query->tenant, user_key),
+                           .allocation = ray_quota_handle(quota, slot),
+                           .slot = ray_quota_active_find(quota, slot, query->tenant, user_key),
+                           .shadow = row->spec.mode == RAY_MODE_SHADOW};
     if (answer->slot == RAY_NONE)
         answer_new(row, wall_ns, answer);
     else if (wall_ns >= quota->book.active[answer->slot].end_ns)
@@ -96,13 +102,14 @@ static void answer_fill(const ray_quota *quota, int64_t wall_ns, const ray_quota
 
 static uint32_t applies(const ray_quota_spec *spec, const ray_quota_query *query)
 {
-    return spec->mode != RAY_MODE_OFF && (spec->service == RAY_NONE || spec->service == query->service) &&
+    return spec->mode != RAY_MODE_OFF &&
+           (spec->service == RAY_NONE || spec->service == query->service) &&
            (spec->plan == RAY_NONE || spec->plan == query->plan) &&
            (spec->tenant == RAY_NONE || spec->tenant == query->tenant);
 }
 
-/* Instances that do not exist yet need a slot each; where there is none, the quota cannot answer for what it would
- * count, so it denies until its own period ends. */
+/* Instances that do not exist yet need a slot each; where there is none, the quota cannot answer
+ * for what it would count, so it denies until its own period ends. */
 static void find_places(const ray_quota *quota, int64_t wall_ns, ray_quota_answers *out)
 {
     ray_quota_places places;
@@ -142,8 +149,8 @@ static void bind(ray_quota_answers *out)
     }
 }
 
-ray_status ray_quota_ask_only(const ray_quota *quota, uint64_t now_ns, const ray_quota_query *query, uint32_t only,
-                              ray_quota_answers *out)
+ray_status ray_quota_ask_only(const ray_quota *quota, uint64_t now_ns, const ray_quota_query *query,
+                              uint32_t only, ray_quota_answers *out)
 {
     const ray_quota_config *config = &quota->config;
     for (uint32_t type = 0; type < RAY_QUOTA_TYPE_MAX; type++)
@@ -160,7 +167,8 @@ ray_status ray_quota_ask_only(const ray_quota *quota, uint64_t now_ns, const ray
         return RAY_OK;
     int64_t wall_ns = ray_quota_wall(now_ns, query->wall_offset_ns);
     uint32_t first[3] = {config->tenant_first[query->tenant],
-                         query->plan < RAY_PLAN_MAX ? config->plan_first[query->plan] : 0, config->all_first};
+                         query->plan < RAY_PLAN_MAX ? config->plan_first[query->plan] : 0,
+                         config->all_first};
     for (uint32_t list = 0; list < 3; list++)
         for (uint32_t at = first[list]; at != 0; at = config->row[at - 1].next) {
             if ((only != RAY_NONE && only != at - 1) || !applies(&config->row[at - 1].spec, query))
@@ -180,7 +188,8 @@ ray_status ray_quota_ask(const ray_quota *quota, uint64_t now_ns, const ray_quot
     return ray_quota_ask_only(quota, now_ns, query, RAY_NONE, out);
 }
 
-static uint32_t make(ray_quota *quota, int64_t wall_ns, const ray_quota_query *query, uint32_t slot, uint32_t victim)
+static uint32_t make(ray_quota *quota, int64_t wall_ns, const ray_quota_query *query, uint32_t slot,
+                     uint32_t victim)
 {
     const ray_quota_row *row = &quota->config.row[slot];
     ray_quota_active fresh;
@@ -207,7 +216,7 @@ uint32_t ray_quota_take(ray_quota *quota, uint64_t now_ns, const ray_quota_query
         uint32_t slot = answer->allocation & 0xffff, at = answer->slot, victim;
         if (at == RAY_NONE) {
             uint32_t found = ray_quota_place_next(quota, wall_ns, answers, &places, &victim);
-            ray_assert(found != 0);   /* ask walked the same way */
+            ray_assert(found != 0); /* ask walked the same way */
             at = make(quota, wall_ns, query, slot, victim);
         }
         ray_quota_active *active = &quota->book.active[at];
@@ -223,7 +232,8 @@ uint32_t ray_quota_take(ray_quota *quota, uint64_t now_ns, const ray_quota_query
     return count;
 }
 
-void ray_quota_note(ray_quota *quota, uint64_t now_ns, const ray_quota_answers *answers, uint32_t granted)
+void ray_quota_note(ray_quota *quota, uint64_t now_ns, const ray_quota_answers *answers,
+                    uint32_t granted)
 {
     ray_quota_tally *tally = &quota->tally;
     uint32_t full = 0;
@@ -246,14 +256,16 @@ void ray_quota_note(ray_quota *quota, uint64_t now_ns, const ray_quota_answers *
             full = 1;
         }
     }
-    if (full != 0)   /* the next search looks at other slots */
+    if (full != 0) /* the next search looks at other slots */
         tally->hand = (tally->hand + RAY_QUOTA_EVICT_WINDOW) & (RAY_QUOTA_ACTIVE_MAX - 1);
 }
 
-/* The instance a hold is of, rolled to now; NULL and counted when it was removed or reset to another since. */
+/* The instance a hold is of, rolled to now; NULL and counted when it was removed or reset to
+ * another since. */
 static ray_quota_active *held(ray_quota *quota, int64_t wall_ns, const ray_quota_hold *hold)
 {
-    ray_quota_active *active = hold->slot < RAY_QUOTA_ACTIVE_MAX ? &quota->book.active[hold->slot] : 0;
+    ray_quota_active *active =
+        hold->slot < RAY_QUOTA_ACTIVE_MAX ? &quota->book.active[hold->slot] : 0;
     if (active == 0 || active->allocation == 0 || active->stamp != hold->stamp) {
         quota->tally.stale_hold_count++;
         return 0;
@@ -268,10 +280,11 @@ static void unreserve(ray_quota_active *active, uint64_t units)
     active->reserved_units -= units < active->reserved_units ? units : active->reserved_units;
 }
 
-/* Books what was really used. A calendar period that closed counted the estimate as used; of a rolling window's step
- * that left nothing counts any more: both are over, so only what went beyond the estimate is new, and it is late. */
-static void commit(ray_quota *quota, const ray_quota_spec *spec, ray_quota_active *active, const ray_quota_hold *hold,
-                   uint64_t actual)
+/* Books what was really used. A calendar period that closed counted the estimate as used; of a
+ * rolling window's step that left nothing counts any more: both are over, so only what went beyond
+ * the estimate is new, and it is late. */
+static void commit(ray_quota *quota, const ray_quota_spec *spec, ray_quota_active *active,
+                   const ray_quota_hold *hold, uint64_t actual)
 {
     uint64_t beyond = actual > hold->units ? actual - hold->units : 0;
     int64_t booked = (int64_t)hold->period;
@@ -290,8 +303,9 @@ static void commit(ray_quota *quota, const ray_quota_spec *spec, ray_quota_activ
     quota->tally.late_count += beyond != 0;
 }
 
-void ray_quota_settle(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns, const ray_quota_hold *holds,
-                      uint32_t count, const uint64_t actual_units[RAY_QUOTA_TYPE_MAX])
+void ray_quota_settle(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns,
+                      const ray_quota_hold *holds, uint32_t count,
+                      const uint64_t actual_units[RAY_QUOTA_TYPE_MAX])
 {
     int64_t wall_ns = ray_quota_wall(now_ns, wall_offset_ns);
     for (uint32_t i = 0; i < count; i++) {
@@ -311,15 +325,16 @@ void ray_quota_settle(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns,
     }
 }
 
-void ray_quota_refund(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns, const ray_quota_hold *holds,
-                      uint32_t count)
+void ray_quota_refund(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns,
+                      const ray_quota_hold *holds, uint32_t count)
 {
     int64_t wall_ns = ray_quota_wall(now_ns, wall_offset_ns);
     for (uint32_t i = 0; i < count; i++) {
         ray_quota_active *active = held(quota, wall_ns, &holds[i]);
         if (active == 0)
             continue;
-        uint32_t rolling = quota->config.row[active->allocation - 1].spec.reset == RAY_RESET_ROLLING;
+        uint32_t rolling =
+            quota->config.row[active->allocation - 1].spec.reset == RAY_RESET_ROLLING;
         uint32_t open = rolling ? ray_quota_same_span(active, (int64_t)holds[i].period)
                                 : (int64_t)holds[i].period == active->period;
         if (rolling || open)

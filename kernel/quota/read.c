@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* read.c - what a person or a program sees: specs, counters, usage as of now, and when it will run out. */
+/* read.c - what a person or a program sees: specs, counters, usage as of now, and when it will run
+ * out. */
 #include "parts.h"
 
 void ray_quota_read(const ray_quota *quota, ray_quota_stats *out)
@@ -27,11 +28,13 @@ void ray_quota_read(const ray_quota *quota, ray_quota_stats *out)
     out->active_count = quota->book.active_top - quota->book.active_free_count;
     out->reservation_count = quota->book.lease_count;
     for (uint32_t place = 0; place < RAY_QUOTA_ALERT_MAX; place++)
-        out->unacknowledged_count += tally->alert[place].id != 0 && tally->alert[place].acknowledged == 0;
+        out->unacknowledged_count +=
+            tally->alert[place].id != 0 && tally->alert[place].acknowledged == 0;
 }
 
 /* -- rows -- */
-ray_status ray_quota_find(const ray_quota *quota, const char *name, uint64_t length, uint32_t *allocation)
+ray_status ray_quota_find(const ray_quota *quota, const char *name, uint64_t length,
+                          uint32_t *allocation)
 {
     ray_name wanted;
     if (ray_name_set(&wanted, name, length) == 0)
@@ -70,22 +73,27 @@ ray_status ray_quota_counts_read(const ray_quota *quota, uint32_t allocation, ra
     if (status != RAY_OK)
         return status;
     const ray_quota_tail *tail = &quota->tally.row[slot];
-    *out = (ray_quota_counts){.asked_count = tail->asked_count, .granted_count = tail->granted_count,
-                              .denied_count = tail->denied_count, .peak_evicted_units = tail->peak_evicted_units};
+    *out = (ray_quota_counts){.asked_count = tail->asked_count,
+                              .granted_count = tail->granted_count,
+                              .denied_count = tail->denied_count,
+                              .peak_evicted_units = tail->peak_evicted_units};
     for (uint32_t place = 0; place < quota->book.active_top; place++)
         out->active_count += quota->book.active[place].allocation == slot + 1;
     return RAY_OK;
 }
 
 /* -- usage -- */
-/* At the rate since the period began, what is left lasts left * elapsed / used. A rolling window's rate is over its
- * length: usage at that rate stays what it is, so running out later than one length means not at all. */
-static void depletion_fill(const ray_quota_spec *spec, int64_t wall_ns, const ray_quota_active *active,
-                           ray_quota_usage *out)
+/* At the rate since the period began, what is left lasts left * elapsed / used. A rolling window's
+ * rate is over its length: usage at that rate stays what it is, so running out later than one
+ * length means not at all. */
+static void depletion_fill(const ray_quota_spec *spec, int64_t wall_ns,
+                           const ray_quota_active *active, ray_quota_usage *out)
 {
-    uint64_t since_ns = wall_ns > active->start_ns ? (uint64_t)wall_ns - (uint64_t)active->start_ns : 0;
-    uint64_t ahead_ns = active->end_ns == 0x7fffffffffffffffLL ? (uint64_t)RAY_NEVER
-                                                               : (uint64_t)active->end_ns - (uint64_t)wall_ns;
+    uint64_t since_ns =
+        wall_ns > active->start_ns ? (uint64_t)wall_ns - (uint64_t)active->start_ns : 0;
+    uint64_t ahead_ns = active->end_ns == 0x7fffffffffffffffLL
+                            ? (uint64_t)RAY_NEVER
+                            : (uint64_t)active->end_ns - (uint64_t)wall_ns;
     if (spec->reset == RAY_RESET_ROLLING)
         since_ns = ahead_ns = spec->period_ns;
     out->depletion_ns = RAY_NEVER;
@@ -108,14 +116,16 @@ static void usage_fill(const ray_quota_spec *spec, int64_t wall_ns, const ray_qu
     out->reserved_units = active->reserved_units;
     out->carry_units = active->carry_units;
     out->left_units = room > held ? room - held : 0;
-    out->over_units = active->used_units > spec->limit_units ? active->used_units - spec->limit_units : 0;
+    out->over_units =
+        active->used_units > spec->limit_units ? active->used_units - spec->limit_units : 0;
     out->peak_units = active->peak_units;
     out->peak_ever_units = active->peak_ever_units;
     out->closed_units = active->closed_units;
     out->admitted_count = active->admitted_count;
-    out->utilization_bp = active->used_units == 0     ? 0
-                          : spec->limit_units == 0 ? (uint64_t)RAY_NEVER
-                                                   : ray_mul_div_floor(active->used_units, 10000, spec->limit_units);
+    out->utilization_bp = active->used_units == 0 ? 0
+                          : spec->limit_units == 0
+                              ? (uint64_t)RAY_NEVER
+                              : ray_mul_div_floor(active->used_units, 10000, spec->limit_units);
     out->user_key = active->user_key;
     out->start_unix_ns = ray_quota_counts_from(spec, active);
     out->end_unix_ns = active->end_ns;
@@ -123,7 +133,8 @@ static void usage_fill(const ray_quota_spec *spec, int64_t wall_ns, const ray_qu
 }
 
 /* The instance in `place` of allocation `slot`, or what it would be when it does not exist yet. */
-void ray_quota_usage_of(const ray_quota *quota, int64_t wall_ns, uint32_t slot, uint32_t place, ray_quota_usage *out)
+void ray_quota_usage_of(const ray_quota *quota, int64_t wall_ns, uint32_t slot, uint32_t place,
+                        ray_quota_usage *out)
 {
     const ray_quota_row *row = &quota->config.row[slot];
     ray_quota_active view;
@@ -142,8 +153,8 @@ void ray_quota_usage_of(const ray_quota *quota, int64_t wall_ns, uint32_t slot, 
     out->tenant = view.tenant;
 }
 
-ray_status ray_quota_usage_read(const ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns, uint32_t allocation,
-                                const ray_quota_key *key, ray_quota_usage *out)
+ray_status ray_quota_usage_read(const ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns,
+                                uint32_t allocation, const ray_quota_key *key, ray_quota_usage *out)
 {
     uint32_t slot;
     ray_status status = ray_quota_slot(quota, allocation, &slot);
@@ -159,14 +170,14 @@ ray_status ray_quota_usage_read(const ray_quota *quota, uint64_t now_ns, int64_t
     return RAY_OK;
 }
 
-ray_status ray_quota_active_read(const ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns, uint32_t place,
-                                 ray_quota_usage *out)
+ray_status ray_quota_active_read(const ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns,
+                                 uint32_t place, ray_quota_usage *out)
 {
     if (place >= RAY_QUOTA_ACTIVE_MAX)
         return RAY_E_RANGE;
     if (quota->book.active[place].allocation == 0)
         return RAY_E_UNKNOWN;
-    ray_quota_usage_of(quota, ray_quota_wall(now_ns, wall_offset_ns), quota->book.active[place].allocation - 1, place,
-                       out);
+    ray_quota_usage_of(quota, ray_quota_wall(now_ns, wall_offset_ns),
+                       quota->book.active[place].allocation - 1, place, out);
     return RAY_OK;
 }

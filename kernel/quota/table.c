@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* table.c - allocations by handle and by list, instances by a seeded hash, and room for new ones.
  *
- * When every slot is taken, only an instance that carries no information may go: nothing used, carried, reserved or
- * peaked in its period. A moving hand looks at a bounded window of slots, so no request ever walks the table.
+ * When every slot is taken, only an instance that carries no information may go: nothing used,
+ * carried, reserved or peaked in its period. A moving hand looks at a bounded window of slots, so
+ * no request ever walks the table.
  */
 #include "parts.h"
 #include "base/siphash.h"
@@ -22,14 +23,16 @@ ray_status ray_quota_slot(const ray_quota *quota, uint32_t handle, uint32_t *slo
         return RAY_E_UNKNOWN;
     const ray_quota_row *row = &quota->config.row[place];
     if (row->spec.name.at[0] == 0)
-        return generation != 0 && generation <= quota->config.issued[place] ? RAY_E_STALE : RAY_E_UNKNOWN;
+        return generation != 0 && generation <= quota->config.issued[place] ? RAY_E_STALE
+                                                                            : RAY_E_UNKNOWN;
     if (row->generation != generation)
         return RAY_E_STALE;
     *slot = place;
     return RAY_OK;
 }
 
-/* Rebuilt after every change of the rows, from the last slot to the first, so each list is ascending. */
+/* Rebuilt after every change of the rows, from the last slot to the first, so each list is
+ * ascending. */
 void ray_quota_list_all(ray_quota *quota)
 {
     ray_quota_config *config = &quota->config;
@@ -67,12 +70,14 @@ static uint32_t bucket_of(const ray_quota *quota, uint32_t slot, uint32_t tenant
     return (uint32_t)ray_quota_key_of(quota, slot, tenant, user_key) & (RAY_QUOTA_ACTIVE_MAX - 1);
 }
 
-uint32_t ray_quota_active_find(const ray_quota *quota, uint32_t slot, uint32_t tenant, uint64_t user_key)
+uint32_t ray_quota_active_find(const ray_quota *quota, uint32_t slot, uint32_t tenant,
+                               uint64_t user_key)
 {
     uint32_t place = quota->book.bucket[bucket_of(quota, slot, tenant, user_key)];
     while (place != 0) {
         const ray_quota_active *active = &quota->book.active[place - 1];
-        if (active->allocation == slot + 1 && active->tenant == tenant && active->user_key == user_key)
+        if (active->allocation == slot + 1 && active->tenant == tenant &&
+            active->user_key == user_key)
             return place - 1;
         place = active->next;
     }
@@ -82,7 +87,9 @@ uint32_t ray_quota_active_find(const ray_quota *quota, uint32_t slot, uint32_t t
 static void link_in(ray_quota *quota, uint32_t place)
 {
     ray_quota_active *active = &quota->book.active[place];
-    uint32_t *first = &quota->book.bucket[bucket_of(quota, active->allocation - 1, active->tenant, active->user_key)];
+    uint32_t *first =
+        &quota->book
+             .bucket[bucket_of(quota, active->allocation - 1, active->tenant, active->user_key)];
     active->next = *first;
     *first = place + 1;
 }
@@ -98,7 +105,9 @@ void ray_quota_rehash(ray_quota *quota)
 void ray_quota_active_free(ray_quota *quota, uint32_t place)
 {
     ray_quota_active *active = &quota->book.active[place];
-    uint32_t *at = &quota->book.bucket[bucket_of(quota, active->allocation - 1, active->tenant, active->user_key)];
+    uint32_t *at =
+        &quota->book
+             .bucket[bucket_of(quota, active->allocation - 1, active->tenant, active->user_key)];
     while (*at != place + 1)
         at = &quota->book.active[*at - 1].next;
     *at = active->next;
@@ -118,10 +127,11 @@ static uint32_t idle(const ray_quota *quota, int64_t wall_ns, uint32_t place)
     const ray_quota_active *active = &quota->book.active[place];
     ray_quota_active scratch;
     if (active->reserved_units != 0)
-        return 0;   /* whoever holds it will come back, even after the period closed */
+        return 0; /* whoever holds it will come back, even after the period closed */
     const ray_quota_spec *spec = &quota->config.row[active->allocation - 1].spec;
     const ray_quota_active *now = ray_quota_view(spec, wall_ns, active, &scratch);
-    return (now->used_units | now->reserved_units | now->carry_units | now->peak_units | now->admitted_count) == 0 &&
+    return (now->used_units | now->reserved_units | now->carry_units | now->peak_units |
+            now->admitted_count) == 0 &&
            ray_quota_guard_idle(wall_ns, now);
 }
 
@@ -135,13 +145,15 @@ static uint32_t asked(const ray_quota_answers *answers, uint32_t place)
 
 void ray_quota_places_begin(const ray_quota *quota, ray_quota_places *places)
 {
-    places->free_count = RAY_QUOTA_ACTIVE_MAX - quota->book.active_top + quota->book.active_free_count;
+    places->free_count =
+        RAY_QUOTA_ACTIVE_MAX - quota->book.active_top + quota->book.active_free_count;
     places->hand = quota->tally.hand;
     places->looked_count = 0;
 }
 
-uint32_t ray_quota_place_next(const ray_quota *quota, int64_t wall_ns, const ray_quota_answers *answers,
-                              ray_quota_places *places, uint32_t *victim)
+uint32_t ray_quota_place_next(const ray_quota *quota, int64_t wall_ns,
+                              const ray_quota_answers *answers, ray_quota_places *places,
+                              uint32_t *victim)
 {
     *victim = RAY_NONE;
     if (places->free_count > 0) {
@@ -149,7 +161,8 @@ uint32_t ray_quota_place_next(const ray_quota *quota, int64_t wall_ns, const ray
         return 1;
     }
     ray_quota_places before = *places;
-    for (uint32_t i = 0; i < RAY_QUOTA_EVICT_WINDOW && places->looked_count < RAY_QUOTA_ACTIVE_MAX; i++) {
+    for (uint32_t i = 0; i < RAY_QUOTA_EVICT_WINDOW && places->looked_count < RAY_QUOTA_ACTIVE_MAX;
+         i++) {
         uint32_t place = places->hand;
         places->looked_count++;
         places->hand = (place + 1) & (RAY_QUOTA_ACTIVE_MAX - 1);
@@ -158,12 +171,14 @@ uint32_t ray_quota_place_next(const ray_quota *quota, int64_t wall_ns, const ray
         *victim = place;
         return 1;
     }
-    *places = before;   /* take skips what found no place, so the next search must begin where this one did */
+    *places = before; /* take skips what found no place, so the next search must begin where this
+                         one did */
     return 0;
 }
 
 /* Makes `of` an instance, in the victim's slot or a free one. */
-uint32_t ray_quota_active_add(ray_quota *quota, int64_t wall_ns, uint32_t victim, const ray_quota_active *of)
+uint32_t ray_quota_active_add(ray_quota *quota, int64_t wall_ns, uint32_t victim,
+                              const ray_quota_active *of)
 {
     ray_quota_book *book = &quota->book;
     if (victim != RAY_NONE) {

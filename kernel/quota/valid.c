@@ -1,20 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* valid.c - every law of the state, numbered. A number once given keeps its meaning.
  *
- *  1 the lists hold each allocation once, ascending, in the list of its tenant, its plan or of everybody; count is theirs
- *  2 an allocation passes the field checks and its name is unique
- *  3 an instance belongs to an allocation and to its tenant, and only its own hash chain holds it, once
- *  4 used + free slots of the instance table are all it has; freed slots are zero but for the stamp; the hand is a slot
- *  5 a period's start is before its end; a rolling window's usage is the sum of its steps
- *  6 usage <= peak of the period <= peak of all time
- *  7 carry is at most a tenth of the largest limit an allocation may have
- *  8 a live lease is in the heap exactly once, holds at most RAY_REQUEST_QUOTA_MAX; a freed one is zero
- *  9 the heap is ordered
- * 10 what leases hold of an instance's open period is at most what the instance has reserved
- * 11 each remembered event is in its chain once
- * 12 the alert ring is gap-free
- * 13 the move table and other scratch is zero
- * 14 asked = granted + denied
+ *  1 the lists hold each allocation once, ascending, in the list of its tenant, its plan or of
+ * everybody; count is theirs 2 an allocation passes the field checks and its name is unique 3 an
+ * instance belongs to an allocation and to its tenant, and only its own hash chain holds it, once
+ *  4 used + free slots of the instance table are all it has; freed slots are zero but for the
+ * stamp; the hand is a slot 5 a period's start is before its end; a rolling window's usage is the
+ * sum of its steps 6 usage <= peak of the period <= peak of all time 7 carry is at most a tenth of
+ * the largest limit an allocation may have 8 a live lease is in the heap exactly once, holds at
+ * most RAY_REQUEST_QUOTA_MAX; a freed one is zero 9 the heap is ordered 10 what leases hold of an
+ * instance's open period is at most what the instance has reserved 11 each remembered event is in
+ * its chain once 12 the alert ring is gap-free 13 the move table and other scratch is zero 14 asked
+ * = granted + denied
  */
 #include "parts.h"
 
@@ -56,7 +53,8 @@ static uint32_t lists_hold(const ray_quota *quota)
 
 static uint32_t rows_hold(const ray_quota *quota)
 {
-    const ray_config_counts capacity = {.tenant_count = RAY_TENANT_MAX, .plan_count = RAY_PLAN_MAX,
+    const ray_config_counts capacity = {.tenant_count = RAY_TENANT_MAX,
+                                        .plan_count = RAY_PLAN_MAX,
                                         .service_count = RAY_SERVICE_MAX};
     uint32_t field, found;
     for (uint32_t slot = 0; slot < RAY_QUOTA_ALLOCATION_MAX; slot++) {
@@ -67,7 +65,8 @@ static uint32_t rows_hold(const ray_quota *quota)
             continue;
         }
         if (ray_quota_spec_check(&row->spec, &capacity, &field) != RAY_OK ||
-            ray_quota_find(quota, row->spec.name.at, ray_name_length(&row->spec.name), &found) != RAY_OK ||
+            ray_quota_find(quota, row->spec.name.at, ray_name_length(&row->spec.name), &found) !=
+                RAY_OK ||
             (found & SLOT_MASK) != slot || row->generation > quota->config.issued[slot] ||
             quota->config.issued[slot] > SLOT_MASK)
             return 0;
@@ -80,7 +79,8 @@ static uint32_t chains_hold(const ray_quota *quota)
 {
     uint32_t chained = 0, live = 0;
     for (uint32_t bucket = 0; bucket < RAY_QUOTA_ACTIVE_MAX; bucket++)
-        for (uint32_t at = quota->book.bucket[bucket]; at != 0; at = quota->book.active[at - 1].next)
+        for (uint32_t at = quota->book.bucket[bucket]; at != 0;
+             at = quota->book.active[at - 1].next)
             if (at > quota->book.active_top || ++chained > RAY_QUOTA_ACTIVE_MAX)
                 return 0;
     for (uint32_t place = 0; place < quota->book.active_top; place++) {
@@ -88,12 +88,14 @@ static uint32_t chains_hold(const ray_quota *quota)
         if (active->allocation == 0)
             continue;
         live++;
-        if (active->allocation > RAY_QUOTA_ALLOCATION_MAX || !used_row(quota, active->allocation - 1))
+        if (active->allocation > RAY_QUOTA_ALLOCATION_MAX ||
+            !used_row(quota, active->allocation - 1))
             return 0;
         const ray_quota_spec *spec = &quota->config.row[active->allocation - 1].spec;
-        if ((spec->tenant != RAY_NONE && spec->tenant != active->tenant) || active->tenant >= RAY_TENANT_MAX ||
-            (spec->per_user == 0 && active->user_key != 0) ||
-            ray_quota_active_find(quota, active->allocation - 1, active->tenant, active->user_key) != place)
+        if ((spec->tenant != RAY_NONE && spec->tenant != active->tenant) ||
+            active->tenant >= RAY_TENANT_MAX || (spec->per_user == 0 && active->user_key != 0) ||
+            ray_quota_active_find(quota, active->allocation - 1, active->tenant,
+                                  active->user_key) != place)
             return 0;
     }
     return chained == live;
@@ -110,15 +112,19 @@ static uint32_t slots_hold(const ray_quota *quota)
         copy.stamp = 0;
         if (copy.allocation != 0)
             live++;
-        else if (ray_is_zero(&copy, sizeof copy) == 0 || quota->tally.active_denied_count[place] != 0)
+        else if (ray_is_zero(&copy, sizeof copy) == 0 ||
+                 quota->tally.active_denied_count[place] != 0)
             return 0;
     }
     for (uint32_t i = 0; i < RAY_QUOTA_ACTIVE_MAX; i++) {
         uint32_t place = book->active_free[i];
-        if (i < book->active_free_count ? place >= book->active_top || book->active[place].allocation != 0 : place != 0)
+        if (i < book->active_free_count
+                ? place >= book->active_top || book->active[place].allocation != 0
+                : place != 0)
             return 0;
     }
-    return live + book->active_free_count == book->active_top && quota->tally.hand < RAY_QUOTA_ACTIVE_MAX;
+    return live + book->active_free_count == book->active_top &&
+           quota->tally.hand < RAY_QUOTA_ACTIVE_MAX;
 }
 
 /* -- 5, 6, 7 -- */
@@ -127,7 +133,8 @@ static uint32_t instance_fault(const ray_quota_spec *spec, const ray_quota_activ
     uint64_t sum = 0;
     for (uint32_t i = 0; i < RAY_QUOTA_CELLS; i++)
         sum += active->cell[i];
-    if (active->start_ns >= active->end_ns || (spec->reset == RAY_RESET_ROLLING ? sum != active->used_units : sum != 0))
+    if (active->start_ns >= active->end_ns ||
+        (spec->reset == RAY_RESET_ROLLING ? sum != active->used_units : sum != 0))
         return 5;
     if (active->used_units > active->peak_units || active->peak_units > active->peak_ever_units)
         return 6;
@@ -138,8 +145,10 @@ static uint32_t instances_fault(const ray_quota *quota)
 {
     for (uint32_t place = 0; place < quota->book.active_top; place++) {
         const ray_quota_active *active = &quota->book.active[place];
-        uint32_t fault = active->allocation != 0
-                             ? instance_fault(&quota->config.row[active->allocation - 1].spec, active) : 0;
+        uint32_t fault =
+            active->allocation != 0
+                ? instance_fault(&quota->config.row[active->allocation - 1].spec, active)
+                : 0;
         if (fault != 0)
             return fault;
     }
@@ -164,7 +173,8 @@ static uint32_t leases_hold(const ray_quota *quota)
             continue;
         }
         live++;
-        if (copy.count > RAY_REQUEST_QUOTA_MAX || at == 0 || at > book->lease_count || book->lease_order[at - 1] != slot)
+        if (copy.count > RAY_REQUEST_QUOTA_MAX || at == 0 || at > book->lease_count ||
+            book->lease_order[at - 1] != slot)
             return 0;
     }
     return live == book->lease_count;
@@ -175,7 +185,8 @@ static uint32_t free_leases_hold(const ray_quota *quota)
     const ray_quota_book *book = &quota->book;
     for (uint32_t i = 0; i < RAY_QUOTA_RESERVATION_MAX; i++) {
         uint32_t slot = book->lease_free[i];
-        if (i < book->lease_free_count ? slot >= book->lease_top || book->lease[slot].live != 0 : slot != 0)
+        if (i < book->lease_free_count ? slot >= book->lease_top || book->lease[slot].live != 0
+                                       : slot != 0)
             return 0;
     }
     return 1;
@@ -185,7 +196,8 @@ static uint32_t heap_holds(const ray_quota *quota)
 {
     const ray_quota_book *book = &quota->book;
     for (uint32_t i = 1; i < book->lease_count; i++)
-        if (book->lease_due_ns[book->lease_order[(i - 1) / 2]] > book->lease_due_ns[book->lease_order[i]])
+        if (book->lease_due_ns[book->lease_order[(i - 1) / 2]] >
+            book->lease_due_ns[book->lease_order[i]])
             return 0;
     return 1;
 }
@@ -207,7 +219,8 @@ static uint64_t leased_units(const ray_quota *quota, uint32_t place)
 
 static uint32_t reservations_hold(const ray_quota *quota)
 {
-    for (uint32_t place = 0; quota->book.lease_count != 0 && place < quota->book.active_top; place++) {
+    for (uint32_t place = 0; quota->book.lease_count != 0 && place < quota->book.active_top;
+         place++) {
         const ray_quota_active *active = &quota->book.active[place];
         if (active->allocation != 0 && leased_units(quota, place) > active->reserved_units)
             return 0;
@@ -219,7 +232,8 @@ static uint32_t reservations_hold(const ray_quota *quota)
 static uint32_t events_hold(const ray_quota *quota)
 {
     const ray_quota_tally *tally = &quota->tally;
-    uint64_t chained = 0, kept = tally->event_count < RAY_QUOTA_EVENT_MAX ? tally->event_count : RAY_QUOTA_EVENT_MAX;
+    uint64_t chained = 0, kept = tally->event_count < RAY_QUOTA_EVENT_MAX ? tally->event_count
+                                                                          : RAY_QUOTA_EVENT_MAX;
     for (uint32_t bucket = 0; bucket < RAY_QUOTA_EVENT_MAX; bucket++)
         for (uint32_t at = tally->seen_bucket[bucket]; at != 0; at = tally->seen[at - 1].next)
             if (at > RAY_QUOTA_EVENT_MAX || tally->seen[at - 1].id == 0 || ++chained > kept)
@@ -232,7 +246,8 @@ static uint32_t alerts_hold(const ray_quota *quota)
     for (uint64_t place = 0; place < RAY_QUOTA_ALERT_MAX; place++) {
         uint64_t id = quota->tally.alert[place].id;
         uint64_t written = quota->tally.alert_count;
-        uint64_t wanted = written <= place ? 0 : written - (written - 1 - place) % RAY_QUOTA_ALERT_MAX;
+        uint64_t wanted =
+            written <= place ? 0 : written - (written - 1 - place) % RAY_QUOTA_ALERT_MAX;
         if (id != wanted)
             return 0;
     }
@@ -264,5 +279,6 @@ uint32_t ray_quota_valid(const ray_quota *quota)
         return 12;
     if (ray_is_zero(quota->tally.move, sizeof quota->tally.move) == 0)
         return 13;
-    return quota->tally.asked_count == quota->tally.granted_count + quota->tally.denied_count ? 0 : 14;
+    return quota->tally.asked_count == quota->tally.granted_count + quota->tally.denied_count ? 0
+                                                                                              : 14;
 }

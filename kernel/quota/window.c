@@ -1,20 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* window.c - which period an instant lies in, and what is left of an instance when periods have ended since.
+/* window.c - which period an instant lies in, and what is left of an instance when periods have
+ * ended since.
  *
- * A period is an integer: days, weeks and months since an epoch, or floor((wall - anchor) / length). Start and end are
- * kept in the instance, so the usual question "still the same one?" is one comparison; only a roll divides.
+ * A period is an integer: days, weeks and months since an epoch, or floor((wall - anchor) /
+ * length). Start and end are kept in the instance, so the usual question "still the same one?" is
+ * one comparison; only a roll divides.
  */
 #include "parts.h"
 #include "base/civil.h"
 
-#define SECOND_NS 1000000000LL
-#define DAY_NS (86400LL * SECOND_NS)
-#define MINUTE_NS (60LL * SECOND_NS)
+#define SECOND_NS  1000000000LL
+#define DAY_NS     (86400LL * SECOND_NS)
+#define MINUTE_NS  (60LL * SECOND_NS)
 #define FOREVER_NS 0x7fffffffffffffffLL
-/* The wall clock stops two months before signed nanoseconds end (2262), so that the end of a period always fits. */
+/* The wall clock stops two months before signed nanoseconds end (2262), so that the end of a period
+ * always fits. */
 #define WALL_MAX_NS (FOREVER_NS - 62LL * DAY_NS)
 #define WALL_MIN_NS (-0x4000000000000000LL)
-#define PERIODS_MAX 0x2000000000000000ULL   /* further ahead than any instant the wall clock can show */
+/* Further ahead than any instant the wall clock can show. */
+#define PERIODS_MAX 0x2000000000000000ULL
 
 /* -- instants -- */
 int64_t ray_quota_wall(uint64_t now_ns, int64_t wall_offset_ns)
@@ -45,7 +49,8 @@ static int64_t length_ns(const ray_quota_spec *spec)
     }
 }
 
-/* Where period 0 begins, wall clock. 1970-01-01 was a Thursday, so the Monday before it was three days earlier. */
+/* Where period 0 begins, wall clock. 1970-01-01 was a Thursday, so the Monday before it was three
+ * days earlier. */
 static int64_t origin_ns(const ray_quota_spec *spec)
 {
     int64_t local_ns = spec->anchor_ns - spec->utc_offset_minutes * MINUTE_NS;
@@ -59,7 +64,9 @@ static int64_t origin_ns(const ray_quota_spec *spec)
 /* Months count from year 0; a month that is too short for the anchor day begins on its last day. */
 static int64_t month_start_ns(const ray_quota_spec *spec, int64_t period)
 {
-    ray_date date = {.year = ray_floor_div(period, 12), .month = (uint32_t)ray_floor_mod(period, 12) + 1, .day = 1};
+    ray_date date = {.year = ray_floor_div(period, 12),
+                     .month = (uint32_t)ray_floor_mod(period, 12) + 1,
+                     .day = 1};
     uint32_t days = ray_month_days(date.year, date.month);
     date.day = spec->anchor_day < days ? spec->anchor_day : days;
     return ray_days_of(date) * DAY_NS + spec->anchor_ns - spec->utc_offset_minutes * MINUTE_NS;
@@ -104,8 +111,9 @@ uint64_t ray_quota_carry_max(const ray_quota_spec *spec)
     return ray_mul_div_floor(spec->limit_units, spec->rollover_bp, 10000);
 }
 
-/* One period ends: what is still reserved counts as used, old carry is spent first and expires, so carry never
- * compounds; overage becomes debt where the spec says so. Closing what has nothing left to change does nothing. */
+/* One period ends: what is still reserved counts as used, old carry is spent first and expires, so
+ * carry never compounds; overage becomes debt where the spec says so. Closing what has nothing left
+ * to change does nothing. */
 static uint32_t close_one(const ray_quota_spec *spec, ray_quota_active *active)
 {
     ray_quota_active before = *active;
@@ -125,10 +133,11 @@ static uint32_t close_one(const ray_quota_spec *spec, ray_quota_active *active)
 }
 
 /* How many of the next `count` closings do nothing but pay one limit's worth of debt each. */
-static uint64_t repayments(const ray_quota_spec *spec, const ray_quota_active *active, uint64_t count)
+static uint64_t repayments(const ray_quota_spec *spec, const ray_quota_active *active,
+                           uint64_t count)
 {
-    if (spec->carry_overage == 0 || spec->limit_units == 0 || active->carry_units != 0 || active->reserved_units != 0 ||
-        active->used_units <= spec->limit_units)
+    if (spec->carry_overage == 0 || spec->limit_units == 0 || active->carry_units != 0 ||
+        active->reserved_units != 0 || active->used_units <= spec->limit_units)
         return 0;
     uint64_t paid = (active->used_units - 1) / spec->limit_units;
     return paid < count ? paid : count;
@@ -140,8 +149,8 @@ static void repay(const ray_quota_spec *spec, ray_quota_active *active, uint64_t
     active->closed_units = active->used_units + spec->limit_units;
 }
 
-/* Closes `count` periods: at most a handful of steps, because after the debt is paid in one leap three closings reach
- * the state that no further closing changes. */
+/* Closes `count` periods: at most a handful of steps, because after the debt is paid in one leap
+ * three closings reach the state that no further closing changes. */
 static void close_many(const ray_quota_spec *spec, ray_quota_active *active, uint64_t count)
 {
     while (count > 0) {
@@ -167,8 +176,8 @@ static int64_t span_of(int64_t step)
     return ray_floor_div(step, RAY_QUOTA_ROLLING_PARTS);
 }
 
-/* One step further: the oldest one gives its units back. Alerts and peaks of a rolling window belong to spans of as many
- * steps as the window has. */
+/* One step further: the oldest one gives its units back. Alerts and peaks of a rolling window
+ * belong to spans of as many steps as the window has. */
 static void slide_one(ray_quota_active *active, int64_t step)
 {
     active->used_units -= *cell_of(active, step);
@@ -181,7 +190,8 @@ static void slide_one(ray_quota_active *active, int64_t step)
     active->fired = 0;
 }
 
-/* After three spans without a roll nothing of the old ones is left, not even the closed span's peak. */
+/* After three spans without a roll nothing of the old ones is left, not even the closed span's
+ * peak. */
 static void slide(ray_quota_active *active, int64_t from, int64_t to)
 {
     if (span_of(to) - span_of(from) < 3) {
@@ -221,8 +231,8 @@ void ray_quota_roll(const ray_quota_spec *spec, int64_t wall_ns, ray_quota_activ
     place(spec, period, active);
 }
 
-const ray_quota_active *ray_quota_view(const ray_quota_spec *spec, int64_t wall_ns, const ray_quota_active *active,
-                                       ray_quota_active *scratch)
+const ray_quota_active *ray_quota_view(const ray_quota_spec *spec, int64_t wall_ns,
+                                       const ray_quota_active *active, ray_quota_active *scratch)
 {
     if (wall_ns < active->end_ns)
         return active;
@@ -262,13 +272,15 @@ static uint64_t until(int64_t wall_ns, int64_t at_ns)
 
 static uint32_t fits(const ray_quota_spec *spec, const ray_quota_active *active, uint64_t units)
 {
-    uint64_t held = ray_add_capped(ray_add_capped(active->used_units, active->reserved_units), units);
+    uint64_t held =
+        ray_add_capped(ray_add_capped(active->used_units, active->reserved_units), units);
     return held <= ray_add_capped(spec->limit_units, active->carry_units);
 }
 
-/* Steps leave one by one; reservations are assumed to end by the time the whole window has passed. */
-static uint64_t rolling_wait(const ray_quota_spec *spec, int64_t wall_ns, const ray_quota_active *active,
-                             uint64_t units)
+/* Steps leave one by one; reservations are assumed to end by the time the whole window has passed.
+ */
+static uint64_t rolling_wait(const ray_quota_spec *spec, int64_t wall_ns,
+                             const ray_quota_active *active, uint64_t units)
 {
     ray_quota_active later = *active;
     int64_t last = active->period + RAY_QUOTA_CELLS;
@@ -280,7 +292,8 @@ static uint64_t rolling_wait(const ray_quota_spec *spec, int64_t wall_ns, const 
     return until(wall_ns, start_of(spec, last));
 }
 
-uint64_t ray_quota_wait(const ray_quota_spec *spec, int64_t wall_ns, const ray_quota_active *active, uint64_t units)
+uint64_t ray_quota_wait(const ray_quota_spec *spec, int64_t wall_ns, const ray_quota_active *active,
+                        uint64_t units)
 {
     if (spec->reset == RAY_RESET_ROLLING)
         return rolling_wait(spec, wall_ns, active, units);

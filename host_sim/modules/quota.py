@@ -1,0 +1,416 @@
+# SPDX-License-Identifier: MIT
+"""quota: how much a tenant may use per period, and how much it has used.
+
+An allocation is a plan row; an active quota is one instance of it (allocation, tenant, user), made
+on first use. Amounts are whole units, instants whole nanoseconds, ratios basis points: no floats.
+Rules: SEMANTICS.md, "quota"; the C core behind it: ray/quota.h.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Unpack
+
+from host_sim.errors import ArgumentError, RangeError, check
+from host_sim.modules.quota_reading import QuotaReader, Units, User, spec_fields, u64, user_bytes
+from host_sim.modules.quota_types import (
+    NEVER,
+    NONE,
+    Depletion,
+    DepletionKind,
+    EnforcementMode,
+    QuotaAlert,
+    QuotaAllocation,
+    QuotaBucket,
+    QuotaDimension,
+    QuotaMode,
+    QuotaOutcome,
+    QuotaStats,
+    QuotaTerms,
+    QuotaType,
+    QuotaUsage,
+    ResetPolicy,
+)
+
+__all__ = [
+    "NEVER",
+    "Depletion",
+    "DepletionKind",
+    "EnforcementMode",
+    "QuotaAlert",
+    "QuotaAllocation",
+    "QuotaBucket",
+    "QuotaDimension",
+    "QuotaManager",
+    "QuotaMode",
+    "QuotaOutcome",
+    "QuotaStats",
+    "QuotaTerms",
+    "QuotaType",
+    "QuotaUsage",
+    "ResetPolicy",
+]
+
+
+class QuotaManager(QuotaReader):
+    """256 allocations and 512 active quotas (profile seed), enforced by the C core.
+
+    Alone it owns a state of its own, seeded by 16 bytes; with `kernel` it works on that Kernel's,
+    and every control call is audited there. Time is `now_ns`, nanoseconds that never run backwards
+    (an earlier one counts as the latest seen; None is the latest seen); the wall clock is now +
+    `wall_offset_ns`.
+    """
+
+    # -- control --------------------------------------------------------------------------------
+    def allocate_quota(
+        self,
+        tenant_id: int | None,
+        *,
+        limit: int,
+        quota_type: QuotaType = QuotaType.REQUEST_COUNT,
+        window_size_sec: int = 0,
+        reset_policy: ResetPolicy | None = None,
+        now_ns: int | None = None,
+        **terms: Unpack[QuotaTerms],
+    ) -> int:
+        """Creates a quota of `limit` units per period for a tenant and returns its id.
+
+        `tenant_id` None gives every tenant (of `plan_id`, if stated) an instance of its own.
+        `reset_policy` defaults to FIXED with a window size and to NEVER without one; `terms` say
+        the rest, see QuotaTerms. Raises ArgumentError or RangeError for what no rule allows,
+        ExistsError for a taken name, FullError when the table is full or more than
+        RAY_REQUEST_QUOTA_MAX quotas would meet in one request, UnbuiltError for guards that need
+        monitoring. Source: SEMANTICS.md, quota. """
+        spec = self.ffi.new("ray_quota_spec *")
+        name = terms.get("name")
+        self._set_name(spec.name, self._next_name() if name is None else name, "name")
+        self._set_name(spec.custom, terms.get("custom", ""), "custom")
+        if reset_policy is None:
+            sized = window_size_sec != 0 or terms.get("period_ns", 0) != 0
+            reset_policy = ResetPolicy.FIXED if sized else ResetPolicy.NEVER
+        self._fill(spec, spec_fields(terms, reset_policy, window_size_sec, self.lib))
+        self._fill(
+            spec,
+            {
+                "limit_units": u64(limit, "limit"),
+                "type": int(quota_type),
+                "tenant": NONE if tenant_id is None else tenant_id,
+            },
+        )
+        now = self._pass(now_ns)
+        out = self.ffi.new("uint32_t *")
+        check(
+            self.lib.ray_quota_allocate(self._quota, now, self.wall_offset_ns, spec, out),
+            f"allocate quota {name or ''} limit {limit}",
+        )
+        self._edited("ADD", out[0], 0, limit)
+        return int(out[0])
+
+    def _next_name(self) -> str:
+        out = self.ffi.new("uint32_t *")
+        while True:
+            self._names += 1
+            name = f"quota-{self._names}".encode()
+            if self.lib.ray_quota_find(self._quota, name, len(name), out) < 0:
+                return name.decode()
+
+    def _set_name(self, field: Any, text: str, what: str) -> None:
+        encoded = text.encode()
+        if len(encoded) >= self.lib.RAY_NAME_BYTES:
+            raise ArgumentError(
+                f"{what} is at most {self.lib.RAY_NAME_BYTES - 1} bytes, not {len(encoded)}"
+            )
+        self.ffi.memmove(field.at, encoded, len(encoded))
+
+    def update_limit(self, quota_id: int, limit: int, *, now_ns: int | None = None) -> None:
+        """Changes the limit to `limit` units. Usage is never edited: a limit below it leaves
+        nothing until the reset. Alerts are armed again. Raises RangeError above 2^63, Unknown,
+        StaleError."""
+        before = self.get_allocation(quota_id).limit
+        now = self._pass(now_ns)
+        check(
+            self.lib.ray_quota_set_limit(
+                self._quota, now, self.wall_offset_ns, quota_id, u64(limit, "limit")
+            ),
+            f"quota {quota_id}: limit {limit}",
+        )
+        self._edited("SET", quota_id, before, limit)
+
+    def set_enforcement_mode(
+        self, quota_id: int, enforcement_mode: EnforcementMode, *, now_ns: int | None = None
+    ) -> None:
+        """Toggles hard and soft. Raises ArgumentError, UnknownError, StaleError."""
+        before = self.get_allocation(quota_id).enforcement_mode
+        self._pass(now_ns)
+        check(
+            self.lib.ray_quota_set_enforcement(self._quota, quota_id, enforcement_mode),
+            f"quota {quota_id}: enforcement {enforcement_mode}",
+        )
+        self._edited("SET", quota_id, int(before), int(enforcement_mode))
+
+    def set_mode(self, quota_id: int, mode: QuotaMode, *, now_ns: int | None = None) -> None:
+        """Enforce, shadow or off. Raises ArgumentError, UnknownError, StaleError."""
+        before = self.get_allocation(quota_id).mode
+        self._pass(now_ns)
+        check(
+            self.lib.ray_quota_set_mode(self._quota, quota_id, mode),
+            f"quota {quota_id}: mode {mode}",
+        )
+        self._edited("SET", quota_id, int(before), int(mode))
+
+    def rollover_unused(
+        self, quota_id: int, *, rollover_bp: int, now_ns: int | None = None
+    ) -> None:
+        """Sets the share of the limit that may be carried unused into the next period: 0 to 1000
+        basis points (10 %). Old carry is spent first, expires at the reset and never compounds.
+        Raises RangeError above 1000, ArgumentError for a quota that does not reset."""
+        before = self.get_allocation(quota_id).rollover_bp
+        now = self._pass(now_ns)
+        if not 0 <= rollover_bp < 1 << 32:
+            raise RangeError(f"rollover_bp is 0 to 1000, not {rollover_bp}")
+        check(
+            self.lib.ray_quota_rollover(
+                self._quota, now, self.wall_offset_ns, quota_id, rollover_bp
+            ),
+            f"quota {quota_id}: rollover {rollover_bp} bp",
+        )
+        self._edited("SET", quota_id, before, rollover_bp)
+
+    def reset_quota(
+        self,
+        quota_id: int,
+        *,
+        tenant_id: int | None = None,
+        user: User | None = None,
+        now_ns: int | None = None,
+    ) -> None:
+        """Usage and carry to 0, alerts armed; period start, reservations and peaks stay.
+
+        Every instance of the allocation, or the one of `tenant_id` and `user`. Raises UnknownError,
+        StaleError."""
+        now = self._pass(now_ns)
+        key = self.ffi.NULL
+        if tenant_id is not None or user is not None:
+            key, _keep = self._key(tenant_id, user or b"")
+        check(
+            self.lib.ray_quota_reset(self._quota, now, self.wall_offset_ns, quota_id, key),
+            f"reset quota {quota_id}",
+        )
+        self._edited("RESET", quota_id, 0, 0)
+
+    def remove_quota(self, quota_id: int, *, now_ns: int | None = None) -> None:
+        """Removes the allocation and its balances; its id is stale from then on."""
+        self._pass(now_ns)
+        check(self.lib.ray_quota_remove(self._quota, quota_id), f"remove quota {quota_id}")
+        self._edited("REMOVE", quota_id, 0, 0)
+
+    def _edited(self, what: str, quota_id: int, before: int, after: int) -> None:
+        if self.kernel is None:
+            return
+        record = self.ffi.new("ray_audit_record *")
+        record.seq, record.before, record.after, record.by_id = NEVER, before, after, quota_id
+        record.what, record.who = getattr(self.lib, f"RAY_AUDIT_{what}"), self.lib.RAY_WHO_HOST
+        record.by_kind = self.lib.RAY_BY_QUOTA
+        self.lib.ray_edited(self.kernel.ray, self._at(None), record)
+
+    # -- consuming ------------------------------------------------------------------------------
+    def _units(self, units: Units, quota_type: QuotaType) -> list[int]:
+        amounts = [0, 0, 0, 0]
+        for kind, amount in units.items() if isinstance(units, Mapping) else [(quota_type, units)]:
+            amounts[kind] = u64(amount, f"units of {kind.name}")
+        return amounts
+
+    def _event(
+        self,
+        quota_id: int | None,
+        units: Units,
+        *,
+        tenant_id: int | None,
+        plan_id: int | None,
+        service_id: int | None,
+        user: User,
+        event_id: int,
+        event_unix_ns: int,
+    ) -> tuple[Any, Any]:
+        kind = (
+            QuotaType.REQUEST_COUNT
+            if quota_id is None
+            else self.get_allocation(quota_id).quota_type
+        )
+        event = self.ffi.new("ray_quota_event *")
+        keep = self.ffi.from_buffer("uint8_t[]", user_bytes(user))
+        query = event.query
+        query.user.at, query.user.length = keep, len(keep)
+        self._fill(
+            query,
+            {
+                "units": self._units(units, kind),
+                "wall_offset_ns": self.wall_offset_ns,
+                "tenant": NONE if tenant_id is None else tenant_id,
+                "plan": NONE if plan_id is None else plan_id,
+                "service": NONE if service_id is None else service_id,
+            },
+        )
+        self._fill(
+            event,
+            {
+                "id": u64(event_id, "event_id"),
+                "unix_ns": u64(event_unix_ns, "event_unix_ns"),
+                "only": NONE if quota_id is None else quota_id,
+            },
+        )
+        return event, keep
+
+    def _outcome(self, out: Any) -> QuotaOutcome:
+        flags = int(out.flags)
+        return QuotaOutcome(
+            granted=bool(out.granted),
+            reason=out.reason,
+            left=None if out.left_units == NEVER and out.count == 0 else out.left_units,
+            retry_after_ns=out.retry_after_ns,
+            by=None if out.by == NONE else out.by,
+            count=out.count,
+            shadow_denied_count=out.shadow_denied_count,
+            over=bool(flags & self.lib.RAY_QUOTA_OVER),
+            late=bool(flags & self.lib.RAY_QUOTA_LATE),
+            duplicate=bool(flags & self.lib.RAY_QUOTA_DUPLICATE),
+            handle=out.handle,
+        )
+
+    def consume_quota(
+        self,
+        quota_id: int | None,
+        units: Units = 1,
+        *,
+        tenant_id: int | None = None,
+        plan_id: int | None = None,
+        service_id: int | None = None,
+        user: User = b"",
+        event_id: int = 0,
+        event_unix_ns: int = 0,
+        now_ns: int | None = None,
+    ) -> QuotaOutcome:
+        """Deducts units, all dimensions at once or none.
+
+        `quota_id` names the one quota to charge; None charges every quota that applies to the
+        tenant, its plan and the service, with `units` by type. A denial is an outcome, not an
+        exception, and changes no balance. An `event_id` other than 0 is counted once: a duplicate
+        answers the first outcome. `event_unix_ns` before the period flags the charge late. Raises
+        RangeError for 2^63 units and more (counted, nothing else changes), UnknownError,
+        StaleError, ArgumentError. """
+        event, _keep = self._event(
+            quota_id,
+            units,
+            tenant_id=tenant_id,
+            plan_id=plan_id,
+            service_id=service_id,
+            user=user,
+            event_id=event_id,
+            event_unix_ns=event_unix_ns,
+        )
+        out = self.ffi.new("ray_quota_outcome *")
+        check(
+            self.lib.ray_quota_consume(self._quota, self._pass(now_ns), event, out),
+            f"consume {units} of quota {quota_id}",
+        )
+        return self._outcome(out)
+
+    def check_quota(
+        self,
+        quota_id: int | None,
+        units: Units = 1,
+        *,
+        tenant_id: int | None = None,
+        plan_id: int | None = None,
+        service_id: int | None = None,
+        user: User = b"",
+        now_ns: int | None = None,
+    ) -> QuotaOutcome:
+        """The answer `consume_quota` would give, consuming nothing and changing no byte."""
+        event, _keep = self._event(
+            quota_id,
+            units,
+            tenant_id=tenant_id,
+            plan_id=plan_id,
+            service_id=service_id,
+            user=user,
+            event_id=0,
+            event_unix_ns=0,
+        )
+        out = self.ffi.new("ray_quota_outcome *")
+        check(
+            self.lib.ray_quota_test(self._quota, self._at(now_ns), event, out),
+            f"check {units} of quota {quota_id}",
+        )
+        return self._outcome(out)
+
+    def reserve_quota(
+        self,
+        quota_id: int | None,
+        units: Units = 1,
+        *,
+        ttl_ns: int,
+        tenant_id: int | None = None,
+        plan_id: int | None = None,
+        service_id: int | None = None,
+        user: User = b"",
+        now_ns: int | None = None,
+    ) -> QuotaOutcome:
+        """Reserves an estimate for at most `ttl_ns`; `handle` of the outcome names the lease.
+
+        It ends in exactly one of settle, release and expiry. Raises FullError when no lease is
+        free, RangeError for a ttl of 0, and as `consume_quota`. """
+        event, _keep = self._event(
+            quota_id,
+            units,
+            tenant_id=tenant_id,
+            plan_id=plan_id,
+            service_id=service_id,
+            user=user,
+            event_id=0,
+            event_unix_ns=0,
+        )
+        out = self.ffi.new("ray_quota_outcome *")
+        check(
+            self.lib.ray_quota_reserve(
+                self._quota, self._pass(now_ns), event, u64(ttl_ns, "ttl_ns"), out
+            ),
+            f"reserve {units} of quota {quota_id}",
+        )
+        return self._outcome(out)
+
+    def settle_reservation(
+        self,
+        handle: int,
+        units: Units,
+        *,
+        quota_type: QuotaType = QuotaType.REQUEST_COUNT,
+        now_ns: int | None = None,
+    ) -> bool:
+        """Books what was really used in place of the estimate; may overrun, never denies.
+
+        A plain number counts as `quota_type`. False when the reservation had ended before: then
+        nothing changes. Raises UnknownError for a handle never given out.
+        """
+        ended = self.ffi.new("uint32_t *")
+        amounts = self._units(units, quota_type)
+        now = self._pass(now_ns)
+        check(
+            self.lib.ray_quota_reservation_settle(
+                self._quota, now, self.wall_offset_ns, u64(handle, "handle"), amounts, ended
+            ),
+            f"settle {handle}",
+        )
+        return bool(ended[0])
+
+    def release_reservation(self, handle: int, *, now_ns: int | None = None) -> bool:
+        """Gives the estimate back as if it had never been; False when it had ended before."""
+        ended = self.ffi.new("uint32_t *")
+        now = self._pass(now_ns)
+        check(
+            self.lib.ray_quota_reservation_release(
+                self._quota, now, self.wall_offset_ns, u64(handle, "handle"), ended
+            ),
+            f"release {handle}",
+        )
+        return bool(ended[0])

@@ -1,0 +1,392 @@
+# SPDX-License-Identifier: MIT
+"""quota: the half of QuotaManager that only reads; it owns the state and knows the time."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from host_sim import _raw
+from host_sim.errors import ArgumentError, RangeError, UnbuiltError, check
+from host_sim.modules.quota_types import (
+    FOREVER_NS,
+    NONE,
+    SECOND_NS,
+    Depletion,
+    DepletionKind,
+    EnforcementMode,
+    QuotaAlert,
+    QuotaAllocation,
+    QuotaBucket,
+    QuotaDimension,
+    QuotaMode,
+    QuotaStats,
+    QuotaTerms,
+    QuotaType,
+    QuotaUsage,
+    ResetPolicy,
+)
+
+if TYPE_CHECKING:
+    from host_sim.kernel import Kernel
+
+EXPORT_BYTES = 65_536
+Units = int | Mapping[QuotaType, int]
+User = str | bytes
+U64 = 1 << 64
+
+
+def u64(value: int, what: str) -> int:
+    """`value`, when it is a whole number that fits 64 bits."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ArgumentError(f"{what} is a whole number, not {value!r}")
+    if not 0 <= value < U64:
+        raise RangeError(f"{what} is at least 0 and fits 64 bits, not {value}")
+    return value
+
+
+def user_bytes(user: User) -> bytes:
+    """The bytes that identify a user."""
+    return user.encode() if isinstance(user, str) else bytes(user)
+
+
+def _alerts(alerts: tuple[int, ...], most: int) -> list[int]:
+    if len(alerts) > most:
+        raise ArgumentError(f"at most {most} alerts, not {len(alerts)}")
+    if any(not 1 <= percent <= 255 for percent in alerts):
+        raise RangeError(f"an alert is 1 to 255 percent, not {alerts}")
+    return [*alerts, *[0] * (most - len(alerts))]
+
+
+def spec_fields(
+    terms: QuotaTerms, policy: ResetPolicy, window_size_sec: int, lib: Any
+) -> dict[str, Any]:
+    """The fields of a ray_quota_spec that `terms` and the period decide."""
+    guards = terms.get("guards", {})
+    for guard in (QuotaDimension.ERRORS_PER_MIN, QuotaDimension.LATENCY_P99):
+        if guard in guards:
+            raise UnbuiltError(f"the guard {guard.value} needs the monitoring module")
+    has_day = policy in (ResetPolicy.WEEK, ResetPolicy.MONTH)
+    return {
+        "period_ns": u64(terms.get("period_ns", window_size_sec * SECOND_NS), "period_ns"),
+        "anchor_ns": terms.get("anchor_ns", 0),
+        "guard_requests_per_s": u64(guards.get(QuotaDimension.REQUESTS_PER_SEC, 0), "guard"),
+        "guard_bytes_per_s": u64(guards.get(QuotaDimension.BYTES_PER_SEC, 0), "guard"),
+        "plan": terms.get("plan_id", NONE),
+        "service": terms.get("service_id", NONE),
+        "rollover_bp": terms.get("rollover_bp", 0),
+        "anchor_day": terms.get("anchor_day", int(has_day)),
+        "utc_offset_minutes": terms.get("utc_offset_minutes", 0),
+        "reset": int(policy),
+        "enforcement": int(terms.get("enforcement_mode", EnforcementMode.HARD)),
+        "mode": int(terms.get("mode", QuotaMode.ENFORCE)),
+        "per_user": int(terms.get("per_user", False)),
+        "carry_overage": int(terms.get("carry_overage", False)),
+        "alert_percent": _alerts(terms.get("alerts", (80, 95, 100)), lib.RAY_QUOTA_ALERT_EACH),
+    }
+
+
+class QuotaReader:
+    """Reading a quota state: alone with one of its own, or a Kernel's."""
+
+    def __init__(
+        self,
+        *,
+        kernel: Kernel | None = None,
+        profile: str = "seed",
+        seed: bytes = bytes(16),
+        now_ns: int = 0,
+        wall_offset_ns: int = 0,
+    ) -> None:
+        if len(seed) != 16:
+            raise ArgumentError(f"the hash seed has 16 bytes, not {len(seed)}")
+        raw = _raw.load(kernel.profile if kernel is not None else profile)
+        self.ffi, self.lib, self.kernel = raw.ffi, raw.lib, kernel
+        self._bytes = int(self.lib.ray_quota_bytes())
+        self._wall_offset_ns = wall_offset_ns
+        self._now_ns = u64(now_ns, "now_ns")
+        if kernel is not None:
+            self._quota = self.lib.ray_quota_of(kernel.ray)
+        else:
+            self._memory = self.ffi.new("uint64_t[]", self._bytes // 8)
+            self._quota = self.ffi.cast("ray_quota *", self._memory)
+            self.lib.ray_quota_init(self._quota, seed)
+        self._names = 0
+
+    # -- time -----------------------------------------------------------------------------------
+    def _at(self, now_ns: int | None) -> int:
+        """The instant a reading call is about; changes nothing."""
+        now = 0 if now_ns is None else u64(now_ns, "now_ns")
+        latest = (
+            self._now_ns if self.kernel is None else int(self.lib.ray_clock_now(self.kernel.ray))
+        )
+        return max(now, latest)
+
+    def _pass(self, now_ns: int | None) -> int:
+        """Lets time pass to the instant of a call that may change something, expiring what is
+        due."""
+        if self.kernel is not None:
+            return self.kernel.tick(self._at(now_ns))
+        self._now_ns = self._at(now_ns)
+        self.lib.ray_quota_tick(self._quota, self._now_ns, self._wall_offset_ns)
+        return self._now_ns
+
+    @property
+    def wall_offset_ns(self) -> int:
+        """Wall clock minus `now_ns`, in nanoseconds; a Kernel's own when there is one."""
+        if self.kernel is None:
+            return self._wall_offset_ns
+        stats = self.ffi.new("ray_stats *")
+        self.lib.ray_read(self.kernel.ray, stats)
+        return int(stats.wall_offset_ns)
+
+    def tick(self, now_ns: int) -> int:
+        """Expires every reservation that is due by `now_ns` and nothing else; returns the
+        instant."""
+        return self._pass(now_ns)
+
+    def _fill(self, struct: Any, fields: Mapping[str, Any]) -> None:
+        for field, value in fields.items():
+            try:
+                setattr(struct, field, value)
+            except (OverflowError, TypeError) as error:
+                raise RangeError(f"{field}: {error}") from error
+
+    # -- reading --------------------------------------------------------------------------------
+    def find_quota(self, name: str) -> int:
+        """The id of the quota called `name`. Raises UnknownError."""
+        out = self.ffi.new("uint32_t *")
+        encoded = name.encode()
+        check(
+            self.lib.ray_quota_find(self._quota, encoded, len(encoded), out), f"no quota {name!r}"
+        )
+        return int(out[0])
+
+    def get_allocation(self, quota_id: int) -> QuotaAllocation:
+        """The plan row of a quota. Raises UnknownError, StaleError."""
+        spec = self.ffi.new("ray_quota_spec *")
+        check(self.lib.ray_quota_spec_read(self._quota, quota_id, spec), f"no quota {quota_id}")
+        guards = {
+            QuotaDimension.REQUESTS_PER_SEC: spec.guard_requests_per_s,
+            QuotaDimension.BYTES_PER_SEC: spec.guard_bytes_per_s,
+        }
+        return QuotaAllocation(
+            quota_id=quota_id,
+            tenant_id=_none(spec.tenant),
+            limit=spec.limit_units,
+            window_size_sec=spec.period_ns // SECOND_NS,
+            reset_policy=ResetPolicy(spec.reset),
+            name=self._text(spec.name),
+            quota_type=QuotaType(spec.type),
+            custom=self._text(spec.custom),
+            plan_id=_none(spec.plan),
+            service_id=_none(spec.service),
+            period_ns=spec.period_ns,
+            anchor_ns=spec.anchor_ns,
+            anchor_day=spec.anchor_day,
+            utc_offset_minutes=spec.utc_offset_minutes,
+            rollover_bp=spec.rollover_bp,
+            enforcement_mode=EnforcementMode(spec.enforcement),
+            mode=QuotaMode(spec.mode),
+            per_user=bool(spec.per_user),
+            carry_overage=bool(spec.carry_overage),
+            alerts=tuple(percent for percent in spec.alert_percent if percent),
+            guards={guard: value for guard, value in guards.items() if value},
+        )
+
+    def _text(self, name: Any) -> str:
+        return str(self.ffi.string(name.at).decode())
+
+    def allocations(self) -> tuple[QuotaAllocation, ...]:
+        """Every allocation by place."""
+        out = self.ffi.new("uint32_t *")
+        places = range(self.lib.RAY_QUOTA_ALLOCATION_MAX)
+        return tuple(
+            self.get_allocation(out[0])
+            for place in places
+            if self.lib.ray_quota_at(self._quota, place, out) == 0
+        )
+
+    def _key(self, tenant_id: int | None, user: User) -> tuple[Any, Any]:
+        keep = self.ffi.from_buffer("uint8_t[]", user_bytes(user))
+        key = self.ffi.new("ray_quota_key *")
+        self._fill(key, {"tenant": NONE if tenant_id is None else tenant_id})
+        key.user.at, key.user.length = keep, len(keep)
+        return key, keep
+
+    def _usage(self, quota_id: int, tenant_id: int | None, user: User, now_ns: int | None) -> Any:
+        out = self.ffi.new("ray_quota_usage *")
+        key, _keep = self._key(tenant_id, user)
+        check(
+            self.lib.ray_quota_usage_read(
+                self._quota, self._at(now_ns), self.wall_offset_ns, quota_id, key, out
+            ),
+            f"no quota {quota_id}",
+        )
+        return out
+
+    def get_quota_status(
+        self,
+        quota_id: int,
+        *,
+        tenant_id: int | None = None,
+        user: User = b"",
+        now_ns: int | None = None,
+    ) -> QuotaBucket:
+        """Allocation and usage as of `now_ns`; periods that ended are closed in the answer only.
+
+        `tenant_id` and `user` choose the instance where the allocation has several; one that was
+        never used reads as empty. Raises UnknownError, StaleError."""
+        allocation = self.get_allocation(quota_id)
+        return QuotaBucket(
+            allocation=allocation,
+            enforcement_mode=allocation.enforcement_mode,
+            usage=_usage_of(self._usage(quota_id, tenant_id, user, now_ns)),
+        )
+
+    def active_quotas(self, *, now_ns: int | None = None) -> tuple[tuple[int, QuotaUsage], ...]:
+        """Every instance in use: (quota id, usage)."""
+        out, now = self.ffi.new("ray_quota_usage *"), self._at(now_ns)
+        found = []
+        for place in range(self.lib.RAY_QUOTA_ACTIVE_MAX):
+            if (
+                self.lib.ray_quota_active_read(self._quota, now, self.wall_offset_ns, place, out)
+                == 0
+            ):
+                found.append((int(out.allocation), _usage_of(out)))
+        return tuple(found)
+
+    def get_peak_usage(
+        self,
+        quota_id: int,
+        *,
+        tenant_id: int | None = None,
+        user: User = b"",
+        now_ns: int | None = None,
+    ) -> int:
+        """The largest usage of any period so far, in units; the running period's own is
+        `get_quota_status(...).usage.peak_usage`."""
+        return int(self._usage(quota_id, tenant_id, user, now_ns).peak_ever_units)
+
+    def get_quota_utilization(
+        self,
+        quota_id: int,
+        *,
+        tenant_id: int | None = None,
+        user: User = b"",
+        now_ns: int | None = None,
+    ) -> int:
+        """Used of the limit in basis points, rounded down, not clamped: 300 of 100 is 30 000.
+
+        NEVER (2^64 - 1) when something was used of a limit of 0."""
+        return int(self._usage(quota_id, tenant_id, user, now_ns).utilization_bp)
+
+    def estimate_depletion(
+        self,
+        quota_id: int,
+        *,
+        tenant_id: int | None = None,
+        user: User = b"",
+        now_ns: int | None = None,
+    ) -> Depletion:
+        """When it runs out at the rate since the period began: available * elapsed / used, in 128
+        bits, rounded down. NOT_BEFORE_RESET when the period ends first, NEVER when nothing is
+        used."""
+        usage = self._usage(quota_id, tenant_id, user, now_ns)
+        kind = DepletionKind(usage.depletion)
+        return Depletion(kind, int(usage.depletion_ns) if kind is DepletionKind.AT else None)
+
+    def get_quota_alerts(
+        self, quota_id: int | None = None, *, unacknowledged: bool = False
+    ) -> tuple[QuotaAlert, ...]:
+        """The thresholds crossed, oldest first, as far back as the ring goes; of one quota or
+        all."""
+        stats, out, found = self.stats(), self.ffi.new("ray_quota_alert *"), []
+        for alert_id in range(stats.alert_overwritten_count + 1, stats.alert_count + 1):
+            check(self.lib.ray_quota_alert_read(self._quota, alert_id, out), f"alert {alert_id}")
+            alert = QuotaAlert(
+                id=out.id,
+                at_ns=out.at_ns,
+                quota_id=_none(out.allocation),
+                tenant_id=out.tenant,
+                user_key=out.user_key,
+                percent=out.percent,
+                used=out.used_units,
+                limit=out.limit_units,
+                period_start_time=out.period_unix_ns,
+                acknowledged=bool(out.acknowledged),
+            )
+            if quota_id in (None, alert.quota_id) and not (unacknowledged and alert.acknowledged):
+                found.append(alert)
+        return tuple(found)
+
+    def acknowledge_alert(self, alert_id: int) -> None:
+        """Marks an alert as seen. Raises UnknownError for one not raised, StaleError for one
+        gone."""
+        check(
+            self.lib.ray_quota_alert_acknowledge(self._quota, u64(alert_id, "alert")),
+            f"alert {alert_id}",
+        )
+
+    def export_usage(
+        self, format: Literal["csv", "json"] = "csv", *, now_ns: int | None = None
+    ) -> str:
+        """Every instance, sorted by (place, tenant, user), in fixed columns of whole numbers; the
+        same state gives the same bytes. An allocation that was never used has one row."""
+        if format not in ("csv", "json"):
+            raise ArgumentError(f"the formats are csv and json, not {format!r}")
+        write = self.lib.ray_quota_export_csv if format == "csv" else self.lib.ray_quota_export_json
+        size, now = EXPORT_BYTES, self._at(now_ns)
+        while True:
+            buffer, text = self.ffi.new("char[]", size), self.ffi.new("ray_text *")
+            self.lib.ray_text_init(text, buffer, size)
+            status = write(self._quota, now, self.wall_offset_ns, text)
+            if not text.truncated:
+                check(status, "export")
+                return bytes(self.ffi.buffer(buffer, text.length)).decode()
+            size *= 2
+
+    def stats(self) -> QuotaStats:
+        """The module's counters; asked = granted + denied."""
+        out = self.ffi.new("ray_quota_stats *")
+        self.lib.ray_quota_read(self._quota, out)
+        return QuotaStats(
+            **{
+                field.name: int(getattr(out, field.name))
+                for field in dataclasses.fields(QuotaStats)
+            }
+        )
+
+    def valid(self) -> int:
+        """0 when every law of the state holds, else the number of one that does not."""
+        return int(self.lib.ray_quota_valid(self._quota))
+
+    def snapshot(self) -> bytes:
+        """Every byte of the module's state."""
+        return bytes(self.ffi.buffer(self.ffi.cast("uint8_t *", self._quota), self._bytes))
+
+
+def _none(value: int) -> int | None:
+    return None if value == NONE else int(value)
+
+
+def _usage_of(out: Any) -> QuotaUsage:
+    return QuotaUsage(
+        current_usage=int(out.used_units),
+        peak_usage=int(out.peak_units),
+        window_start_time=int(out.start_unix_ns),
+        requests_count=int(out.admitted_count),
+        window_end_time=None if out.end_unix_ns == FOREVER_NS else int(out.end_unix_ns),
+        reserved=int(out.reserved_units),
+        carry=int(out.carry_units),
+        available=int(out.left_units),
+        overage=int(out.over_units),
+        peak_ever=int(out.peak_ever_units),
+        closed_usage=int(out.closed_units),
+        denied_count=int(out.denied_count),
+        utilization_bp=int(out.utilization_bp),
+        tenant_id=_none(out.tenant),
+        user_key=int(out.user_key),
+        active=bool(out.active),
+    )
