@@ -6,10 +6,10 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
-PYTHON ?= python3
+SYSTEM_PYTHON ?= python3
 CC     := $(if $(filter default,$(origin CC)),gcc,$(CC))
 VENV   := .venv
-PY     := $(VENV)/bin/python
+PYTHON := $(VENV)/bin/python
 PROFILE ?= seed
 
 # `make -s` prints nothing of its own; without it, one short line per file.
@@ -46,15 +46,15 @@ READY_ISO    := build/ready-iso
 EXTENSIONS   := build/extensions.stamp
 
 $(READY_PYTHON): pyproject.toml setup.py tools/setup.py
-	@$(PYTHON) tools/setup.py python && touch $@
+	@$(SYSTEM_PYTHON) tools/setup.py python && touch $@
 $(READY_QEMU): tools/setup.py
-	@mkdir -p build && $(PYTHON) tools/setup.py qemu && touch $@
+	@mkdir -p build && $(SYSTEM_PYTHON) tools/setup.py qemu && touch $@
 $(READY_ISO): tools/setup.py
-	@mkdir -p build && $(PYTHON) tools/setup.py iso && touch $@
+	@mkdir -p build && $(SYSTEM_PYTHON) tools/setup.py iso && touch $@
 
 $(EXTENSIONS): $(READY_PYTHON) $(CORE_SOURCES) $(SHELL_SOURCES) $(CORE_HEADERS) \
                $(wildcard host_sim/native/*) host_sim/_build.py
-	$(call say,cffi,seed edge tiny)$(PY) -m host_sim._build >>build/setup.log 2>&1 || \
+	$(call say,cffi,seed edge tiny)$(PYTHON) -m host_sim._build >>build/setup.log 2>&1 || \
 	    { tail -40 build/setup.log >&2; exit 2; }
 	@touch $@
 
@@ -62,13 +62,17 @@ $(EXTENSIONS): $(READY_PYTHON) $(CORE_SOURCES) $(SHELL_SOURCES) $(CORE_HEADERS) 
 ready: $(READY_PYTHON) $(READY_QEMU) $(EXTENSIONS)
 extensions: $(EXTENSIONS)
 
-# -- the image (boot/boot.mk: image, iso, and the files they make) ----------------------------------
--include boot/boot.mk
+# -- the image: the targets image and iso, and the files they make ----------------------------------
+BUILD := build
+include boot/boot.mk
+image: $(READY_PYTHON)
+iso: $(READY_ISO)
+$(FROZEN_BLOB): | $(READY_PYTHON)
 
 # -- the two machines -------------------------------------------------------------------------------
 .PHONY: run
 run: ready image ## boots the image and opens its console (CONFIG=, LOG=)
-	@$(PY) -m shell.console $(if $(CONFIG),--config '$(CONFIG)') $(if $(LOG),--log '$(LOG)')
+	@$(PYTHON) -m shell.console $(if $(CONFIG),--config '$(CONFIG)') $(if $(LOG),--log '$(LOG)')
 
 SIM      := build/raygate-sim
 SIM_DIR  := build/host/$(PROFILE)
@@ -88,8 +92,10 @@ $(SIM): $(SIM_CORE) $(SIM_PORT)
 -include $(SIM_CORE:.o=.d) $(SIM_PORT:.o=.d)
 
 .PHONY: sim
-sim: $(SIM) ## the same shell as a native program (CONFIG=)
-	@$(SIM) $(if $(CONFIG),'$(CONFIG)')
+sim: $(SIM) $(FROZEN_BLOB) ## the same shell as a native program (CONFIG=)
+	@$(if $(CONFIG),$(PYTHON) -m host_sim.config '$(CONFIG)' build/sim.blob >/dev/null &&) \
+	$(SIM) --frozen $(FROZEN_BLOB) --scripts boot/frozen \
+	    $(if $(CONFIG),--config build/sim.blob --name '$(basename $(notdir $(CONFIG)))')
 
 # -- the C side of the benchmark, one program per profile ---------------------------------------------
 BENCH := build/bench-$(PROFILE)
@@ -100,17 +106,21 @@ $(BENCH): tests/bench/core.c $(BENCH_CORE)
 # -- proof ------------------------------------------------------------------------------------------
 .PHONY: tidy test bench docs clean
 tidy: $(READY_PYTHON) ## the style laws, under a minute
-	@$(PY) -m tests.tidy
+	@$(PYTHON) -m tests.tidy
 
-test: ready $(READY_ISO) image iso $(SIM) ## everything: laws, unit, model, property, journeys, image
-	@$(PY) -m tests.tidy
-	@$(PY) -m pytest $(PYTEST)
+MINIMAL := build/port-minimal
+$(MINIMAL): $(wildcard examples/port-minimal/*) $(CORE_SOURCES) $(SHELL_SOURCES) $(CORE_HEADERS)
+	$(call say,port,$@)$(MAKE) -s -C examples/port-minimal OUT=$(abspath $@) CC=$(CC)
+
+test: ready image iso $(SIM) $(MINIMAL) ## everything: laws, unit, model, property, journeys, image
+	@$(PYTHON) -m tests.tidy
+	@$(PYTHON) -m pytest $(PYTEST)
 
 bench: ready image ## speed as ratios to a reference loop of the same run (ARGS=--json)
-	@$(PYTHON) tools/setup.py bench; $(PY) -m tests.bench $(ARGS)
+	@$(SYSTEM_PYTHON) tools/setup.py bench; $(PYTHON) -m tests.bench $(ARGS)
 
 docs: $(EXTENSIONS) ## writes the generated pages of docs/ anew
-	@$(PY) tools/docs.py
+	@$(PYTHON) tools/docs.py
 
 clean: ## removes build/ (keeps .venv)
 	@rm -rf build host_sim/_ext
