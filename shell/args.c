@@ -98,6 +98,12 @@ uint32_t ray_call_confirmed(ray_call *call, const char *consequence)
     return 0;
 }
 
+void ray_echo(ray_text *out, const char *at, uint64_t length)
+{
+    for (uint64_t i = 0; i < length; i++)
+        ray_text_char(out, at[i] >= 0x20 && at[i] <= 0x7e ? at[i] : '?');
+}
+
 /* -- what a handler needs from the core -- */
 void *ray_call_memory(ray_call *call, uint64_t bytes)
 {

@@ -54,32 +54,43 @@ static void put_form(ray_text *out, const ray_command *command, const ray_subcom
     }
 }
 
+/* Words from HELP_COLUMN on, broken before HELP_WIDTH. */
+static void put_help(ray_text *out, const char *help)
+{
+    uint64_t used = HELP_COLUMN;
+    ray_text_column(out, HELP_COLUMN);
+    for (uint64_t start = 0; help[start] != 0;) {
+        uint64_t end = start;
+        while (help[end] != 0 && help[end] != ' ')
+            end++;
+        if (used + (end - start) > HELP_WIDTH) {
+            ray_text_char(out, '\n');
+            ray_text_column(out, HELP_COLUMN);
+            used = HELP_COLUMN;
+        } else if (start != 0) {
+            ray_text_char(out, ' ');
+            used++;
+        }
+        ray_text_bytes(out, help + start, end - start);
+        used += end - start;
+        start = help[end] == ' ' ? end + 1 : end;
+    }
+    ray_text_char(out, '\n');
+}
+
 static void help_row(ray_text *out, const ray_command *command, const ray_subcommand *sub)
 {
     ray_text_put(out, "    ");
     put_form(out, command, sub);
-    ray_text_column(out, HELP_COLUMN);
-    ray_text_put(out, sub->help);
-    ray_text_char(out, '\n');
+    put_help(out, sub->help);
 }
 
 static void help_rows(ray_text *out, const ray_command *command)
 {
-    if (command->built == 0) {
-        ray_text_put(out, "  ");
-        ray_text_put(out, command->word);
-        ray_text_column(out, HELP_COLUMN);
-        ray_text_put(out, "(not built in this version) ");
-        ray_text_put(out, command->help);
-        ray_text_char(out, '\n');
-        return;
-    }
     if (command->phase != 0) {
         ray_text_put(out, "  ");
         ray_text_put(out, command->word);
-        ray_text_column(out, HELP_COLUMN);
-        ray_text_put(out, command->help);
-        ray_text_char(out, '\n');
+        put_help(out, command->built != 0 ? command->help : "(not built in this version)");
     }
     for (uint32_t i = 0; i < command->sub_count; i++)
         help_row(out, command, &command->sub[i]);

@@ -130,7 +130,7 @@ static ray_status run_lines(ray_call *call, const ray_script *script)
         uint32_t shown = length > 0 && script->text[at + length - 1] == '\r' ? length - 1 : length;
         if (shown > 0 && script->text[at] != '#') {
             ray_text_put(call->out, "rayos> ");
-            ray_text_escaped(call->out, script->text + at, shown);
+            ray_echo(call->out, script->text + at, shown);
             ray_text_char(call->out, '\n');
             ray_status status = ray_call_line(call, script->text + at, shown);
             worst = status < worst ? status : worst;

@@ -63,8 +63,7 @@ static uint32_t shown_from(const ray_console *c)
 
 static void put_shown(const ray_console *c, ray_text *out, uint32_t from, uint32_t to)
 {
-    for (uint32_t i = from; i < to; i++)
-        ray_text_char(out, c->line[i] >= 0x20 && c->line[i] <= 0x7e ? c->line[i] : '?');
+    ray_echo(out, c->line + from, to - from);
 }
 
 static void redraw(const feed *f)

@@ -50,7 +50,7 @@ uint64_t ray_script_step(struct ray *ray, const ray_machine *machine, uint64_t r
     if (command.length == 0)
         return script->length;
     ray_text_put(out, "rayos> ");
-    ray_text_escaped(out, command.at, command.length);
+    ray_echo(out, command.at, command.length);
     ray_text_char(out, '\n');
     *result = ray_shell_run(ray, machine, raw_ns, RAY_WHO_CONSOLE, command.at, command.length, out);
     return command.next;

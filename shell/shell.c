@@ -299,43 +299,58 @@ static ray_status run_line(ray_call *call, const char *line, uint64_t length)
 }
 
 /* -- running -- */
+/* What is behind `out`, as a text of its own: a command begins on a line of its own, and its work
+ * memory is given back when it is done. */
+static ray_text text_behind(const ray_text *out)
+{
+    ray_text own;
+    ray_text_init(&own, out->at + out->length, out->truncated != 0 ? 0 : out->capacity - out->length);
+    return own;
+}
+
+static void take_behind(ray_text *out, const ray_text *own)
+{
+    out->length += own->length;
+    out->truncated |= own->truncated;
+}
+
 ray_shell_result ray_shell_run(struct ray *ray, const ray_machine *machine, uint64_t raw_ns,
                                uint32_t who, const char *line, uint64_t length, ray_text *out)
 {
     ray_shell_result result = {RAY_OK, RAY_ACTION_NONE, 0, 0};
-    uint64_t capacity = out->capacity;
+    ray_text own = text_behind(out);
     ray_call call;
     __builtin_memset(&call, 0, sizeof call);
     call.ray = ray;
     call.machine = machine;
-    call.out = out;
+    call.out = &own;
     call.raw_ns = raw_ns;
     call.now_ns = ray_clock_gate(ray, raw_ns);
     call.who = who;
     result.status = run_line(&call, line, length);
     result.action = call.action;
     result.argument = call.argument;
-    out->capacity = capacity;
-    if (out->truncated != 0 && result.status == RAY_OK)
+    if (own.truncated != 0 && result.status == RAY_OK)
         result.status = RAY_E_TRUNCATED;
+    take_behind(out, &own);
     return result;
 }
 
 ray_status ray_call_line(ray_call *call, const char *line, uint64_t length)
 {
-    uint64_t capacity = call->out->capacity;
+    ray_text own = text_behind(call->out);
     ray_call inner;
     __builtin_memset(&inner, 0, sizeof inner);
     inner.ray = call->ray;
     inner.machine = call->machine;
-    inner.out = call->out;
+    inner.out = &own;
     inner.raw_ns = call->raw_ns;
     inner.now_ns = ray_clock_now(call->ray);
     inner.who = call->who;
     inner.depth = call->depth + 1;
     ray_status status = run_line(&inner, line, length);
-    call->out->capacity = capacity;
     call->action = inner.action;
     call->argument = inner.argument;
+    take_behind(call->out, &own);
     return status;
 }

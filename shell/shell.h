@@ -221,6 +221,8 @@ uint32_t ray_call_confirmed(ray_call *call, const char *consequence);
 /* Work memory, zeroed and 8-byte aligned, from the unused end of call->out until the line is done;
  * NULL when there is none. */
 void *ray_call_memory(ray_call *call, uint64_t bytes);
+/* A line as the console echoes it: printable bytes as they are, '?' for every other. */
+void ray_echo(ray_text *out, const char *at, uint64_t length);
 /* Runs one more line inside this one, at the same instant; its action and text become this call's.
  */
 ray_status ray_call_line(ray_call *call, const char *line, uint64_t length);

@@ -77,17 +77,24 @@ static uint32_t find_option(const char *usage, const char *at, uint32_t length, 
     return 0;
 }
 
+/* The form up to its first option; `help COMMAND` shows the rest. */
 static void put_usage(ray_call *call)
 {
+    const char *usage = call->sub->usage;
+    uint64_t shown = 0;
+    while (usage[shown] != 0 && !(usage[shown] == '[' && usage[shown + 1] == '-'))
+        shown++;
     ray_text_put(call->out, "usage: ");
     ray_text_put(call->out, call->word[0]);
     if (call->sub->word[0] != 0) {
         ray_text_put(call->out, " ");
         ray_text_put(call->out, call->sub->word);
     }
-    if (call->sub->usage[0] != 0) {
-        ray_text_put(call->out, " ");
-        ray_text_put(call->out, call->sub->usage);
+    ray_text_put(call->out, " ");
+    ray_text_bytes(call->out, usage, shown);
+    if (usage[shown] != 0) {
+        ray_text_put(call->out, "[options]; help ");
+        ray_text_put(call->out, call->word[0]);
     }
     ray_text_put(call->out, "\n");
 }
