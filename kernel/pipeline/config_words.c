@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/* config_words.c - why a blob was refused, in words: which section, which row, which field, what
+ * is wrong with it. */
+#include <stddef.h>
+#include "pipeline/config_blob.h"
+#include "base/bytes.h"
+
+typedef struct field_word {
+    uint32_t section;
+    uint32_t offset;
+    const char *word;
+} field_word;
+
+#define FIELD(section, type, member) \
+    {RAY_SECTION_##section, (uint32_t)offsetof(type, member), #member}
+
+/* Ascending within a section: a field's word is the last one at or before its offset. */
+static const field_word field_words[] = {
+    FIELD(SETTINGS, ray_settings_spec, max_step_ns),
+    FIELD(SETTINGS, ray_settings_spec, utc_offset_minutes),
+    FIELD(SETTINGS, ray_settings_spec, default_class),
+    FIELD(SETTINGS, ray_settings_spec, no_route_status), FIELD(SETTINGS, ray_settings_spec, mode),
+    FIELD(SETTINGS, ray_settings_spec, no_limit_deny),
+    FIELD(SETTINGS, ray_settings_spec, client_ip),
+    FIELD(SETTINGS, ray_settings_spec, ratelimit_headers),
+    FIELD(SETTINGS, ray_settings_spec, problem_json), FIELD(SETTINGS, ray_settings_spec, reserved),
+    FIELD(SETTINGS, ray_settings_spec, request_id),
+    {RAY_SECTION_PLAN, 0, "name"},
+    FIELD(TENANT, ray_tenant_spec, name), FIELD(TENANT, ray_tenant_spec, plan),
+    FIELD(TENANT, ray_tenant_spec, reserved),
+    FIELD(TRUST, ray_network, address), FIELD(TRUST, ray_network, prefix),
+    FIELD(TRUST, ray_network, reserved),
+    FIELD(SERVICE, ray_service_spec, name), FIELD(SERVICE, ray_service_spec, host),
+    FIELD(SERVICE, ray_service_spec, timeout_ns), FIELD(SERVICE, ray_service_spec, body_bytes_max),
+    FIELD(SERVICE, ray_service_spec, port), FIELD(SERVICE, ray_service_spec, healthy),
+    FIELD(SERVICE, ray_service_spec, mode),
+    FIELD(ROUTE, ray_route_spec, name), FIELD(ROUTE, ray_route_spec, host),
+    FIELD(ROUTE, ray_route_spec, pattern), FIELD(ROUTE, ray_route_spec, headers),
+    FIELD(ROUTE, ray_route_spec, queries), FIELD(ROUTE, ray_route_spec, service),
+    FIELD(ROUTE, ray_route_spec, priority), FIELD(ROUTE, ray_route_spec, methods),
+    FIELD(ROUTE, ray_route_spec, weight), FIELD(ROUTE, ray_route_spec, limits),
+    FIELD(ROUTE, ray_route_spec, dfa), FIELD(ROUTE, ray_route_spec, pattern_length),
+    FIELD(ROUTE, ray_route_spec, host_length), FIELD(ROUTE, ray_route_spec, kind),
+    FIELD(ROUTE, ray_route_spec, header_count), FIELD(ROUTE, ray_route_spec, query_count),
+    FIELD(ROUTE, ray_route_spec, limit_count), FIELD(ROUTE, ray_route_spec, auth),
+    FIELD(ROUTE, ray_route_spec, allow_escapes), FIELD(ROUTE, ray_route_spec, reserved),
+    {RAY_SECTION_DFA, 0, "table"},
+    FIELD(LIMIT, ray_limit_spec, name), FIELD(LIMIT, ray_limit_spec, user),
+    FIELD(LIMIT, ray_limit_spec, rate_tokens), FIELD(LIMIT, ray_limit_spec, rate_period_ns),
+    FIELD(LIMIT, ray_limit_spec, capacity), FIELD(LIMIT, ray_limit_spec, excess),
+    FIELD(LIMIT, ray_limit_spec, max_delay_ns), FIELD(LIMIT, ray_limit_spec, anchor_ns),
+    FIELD(LIMIT, ray_limit_spec, service), FIELD(LIMIT, ray_limit_spec, instead_of),
+    FIELD(LIMIT, ray_limit_spec, reserve_ppm), FIELD(LIMIT, ray_limit_spec, scope),
+    FIELD(LIMIT, ray_limit_spec, algorithm), FIELD(LIMIT, ray_limit_spec, mode),
+    FIELD(LIMIT, ray_limit_spec, queue), FIELD(LIMIT, ray_limit_spec, exact),
+    FIELD(LIMIT, ray_limit_spec, debt), FIELD(LIMIT, ray_limit_spec, deny_when_full),
+    FIELD(LIMIT, ray_limit_spec, prefix_v4), FIELD(LIMIT, ray_limit_spec, prefix_v6),
+    FIELD(LIMIT, ray_limit_spec, reserved),
+    FIELD(LIMIT_RATE, ray_limit_rate_spec, rate_tokens),
+    FIELD(LIMIT_RATE, ray_limit_rate_spec, rate_period_ns),
+    FIELD(LIMIT_RATE, ray_limit_rate_spec, capacity), FIELD(LIMIT_RATE, ray_limit_rate_spec, limit),
+    FIELD(LIMIT_RATE, ray_limit_rate_spec, plan),
+    FIELD(QUOTA, ray_quota_spec, name), FIELD(QUOTA, ray_quota_spec, custom),
+    FIELD(QUOTA, ray_quota_spec, limit_units), FIELD(QUOTA, ray_quota_spec, period_ns),
+    FIELD(QUOTA, ray_quota_spec, anchor_ns), FIELD(QUOTA, ray_quota_spec, guard_requests_per_s),
+    FIELD(QUOTA, ray_quota_spec, guard_bytes_per_s), FIELD(QUOTA, ray_quota_spec, tenant),
+    FIELD(QUOTA, ray_quota_spec, plan), FIELD(QUOTA, ray_quota_spec, service),
+    FIELD(QUOTA, ray_quota_spec, rollover_bp), FIELD(QUOTA, ray_quota_spec, anchor_day),
+    FIELD(QUOTA, ray_quota_spec, utc_offset_minutes), FIELD(QUOTA, ray_quota_spec, type),
+    FIELD(QUOTA, ray_quota_spec, reset), FIELD(QUOTA, ray_quota_spec, enforcement),
+    FIELD(QUOTA, ray_quota_spec, mode), FIELD(QUOTA, ray_quota_spec, per_user),
+    FIELD(QUOTA, ray_quota_spec, carry_overage), FIELD(QUOTA, ray_quota_spec, reserved),
+    FIELD(QUOTA, ray_quota_spec, alert_percent), FIELD(QUOTA, ray_quota_spec, reserved_2),
+};
+
+static const char *field_of(uint32_t section, uint32_t offset)
+{
+    const char *word = "";
+    for (uint32_t i = 0; i < sizeof field_words / sizeof field_words[0]; i++)
+        if (field_words[i].section == section && field_words[i].offset <= offset)
+            word = field_words[i].word;
+    return word;
+}
+
+static const char *plainly(ray_status status)
+{
+    switch ((enum ray_status_code)status) {
+    case RAY_OK: return "accepted";
+    case RAY_E_ARGUMENT: return "a value no rule allows";
+    case RAY_E_UNKNOWN: return "names a row that is not there";
+    case RAY_E_FULL: return "more than this profile has room for";
+    case RAY_E_EXISTS: return "stands there twice";
+    case RAY_E_RANGE: return "out of range";
+    case RAY_E_RATE: return "a rate that cannot be held exactly";
+    case RAY_E_TRUNCATED: return "the bytes end before they should";
+    case RAY_E_CHECKSUM: return "the bytes were changed on the way";
+    case RAY_E_VERSION: return "made for another version";
+    case RAY_E_SYNTAX: return "not as a configuration is laid out";
+    case RAY_E_STALE:
+    case RAY_E_USED:
+    case RAY_E_STATE:
+    case RAY_E_BUSY:
+    case RAY_E_UNBUILT: break;
+    }
+    return "refused";
+}
+
+static const char *header_word(const ray_config_report *report)
+{
+    static const char *const words[6] = {"magic",    "version",       "length",
+                                         "checksum", "section count", "reserved"};
+    if (report->status == RAY_E_ARGUMENT && report->field == 0)
+        return "address (not a multiple of 8)";
+    return report->field < sizeof(ray_config_header) ? words[report->field / 4] : "section table";
+}
+
+void ray_config_reason_text(const ray_config_report *report, ray_text *out)
+{
+    if (report->status != RAY_OK) {
+        ray_text_put(out, ray_config_section_word(report->section));
+        if (report->section == 0) {
+            ray_text_put(out, ", ");
+            ray_text_put(out, header_word(report));
+        } else {
+            ray_text_put(out, ", row ");
+            ray_text_u64(out, report->row);
+            ray_text_put(out, ", ");
+            ray_text_put(out, field_of(report->section, report->field));
+        }
+        ray_text_put(out, ": ");
+    }
+    ray_text_put(out, plainly(report->status));
+}
