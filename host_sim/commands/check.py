@@ -66,7 +66,8 @@ def _print_tests(name: str, result: dict[str, Any]) -> None:
     click.echo(f"{name}: {held} of {len(result['tests'])} expectations hold")
     for what, rows in result["uncovered"].items():
         if rows:
-            click.echo(f"no expectation meets these {what}: {', '.join(rows)}")
+            verb = "reaches" if what == "routes" else "is held back by"
+            click.echo(f"no expectation {verb} these {what}: {', '.join(rows)}")
 
 
 @click.command("check", short_help="Check a configuration and run its expectations.")

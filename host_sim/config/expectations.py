@@ -20,7 +20,7 @@ class Outcome:
     name: str
     differences: tuple[str, ...]
     route: str
-    by: tuple[str, ...]  # what bound it or would have
+    by: tuple[str, ...]  # what held it back, or would have in shadow
 
     @property
     def passed(self) -> bool:
@@ -30,7 +30,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Coverage:
-    """Which rows no expectation touched: routes nothing reached, limits and quotas nothing met."""
+    """Rows no expectation touched: routes nothing reached, limits and quotas that held nothing."""
 
     routes: tuple[str, ...]
     limits: tuple[str, ...]
