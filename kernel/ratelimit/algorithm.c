@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* algorithm.c - the same questions to every kind of bucket, and what becomes of one when its rule changes: each keeps
- * what it stands for (a token bucket its tokens, a meter its level, a window its count), clamped to the new size. */
+/* algorithm.c - the same questions to every kind of bucket, and what becomes of one when its rule
+ * changes: each keeps what it stands for (a token bucket its tokens, a meter its level, a window
+ * its count), clamped to the new size. */
 #include "limit.h"
 
 static const uint64_t tick_ns[3] = {1, 1000, 1000000};
@@ -17,7 +18,8 @@ static uint64_t ceil_div(uint64_t a, uint64_t b)
 }
 
 /* Under the new rule, what is missing. Rounded so that nothing is minted: up. */
-static uint64_t missing_after(const ray_limit_rule *from, const ray_limit_rule *to, uint64_t missing)
+static uint64_t missing_after(const ray_limit_rule *from, const ray_limit_rule *to,
+                              uint64_t missing)
 {
     if (from->kind != RAY_KIND_TOKEN) {
         uint64_t level = ray_mul_div_ceil(missing, to->period, from->period);
@@ -33,8 +35,8 @@ static uint64_t missing_after(const ray_limit_rule *from, const ray_limit_rule *
     return left < to->capacity ? to->capacity - left : 0;
 }
 
-static void convert_credits(const ray_limit_rule *from, const ray_limit_rule *to, ray_bucket *bucket,
-                            uint64_t *excess, uint64_t now_ns)
+static void convert_credits(const ray_limit_rule *from, const ray_limit_rule *to,
+                            ray_bucket *bucket, uint64_t *excess, uint64_t now_ns)
 {
     ray_credits_settle(from, bucket, excess, ray_tick_of(now_ns, from->tick));
     bucket->level = missing_after(from, to, bucket->level);
@@ -42,7 +44,8 @@ static void convert_credits(const ray_limit_rule *from, const ray_limit_rule *to
         uint64_t left = ray_mul_div_floor(from->excess - *excess, to->period, from->period);
         *excess = left < to->excess ? to->excess - left : 0;
     }
-    /* A coarser tick begins at the next whole one, or the part of a tick already credited would be credited again. */
+    /* A coarser tick begins at the next whole one, or the part of a tick already credited would be
+     * credited again. */
     if (bucket->level != 0 || (excess != NULL && *excess != 0))
         bucket->at = ceil_div(ray_mul_capped(bucket->at, tick_ns[from->tick]), tick_ns[to->tick]);
     else
@@ -57,8 +60,9 @@ static void convert_window(const ray_limit_rule *from, const ray_limit_rule *to,
         return;
     uint64_t spent = bucket->level;
     if (bucket->word != 0 && at->now_ns - bucket->at < from->period)
-        spent = ray_add_capped(spent, ray_mul_div_ceil(bucket->word, from->period - (at->now_ns - bucket->at),
-                                                       from->period));
+        spent = ray_add_capped(
+            spent,
+            ray_mul_div_ceil(bucket->word, from->period - (at->now_ns - bucket->at), from->period));
     bucket->at = 0;
     bucket->word = 0;
     ray_window_roll(to, bucket, at);
@@ -67,8 +71,8 @@ static void convert_window(const ray_limit_rule *from, const ray_limit_rule *to,
 }
 
 /* -- control -- */
-void ray_bucket_convert(const ray_limit_rule *from, const ray_limit_rule *to, ray_bucket *bucket, uint64_t *excess,
-                        const ray_limit_moment *at)
+void ray_bucket_convert(const ray_limit_rule *from, const ray_limit_rule *to, ray_bucket *bucket,
+                        uint64_t *excess, const ray_limit_moment *at)
 {
     if (in_credits(from->kind)) {
         convert_credits(from, to, bucket, excess, at->now_ns);
@@ -90,12 +94,14 @@ void ray_bucket_clear(ray_ratelimit *rl, ray_bucket *bucket)
     bucket->stamp = stamp;
 }
 
-/* Credits and windows: all but `left` whole tokens are gone as of `at`. A coarse tick counts as the next whole one, so
- * that what is left comes back no earlier than it should. */
-static void use_up(const ray_limit_rule *rule, ray_bucket *bucket, uint64_t left, const ray_limit_moment *at)
+/* Credits and windows: all but `left` whole tokens are gone as of `at`. A coarse tick counts as the
+ * next whole one, so that what is left comes back no earlier than it should. */
+static void use_up(const ray_limit_rule *rule, ray_bucket *bucket, uint64_t left,
+                   const ray_limit_moment *at)
 {
     if (in_credits(rule->kind)) {
-        uint64_t keep = left <= rule->capacity / rule->period ? left * rule->period : rule->capacity;
+        uint64_t keep =
+            left <= rule->capacity / rule->period ? left * rule->period : rule->capacity;
         bucket->level = rule->capacity - keep;
         bucket->at = bucket->level != 0 ? ceil_div(at->now_ns, tick_ns[rule->tick]) : 0;
         return;
@@ -110,8 +116,8 @@ void ray_bucket_drained(const ray_limit_rule *rule, ray_bucket *bucket, const ra
     use_up(rule, bucket, 0, at);
 }
 
-void ray_bucket_leave(ray_ratelimit *rl, const ray_limit_rule *rule, ray_bucket *bucket, uint64_t left,
-                      const ray_limit_moment *at)
+void ray_bucket_leave(ray_ratelimit *rl, const ray_limit_rule *rule, ray_bucket *bucket,
+                      uint64_t left, const ray_limit_moment *at)
 {
     if (rule->kind != RAY_KIND_EXACT)
         use_up(rule, bucket, left, at);
@@ -119,8 +125,8 @@ void ray_bucket_leave(ray_ratelimit *rl, const ray_limit_rule *rule, ray_bucket 
         ray_exact_take(rl, rule, bucket, at->now_ns, rule->capacity - left);
 }
 
-void ray_bucket_empty(ray_ratelimit *rl, const ray_limit_rule *rule, ray_bucket *bucket, uint64_t *excess,
-                      const ray_limit_moment *at)
+void ray_bucket_empty(ray_ratelimit *rl, const ray_limit_rule *rule, ray_bucket *bucket,
+                      uint64_t *excess, const ray_limit_moment *at)
 {
     uint32_t stamp = bucket->stamp + RAY_LIMIT_EXACT_EACH;
     uint64_t chunk = rule->kind == RAY_KIND_EXACT ? bucket->word : 0;
@@ -135,8 +141,9 @@ void ray_bucket_empty(ray_ratelimit *rl, const ray_limit_rule *rule, ray_bucket 
 }
 
 /* -- request -- */
-void ray_bucket_decide(const ray_ratelimit *rl, const ray_limit_rule *rule, const ray_bucket *bucket,
-                       uint64_t excess, const ray_limit_moment *at, ray_limit_answer *out)
+void ray_bucket_decide(const ray_ratelimit *rl, const ray_limit_rule *rule,
+                       const ray_bucket *bucket, uint64_t excess, const ray_limit_moment *at,
+                       ray_limit_answer *out)
 {
     out->granted = 1;
     out->reason = RAY_REASON_OK;
@@ -151,8 +158,8 @@ void ray_bucket_decide(const ray_ratelimit *rl, const ray_limit_rule *rule, cons
 }
 
 /* -- time -- */
-uint32_t ray_bucket_full(const ray_ratelimit *rl, const ray_limit_rule *rule, const ray_bucket *bucket,
-                         uint64_t excess, const ray_limit_moment *at)
+uint32_t ray_bucket_full(const ray_ratelimit *rl, const ray_limit_rule *rule,
+                         const ray_bucket *bucket, uint64_t excess, const ray_limit_moment *at)
 {
     if (in_credits(rule->kind)) {
         ray_bucket now = *bucket;
@@ -166,8 +173,8 @@ uint32_t ray_bucket_full(const ray_ratelimit *rl, const ray_limit_rule *rule, co
     return now.level == 0 && now.word == 0;
 }
 
-uint64_t ray_bucket_full_at(const ray_ratelimit *rl, const ray_limit_rule *rule, const ray_bucket *bucket,
-                            uint64_t excess, const ray_limit_moment *at)
+uint64_t ray_bucket_full_at(const ray_ratelimit *rl, const ray_limit_rule *rule,
+                            const ray_bucket *bucket, uint64_t excess, const ray_limit_moment *at)
 {
     if (ray_bucket_full(rl, rule, bucket, excess, at))
         return at->now_ns;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* bucket.c - token bucket, leaky meter and leaky queue are one deficit that shrinks at the rate; they differ in what
- * the answer calls it. The meter is the virtual scheduling dual of GCRA (ITU-T I.371), the queue its shaper. The second
- * bucket is the single-rate three-colour marker of RFC 2697: only what overflows the first one fills it. */
+/* bucket.c - token bucket, leaky meter and leaky queue are one deficit that shrinks at the rate;
+ * they differ in what the answer calls it. The meter is the virtual scheduling dual of GCRA (ITU-T
+ * I.371), the queue its shaper. The second bucket is the single-rate three-colour marker of RFC
+ * 2697: only what overflows the first one fills it. */
 #include "limit.h"
 
 static const uint64_t tick_ns[3] = {1, 1000, 1000000};
@@ -42,7 +43,8 @@ uint64_t ray_limit_wall(uint64_t now_ns, int64_t wall_offset_ns)
     return now_ns > back ? now_ns - back : 0;
 }
 
-void ray_credits_settle(const ray_limit_rule *rule, ray_bucket *bucket, uint64_t *excess, uint64_t tick)
+void ray_credits_settle(const ray_limit_rule *rule, ray_bucket *bucket, uint64_t *excess,
+                        uint64_t tick)
 {
     if (tick <= bucket->at)
         return;
@@ -78,9 +80,10 @@ static void deny(ray_limit_answer *out, uint32_t reason, uint64_t retry_after_ns
     out->retry_after_ns = retry_after_ns;
 }
 
-/* The backlog's wait, when the meter has room: where the queue says when, or that it would take too long. */
-static void decide_delay(const ray_limit_rule *rule, uint64_t missing, uint64_t tick, const ray_limit_moment *at,
-                         ray_limit_answer *out)
+/* The backlog's wait, when the meter has room: where the queue says when, or that it would take too
+ * long. */
+static void decide_delay(const ray_limit_rule *rule, uint64_t missing, uint64_t tick,
+                         const ray_limit_moment *at, ray_limit_answer *out)
 {
     uint64_t start = instant_of(rule, tick, missing);
     uint64_t wait = wait_until(start, at->now_ns);
@@ -95,8 +98,8 @@ static void decide_delay(const ray_limit_rule *rule, uint64_t missing, uint64_t 
 }
 
 /* Why not, and the smallest wait after which it would be granted with no other traffic. */
-static void decide_denial(const ray_limit_rule *rule, uint64_t missing, uint64_t excess, uint64_t tick,
-                          const ray_limit_moment *at, ray_limit_answer *out)
+static void decide_denial(const ray_limit_rule *rule, uint64_t missing, uint64_t excess,
+                          uint64_t tick, const ray_limit_moment *at, ray_limit_answer *out)
 {
     uint64_t ceiling = rule->ceiling[at->class];
     uint64_t need = RAY_NEVER, cost = 0;
@@ -116,8 +119,9 @@ static void decide_denial(const ray_limit_rule *rule, uint64_t missing, uint64_t
     }
     uint32_t reserved = rule->debt ? missing < rule->capacity
                                    : cost <= rule->capacity && missing <= rule->capacity - cost;
-    uint32_t reason = reserved ? RAY_REASON_RATE_RESERVED
-        : rule->kind == RAY_KIND_QUEUE ? RAY_REASON_RATE_QUEUE_FULL : RAY_REASON_RATE_LIMITED;
+    uint32_t reason = reserved                       ? RAY_REASON_RATE_RESERVED
+                      : rule->kind == RAY_KIND_QUEUE ? RAY_REASON_RATE_QUEUE_FULL
+                                                     : RAY_REASON_RATE_LIMITED;
     uint64_t retry = wait_until(instant_of(rule, tick, need), at->now_ns);
     if (rule->kind == RAY_KIND_QUEUE) {
         uint64_t wait = wait_until(instant_of(rule, tick, missing), at->now_ns);
@@ -155,8 +159,8 @@ void ray_credits_decide(const ray_limit_rule *rule, const ray_bucket *bucket, ui
     }
 }
 
-uint32_t ray_credits_take(const ray_limit_rule *rule, ray_bucket *bucket, ray_limit_bucket *own, uint64_t now_ns,
-                          uint64_t tokens, uint32_t yellow, uint32_t held)
+uint32_t ray_credits_take(const ray_limit_rule *rule, ray_bucket *bucket, ray_limit_bucket *own,
+                          uint64_t now_ns, uint64_t tokens, uint32_t yellow, uint32_t held)
 {
     uint64_t *excess = own != NULL ? &own->excess : NULL;
     ray_credits_settle(rule, bucket, excess, ray_tick_of(now_ns, rule->tick));
@@ -183,10 +187,11 @@ uint32_t ray_credits_take(const ray_limit_rule *rule, ray_bucket *bucket, ray_li
     return 1;
 }
 
-/* A twin that never saw the request misses at most `tokens` fewer credits, and never fewer than were missing at the
- * best moment since; so the smallest deficit since the oldest open hold bounds what may come back. */
-uint64_t ray_credits_refund(const ray_limit_rule *rule, ray_bucket *bucket, ray_limit_bucket *own, uint64_t now_ns,
-                            uint64_t tokens, uint32_t yellow)
+/* A twin that never saw the request misses at most `tokens` fewer credits, and never fewer than
+ * were missing at the best moment since; so the smallest deficit since the oldest open hold bounds
+ * what may come back. */
+uint64_t ray_credits_refund(const ray_limit_rule *rule, ray_bucket *bucket, ray_limit_bucket *own,
+                            uint64_t now_ns, uint64_t tokens, uint32_t yellow)
 {
     uint64_t *excess = own != NULL ? &own->excess : NULL;
     ray_credits_settle(rule, bucket, excess, ray_tick_of(now_ns, rule->tick));

@@ -1,22 +1,26 @@
 /* SPDX-License-Identifier: MIT */
-/* control.c - limits added, changed and removed while traffic flows. Everything is checked before anything is written,
- * so an error has changed nothing; a change accrues at the old rate, then clamps. */
+/* control.c - limits added, changed and removed while traffic flows. Everything is checked before
+ * anything is written, so an error has changed nothing; a change accrues at the old rate, then
+ * clamps. */
 #include "limit.h"
 #include <stddef.h>
 
 /* -- control (private) -- */
-static const uint32_t scope_max[RAY_SCOPE_MAX] = {RAY_LIMIT_SERVICE_MAX, RAY_LIMIT_USER_MAX, RAY_LIMIT_IP_MAX,
-                                                  RAY_LIMIT_NAMED_MAX};
+static const uint32_t scope_max[RAY_SCOPE_MAX] = {RAY_LIMIT_SERVICE_MAX, RAY_LIMIT_USER_MAX,
+                                                  RAY_LIMIT_IP_MAX, RAY_LIMIT_NAMED_MAX};
 
 static ray_limit_moment moment_at(const ray_ratelimit *rl, uint64_t now_ns)
 {
-    ray_limit_moment at = {now_ns, ray_limit_wall(now_ns, rl->book.wall_offset_ns), 0, RAY_CLASS_NORMAL, 0};
+    ray_limit_moment at = {now_ns, ray_limit_wall(now_ns, rl->book.wall_offset_ns), 0,
+                           RAY_CLASS_NORMAL, 0};
     return at;
 }
 
 static uint32_t table_size(uint32_t keyed)
 {
-    return keyed == RAY_KEYED_USER ? RAY_LIMIT_USER_KEY_MAX : keyed == RAY_KEYED_IP ? RAY_LIMIT_IP_KEY_MAX : 0;
+    return keyed == RAY_KEYED_USER ? RAY_LIMIT_USER_KEY_MAX
+           : keyed == RAY_KEYED_IP ? RAY_LIMIT_IP_KEY_MAX
+                                   : 0;
 }
 
 static uint32_t table_slot(uint32_t keyed)
@@ -31,7 +35,8 @@ static uint32_t next_key(const ray_ratelimit *rl, uint32_t slot, uint32_t place)
     const uint64_t *keys = hot->keyed == RAY_KEYED_USER ? rl->book.user_key : rl->book.ip_key;
     uint32_t size = table_size(hot->keyed), base = table_slot(hot->keyed);
     for (; place < size; place++)
-        if (keys[place] != 0 && rl->config.rule[ray_bucket_at(rl, base + place)->rule].limit == slot)
+        if (keys[place] != 0 &&
+            rl->config.rule[ray_bucket_at(rl, base + place)->rule].limit == slot)
             return place;
     return RAY_NONE;
 }
@@ -75,7 +80,8 @@ static uint32_t free_plan_rule(const ray_ratelimit *rl)
 }
 
 /* -- control -- */
-ray_status ray_ratelimit_add(ray_ratelimit *rl, uint64_t now_ns, const ray_limit_spec *spec, uint32_t *limit)
+ray_status ray_ratelimit_add(ray_ratelimit *rl, uint64_t now_ns, const ray_limit_spec *spec,
+                             uint32_t *limit)
 {
     ray_limit_rule rule;
     ray_status status;
@@ -84,14 +90,16 @@ ray_status ray_ratelimit_add(ray_ratelimit *rl, uint64_t now_ns, const ray_limit
     if (spec->service != RAY_NONE && (spec->service & 0xffffU) >= RAY_SERVICE_MAX)
         return RAY_E_RANGE;
     uint32_t instead;
-    if (spec->instead_of != RAY_NONE && (status = ray_limit_slot(rl, spec->instead_of, &instead)) != RAY_OK)
+    if (spec->instead_of != RAY_NONE &&
+        (status = ray_limit_slot(rl, spec->instead_of, &instead)) != RAY_OK)
         return status;
-    if ((status = ray_rule_prepare(&rule, spec, spec->rate_tokens, spec->rate_period_ns, spec->capacity)) != RAY_OK)
+    if ((status = ray_rule_prepare(&rule, spec, spec->rate_tokens, spec->rate_period_ns,
+                                   spec->capacity)) != RAY_OK)
         return status;
     if (find_name(rl, &spec->name) != RAY_NONE)
         return RAY_E_EXISTS;
-    if (rl->config.scope_count[spec->scope] >= scope_max[spec->scope]
-        || (spec->exact && rl->book.exact_count == RAY_CHUNK_MAX) || !ray_lists_few(&rl->config, spec))
+    if (rl->config.scope_count[spec->scope] >= scope_max[spec->scope] ||
+        (spec->exact && rl->book.exact_count == RAY_CHUNK_MAX) || !ray_lists_few(&rl->config, spec))
         return RAY_E_FULL;
     uint32_t slot = 0;
     while (rl->config.hot[slot].used)
@@ -142,7 +150,8 @@ ray_status ray_ratelimit_remove(ray_ratelimit *rl, uint64_t now_ns, uint32_t lim
 }
 
 /* Converts every bucket that runs by rule `number` to what the rule becomes, then installs it. */
-static void replace_rule(ray_ratelimit *rl, uint64_t now_ns, uint32_t number, const ray_limit_rule *rule)
+static void replace_rule(ray_ratelimit *rl, uint64_t now_ns, uint32_t number,
+                         const ray_limit_rule *rule)
 {
     ray_limit_moment at = moment_at(rl, now_ns);
     uint32_t slot = rule->limit;
@@ -152,7 +161,8 @@ static void replace_rule(ray_ratelimit *rl, uint64_t now_ns, uint32_t number, co
     if (own->main.rule == number)
         ray_bucket_convert(old, rule, &own->main, hot->excess ? &own->excess : NULL, &at);
     own->excess_word = 0;
-    for (uint32_t place = 0; hot->keyed != RAY_KEYED_NOT && (place = next_key(rl, slot, place)) != RAY_NONE; place++) {
+    for (uint32_t place = 0;
+         hot->keyed != RAY_KEYED_NOT && (place = next_key(rl, slot, place)) != RAY_NONE; place++) {
         ray_bucket *bucket = ray_bucket_in(rl, table_slot(hot->keyed) + place);
         if (bucket->rule == number)
             ray_bucket_convert(old, rule, bucket, NULL, &at);
@@ -174,7 +184,8 @@ ray_status ray_ratelimit_set_rate(ray_ratelimit *rl, uint64_t now_ns, uint32_t l
     ray_limit_rule rule;
     if (ray_spec_check(&spec, &status) != RAY_NONE)
         return status;
-    if ((status = ray_rule_prepare(&rule, &spec, spec.rate_tokens, spec.rate_period_ns, spec.capacity)) != RAY_OK)
+    if ((status = ray_rule_prepare(&rule, &spec, spec.rate_tokens, spec.rate_period_ns,
+                                   spec.capacity)) != RAY_OK)
         return status;
     rule.limit = (uint16_t)slot;
     ray_limit_hot *hot = &rl->config.hot[slot];
@@ -183,7 +194,8 @@ ray_status ray_ratelimit_set_rate(ray_ratelimit *rl, uint64_t now_ns, uint32_t l
         rl->config.spec[slot] = spec;
         return RAY_OK;
     }
-    if (spec.scope == RAY_SCOPE_SERVICE || spec.scope == RAY_SCOPE_NAMED || rate->plan >= RAY_PLAN_MAX)
+    if (spec.scope == RAY_SCOPE_SERVICE || spec.scope == RAY_SCOPE_NAMED ||
+        rate->plan >= RAY_PLAN_MAX)
         return RAY_E_ARGUMENT;
     uint32_t number = ray_limit_rule_for(rl, hot, slot, rate->plan);
     rule.plan = rate->plan;
@@ -218,11 +230,13 @@ ray_status ray_ratelimit_set_mode(ray_ratelimit *rl, uint64_t now_ns, uint32_t l
 }
 
 /* The slot of one key's bucket, RAY_NONE when there is none. */
-static uint32_t slot_of_key(const ray_ratelimit *rl, uint32_t slot, const ray_ratelimit_query *who, uint64_t *identity)
+static uint32_t slot_of_key(const ray_ratelimit *rl, uint32_t slot, const ray_ratelimit_query *who,
+                            uint64_t *identity)
 {
     const ray_limit_hot *hot = &rl->config.hot[slot];
-    uint64_t hash = hot->keyed == RAY_KEYED_USER ? ray_key_of_bytes(rl, who->user.at, who->user.length)
-                                                 : ray_key_of_client(rl, hot, who);
+    uint64_t hash = hot->keyed == RAY_KEYED_USER
+                        ? ray_key_of_bytes(rl, who->user.at, who->user.length)
+                        : ray_key_of_client(rl, hot, who);
     *identity = ray_key_identity(hot, hash);
     return ray_key_find(rl, hot->keyed, *identity);
 }
@@ -277,11 +291,13 @@ ray_status ray_ratelimit_drain(ray_ratelimit *rl, uint64_t now_ns, uint32_t limi
     ray_limit_moment at = moment_at(rl, now_ns);
     const ray_limit_hot *hot = &rl->config.hot[slot];
     ray_limit_bucket *own = &rl->book.own[slot];
-    ray_bucket_empty(rl, &rl->config.rule[own->main.rule], &own->main, hot->excess ? &own->excess : NULL, &at);
+    ray_bucket_empty(rl, &rl->config.rule[own->main.rule], &own->main,
+                     hot->excess ? &own->excess : NULL, &at);
     own->excess_word = 0;
     own->held_until_ns = hold_ns == 0 ? 0 : ray_add_capped(now_ns, hold_ns);
     own->drained_ns = hot->keyed == RAY_KEYED_NOT ? 0 : now_ns == 0 ? 1 : now_ns;
-    for (uint32_t place = 0; hot->keyed != RAY_KEYED_NOT && (place = next_key(rl, slot, place)) != RAY_NONE; place++) {
+    for (uint32_t place = 0;
+         hot->keyed != RAY_KEYED_NOT && (place = next_key(rl, slot, place)) != RAY_NONE; place++) {
         ray_bucket *bucket = ray_bucket_in(rl, table_slot(hot->keyed) + place);
         ray_bucket_empty(rl, &rl->config.rule[bucket->rule], bucket, NULL, &at);
     }

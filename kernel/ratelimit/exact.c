@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* exact.c - a log of instants for small limits: at most 64 of them, in a chunk of a shared pool. Instants are numbered
- * by the bucket's stamp; the one with number n lies at n modulo 64. */
+/* exact.c - a log of instants for small limits: at most 64 of them, in a chunk of a shared pool.
+ * Instants are numbered by the bucket's stamp; the one with number n lies at n modulo 64. */
 #include "limit.h"
 
 /* -- chunks (private) -- */
@@ -20,14 +20,15 @@ static uint32_t is_taken(const ray_limit_answer *taken, uint32_t count, uint32_t
 enum { LOOK_AT = 8 };
 
 /* A chunk whose keyed bucket may go, RAY_NONE when the next eight have none. */
-static uint32_t idle_chunk(const ray_ratelimit *rl, const ray_limit_moment *at, const ray_limit_answer *taken,
-                           uint32_t taken_count)
+static uint32_t idle_chunk(const ray_ratelimit *rl, const ray_limit_moment *at,
+                           const ray_limit_answer *taken, uint32_t taken_count)
 {
     const ray_ratelimit_book *book = &rl->book;
     for (uint32_t i = 0; i < LOOK_AT && i < RAY_CHUNK_MAX; i++) {
         uint32_t chunk = (book->exact_hand + i) % RAY_CHUNK_MAX;
         uint32_t slot = book->exact_link[chunk];
-        if (slot >= RAY_SLOT_USER && !is_taken(taken, taken_count, slot) && ray_key_may_go(rl, slot, at))
+        if (slot >= RAY_SLOT_USER && !is_taken(taken, taken_count, slot) &&
+            ray_key_may_go(rl, slot, at))
             return chunk;
     }
     return RAY_NONE;
@@ -98,10 +99,10 @@ static uint32_t lives(uint64_t instant, uint64_t now_ns, uint64_t length)
     return instant > now_ns || now_ns - instant < length;
 }
 
-/* Instants are in ascending order, so the dead are the first ones. A bucket without a chunk is one that was drained
- * before anybody saw it: `level` instants, all at `at`. */
-uint64_t ray_exact_live(const ray_ratelimit *rl, const ray_limit_rule *rule, const ray_bucket *bucket,
-                        uint64_t now_ns)
+/* Instants are in ascending order, so the dead are the first ones. A bucket without a chunk is one
+ * that was drained before anybody saw it: `level` instants, all at `at`. */
+uint64_t ray_exact_live(const ray_ratelimit *rl, const ray_limit_rule *rule,
+                        const ray_bucket *bucket, uint64_t now_ns)
 {
     if (bucket->word == 0)
         return bucket->level != 0 && lives(bucket->at, now_ns, rule->period) ? bucket->level : 0;
@@ -112,7 +113,8 @@ uint64_t ray_exact_live(const ray_ratelimit *rl, const ray_limit_rule *rule, con
     return live;
 }
 
-uint64_t ray_exact_full_at(const ray_ratelimit *rl, const ray_limit_rule *rule, const ray_bucket *bucket)
+uint64_t ray_exact_full_at(const ray_ratelimit *rl, const ray_limit_rule *rule,
+                           const ray_bucket *bucket)
 {
     if (bucket->level == 0)
         return 0;
@@ -144,15 +146,17 @@ void ray_exact_decide(const ray_ratelimit *rl, const ray_limit_rule *rule, const
     uint32_t must_go = (uint32_t)(live - (ceiling - at->tokens));
     uint64_t last = bucket->at;
     if (bucket->word != 0)
-        last = rl->book.exact[bucket->word - 1][place_of(bucket->stamp - (uint32_t)live + must_go - 1U)];
+        last =
+            rl->book
+                .exact[bucket->word - 1][place_of(bucket->stamp - (uint32_t)live + must_go - 1U)];
     uint64_t when = ray_add_capped(last, rule->period);
     out->retry_after_ns = when == RAY_NEVER ? RAY_NEVER : when - at->now_ns;
 }
 
-/* Needs a chunk when tokens > 0. The newest instant is never older than the one before it: time that stands still or
- * went back books at the newest. */
-void ray_exact_take(ray_ratelimit *rl, const ray_limit_rule *rule, ray_bucket *bucket, uint64_t now_ns,
-                    uint64_t tokens)
+/* Needs a chunk when tokens > 0. The newest instant is never older than the one before it: time
+ * that stands still or went back books at the newest. */
+void ray_exact_take(ray_ratelimit *rl, const ray_limit_rule *rule, ray_bucket *bucket,
+                    uint64_t now_ns, uint64_t tokens)
 {
     bucket->level = ray_exact_live(rl, rule, bucket, now_ns);
     bucket->at = 0;
@@ -165,10 +169,11 @@ void ray_exact_take(ray_ratelimit *rl, const ray_limit_rule *rule, ray_bucket *b
     bucket->level += tokens;
 }
 
-/* Takes the booked instants out where they still live. Older ones move up, so newer ones keep their numbers; an older
- * hold then finds an even older instant, or none, and gives back too little, never too much. */
-uint64_t ray_exact_refund(ray_ratelimit *rl, const ray_limit_rule *rule, ray_bucket *bucket, uint64_t now_ns,
-                          uint64_t tokens, uint32_t stamp)
+/* Takes the booked instants out where they still live. Older ones move up, so newer ones keep their
+ * numbers; an older hold then finds an even older instant, or none, and gives back too little,
+ * never too much. */
+uint64_t ray_exact_refund(ray_ratelimit *rl, const ray_limit_rule *rule, ray_bucket *bucket,
+                          uint64_t now_ns, uint64_t tokens, uint32_t stamp)
 {
     bucket->level = ray_exact_live(rl, rule, bucket, now_ns);
     bucket->at = 0;
@@ -177,8 +182,9 @@ uint64_t ray_exact_refund(ray_ratelimit *rl, const ray_limit_rule *rule, ray_buc
     uint64_t *log = rl->book.exact[bucket->word - 1];
     uint64_t back = 0;
     for (uint32_t i = (uint32_t)tokens; i > 0; i--) {
-        /* The last booked first: moving up touches only what is older. Each step the next one has moved into its place. */
-        uint32_t age = bucket->stamp - (stamp + (uint32_t)tokens - 1U);   /* 1: the newest */
+        /* The last booked first: moving up touches only what is older. Each step the next one has
+         * moved into its place. */
+        uint32_t age = bucket->stamp - (stamp + (uint32_t)tokens - 1U); /* 1: the newest */
         if (age == 0 || age > bucket->level)
             break;
         for (uint32_t k = age; k < bucket->level; k++)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* export.c - limits as JSON, CSV and HTTP fields. Integers only, in slot order, so equal states print equal bytes. */
+/* export.c - limits as JSON, CSV and HTTP fields. Integers only, in slot order, so equal states
+ * print equal bytes. */
 #include "limit.h"
 
 enum { SECOND_NS = 1000000000 };
-static const uint64_t sf_integer_max = 999999999999999;   /* RFC 9651 section 3.3.1 */
+static const uint64_t sf_integer_max = 999999999999999; /* RFC 9651 section 3.3.1 */
 
 /* -- words -- */
 const char *ray_limit_scope_word(uint32_t scope)
@@ -14,7 +15,8 @@ const char *ray_limit_scope_word(uint32_t scope)
 
 const char *ray_limit_algorithm_word(uint32_t algorithm)
 {
-    static const char *const words[] = {"token_bucket", "leaky_bucket", "fixed_window", "sliding_window"};
+    static const char *const words[] = {"token_bucket", "leaky_bucket", "fixed_window",
+                                        "sliding_window"};
     return algorithm <= RAY_SLIDING_WINDOW ? words[algorithm] : "?";
 }
 
@@ -69,10 +71,12 @@ static void put_json(ray_text *out, const row *r)
 static void put_csv(ray_text *out, const row *r)
 {
     const uint64_t numbers[] = {
-        r->spec.rate_tokens, r->spec.rate_period_ns, r->state.capacity_tokens, r->state.left_tokens, r->state.next_ns,
-        r->state.full_ns, r->state.held_ns, r->stats.key_count, r->stats.asked_count, r->stats.granted_count,
-        r->stats.denied_count, r->stats.token_count, r->stats.refunded_count, r->stats.delayed_count,
-        r->stats.yellow_count, r->stats.overflow_count, r->stats.evicted_count};
+        r->spec.rate_tokens,     r->spec.rate_period_ns, r->state.capacity_tokens,
+        r->state.left_tokens,    r->state.next_ns,       r->state.full_ns,
+        r->state.held_ns,        r->stats.key_count,     r->stats.asked_count,
+        r->stats.granted_count,  r->stats.denied_count,  r->stats.token_count,
+        r->stats.refunded_count, r->stats.delayed_count, r->stats.yellow_count,
+        r->stats.overflow_count, r->stats.evicted_count};
     ray_text_u64(out, r->limit);
     ray_text_char(out, ',');
     ray_text_csv(out, r->spec.name.at, ray_name_length(&r->spec.name));
@@ -95,7 +99,8 @@ static void put_csv(ray_text *out, const row *r)
 }
 
 /* -- export -- */
-ray_status ray_ratelimit_export(const ray_ratelimit *rl, uint64_t now_ns, uint32_t format, ray_text *out)
+ray_status ray_ratelimit_export(const ray_ratelimit *rl, uint64_t now_ns, uint32_t format,
+                                ray_text *out)
 {
     row r;
     uint32_t slot = 0;
@@ -105,9 +110,11 @@ ray_status ray_ratelimit_export(const ray_ratelimit *rl, uint64_t now_ns, uint32
     if (format == RAY_RATELIMIT_JSON)
         ray_text_json_open(out, NULL, '[');
     else
-        ray_text_put(out, "id,name,scope,algorithm,mode,service,user,rate_tokens,rate_period_ns,capacity_tokens,"
-                          "left_tokens,next_ns,full_ns,held_ns,keys,asked,granted,denied,tokens,refunded,delayed,"
-                          "yellow,overflow,evicted\r\n");
+        ray_text_put(
+            out,
+            "id,name,scope,algorithm,mode,service,user,rate_tokens,rate_period_ns,capacity_tokens,"
+            "left_tokens,next_ns,full_ns,held_ns,keys,asked,granted,denied,tokens,refunded,delayed,"
+            "yellow,overflow,evicted\r\n");
     while (ray_ratelimit_next(rl, &slot, &r.limit) == RAY_OK) {
         (void)ray_ratelimit_read_limit(rl, r.limit, &r.spec, &r.stats);
         (void)ray_ratelimit_read_bucket(rl, now_ns, r.limit, NULL, &r.state);
@@ -142,7 +149,8 @@ static void put_parameter(ray_text *out, const char *key, uint64_t value)
     ray_text_u64(out, value < sf_integer_max ? value : sf_integer_max);
 }
 
-/* A window's length, or how long an empty bucket takes to fill: quota over window is the rate that holds. */
+/* A window's length, or how long an empty bucket takes to fill: quota over window is the rate that
+ * holds. */
 static uint64_t window_ns(const ray_limit_rule *rule)
 {
     static const uint64_t tick_ns[3] = {1, 1000, 1000000};
@@ -162,7 +170,8 @@ static void put_policy(const ray_ratelimit *rl, const ray_ratelimit_answer *answ
         if (first)
             ray_text_put(out, "RateLimit-Policy: ");
         put_member(out, &rl->config.spec[rule->limit].name, first);
-        put_parameter(out, ";q=", rule->kind > RAY_KIND_QUEUE ? rule->capacity : rule->capacity / rule->period);
+        put_parameter(out, ";q=",
+                      rule->kind > RAY_KIND_QUEUE ? rule->capacity : rule->capacity / rule->period);
         put_parameter(out, ";w=", seconds_of(window_ns(rule)));
         first = 0;
     }
@@ -170,13 +179,15 @@ static void put_policy(const ray_ratelimit *rl, const ray_ratelimit_answer *answ
         ray_text_put(out, "\r\n");
 }
 
-/* Seconds until nothing is missing; for a denied request no later than when it may be tried again. */
-static uint64_t reset_seconds(const ray_ratelimit *rl, uint64_t now_ns, const ray_ratelimit_answer *answer,
-                              const ray_limit_answer *a)
+/* Seconds until nothing is missing; for a denied request no later than when it may be tried again.
+ */
+static uint64_t reset_seconds(const ray_ratelimit *rl, uint64_t now_ns,
+                              const ray_ratelimit_answer *answer, const ray_limit_answer *a)
 {
     const ray_limit_rule *rule = &rl->config.rule[a->rate];
     const ray_limit_bucket *own = &rl->book.own[rule->limit];
-    ray_limit_moment at = {now_ns, ray_limit_wall(now_ns, answer->wall_offset_ns), 0, RAY_CLASS_NORMAL, 0};
+    ray_limit_moment at = {now_ns, ray_limit_wall(now_ns, answer->wall_offset_ns), 0,
+                           RAY_CLASS_NORMAL, 0};
     const ray_bucket *bucket = ray_bucket_at(rl, a->slot);
     uint64_t excess = rl->config.hot[rule->limit].excess ? own->excess : 0;
     uint64_t full = now_ns;
@@ -189,8 +200,8 @@ static uint64_t reset_seconds(const ray_ratelimit *rl, uint64_t now_ns, const ra
 }
 
 /* -- headers -- */
-void ray_ratelimit_headers(const ray_ratelimit *rl, uint64_t now_ns, const ray_ratelimit_answer *answer,
-                           ray_text *out)
+void ray_ratelimit_headers(const ray_ratelimit *rl, uint64_t now_ns,
+                           const ray_ratelimit_answer *answer, ray_text *out)
 {
     uint32_t first = 1;
     put_policy(rl, answer, out);
@@ -223,11 +234,22 @@ ray_status ray_ratelimit_read_part(const ray_ratelimit *rl, uint32_t index, ray_
     uint64_t limits = 0;
     for (uint32_t i = 0; i < RAY_SCOPE_MAX; i++)
         limits += rl->config.scope_count[i];
-    const ray_ratelimit_part parts[] = {
-        {sizeof rl->config + sizeof rl->tally + sizeof book->own, limits, RAY_LIMIT_MAX, {"ratelimit.limits"}},
-        {sizeof book->user + sizeof book->user_key, book->key_count[0], RAY_LIMIT_USER_KEY_MAX, {"ratelimit.users"}},
-        {sizeof book->ip + sizeof book->ip_key, book->key_count[1], RAY_LIMIT_IP_KEY_MAX, {"ratelimit.addresses"}},
-        {sizeof book->exact + sizeof book->exact_link, book->exact_count, RAY_CHUNK_MAX, {"ratelimit.logs"}}};
+    const ray_ratelimit_part parts[] = {{sizeof rl->config + sizeof rl->tally + sizeof book->own,
+                                         limits,
+                                         RAY_LIMIT_MAX,
+                                         {"ratelimit.limits"}},
+                                        {sizeof book->user + sizeof book->user_key,
+                                         book->key_count[0],
+                                         RAY_LIMIT_USER_KEY_MAX,
+                                         {"ratelimit.users"}},
+                                        {sizeof book->ip + sizeof book->ip_key,
+                                         book->key_count[1],
+                                         RAY_LIMIT_IP_KEY_MAX,
+                                         {"ratelimit.addresses"}},
+                                        {sizeof book->exact + sizeof book->exact_link,
+                                         book->exact_count,
+                                         RAY_CHUNK_MAX,
+                                         {"ratelimit.logs"}}};
     if (index >= sizeof parts / sizeof parts[0])
         return RAY_E_UNKNOWN;
     *out = parts[index];

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* keys.c - buckets by key. A table is groups of eight keys, one cache line each; a key's home is one place of one group
- * and it may stand anywhere in that group, so a lookup is at most eight comparisons and nothing ever moves. Only a full
- * bucket is evicted: nobody can tell it from one that was never there. */
+/* keys.c - buckets by key. A table is groups of eight keys, one cache line each; a key's home is
+ * one place of one group and it may stand anywhere in that group, so a lookup is at most eight
+ * comparisons and nothing ever moves. Only a full bucket is evicted: nobody can tell it from one
+ * that was never there. */
 #include "limit.h"
 
 /* -- tables (private) -- */
-static const uint64_t *keys_of(const ray_ratelimit *rl, uint32_t keyed, uint32_t *size, uint32_t *slot)
+static const uint64_t *keys_of(const ray_ratelimit *rl, uint32_t keyed, uint32_t *size,
+                               uint32_t *slot)
 {
     *size = keyed == RAY_KEYED_USER ? RAY_LIMIT_USER_KEY_MAX : RAY_LIMIT_IP_KEY_MAX;
     *slot = keyed == RAY_KEYED_USER ? RAY_SLOT_USER : RAY_SLOT_IP;
@@ -14,7 +16,8 @@ static const uint64_t *keys_of(const ray_ratelimit *rl, uint32_t keyed, uint32_t
 
 static uint64_t *key_in(ray_ratelimit *rl, uint32_t slot)
 {
-    return slot < RAY_SLOT_IP ? &rl->book.user_key[slot - RAY_SLOT_USER] : &rl->book.ip_key[slot - RAY_SLOT_IP];
+    return slot < RAY_SLOT_IP ? &rl->book.user_key[slot - RAY_SLOT_USER]
+                              : &rl->book.ip_key[slot - RAY_SLOT_IP];
 }
 
 /* The i-th place to look at: the home first, then the rest of its group. */
@@ -46,9 +49,10 @@ uint64_t ray_key_of_number(const ray_ratelimit *rl, uint64_t number)
     return ray_siphash(rl->config.seed, bytes, sizeof bytes);
 }
 
-/* An address counts as its network; a client whose address is not known counts by its name; one without either shares
- * the key of the empty name: never no limit. */
-uint64_t ray_key_of_client(const ray_ratelimit *rl, const ray_limit_hot *hot, const ray_ratelimit_query *query)
+/* An address counts as its network; a client whose address is not known counts by its name; one
+ * without either shares the key of the empty name: never no limit. */
+uint64_t ray_key_of_client(const ray_ratelimit *rl, const ray_limit_hot *hot,
+                           const ray_ratelimit_query *query)
 {
     static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
     if (!query->address_known)
@@ -71,14 +75,16 @@ const ray_bucket *ray_bucket_at(const ray_ratelimit *rl, uint32_t slot)
 {
     if (slot < RAY_SLOT_USER)
         return &rl->book.own[slot].main;
-    return slot < RAY_SLOT_IP ? &rl->book.user[slot - RAY_SLOT_USER] : &rl->book.ip[slot - RAY_SLOT_IP];
+    return slot < RAY_SLOT_IP ? &rl->book.user[slot - RAY_SLOT_USER]
+                              : &rl->book.ip[slot - RAY_SLOT_IP];
 }
 
 ray_bucket *ray_bucket_in(ray_ratelimit *rl, uint32_t slot)
 {
     if (slot < RAY_SLOT_USER)
         return &rl->book.own[slot].main;
-    return slot < RAY_SLOT_IP ? &rl->book.user[slot - RAY_SLOT_USER] : &rl->book.ip[slot - RAY_SLOT_IP];
+    return slot < RAY_SLOT_IP ? &rl->book.user[slot - RAY_SLOT_USER]
+                              : &rl->book.ip[slot - RAY_SLOT_IP];
 }
 
 uint32_t ray_key_find(const ray_ratelimit *rl, uint32_t keyed, uint64_t identity)
@@ -93,8 +99,9 @@ uint32_t ray_key_find(const ray_ratelimit *rl, uint32_t keyed, uint64_t identity
     return RAY_NONE;
 }
 
-uint32_t ray_key_place(const ray_ratelimit *rl, uint32_t keyed, uint64_t identity, const ray_limit_moment *at,
-                       const ray_limit_answer *taken, uint32_t taken_count)
+uint32_t ray_key_place(const ray_ratelimit *rl, uint32_t keyed, uint64_t identity,
+                       const ray_limit_moment *at, const ray_limit_answer *taken,
+                       uint32_t taken_count)
 {
     uint32_t size, slot;
     const uint64_t *keys = keys_of(rl, keyed, &size, &slot);
@@ -105,14 +112,15 @@ uint32_t ray_key_place(const ray_ratelimit *rl, uint32_t keyed, uint64_t identit
     }
     for (uint32_t i = 0; i < RAY_GROUP; i++) {
         uint32_t place = place_of(identity, size, i);
-        if (keys[place] != 0 && !is_taken(taken, taken_count, slot + place)
-            && ray_key_may_go(rl, slot + place, at))
+        if (keys[place] != 0 && !is_taken(taken, taken_count, slot + place) &&
+            ray_key_may_go(rl, slot + place, at))
             return slot + place;
     }
     return RAY_NONE;
 }
 
-/* Full, and what a newcomer would get is full as well: only then does nobody notice that it is gone. */
+/* Full, and what a newcomer would get is full as well: only then does nobody notice that it is
+ * gone. */
 uint64_t ray_key_full_at(const ray_ratelimit *rl, uint32_t slot, const ray_limit_moment *at)
 {
     const ray_bucket *bucket = ray_bucket_at(rl, slot);
@@ -132,7 +140,8 @@ uint32_t ray_key_may_go(const ray_ratelimit *rl, uint32_t slot, const ray_limit_
     return ray_bucket_full(rl, rule, bucket, 0, at) && ray_key_full_at(rl, slot, at) <= at->now_ns;
 }
 
-uint64_t ray_key_wait(const ray_ratelimit *rl, uint32_t keyed, uint64_t identity, const ray_limit_moment *at)
+uint64_t ray_key_wait(const ray_ratelimit *rl, uint32_t keyed, uint64_t identity,
+                      const ray_limit_moment *at)
 {
     uint32_t size, slot;
     const uint64_t *keys = keys_of(rl, keyed, &size, &slot);
@@ -156,7 +165,8 @@ ray_bucket ray_key_newborn(const ray_ratelimit *rl, uint32_t rule, const ray_lim
     ray_limit_moment then = *at;
     then.now_ns = drained_ns;
     then.wall_ns = at->now_ns >= drained_ns && at->wall_ns >= at->now_ns - drained_ns
-        ? at->wall_ns - (at->now_ns - drained_ns) : at->wall_ns;
+                       ? at->wall_ns - (at->now_ns - drained_ns)
+                       : at->wall_ns;
     if (r->kind == RAY_KIND_EXACT) {
         bucket.level = r->capacity;
         bucket.at = drained_ns;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* lists.c - the limits of each service, of all services and of each pinned user, chained so that asking walks only what
- * applies. Rebuilt whole on every control change: a thousand limits at most. */
+/* lists.c - the limits of each service, of all services and of each pinned user, chained so that
+ * asking walks only what applies. Rebuilt whole on every control change: a thousand limits at most.
+ */
 #include "limit.h"
 
 /* -- lists (private) -- */
@@ -10,18 +11,22 @@ static uint32_t is_pinned(const ray_limit_spec *spec)
 }
 
 /* -- init -- */
-void ray_hot_fill(const uint8_t seed[16], ray_limit_hot *hot, const ray_limit_spec *spec, const ray_limit_rule *rule)
+void ray_hot_fill(const uint8_t seed[16], ray_limit_hot *hot, const ray_limit_spec *spec,
+                  const ray_limit_rule *rule)
 {
-    hot->name_hash = ray_siphash(seed, (const uint8_t *)spec->name.at, ray_name_length(&spec->name));
+    hot->name_hash =
+        ray_siphash(seed, (const uint8_t *)spec->name.at, ray_name_length(&spec->name));
     hot->service = spec->service;
-    hot->instead_of = spec->instead_of == RAY_NONE ? 0 : (uint16_t)((spec->instead_of & 0xffffU) + 1U);
+    hot->instead_of =
+        spec->instead_of == RAY_NONE ? 0 : (uint16_t)((spec->instead_of & 0xffffU) + 1U);
     hot->used = 1;
     hot->kind = rule->kind;
     hot->mode = spec->mode;
     hot->scope = spec->scope;
     hot->pinned = (uint8_t)is_pinned(spec);
-    hot->keyed = spec->scope == RAY_SCOPE_IP ? RAY_KEYED_IP
-        : spec->scope == RAY_SCOPE_USER && !hot->pinned ? RAY_KEYED_USER : RAY_KEYED_NOT;
+    hot->keyed = spec->scope == RAY_SCOPE_IP                     ? RAY_KEYED_IP
+                 : spec->scope == RAY_SCOPE_USER && !hot->pinned ? RAY_KEYED_USER
+                                                                 : RAY_KEYED_NOT;
     hot->excess = spec->excess != 0;
     hot->deny_when_full = spec->deny_when_full;
     hot->prefix_v4 = spec->prefix_v4;
@@ -47,7 +52,8 @@ void ray_lists_build(ray_ratelimit_config *config)
             continue;
         if (hot->pinned) {
             const ray_name *user = &config->spec[i].user;
-            config->pin_hash[i] = ray_siphash(config->seed, (const uint8_t *)user->at, ray_name_length(user));
+            config->pin_hash[i] =
+                ray_siphash(config->seed, (const uint8_t *)user->at, ray_name_length(user));
             config->pin_count++;
             head = &config->pin_head[config->pin_hash[i] & (RAY_PIN_MAX - 1)];
         } else if (hot->service != RAY_NONE) {
@@ -72,7 +78,8 @@ static uint32_t pinned_most(const ray_limit_spec *limits, uint32_t count)
     return most;
 }
 
-void ray_ratelimit_applied(const ray_limit_spec *limits, uint32_t count, uint32_t service_count, uint16_t *out)
+void ray_ratelimit_applied(const ray_limit_spec *limits, uint32_t count, uint32_t service_count,
+                           uint16_t *out)
 {
     uint32_t common = pinned_most(limits, count);
     memset(out, 0, (service_count + 1U) * sizeof *out);
@@ -103,15 +110,16 @@ uint32_t ray_lists_few(const ray_ratelimit_config *config, const ray_limit_spec 
     uint32_t common = length_of(config, config->any_head) + (!named && !pinned && !own);
     uint32_t service_most = own, pin_most = pinned;
     for (uint32_t i = 0; i < RAY_SERVICE_MAX; i++) {
-        uint32_t length = length_of(config, config->service_head[i])
-            + (own && (spec->service & 0xffffU) == i);
+        uint32_t length =
+            length_of(config, config->service_head[i]) + (own && (spec->service & 0xffffU) == i);
         service_most = length > service_most ? length : service_most;
     }
     for (uint32_t i = 0; config->pin_count != 0 && i < RAY_LIMIT_MAX; i++) {
         if (!config->hot[i].used || !config->hot[i].pinned)
             continue;
         uint32_t same = pinned && ray_name_same(&config->spec[i].user, &spec->user);
-        for (uint32_t k = config->pin_head[config->pin_hash[i] & (RAY_PIN_MAX - 1)]; k != 0; k = config->hot[k - 1].next)
+        for (uint32_t k = config->pin_head[config->pin_hash[i] & (RAY_PIN_MAX - 1)]; k != 0;
+             k = config->hot[k - 1].next)
             same += config->pin_hash[k - 1] == config->pin_hash[i];
         pin_most = same > pin_most ? same : pin_most;
     }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* load.c - a whole configuration, checked as if an enemy had written it, then swapped in one go. Limits are matched by
- * name: what did not change keeps its balance to the bit, what changed is accrued at the old rate and clamped. */
+/* load.c - a whole configuration, checked as if an enemy had written it, then swapped in one go.
+ * Limits are matched by name: what did not change keeps its balance to the bit, what changed is
+ * accrued at the old rate and clamped. */
 #include "limit.h"
 #include <stddef.h>
 
 enum { SECTION_LIMIT = 20, SECTION_RATE = 21 };
 
 /* -- checking (private) -- */
-static ray_status refuse(ray_config_report *report, ray_status status, uint32_t section, uint32_t row, uint64_t field)
+static ray_status refuse(ray_config_report *report, ray_status status, uint32_t section,
+                         uint32_t row, uint64_t field)
 {
     report->status = status;
     report->section = section;
@@ -16,14 +18,16 @@ static ray_status refuse(ray_config_report *report, ray_status status, uint32_t 
     return status;
 }
 
-static ray_status check_references(const ray_limit_spec *limits, uint32_t row, const ray_config_counts *counts,
-                                   ray_config_report *report)
+static ray_status check_references(const ray_limit_spec *limits, uint32_t row,
+                                   const ray_config_counts *counts, ray_config_report *report)
 {
     const ray_limit_spec *spec = &limits[row];
     if (spec->service != RAY_NONE && spec->service >= counts->service_count)
         return refuse(report, RAY_E_UNKNOWN, SECTION_LIMIT, row, offsetof(ray_limit_spec, service));
-    if (spec->instead_of != RAY_NONE && (spec->instead_of >= counts->limit_count || spec->instead_of == row))
-        return refuse(report, RAY_E_UNKNOWN, SECTION_LIMIT, row, offsetof(ray_limit_spec, instead_of));
+    if (spec->instead_of != RAY_NONE &&
+        (spec->instead_of >= counts->limit_count || spec->instead_of == row))
+        return refuse(report, RAY_E_UNKNOWN, SECTION_LIMIT, row,
+                      offsetof(ray_limit_spec, instead_of));
     for (uint32_t i = 0; i < row; i++)
         if (ray_name_same(&limits[i].name, &spec->name))
             return refuse(report, RAY_E_EXISTS, SECTION_LIMIT, row, offsetof(ray_limit_spec, name));
@@ -33,8 +37,8 @@ static ray_status check_references(const ray_limit_spec *limits, uint32_t row, c
 static ray_status check_limits(const ray_limit_spec *limits, const ray_config_counts *counts,
                                ray_config_report *report)
 {
-    static const uint32_t most[RAY_SCOPE_MAX] = {RAY_LIMIT_SERVICE_MAX, RAY_LIMIT_USER_MAX, RAY_LIMIT_IP_MAX,
-                                                 RAY_LIMIT_NAMED_MAX};
+    static const uint32_t most[RAY_SCOPE_MAX] = {RAY_LIMIT_SERVICE_MAX, RAY_LIMIT_USER_MAX,
+                                                 RAY_LIMIT_IP_MAX, RAY_LIMIT_NAMED_MAX};
     uint32_t scope_count[RAY_SCOPE_MAX] = {0}, exact_count = 0;
     for (uint32_t row = 0; row < counts->limit_count; row++) {
         ray_limit_rule rule;
@@ -43,9 +47,11 @@ static ray_status check_limits(const ray_limit_spec *limits, const ray_config_co
         uint32_t field = ray_spec_check(spec, &status);
         if (field != RAY_NONE)
             return refuse(report, status, SECTION_LIMIT, row, field);
-        status = ray_rule_prepare(&rule, spec, spec->rate_tokens, spec->rate_period_ns, spec->capacity);
+        status =
+            ray_rule_prepare(&rule, spec, spec->rate_tokens, spec->rate_period_ns, spec->capacity);
         if (status != RAY_OK)
-            return refuse(report, status, SECTION_LIMIT, row, offsetof(ray_limit_spec, rate_tokens));
+            return refuse(report, status, SECTION_LIMIT, row,
+                          offsetof(ray_limit_spec, rate_tokens));
         status = check_references(limits, row, counts, report);
         if (status != RAY_OK)
             return status;
@@ -56,30 +62,37 @@ static ray_status check_limits(const ray_limit_spec *limits, const ray_config_co
     return RAY_OK;
 }
 
-static ray_status check_rate(const ray_limit_spec *limits, const ray_limit_rate_spec *rates, uint32_t row,
-                             const ray_config_counts *counts, ray_config_report *report)
+static ray_status check_rate(const ray_limit_spec *limits, const ray_limit_rate_spec *rates,
+                             uint32_t row, const ray_config_counts *counts,
+                             ray_config_report *report)
 {
     const ray_limit_rate_spec *rate = &rates[row];
     if (rate->limit >= counts->limit_count)
-        return refuse(report, RAY_E_UNKNOWN, SECTION_RATE, row, offsetof(ray_limit_rate_spec, limit));
+        return refuse(report, RAY_E_UNKNOWN, SECTION_RATE, row,
+                      offsetof(ray_limit_rate_spec, limit));
     if (rate->plan >= counts->plan_count || rate->plan >= RAY_PLAN_MAX)
-        return refuse(report, RAY_E_UNKNOWN, SECTION_RATE, row, offsetof(ray_limit_rate_spec, plan));
+        return refuse(report, RAY_E_UNKNOWN, SECTION_RATE, row,
+                      offsetof(ray_limit_rate_spec, plan));
     ray_limit_spec spec = limits[rate->limit];
     if (spec.scope == RAY_SCOPE_SERVICE || spec.scope == RAY_SCOPE_NAMED)
-        return refuse(report, RAY_E_ARGUMENT, SECTION_RATE, row, offsetof(ray_limit_rate_spec, limit));
+        return refuse(report, RAY_E_ARGUMENT, SECTION_RATE, row,
+                      offsetof(ray_limit_rate_spec, limit));
     spec.rate_tokens = rate->rate_tokens;
     spec.rate_period_ns = rate->rate_period_ns;
     spec.capacity = rate->capacity;
     ray_limit_rule rule;
     ray_status status;
     if (ray_spec_check(&spec, &status) != RAY_NONE)
-        return refuse(report, status, SECTION_RATE, row, offsetof(ray_limit_rate_spec, rate_tokens));
+        return refuse(report, status, SECTION_RATE, row,
+                      offsetof(ray_limit_rate_spec, rate_tokens));
     status = ray_rule_prepare(&rule, &spec, spec.rate_tokens, spec.rate_period_ns, spec.capacity);
     if (status != RAY_OK)
-        return refuse(report, status, SECTION_RATE, row, offsetof(ray_limit_rate_spec, rate_tokens));
+        return refuse(report, status, SECTION_RATE, row,
+                      offsetof(ray_limit_rate_spec, rate_tokens));
     for (uint32_t i = 0; i < row; i++)
         if (rates[i].limit == rate->limit && rates[i].plan == rate->plan)
-            return refuse(report, RAY_E_EXISTS, SECTION_RATE, row, offsetof(ray_limit_rate_spec, plan));
+            return refuse(report, RAY_E_EXISTS, SECTION_RATE, row,
+                          offsetof(ray_limit_rate_spec, plan));
     return RAY_OK;
 }
 
@@ -106,21 +119,23 @@ ray_status ray_ratelimit_check(const ray_limit_spec *limits, const ray_limit_rat
 }
 
 /* -- staging (private) -- */
-static void stage_rules(ray_limit_stage *stage, const ray_limit_spec *limits, const ray_limit_rate_spec *rates,
-                        const ray_config_counts *counts)
+static void stage_rules(ray_limit_stage *stage, const ray_limit_spec *limits,
+                        const ray_limit_rate_spec *rates, const ray_config_counts *counts)
 {
     for (uint32_t i = 0; i < counts->limit_count; i++) {
         const ray_limit_spec *spec = &limits[i];
-        (void)ray_rule_prepare(&stage->rule[i], spec, spec->rate_tokens, spec->rate_period_ns, spec->capacity);
+        (void)ray_rule_prepare(&stage->rule[i], spec, spec->rate_tokens, spec->rate_period_ns,
+                               spec->capacity);
         stage->rule[i].limit = (uint16_t)i;
     }
     for (uint32_t j = counts->limit_rate_count; j-- > 0;) {
         const ray_limit_rate_spec *rate = &rates[j];
         ray_limit_rule *rule = &stage->rule[RAY_LIMIT_MAX + j], *own = &stage->rule[rate->limit];
-        (void)ray_rule_prepare(rule, &limits[rate->limit], rate->rate_tokens, rate->rate_period_ns, rate->capacity);
+        (void)ray_rule_prepare(rule, &limits[rate->limit], rate->rate_tokens, rate->rate_period_ns,
+                               rate->capacity);
         rule->limit = (uint16_t)rate->limit;
         rule->plan = rate->plan;
-        rule->next = own->next;          /* the head lies in the own rule until the hot row is filled */
+        rule->next = own->next; /* the head lies in the own rule until the hot row is filled */
         own->next = (uint16_t)(RAY_LIMIT_MAX + j + 1U);
     }
 }
@@ -128,8 +143,9 @@ static void stage_rules(ray_limit_stage *stage, const ray_limit_spec *limits, co
 static uint32_t kind_of_keys(const ray_limit_spec *spec)
 {
     uint32_t pinned = !ray_is_zero(&spec->user, sizeof spec->user);
-    return spec->scope == RAY_SCOPE_IP ? RAY_KEYED_IP
-        : spec->scope == RAY_SCOPE_USER && !pinned ? RAY_KEYED_USER : RAY_KEYED_NOT;
+    return spec->scope == RAY_SCOPE_IP                ? RAY_KEYED_IP
+           : spec->scope == RAY_SCOPE_USER && !pinned ? RAY_KEYED_USER
+                                                      : RAY_KEYED_NOT;
 }
 
 /* Which new row each old limit becomes. A limit whose keys mean something else now is a new one. */
@@ -137,14 +153,16 @@ static void stage_places(ray_ratelimit *rl, const ray_limit_spec *limits, uint32
 {
     ray_ratelimit_config *config = &rl->config;
     for (uint32_t i = 0; i < count; i++) {
-        uint64_t hash = ray_siphash(config->seed, (const uint8_t *)limits[i].name.at, ray_name_length(&limits[i].name));
+        uint64_t hash = ray_siphash(config->seed, (const uint8_t *)limits[i].name.at,
+                                    ray_name_length(&limits[i].name));
         for (uint32_t old = 0; old < RAY_LIMIT_MAX; old++) {
             const ray_limit_hot *hot = &config->hot[old];
-            if (!hot->used || hot->name_hash != hash || !ray_name_same(&config->spec[old].name, &limits[i].name))
+            if (!hot->used || hot->name_hash != hash ||
+                !ray_name_same(&config->spec[old].name, &limits[i].name))
                 continue;
-            if (hot->keyed == kind_of_keys(&limits[i])
-                && (hot->keyed != RAY_KEYED_IP || (hot->prefix_v4 == limits[i].prefix_v4
-                                                   && hot->prefix_v6 == limits[i].prefix_v6)))
+            if (hot->keyed == kind_of_keys(&limits[i]) &&
+                (hot->keyed != RAY_KEYED_IP ||
+                 (hot->prefix_v4 == limits[i].prefix_v4 && hot->prefix_v6 == limits[i].prefix_v6)))
                 config->stage.place[old] = (uint16_t)(i + 1U);
         }
     }
@@ -164,13 +182,15 @@ static void stage_places(ray_ratelimit *rl, const ray_limit_spec *limits, uint32
 
 static uint32_t same_rule(const ray_limit_rule *a, const ray_limit_rule *b)
 {
-    return a->kind == b->kind && a->tick == b->tick && a->debt == b->debt && a->edge_ns == b->edge_ns
-        && a->excess == b->excess && ray_same(a, b, offsetof(ray_limit_rule, capacity_tokens));
+    return a->kind == b->kind && a->tick == b->tick && a->debt == b->debt &&
+           a->edge_ns == b->edge_ns && a->excess == b->excess &&
+           ray_same(a, b, offsetof(ray_limit_rule, capacity_tokens));
 }
 
-/* Brings one bucket from its old rule to the new one; the bucket's rule number is the caller's to change. */
-static void move_rule(ray_ratelimit *rl, ray_bucket *bucket, uint64_t *excess, uint32_t slot, uint32_t to,
-                      const ray_limit_moment *at)
+/* Brings one bucket from its old rule to the new one; the bucket's rule number is the caller's to
+ * change. */
+static void move_rule(ray_ratelimit *rl, ray_bucket *bucket, uint64_t *excess, uint32_t slot,
+                      uint32_t to, const ray_limit_moment *at)
 {
     const ray_limit_rule *from = &rl->config.rule[bucket->rule], *rule = &rl->config.stage.rule[to];
     if (same_rule(from, rule))
@@ -211,7 +231,8 @@ static void move_keys(ray_ratelimit *rl, uint32_t slot, uint32_t count, const ui
     }
 }
 
-/* A stamp that no hold of `slot` carries; modulo 64 it is `want`, because a log's instants lie by their stamp. */
+/* A stamp that no hold of `slot` carries; modulo 64 it is `want`, because a log's instants lie by
+ * their stamp. */
 static uint32_t next_stamp(const ray_ratelimit *rl, uint32_t slot, uint32_t want)
 {
     uint32_t past = rl->book.own[slot].main.stamp + RAY_LIMIT_EXACT_EACH;
@@ -228,7 +249,9 @@ static void move_own(ray_ratelimit *rl, uint32_t old, const ray_limit_moment *at
         return;
     }
     uint32_t to = stage->rule_place[own->main.rule] - 1U;
-    uint64_t *excess = rl->config.rule[old].excess != 0 || stage->rule[place - 1].excess != 0 ? &own->excess : NULL;
+    uint64_t *excess = rl->config.rule[old].excess != 0 || stage->rule[place - 1].excess != 0
+                           ? &own->excess
+                           : NULL;
     move_rule(rl, &own->main, excess, old, to, at);
     own->main.rule = (uint16_t)to;
     ray_limit_bucket *target = &stage->own[place - 1];
@@ -302,8 +325,9 @@ static void swap_in(ray_ratelimit *rl, const ray_limit_spec *limits, uint32_t co
     ray_lists_build(config);
 }
 
-void ray_ratelimit_load(ray_ratelimit *rl, uint64_t now_ns, int64_t wall_offset_ns, const ray_limit_spec *limits,
-                        const ray_limit_rate_spec *rates, const ray_config_counts *counts, ray_config_report *report)
+void ray_ratelimit_load(ray_ratelimit *rl, uint64_t now_ns, int64_t wall_offset_ns,
+                        const ray_limit_spec *limits, const ray_limit_rate_spec *rates,
+                        const ray_config_counts *counts, ray_config_report *report)
 {
     rl->book.wall_offset_ns = wall_offset_ns;
     ray_limit_moment at = {now_ns, ray_limit_wall(now_ns, wall_offset_ns), 0, RAY_CLASS_NORMAL, 0};

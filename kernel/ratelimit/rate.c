@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* rate.c - a rational rate becomes two coprime integers and a tick, once, so that deciding never divides. */
+/* rate.c - a rational rate becomes two coprime integers and a tick, once, so that deciding never
+ * divides. */
 #include "limit.h"
 #include <stddef.h>
 
@@ -7,7 +8,8 @@
 static const uint64_t tick_ns[3] = {1, 1000, 1000000};
 
 /* Credits per tick and per token for one tick length; 0 when the capacity does not fit. */
-static uint32_t fits(ray_limit_rule *rule, uint64_t tokens, uint64_t period_ns, uint64_t most_tokens, uint32_t tick)
+static uint32_t fits(ray_limit_rule *rule, uint64_t tokens, uint64_t period_ns,
+                     uint64_t most_tokens, uint32_t tick)
 {
     uint64_t g = ray_gcd(tokens, period_ns);
     tokens /= g;
@@ -31,7 +33,8 @@ static uint64_t ceil_div(uint64_t a, uint64_t b)
 static void fill_ceilings(ray_limit_rule *rule, const ray_limit_spec *spec)
 {
     for (uint32_t i = 0; i < RAY_CLASS_MAX; i++)
-        rule->ceiling[i] = rule->capacity - ray_mul_div_ceil(rule->capacity, spec->reserve_ppm[i], 1000000U);
+        rule->ceiling[i] =
+            rule->capacity - ray_mul_div_ceil(rule->capacity, spec->reserve_ppm[i], 1000000U);
 }
 
 static ray_status prepare_window(ray_limit_rule *rule, const ray_limit_spec *spec)
@@ -41,9 +44,10 @@ static ray_status prepare_window(ray_limit_rule *rule, const ray_limit_spec *spe
     rule->capacity_tokens = rule->rate_tokens;
     if (spec->algorithm == RAY_FIXED_WINDOW) {
         rule->kind = RAY_KIND_FIXED;
-        uint64_t anchor = spec->anchor_ns >= 0
-            ? (uint64_t)spec->anchor_ns % rule->period
-            : (rule->period - (0U - (uint64_t)spec->anchor_ns) % rule->period) % rule->period;
+        uint64_t anchor =
+            spec->anchor_ns >= 0
+                ? (uint64_t)spec->anchor_ns % rule->period
+                : (rule->period - (0U - (uint64_t)spec->anchor_ns) % rule->period) % rule->period;
         rule->edge_ns = anchor == 0 ? 0 : rule->period - anchor;
     } else {
         rule->kind = spec->exact ? RAY_KIND_EXACT : RAY_KIND_SLIDING;
@@ -52,7 +56,8 @@ static ray_status prepare_window(ray_limit_rule *rule, const ray_limit_spec *spe
     return RAY_OK;
 }
 
-static ray_status prepare_credits(ray_limit_rule *rule, const ray_limit_spec *spec, uint64_t capacity)
+static ray_status prepare_credits(ray_limit_rule *rule, const ray_limit_spec *spec,
+                                  uint64_t capacity)
 {
     uint64_t most = ray_add_capped(capacity, spec->excess);
     uint32_t tick = 0;
@@ -66,7 +71,8 @@ static ray_status prepare_credits(ray_limit_rule *rule, const ray_limit_spec *sp
     rule->capacity_tokens = capacity > spec->excess ? capacity : spec->excess;
     if (spec->debt)
         rule->capacity_tokens = (RAY_CREDITS_MAX - rule->capacity) / rule->period;
-    rule->fill_ticks = ceil_div(spec->debt ? RAY_CREDITS_MAX : rule->capacity + rule->excess, rule->tokens);
+    rule->fill_ticks =
+        ceil_div(spec->debt ? RAY_CREDITS_MAX : rule->capacity + rule->excess, rule->tokens);
     rule->kind = RAY_KIND_TOKEN;
     if (spec->algorithm == RAY_LEAKY_BUCKET) {
         rule->kind = spec->queue ? RAY_KIND_QUEUE : RAY_KIND_METER;
@@ -106,7 +112,8 @@ static uint32_t numbers_check(const ray_limit_spec *s, ray_status *status)
         return at_fault(status, RAY_E_RANGE, offsetof(ray_limit_spec, rate_period_ns));
     if (!window && (s->capacity == 0 || s->capacity > RAY_CREDITS_MAX))
         return at_fault(status, RAY_E_RANGE, offsetof(ray_limit_spec, capacity));
-    if (s->excess != 0 && (s->algorithm != RAY_TOKEN_BUCKET || s->debt || s->excess > RAY_CREDITS_MAX))
+    if (s->excess != 0 &&
+        (s->algorithm != RAY_TOKEN_BUCKET || s->debt || s->excess > RAY_CREDITS_MAX))
         return at_fault(status, RAY_E_ARGUMENT, offsetof(ray_limit_spec, excess));
     if (s->exact != 0 && s->rate_tokens > RAY_LIMIT_EXACT_EACH)
         return at_fault(status, RAY_E_RANGE, offsetof(ray_limit_spec, rate_tokens));
@@ -122,7 +129,8 @@ static uint32_t numbers_check(const ray_limit_spec *s, ray_status *status)
 
 static uint32_t words_check(const ray_limit_spec *s, ray_status *status)
 {
-    static const uint8_t most[8] = {RAY_SCOPE_MAX - 1, RAY_SLIDING_WINDOW, RAY_MODE_OFF, 1, 1, 1, 1, 32};
+    static const uint8_t most[8] = {
+        RAY_SCOPE_MAX - 1, RAY_SLIDING_WINDOW, RAY_MODE_OFF, 1, 1, 1, 1, 32};
     const uint8_t *word = &s->scope;
     for (uint32_t i = 0; i < 8; i++)
         if (word[i] > most[i])
@@ -172,15 +180,15 @@ uint32_t ray_spec_check(const ray_limit_spec *spec, ray_status *status)
 /* Of two neighbouring fractions the one nearer to tokens / period; products in 128 bits. */
 static uint32_t second_nearer(uint64_t t, uint64_t p, const uint64_t a[2], const uint64_t b[2])
 {
-    /* |t/p - a/b| has the numerator |t*b - a*p| over p*b; it shrinks as the convergents alternate around t/p, so the
-     * difference of each is exact in 64 bits once the common part is removed. */
+    /* |t/p - a/b| has the numerator |t*b - a*p| over p*b; it shrinks as the convergents alternate
+     * around t/p, so the difference of each is exact in 64 bits once the common part is removed. */
     uint64_t x = ray_mul_compare(t, a[1], a[0], p) >= 0 ? t * a[1] - a[0] * p : a[0] * p - t * a[1];
     uint64_t y = ray_mul_compare(t, b[1], b[0], p) >= 0 ? t * b[1] - b[0] * p : b[0] * p - t * b[1];
     return ray_mul_compare(y, a[1], x, b[1]) < 0;
 }
 
-/* The best fraction near tokens / period whose denominator is at most `most`: continued fraction with the last partial
- * quotient cut down (Khinchin, "Continued fractions", section 6). */
+/* The best fraction near tokens / period whose denominator is at most `most`: continued fraction
+ * with the last partial quotient cut down (Khinchin, "Continued fractions", section 6). */
 static void nearest_fraction(uint64_t t, uint64_t p, uint64_t most, uint64_t out[2])
 {
     uint64_t before[2] = {0, 1}, last[2] = {1, 0};
@@ -210,18 +218,21 @@ static void nearest_fraction(uint64_t t, uint64_t p, uint64_t most, uint64_t out
     out[1] = last[1];
 }
 
-ray_status ray_ratelimit_nearest(const ray_limit_spec *spec, uint64_t *rate_tokens, uint64_t *rate_period_ns)
+ray_status ray_ratelimit_nearest(const ray_limit_spec *spec, uint64_t *rate_tokens,
+                                 uint64_t *rate_period_ns)
 {
     ray_limit_rule rule;
     ray_status status;
     if (ray_spec_check(spec, &status) != RAY_NONE)
         return status;
-    if (ray_rule_prepare(&rule, spec, spec->rate_tokens, spec->rate_period_ns, spec->capacity) == RAY_OK) {
+    if (ray_rule_prepare(&rule, spec, spec->rate_tokens, spec->rate_period_ns, spec->capacity) ==
+        RAY_OK) {
         *rate_tokens = spec->rate_tokens;
         *rate_period_ns = spec->rate_period_ns;
         return RAY_OK;
     }
-    /* Every rate a finer tick could hold, the millisecond holds too; so the millisecond's nearest is the nearest. */
+    /* Every rate a finer tick could hold, the millisecond holds too; so the millisecond's nearest
+     * is the nearest. */
     uint64_t most = ray_add_capped(spec->capacity, spec->excess);
     uint64_t period_max = RAY_CREDITS_MAX / most;
     if (period_max > RAY_CREDITS_MAX / tick_ns[2])

@@ -1,61 +1,60 @@
 /* SPDX-License-Identifier: MIT */
 /* ratelimit_state: the layout of the module's state and what its own files share.
  *
- * A bucket stores what is missing (its deficit), never what is left: an all-zero bucket is a full one, so a key nobody
- * has seen needs no bucket, and a full bucket may be dropped without anybody being able to tell.
+ * A bucket stores what is missing (its deficit), never what is left: an all-zero bucket is a full
+ * one, so a key nobody has seen needs no bucket, and a full bucket may be dropped without anybody
+ * being able to tell.
  */
 #ifndef RAY_RATELIMIT_STATE_H
 #define RAY_RATELIMIT_STATE_H
 #include "ray/ratelimit.h"
 
 enum ray_limit_kind {
-    RAY_KIND_TOKEN = 0,      /* credits, as tokens */
-    RAY_KIND_METER = 1,      /* credits, as the level of a leaky bucket */
-    RAY_KIND_QUEUE = 2,      /* credits, as a backlog that delays */
+    RAY_KIND_TOKEN = 0, /* credits, as tokens */
+    RAY_KIND_METER = 1, /* credits, as the level of a leaky bucket */
+    RAY_KIND_QUEUE = 2, /* credits, as a backlog that delays */
     RAY_KIND_FIXED = 3,
     RAY_KIND_SLIDING = 4,
     RAY_KIND_EXACT = 5
 };
 
-enum ray_limit_keyed {
-    RAY_KEYED_NOT = 0,
-    RAY_KEYED_USER = 1,
-    RAY_KEYED_IP = 2
-};
+enum ray_limit_keyed { RAY_KEYED_NOT = 0, RAY_KEYED_USER = 1, RAY_KEYED_IP = 2 };
 
 enum ray_limit_layout {
     RAY_RULE_MAX = RAY_LIMIT_MAX + RAY_LIMIT_RATE_MAX,
     RAY_GROUP = RAY_LIMIT_KEY_WINDOW,
     RAY_CHUNK_MAX = RAY_LIMIT_EXACT_MAX / RAY_LIMIT_EXACT_EACH,
-    RAY_SLOT_USER = RAY_LIMIT_MAX,                           /* slots below are the limits' own buckets */
+    RAY_SLOT_USER = RAY_LIMIT_MAX, /* slots below are the limits' own buckets */
     RAY_SLOT_IP = RAY_SLOT_USER + RAY_LIMIT_USER_KEY_MAX,
     RAY_SLOT_MAX = RAY_SLOT_IP + RAY_LIMIT_IP_KEY_MAX,
-    RAY_SLOT_YELLOW = 0x40000000,                            /* in a hold: booked with the excess bucket */
-    RAY_PIN_MAX = 256,                                       /* chains of pinned users */
+    RAY_SLOT_YELLOW = 0x40000000, /* in a hold: booked with the excess bucket */
+    RAY_PIN_MAX = 256,            /* chains of pinned users */
     RAY_HOLDS_MAX = 65535
 };
 
 /* 2^63 - 1: no count of credits is larger, so a sum of two never wraps. */
 #define RAY_CREDITS_MAX ((uint64_t)0x7fffffffffffffff)
 
-/* A rate, prepared: everything the admitting path needs without a division. Rules 0 to RAY_LIMIT_MAX - 1 are the
- * limits' own, the rest belong to plans. Windows keep tokens where buckets keep credits. */
+/* A rate, prepared: everything the admitting path needs without a division. Rules 0 to
+ * RAY_LIMIT_MAX - 1 are the limits' own, the rest belong to plans. Windows keep tokens where
+ * buckets keep credits. */
 typedef struct ray_limit_rule {
-    uint64_t tokens;             /* credits one tick adds */
-    uint64_t period;             /* credits one token costs; windows: the window in ns */
-    uint64_t fill_ticks;         /* after so many ticks nothing is missing any more */
-    uint64_t ceiling[RAY_CLASS_MAX];   /* how much may be missing after a take, by class */
-    uint64_t capacity;           /* credits; windows: tokens */
-    uint64_t capacity_tokens;    /* the largest request that can ever be granted */
-    uint64_t excess;             /* credits the second bucket holds */
-    uint64_t edge_ns;            /* fixed: added to the wall clock so that windows start at 0; queue: longest wait */
-    uint64_t rate_tokens;        /* as configured */
+    uint64_t tokens;                 /* credits one tick adds */
+    uint64_t period;                 /* credits one token costs; windows: the window in ns */
+    uint64_t fill_ticks;             /* after so many ticks nothing is missing any more */
+    uint64_t ceiling[RAY_CLASS_MAX]; /* how much may be missing after a take, by class */
+    uint64_t capacity;               /* credits; windows: tokens */
+    uint64_t capacity_tokens;        /* the largest request that can ever be granted */
+    uint64_t excess;                 /* credits the second bucket holds */
+    uint64_t edge_ns; /* fixed: added to the wall clock so that windows start at 0; queue: longest
+                         wait */
+    uint64_t rate_tokens; /* as configured */
     uint64_t rate_period_ns;
-    uint32_t plan;               /* RAY_NONE: the limit's own rate */
-    uint16_t limit;              /* slot */
-    uint16_t next;               /* 1 + the limit's next plan rule */
+    uint32_t plan;  /* RAY_NONE: the limit's own rate */
+    uint16_t limit; /* slot */
+    uint16_t next;  /* 1 + the limit's next plan rule */
     uint8_t kind;
-    uint8_t tick;                /* 0 ns, 1 us, 2 ms */
+    uint8_t tick; /* 0 ns, 1 us, 2 ms */
     uint8_t debt;
     uint8_t used;
     uint8_t reserved[4];
@@ -64,22 +63,22 @@ typedef struct ray_limit_rule {
 /* What every request looks at, apart from the specification that only people look at. */
 typedef struct ray_limit_hot {
     uint64_t name_hash;
-    uint32_t service;            /* RAY_NONE: any */
-    uint16_t next;               /* 1 + the next limit of the same service, pinned user or nothing */
-    uint16_t plan_head;          /* 1 + the first plan rule */
+    uint32_t service;   /* RAY_NONE: any */
+    uint16_t next;      /* 1 + the next limit of the same service, pinned user or nothing */
+    uint16_t plan_head; /* 1 + the first plan rule */
     uint16_t generation;
-    uint16_t instead_of;         /* 1 + slot */
+    uint16_t instead_of; /* 1 + slot */
     uint8_t used;
     uint8_t kind;
     uint8_t mode;
     uint8_t keyed;
     uint8_t scope;
-    uint8_t excess;              /* 1: has a second bucket */
+    uint8_t excess; /* 1: has a second bucket */
     uint8_t deny_when_full;
     uint8_t prefix_v4;
     uint8_t prefix_v6;
     uint8_t pinned;
-    uint16_t born;               /* the next generation to give out, so that no handle is given twice */
+    uint16_t born; /* the next generation to give out, so that no handle is given twice */
 } ray_limit_hot;
 
 /* One bucket. By kind, level / at / word hold:
@@ -100,16 +99,16 @@ typedef struct ray_bucket {
 /* A limit's own bucket: the only one of an unkeyed limit, the overflow bucket of a keyed one. */
 typedef struct ray_limit_bucket {
     ray_bucket main;
-    uint64_t excess;             /* credits missing in the second bucket */
-    uint64_t excess_word;        /* its smallest deficit since the oldest open hold */
-    uint64_t held_until_ns;      /* drained with a hold */
-    uint64_t drained_ns;         /* keyed: keys nobody has seen since are as if drained then; 0 never */
+    uint64_t excess;        /* credits missing in the second bucket */
+    uint64_t excess_word;   /* its smallest deficit since the oldest open hold */
+    uint64_t held_until_ns; /* drained with a hold */
+    uint64_t drained_ns;    /* keyed: keys nobody has seen since are as if drained then; 0 never */
 } ray_limit_bucket;
 
 typedef struct ray_limit_tally {
-    uint64_t verdict_count[2];   /* denied, granted: this limit's own answers */
-    uint64_t token_count;        /* booked */
-    uint64_t refunded_count;     /* tokens given back */
+    uint64_t verdict_count[2]; /* denied, granted: this limit's own answers */
+    uint64_t token_count;      /* booked */
+    uint64_t refunded_count;   /* tokens given back */
     uint64_t overflow_count;
     uint64_t evicted_count;
     uint64_t delayed_count;
@@ -131,11 +130,11 @@ typedef struct ray_ratelimit_config {
     ray_limit_rule rule[RAY_RULE_MAX];
     ray_limit_spec spec[RAY_LIMIT_MAX];
     uint64_t pin_hash[RAY_LIMIT_MAX];
-    uint16_t pin_head[RAY_PIN_MAX];                /* 1 + slot, by the pinned user's hash */
-    uint16_t service_head[RAY_SERVICE_MAX];        /* 1 + slot */
+    uint16_t pin_head[RAY_PIN_MAX];         /* 1 + slot, by the pinned user's hash */
+    uint16_t service_head[RAY_SERVICE_MAX]; /* 1 + slot */
     uint32_t scope_count[RAY_SCOPE_MAX];
-    uint32_t pin_count;                            /* limits of pinned users */
-    uint16_t any_head;                             /* limits of every service */
+    uint32_t pin_count; /* limits of pinned users */
+    uint16_t any_head;  /* limits of every service */
     uint16_t reserved;
     uint8_t seed[16];
     ray_limit_stage stage;
@@ -148,13 +147,14 @@ typedef struct ray_ratelimit_book {
     ray_bucket ip[RAY_LIMIT_IP_KEY_MAX];
     ray_limit_bucket own[RAY_LIMIT_MAX];
     uint64_t exact[RAY_CHUNK_MAX][RAY_LIMIT_EXACT_EACH];
-    uint32_t exact_link[RAY_CHUNK_MAX];            /* free chunks: 1 + the next one; others: the slot of their bucket */
-    uint32_t exact_free;                           /* 1 + the first free chunk */
-    uint32_t exact_high;                           /* chunks ever used */
-    uint32_t exact_count;                          /* chunks in use */
-    uint32_t exact_hand;                           /* where the search for a full bucket's chunk begins */
-    uint32_t key_count[2];                         /* users, addresses */
-    int64_t wall_offset_ns;                        /* of the last booking; a refund has no other */
+    uint32_t exact_link[RAY_CHUNK_MAX]; /* free chunks: 1 + the next one; others: the slot of their
+                                           bucket */
+    uint32_t exact_free;                /* 1 + the first free chunk */
+    uint32_t exact_high;                /* chunks ever used */
+    uint32_t exact_count;               /* chunks in use */
+    uint32_t exact_hand;                /* where the search for a full bucket's chunk begins */
+    uint32_t key_count[2];              /* users, addresses */
+    int64_t wall_offset_ns;             /* of the last booking; a refund has no other */
 } ray_ratelimit_book;
 
 typedef struct ray_ratelimit_tally {
@@ -181,13 +181,19 @@ _Static_assert(sizeof(ray_limit_hot) == 32, "half a cache line is looked at for 
 _Static_assert(sizeof(ray_bucket) == 32, "with its 8-byte key a keyed bucket takes 40 bytes");
 _Static_assert(sizeof(ray_limit_bucket) == 64, "a limit's own bucket is one cache line");
 _Static_assert(RAY_GROUP == 8, "the keys of one window are one cache line");
-_Static_assert((RAY_LIMIT_USER_KEY_MAX & (RAY_LIMIT_USER_KEY_MAX - 1)) == 0, "key tables are powers of two");
-_Static_assert((RAY_LIMIT_IP_KEY_MAX & (RAY_LIMIT_IP_KEY_MAX - 1)) == 0, "key tables are powers of two");
+_Static_assert((RAY_LIMIT_USER_KEY_MAX & (RAY_LIMIT_USER_KEY_MAX - 1)) == 0,
+               "key tables are powers of two");
+_Static_assert((RAY_LIMIT_IP_KEY_MAX & (RAY_LIMIT_IP_KEY_MAX - 1)) == 0,
+               "key tables are powers of two");
 _Static_assert(RAY_LIMIT_USER_KEY_MAX >= 8 && RAY_LIMIT_IP_KEY_MAX >= 8, "one window at least");
-_Static_assert(RAY_RULE_MAX < 65535 && RAY_LIMIT_MAX < 65535, "rules and limits are numbered in 16 bits");
-_Static_assert(RAY_LIMIT_MAX >= RAY_LIMIT_SERVICE_MAX + RAY_LIMIT_USER_MAX + RAY_LIMIT_IP_MAX + RAY_LIMIT_NAMED_MAX,
+_Static_assert(RAY_RULE_MAX < 65535 && RAY_LIMIT_MAX < 65535,
+               "rules and limits are numbered in 16 bits");
+_Static_assert(RAY_LIMIT_MAX >= RAY_LIMIT_SERVICE_MAX + RAY_LIMIT_USER_MAX + RAY_LIMIT_IP_MAX +
+                                    RAY_LIMIT_NAMED_MAX,
                "every scope can be full at once");
-_Static_assert(RAY_LIMIT_EXACT_EACH == 64, "an instant's place in its log is six bits of its number");
-_Static_assert(RAY_SLOT_MAX < RAY_SLOT_YELLOW, "a hold's slot leaves room for the mark of the excess bucket");
+_Static_assert(RAY_LIMIT_EXACT_EACH == 64,
+               "an instant's place in its log is six bits of its number");
+_Static_assert(RAY_SLOT_MAX < RAY_SLOT_YELLOW,
+               "a hold's slot leaves room for the mark of the excess bucket");
 
 #endif

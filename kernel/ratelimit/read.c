@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* read.c - what people and exporters see: counters, one limit, one bucket. Nothing here changes a byte. */
+/* read.c - what people and exporters see: counters, one limit, one bucket. Nothing here changes a
+ * byte. */
 #include "limit.h"
 
 /* -- reading (private) -- */
 static ray_limit_moment moment_at(const ray_ratelimit *rl, uint64_t now_ns, uint64_t tokens)
 {
-    ray_limit_moment at = {now_ns, ray_limit_wall(now_ns, rl->book.wall_offset_ns), tokens, RAY_CLASS_CRITICAL, 0};
+    ray_limit_moment at = {now_ns, ray_limit_wall(now_ns, rl->book.wall_offset_ns), tokens,
+                           RAY_CLASS_CRITICAL, 0};
     return at;
 }
 
 static uint32_t table_size(uint32_t keyed)
 {
-    return keyed == RAY_KEYED_USER ? RAY_LIMIT_USER_KEY_MAX : keyed == RAY_KEYED_IP ? RAY_LIMIT_IP_KEY_MAX : 0;
+    return keyed == RAY_KEYED_USER ? RAY_LIMIT_USER_KEY_MAX
+           : keyed == RAY_KEYED_IP ? RAY_LIMIT_IP_KEY_MAX
+                                   : 0;
 }
 
 static uint64_t key_at(const ray_ratelimit *rl, uint32_t keyed, uint32_t place)
@@ -27,18 +31,20 @@ static uint32_t slot_at(uint32_t keyed, uint32_t place)
 static uint64_t updated_at(const ray_limit_rule *rule, const ray_bucket *bucket)
 {
     static const uint64_t tick_ns[3] = {1, 1000, 1000000};
-    return rule->kind <= RAY_KIND_QUEUE ? ray_mul_capped(bucket->at, tick_ns[rule->tick]) : bucket->at;
+    return rule->kind <= RAY_KIND_QUEUE ? ray_mul_capped(bucket->at, tick_ns[rule->tick])
+                                        : bucket->at;
 }
 
-static void state_of(const ray_ratelimit *rl, uint64_t now_ns, const ray_bucket *bucket, uint64_t excess,
-                     ray_bucket_state *out)
+static void state_of(const ray_ratelimit *rl, uint64_t now_ns, const ray_bucket *bucket,
+                     uint64_t excess, ray_bucket_state *out)
 {
     const ray_limit_rule *rule = &rl->config.rule[bucket->rule];
     const ray_limit_bucket *own = &rl->book.own[rule->limit];
     ray_limit_moment peek = moment_at(rl, now_ns, 0), one = moment_at(rl, now_ns, 1);
     ray_limit_answer answer = {0};
     ray_bucket_decide(rl, rule, bucket, excess, &peek, &answer);
-    uint64_t whole = rule->kind <= RAY_KIND_QUEUE ? (rule->capacity + rule->excess) / rule->period : rule->capacity;
+    uint64_t whole = rule->kind <= RAY_KIND_QUEUE ? (rule->capacity + rule->excess) / rule->period
+                                                  : rule->capacity;
     out->left_tokens = answer.left_tokens;
     out->capacity_tokens = whole;
     out->used_tokens = whole > answer.left_tokens ? whole - answer.left_tokens : 0;
@@ -48,7 +54,8 @@ static void state_of(const ray_ratelimit *rl, uint64_t now_ns, const ray_bucket 
     out->full_ns = full == RAY_NEVER ? RAY_NEVER : full > now_ns ? full - now_ns : 0;
     out->updated_ns = updated_at(rule, bucket);
     out->held_ns = own->held_until_ns == RAY_NEVER ? RAY_NEVER
-        : own->held_until_ns > now_ns ? own->held_until_ns - now_ns : 0;
+                   : own->held_until_ns > now_ns   ? own->held_until_ns - now_ns
+                                                   : 0;
     out->plan = rule->plan;
     out->hold_count = bucket->holds;
     if (out->held_ns > out->next_ns)
@@ -60,8 +67,8 @@ static uint64_t count_keys(const ray_ratelimit *rl, uint32_t slot)
     uint32_t keyed = rl->config.hot[slot].keyed;
     uint64_t count = 0;
     for (uint32_t i = 0; i < table_size(keyed); i++)
-        count += key_at(rl, keyed, i) != 0
-            && rl->config.rule[ray_bucket_at(rl, slot_at(keyed, i))->rule].limit == slot;
+        count += key_at(rl, keyed, i) != 0 &&
+                 rl->config.rule[ray_bucket_at(rl, slot_at(keyed, i))->rule].limit == slot;
     return count;
 }
 
@@ -95,7 +102,8 @@ void ray_ratelimit_count_error(ray_ratelimit *rl)
     rl->tally.error_count++;
 }
 
-ray_status ray_ratelimit_find(const ray_ratelimit *rl, const char *name, uint64_t length, uint32_t *limit)
+ray_status ray_ratelimit_find(const ray_ratelimit *rl, const char *name, uint64_t length,
+                              uint32_t *limit)
 {
     ray_name wanted;
     if (!ray_name_set(&wanted, name, length))
@@ -143,13 +151,15 @@ ray_status ray_ratelimit_read_limit(const ray_ratelimit *rl, uint32_t limit, ray
     return RAY_OK;
 }
 
-ray_status ray_ratelimit_read_rate(const ray_ratelimit *rl, uint32_t limit, uint32_t plan, ray_limit_rate_spec *out)
+ray_status ray_ratelimit_read_rate(const ray_ratelimit *rl, uint32_t limit, uint32_t plan,
+                                   ray_limit_rate_spec *out)
 {
     uint32_t slot;
     ray_status status = ray_limit_slot(rl, limit, &slot);
     if (status != RAY_OK)
         return status;
-    const ray_limit_rule *rule = &rl->config.rule[ray_limit_rule_for(rl, &rl->config.hot[slot], slot, plan)];
+    const ray_limit_rule *rule =
+        &rl->config.rule[ray_limit_rule_for(rl, &rl->config.hot[slot], slot, plan)];
     out->rate_tokens = rule->rate_tokens;
     out->rate_period_ns = rule->rate_period_ns;
     out->capacity = rule->kind <= RAY_KIND_QUEUE ? rule->capacity / rule->period : rule->capacity;
@@ -171,8 +181,9 @@ ray_status ray_ratelimit_read_bucket(const ray_ratelimit *rl, uint64_t now_ns, u
         state_of(rl, now_ns, &rl->book.own[slot].main, rl->book.own[slot].excess, out);
         return RAY_OK;
     }
-    uint64_t hash = hot->keyed == RAY_KEYED_USER ? ray_key_of_bytes(rl, who->user.at, who->user.length)
-                                                 : ray_key_of_client(rl, hot, who);
+    uint64_t hash = hot->keyed == RAY_KEYED_USER
+                        ? ray_key_of_bytes(rl, who->user.at, who->user.length)
+                        : ray_key_of_client(rl, hot, who);
     out->key = ray_key_identity(hot, hash);
     uint32_t place = ray_key_find(rl, hot->keyed, out->key);
     ray_limit_moment at = moment_at(rl, now_ns, 0);
@@ -185,8 +196,8 @@ ray_status ray_ratelimit_read_bucket(const ray_ratelimit *rl, uint64_t now_ns, u
     return RAY_OK;
 }
 
-ray_status ray_ratelimit_next_bucket(const ray_ratelimit *rl, uint64_t now_ns, uint32_t limit, uint32_t *place,
-                                     ray_bucket_state *out)
+ray_status ray_ratelimit_next_bucket(const ray_ratelimit *rl, uint64_t now_ns, uint32_t limit,
+                                     uint32_t *place, ray_bucket_state *out)
 {
     uint32_t slot;
     ray_status status = ray_limit_slot(rl, limit, &slot);
@@ -213,13 +224,13 @@ uint64_t ray_ratelimit_tick(const ray_ratelimit *rl, uint64_t now_ns)
     uint64_t missing = 0;
     for (uint32_t i = 0; i < RAY_LIMIT_MAX; i++)
         if (rl->config.hot[i].used)
-            missing += !ray_bucket_full(rl, &rl->config.rule[rl->book.own[i].main.rule], &rl->book.own[i].main,
-                                        rl->book.own[i].excess, &at);
+            missing += !ray_bucket_full(rl, &rl->config.rule[rl->book.own[i].main.rule],
+                                        &rl->book.own[i].main, rl->book.own[i].excess, &at);
     for (uint32_t keyed = RAY_KEYED_USER; keyed <= RAY_KEYED_IP; keyed++)
         for (uint32_t i = 0; i < table_size(keyed); i++) {
             const ray_bucket *bucket = ray_bucket_at(rl, slot_at(keyed, i));
-            missing += key_at(rl, keyed, i) != 0
-                && !ray_bucket_full(rl, &rl->config.rule[bucket->rule], bucket, 0, &at);
+            missing += key_at(rl, keyed, i) != 0 &&
+                       !ray_bucket_full(rl, &rl->config.rule[bucket->rule], bucket, 0, &at);
         }
     return missing;
 }

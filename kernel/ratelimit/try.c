@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* try.c - one limit decided, booked and counted in one call, for programs that use the core as a library. A token
- * bucket or a meter without second bucket, plan or hold takes the short way: two loads, a multiplication, a compare. */
+/* try.c - one limit decided, booked and counted in one call, for programs that use the core as a
+ * library. A token bucket or a meter without second bucket, plan or hold takes the short way: two
+ * loads, a multiplication, a compare. */
 #include "limit.h"
 
 enum { AHEAD = 16, NO_LIMIT = 255 };
@@ -12,7 +13,8 @@ static uint32_t short_way(const ray_limit_hot *hot)
 }
 
 /* Nothing but credits: 1 when booked. */
-static inline uint32_t spend(const ray_limit_rule *rule, ray_bucket *bucket, uint64_t now_ns, uint64_t tokens)
+static inline uint32_t spend(const ray_limit_rule *rule, ray_bucket *bucket, uint64_t now_ns,
+                             uint64_t tokens)
 {
     uint64_t tick = ray_tick_of(now_ns, rule->tick);
     uint64_t missing = ray_credits_missing(rule, bucket, tick);
@@ -42,8 +44,8 @@ static void count(ray_ratelimit *rl, uint32_t slot, uint32_t granted, uint64_t t
 }
 
 /* -- the long way (private) -- */
-static int32_t try_slot(ray_ratelimit *rl, uint64_t now_ns, uint32_t slot, uint64_t hash, uint64_t tokens,
-                        ray_limit_answer *out)
+static int32_t try_slot(ray_ratelimit *rl, uint64_t now_ns, uint32_t slot, uint64_t hash,
+                        uint64_t tokens, ray_limit_answer *out)
 {
     ray_ratelimit_answer answer;
     ray_limit_ask_one(rl, now_ns, slot, hash, tokens, &answer);
@@ -55,7 +57,8 @@ static int32_t try_slot(ray_ratelimit *rl, uint64_t now_ns, uint32_t slot, uint6
 }
 
 /* -- request -- */
-int32_t ray_ratelimit_try(ray_ratelimit *rl, uint64_t now_ns, uint32_t limit, uint64_t tokens, ray_limit_answer *out)
+int32_t ray_ratelimit_try(ray_ratelimit *rl, uint64_t now_ns, uint32_t limit, uint64_t tokens,
+                          ray_limit_answer *out)
 {
     uint32_t slot = limit & 0xffffU;
     if (slot >= RAY_LIMIT_MAX)
@@ -74,8 +77,8 @@ int32_t ray_ratelimit_try(ray_ratelimit *rl, uint64_t now_ns, uint32_t limit, ui
     return try_slot(rl, now_ns, slot, 0, tokens, out);
 }
 
-static int32_t try_hash(ray_ratelimit *rl, uint64_t now_ns, uint32_t slot, uint64_t hash, uint64_t tokens,
-                        ray_limit_answer *out)
+static int32_t try_hash(ray_ratelimit *rl, uint64_t now_ns, uint32_t slot, uint64_t hash,
+                        uint64_t tokens, ray_limit_answer *out)
 {
     const ray_limit_hot *hot = &rl->config.hot[slot];
     if (out == NULL && short_way(hot) && rl->book.own[slot].held_until_ns <= now_ns) {
@@ -90,8 +93,9 @@ static int32_t try_hash(ray_ratelimit *rl, uint64_t now_ns, uint32_t slot, uint6
     return try_slot(rl, now_ns, slot, hash, tokens, out);
 }
 
-int32_t ray_ratelimit_try_key(ray_ratelimit *rl, uint64_t now_ns, uint32_t limit, const uint8_t *key,
-                              uint64_t key_length, uint64_t tokens, ray_limit_answer *out)
+int32_t ray_ratelimit_try_key(ray_ratelimit *rl, uint64_t now_ns, uint32_t limit,
+                              const uint8_t *key, uint64_t key_length, uint64_t tokens,
+                              ray_limit_answer *out)
 {
     uint32_t slot;
     ray_status status = ray_limit_slot(rl, limit, &slot);
@@ -120,7 +124,8 @@ static void touch_bucket(const ray_ratelimit *rl, uint32_t keyed, uint64_t ident
         __builtin_prefetch(ray_bucket_at(rl, place), 1);
 }
 
-static uint64_t batch_keys(ray_ratelimit *rl, uint64_t now_ns, const ray_ratelimit_batch *batch, uint32_t slot)
+static uint64_t batch_keys(ray_ratelimit *rl, uint64_t now_ns, const ray_ratelimit_batch *batch,
+                           uint32_t slot)
 {
     const ray_limit_hot *hot = &rl->config.hot[slot];
     uint64_t granted = 0, hash[AHEAD], flip = hot->keyed == RAY_KEYED_USER ? 0 : ~(uint64_t)0;
@@ -144,12 +149,14 @@ static uint64_t batch_keys(ray_ratelimit *rl, uint64_t now_ns, const ray_ratelim
     return granted;
 }
 
-uint64_t ray_ratelimit_try_batch(ray_ratelimit *rl, uint64_t now_ns, const ray_ratelimit_batch *batch)
+uint64_t ray_ratelimit_try_batch(ray_ratelimit *rl, uint64_t now_ns,
+                                 const ray_ratelimit_batch *batch)
 {
     uint32_t slot;
     uint64_t granted = 0;
     if (batch->limits == NULL) {
-        if (ray_limit_slot(rl, batch->limit, &slot) == RAY_OK && rl->config.hot[slot].keyed != RAY_KEYED_NOT)
+        if (ray_limit_slot(rl, batch->limit, &slot) == RAY_OK &&
+            rl->config.hot[slot].keyed != RAY_KEYED_NOT)
             return batch_keys(rl, now_ns, batch, slot);
         memset(batch->out, NO_LIMIT, batch->count);
         return 0;
@@ -168,8 +175,9 @@ void ray_ratelimit_prefetch(const ray_ratelimit *rl, const ray_ratelimit_query *
 {
     const ray_ratelimit_config *config = &rl->config;
     uint32_t service = query->service & 0xffffU;
-    uint32_t heads[2] = {query->service != RAY_NONE && service < RAY_SERVICE_MAX ? config->service_head[service] : 0,
-                         config->any_head};
+    uint32_t heads[2] = {
+        query->service != RAY_NONE && service < RAY_SERVICE_MAX ? config->service_head[service] : 0,
+        config->any_head};
     for (uint32_t list = 0; list < 2; list++)
         for (uint32_t i = heads[list]; i != 0; i = config->hot[i - 1].next) {
             const ray_limit_hot *hot = &config->hot[i - 1];
@@ -177,8 +185,9 @@ void ray_ratelimit_prefetch(const ray_ratelimit *rl, const ray_ratelimit_query *
             __builtin_prefetch(&rl->book.own[i - 1], 1);
             if (hot->keyed == RAY_KEYED_NOT)
                 continue;
-            uint64_t hash = hot->keyed == RAY_KEYED_USER ? ray_key_of_bytes(rl, query->user.at, query->user.length)
-                                                         : ray_key_of_client(rl, hot, query);
+            uint64_t hash = hot->keyed == RAY_KEYED_USER
+                                ? ray_key_of_bytes(rl, query->user.at, query->user.length)
+                                : ray_key_of_client(rl, hot, query);
             touch_key(rl, hot->keyed, ray_key_identity(hot, hash));
         }
 }

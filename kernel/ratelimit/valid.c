@@ -4,16 +4,18 @@
 #include <stddef.h>
 
 /* -- law (private) -- */
-static uint32_t bucket_law(const ray_ratelimit *rl, const ray_bucket *bucket, uint32_t slot, uint32_t keyed)
+static uint32_t bucket_law(const ray_ratelimit *rl, const ray_bucket *bucket, uint32_t slot,
+                           uint32_t keyed)
 {
     if (bucket->rule >= RAY_RULE_MAX)
         return 5;
     const ray_limit_rule *rule = &rl->config.rule[bucket->rule];
-    if (!rule->used || rl->config.hot[rule->limit].keyed != keyed
-        || (keyed == RAY_KEYED_NOT && rule->limit != slot))
+    if (!rule->used || rl->config.hot[rule->limit].keyed != keyed ||
+        (keyed == RAY_KEYED_NOT && rule->limit != slot))
         return 5;
     if (rule->kind <= RAY_KIND_QUEUE) {
-        uint64_t most = rule->debt || rule->kind == RAY_KIND_QUEUE ? RAY_CREDITS_MAX : rule->capacity;
+        uint64_t most =
+            rule->debt || rule->kind == RAY_KIND_QUEUE ? RAY_CREDITS_MAX : rule->capacity;
         if (bucket->level > most)
             return 1;
         if (bucket->word > bucket->level || (bucket->holds == 0 && bucket->word != 0))
@@ -46,7 +48,8 @@ static uint32_t own_law(const ray_ratelimit *rl)
         if (!rl->config.hot[i].used) {
             ray_limit_bucket copy = *own;
             copy.main.stamp = 0;
-            if (!ray_is_zero(&copy, sizeof copy) || !ray_is_zero(&rl->config.rule[i], sizeof rl->config.rule[i]))
+            if (!ray_is_zero(&copy, sizeof copy) ||
+                !ray_is_zero(&rl->config.rule[i], sizeof rl->config.rule[i]))
                 return 14;
             continue;
         }
@@ -104,7 +107,9 @@ static uint32_t chunk_law(const ray_ratelimit *rl)
         if (!ray_is_zero(book->exact[i - 1], sizeof book->exact[i - 1]))
             return 14;
     }
-    return free_count + book->exact_count == book->exact_high && book->exact_high <= RAY_CHUNK_MAX ? 0 : 7;
+    return free_count + book->exact_count == book->exact_high && book->exact_high <= RAY_CHUNK_MAX
+               ? 0
+               : 7;
 }
 
 static uint32_t rule_law(const ray_ratelimit *rl, uint32_t number)
@@ -115,10 +120,11 @@ static uint32_t rule_law(const ray_ratelimit *rl, uint32_t number)
     if (rule->limit >= RAY_LIMIT_MAX || !rl->config.hot[rule->limit].used)
         return 9;
     const ray_limit_spec *spec = &rl->config.spec[rule->limit];
-    uint64_t capacity = rule->kind <= RAY_KIND_QUEUE ? rule->capacity / rule->period : spec->capacity;
+    uint64_t capacity =
+        rule->kind <= RAY_KIND_QUEUE ? rule->capacity / rule->period : spec->capacity;
     ray_limit_rule again;
-    if (number < RAY_LIMIT_MAX
-        && (rule->rate_tokens != spec->rate_tokens || rule->rate_period_ns != spec->rate_period_ns))
+    if (number < RAY_LIMIT_MAX &&
+        (rule->rate_tokens != spec->rate_tokens || rule->rate_period_ns != spec->rate_period_ns))
         return 9;
     if (ray_rule_prepare(&again, spec, rule->rate_tokens, rule->rate_period_ns, capacity) != RAY_OK)
         return 9;
@@ -136,8 +142,8 @@ static uint32_t name_law(const ray_ratelimit_config *config)
             continue;
         counts[config->hot[i].scope]++;
         for (uint32_t k = 0; k < i; k++)
-            if (config->hot[k].used && config->hot[k].name_hash == config->hot[i].name_hash
-                && ray_name_same(&config->spec[k].name, &config->spec[i].name))
+            if (config->hot[k].used && config->hot[k].name_hash == config->hot[i].name_hash &&
+                ray_name_same(&config->spec[k].name, &config->spec[i].name))
                 return 12;
     }
     return ray_same(counts, config->scope_count, sizeof counts) ? 0 : 11;
@@ -151,8 +157,9 @@ static uint32_t list_law(const ray_ratelimit_config *config)
         most += config->hot[i].used && config->hot[i].scope != RAY_SCOPE_NAMED;
     for (uint32_t list = 0; list < RAY_SERVICE_MAX + RAY_PIN_MAX + 1U; list++) {
         uint32_t i = list < RAY_SERVICE_MAX ? config->service_head[list]
-            : list < (uint32_t)RAY_SERVICE_MAX + RAY_PIN_MAX ? config->pin_head[list - RAY_SERVICE_MAX]
-            : config->any_head;
+                     : list < (uint32_t)RAY_SERVICE_MAX + RAY_PIN_MAX
+                         ? config->pin_head[list - RAY_SERVICE_MAX]
+                         : config->any_head;
         for (; i != 0; i = config->hot[i - 1].next) {
             const ray_limit_hot *hot = &config->hot[i - 1];
             if (i > RAY_LIMIT_MAX || !hot->used || hot->scope == RAY_SCOPE_NAMED || ++met > most)

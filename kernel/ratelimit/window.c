@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* window.c - counting per window. A window is found by adding its length while traffic flows and by one division after
- * a silence; the weighted sliding window compares products, so it never divides at all to decide. */
+/* window.c - counting per window. A window is found by adding its length while traffic flows and by
+ * one division after a silence; the weighted sliding window compares products, so it never divides
+ * at all to decide. */
 #include "limit.h"
 
 /* -- windows (private) -- */
-/* Where in its own time line the limit stands: fixed windows follow the wall clock, sliding ones the steady one. */
+/* Where in its own time line the limit stands: fixed windows follow the wall clock, sliding ones
+ * the steady one. */
 static uint64_t position(const ray_limit_rule *rule, const ray_limit_moment *at)
 {
     return rule->kind == RAY_KIND_FIXED ? ray_add_capped(at->wall_ns, rule->edge_ns) : at->now_ns;
@@ -24,8 +26,8 @@ static void deny(ray_limit_answer *out, uint32_t reason, uint64_t retry_after_ns
 }
 
 /* -- time -- */
-/* A wall clock that was set back carries the count into the window it is in now: nothing is granted twice, and nobody
- * waits for a future that was a mistake. */
+/* A wall clock that was set back carries the count into the window it is in now: nothing is granted
+ * twice, and nobody waits for a future that was a mistake. */
 void ray_window_roll(const ray_limit_rule *rule, ray_bucket *bucket, const ray_limit_moment *at)
 {
     uint64_t here = position(rule, at), length = rule->period;
@@ -49,7 +51,8 @@ void ray_window_roll(const ray_limit_rule *rule, ray_bucket *bucket, const ray_l
     bucket->level = 0;
 }
 
-uint64_t ray_window_full_at(const ray_limit_rule *rule, const ray_bucket *bucket, const ray_limit_moment *at)
+uint64_t ray_window_full_at(const ray_limit_rule *rule, const ray_bucket *bucket,
+                            const ray_limit_moment *at)
 {
     ray_bucket now = *bucket;
     ray_window_roll(rule, &now, at);
@@ -63,7 +66,8 @@ uint64_t ray_window_full_at(const ray_limit_rule *rule, const ray_bucket *bucket
 }
 
 /* -- request -- */
-/* The smallest part of a window after which `before`, fading out, leaves room for `room` tokens more. */
+/* The smallest part of a window after which `before`, fading out, leaves room for `room` tokens
+ * more. */
 static uint64_t fade(uint64_t before, uint64_t room, uint64_t length)
 {
     if (before <= room)
@@ -71,8 +75,8 @@ static uint64_t fade(uint64_t before, uint64_t room, uint64_t length)
     return length - ray_mul_div_floor(room, length, before);
 }
 
-static uint64_t sliding_retry(const ray_bucket *now, uint64_t here, uint64_t length, uint64_t ceiling,
-                              uint64_t tokens)
+static uint64_t sliding_retry(const ray_bucket *now, uint64_t here, uint64_t length,
+                              uint64_t ceiling, uint64_t tokens)
 {
     uint64_t end = ray_add_capped(now->at, length);
     uint64_t when;
@@ -83,8 +87,8 @@ static uint64_t sliding_retry(const ray_bucket *now, uint64_t here, uint64_t len
     return when > here ? when - here : 0;
 }
 
-void ray_window_decide(const ray_limit_rule *rule, const ray_bucket *bucket, const ray_limit_moment *at,
-                       ray_limit_answer *out)
+void ray_window_decide(const ray_limit_rule *rule, const ray_bucket *bucket,
+                       const ray_limit_moment *at, ray_limit_answer *out)
 {
     ray_bucket now = *bucket;
     ray_window_roll(rule, &now, at);
@@ -102,15 +106,15 @@ void ray_window_decide(const ray_limit_rule *rule, const ray_bucket *bucket, con
         deny(out, RAY_REASON_RATE_NEVER, RAY_NEVER);
         return;
     }
-    if (now.level <= ceiling - at->tokens
-        && (now.word == 0
-            || ray_mul_add_compare(now.level + at->tokens, length, now.word, length - gone, ceiling, length)
-                <= 0))
+    if (now.level <= ceiling - at->tokens &&
+        (now.word == 0 || ray_mul_add_compare(now.level + at->tokens, length, now.word,
+                                              length - gone, ceiling, length) <= 0))
         return;
     uint32_t reserved = at->tokens <= capacity && spent <= capacity - at->tokens;
     uint64_t end = ray_add_capped(now.at, length);
     deny(out, reserved ? RAY_REASON_RATE_RESERVED : RAY_REASON_RATE_LIMITED,
-         rule->kind == RAY_KIND_FIXED ? end - here : sliding_retry(&now, here, length, ceiling, at->tokens));
+         rule->kind == RAY_KIND_FIXED ? end - here
+                                      : sliding_retry(&now, here, length, ceiling, at->tokens));
 }
 
 void ray_window_take(const ray_limit_rule *rule, ray_bucket *bucket, const ray_limit_moment *at)
@@ -119,7 +123,8 @@ void ray_window_take(const ray_limit_rule *rule, ray_bucket *bucket, const ray_l
     bucket->level += at->tokens;
 }
 
-uint64_t ray_window_refund(const ray_limit_rule *rule, ray_bucket *bucket, const ray_limit_moment *at, uint32_t stamp)
+uint64_t ray_window_refund(const ray_limit_rule *rule, ray_bucket *bucket,
+                           const ray_limit_moment *at, uint32_t stamp)
 {
     ray_window_roll(rule, bucket, at);
     uint64_t *booked = bucket->stamp == stamp ? &bucket->level : &bucket->word;
