@@ -52,10 +52,20 @@ static ray_status ray_host_step(struct ray *ray, const ray_rows *rows, uint32_t 
     PyEval_RestoreThread(thread);
     return status;
 }
+
+static uint32_t ray_host_replay(ray_replay *replay, struct ray *ray)
+{
+    PyThreadState *thread = PyEval_SaveThread();
+    uint32_t state = ray_replay_run(replay, ray);
+    PyEval_RestoreThread(thread);
+    return state;
+}
 """
 HOST_DECLARATIONS = """
 /* ray_step_batch with the GIL released. */
 ray_status ray_host_step(struct ray *ray, const ray_rows *rows, uint32_t n, ray_answer *answers);
+/* ray_replay_run with the GIL released. */
+uint32_t ray_host_replay(ray_replay *replay, struct ray *ray);
 """
 
 

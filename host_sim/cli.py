@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: MIT
+"""The command `raygate`: one file per subcommand, loaded when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+
+import click
+
+from host_sim import commands
+
+
+class Commands(click.Group):
+    """Finds `host_sim/commands/<name>.py`; each defines `command`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of the files, sorted."""
+        return sorted(found.name for found in pkgutil.iter_modules(commands.__path__))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name; unknown ones get click's message."""
+        name = cmd_name.replace("-", "_")
+        if name not in self.list_commands(ctx):
+            return None
+        module = importlib.import_module(f"{commands.__name__}.{name}")
+        found: click.Command = module.command
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click's, and names the nearest command for a wrong word."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
+            if not near:
+                raise
+            raise click.UsageError(f"{error.message} Did you mean {near[0]!r}?", ctx) from error
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="raygate", prog_name="raygate")
+def main() -> None:
+    """Decides who may ask what, how often and how much, before it is shipped.
+
+    Exit codes: 0 done, 1 findings, 2 bad usage or configuration, 3 the image failed.
+    """
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: MIT
+"""The bytes of a log: a file or standard input, plain or gzip, a chunk at a time."""
+
+from __future__ import annotations
+
+import io
+import os
+import pathlib
+import sys
+import zlib
+from typing import BinaryIO
+
+CHUNK = 1 << 20
+
+
+class Source:
+    """Reads a log and, where it is gzip (told by its first bytes), unpacks it.
+
+    Memory is one chunk. A gzip log that ends too early or is damaged gives what came before;
+    `problem` then says so in a sentence.
+    """
+
+    def __init__(self, path: str | pathlib.Path, file: BinaryIO | None = None) -> None:
+        self.name = str(path)
+        self.problem = ""
+        self.raw_count = 0
+        self.raw_total = 0
+        self._file: BinaryIO
+        if file is not None:
+            self._file = file
+        elif self.name == "-":
+            self.name = "standard input"
+            self._file = sys.stdin.buffer
+        else:
+            self._file = open(path, "rb", buffering=0)
+            self.raw_total = os.fstat(self._file.fileno()).st_size
+        self._ahead = b""  # unpacked, not handed out yet
+        self._packed = b""  # read, not unpacked yet
+        first = self._read_raw()
+        self.gzip = first[:2] == b"\x1f\x8b"
+        self._unpack = zlib.decompressobj(wbits=31) if self.gzip else None
+        self._packed, self._ahead = (first, b"") if self.gzip else (b"", first)
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file; standard input is left open."""
+        if self._file is not sys.stdin.buffer:
+            self._file.close()
+
+    def _read_raw(self) -> bytes:
+        data = self._file.read(CHUNK) or b""
+        while data and len(data) < 2:           # a pipe may bring one byte
+            more = self._file.read(CHUNK)
+            if not more:
+                break
+            data += more
+        self.raw_count += len(data)
+        return data
+
+    def peek(self, size: int) -> bytes:
+        """The next bytes, at most `size` or a few more, without taking them."""
+        while len(self._ahead) < size:
+            more = self._next(CHUNK)
+            if not more:
+                break
+            self._ahead += more
+        return self._ahead[:size]
+
+    def read(self, size: int) -> bytes:
+        """The next bytes, 1 to `size`; empty at the end."""
+        if self._ahead:
+            data, self._ahead = self._ahead[:size], self._ahead[size:]
+            return data
+        return self._next(size)
+
+    def _next(self, size: int) -> bytes:
+        if not self._unpack:
+            data = self._file.read(min(size, CHUNK)) or b""
+            self.raw_count += len(data)
+            return data
+        while not self.problem:
+            if not self._packed:
+                self._packed = self._read_raw()
+                if not self._packed:
+                    if not self._unpack.eof:
+                        self.problem = f"{self.name} ends in the middle of its gzip data"
+                    return b""
+            if self._unpack.eof:                # members may follow one another
+                self._packed = self._packed.lstrip(b"\0")
+                if not self._packed:
+                    continue
+                self._unpack = zlib.decompressobj(wbits=31)
+            try:
+                data = self._unpack.decompress(self._packed, size)
+            except zlib.error as error:
+                self.problem = f"{self.name} has damaged gzip data ({error})"
+                return b""
+            self._packed = self._unpack.unconsumed_tail or self._unpack.unused_data
+            if data:
+                return data
+        return b""
+
+
+def from_bytes(data: bytes, name: str = "bytes") -> Source:
+    """A source over bytes in memory, for tests and small logs."""
+    return Source(name, io.BytesIO(data))
