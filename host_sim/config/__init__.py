@@ -14,11 +14,13 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 
+from host_sim.config.blob import compile_file
 from host_sim.config.capacities import PROFILES, SEED, Capacities
-from host_sim.config.compiler import Names, compile_file
+from host_sim.config.compiler import Names
 from host_sim.config.diagnostics import CODES, NOTES, Diagnostic
+from host_sim.config.expected import Expectation
 from host_sim.config.identity import Identity, Request
-from host_sim.config.model import Expectation, File
+from host_sim.config.model import File
 from host_sim.config.positions import read
 from host_sim.config.rules import Ground, check_common
 from host_sim.config.rules_limit import check_limits

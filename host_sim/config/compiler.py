@@ -8,7 +8,6 @@ set.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -362,7 +361,7 @@ def _quotas(file: File, names: Names) -> list[dict[str, Any]]:
     return rows
 
 
-def _sections(file: File) -> list[tuple[int, int, int, bytes]]:
+def sections(file: File) -> list[tuple[int, int, int, bytes]]:
     """(kind, row bytes, row count, bytes) of every section that has rows, without the secrets."""
     names = Names.of(file)
     routes, tables = _routes(file, names)
@@ -395,59 +394,3 @@ def _sections(file: File) -> list[tuple[int, int, int, bytes]]:
     if tables:
         out.append((layout.DFA, 1, len(tables), tables))
     return sorted(out, key=lambda section: section[0])
-
-
-def compile_file(file: File, seed: bytes | None = None) -> tuple[bytes, bytes]:
-    """(blob, hash). The hash is SHA-256 over everything before the secrets with length and
-    checksum zero; the 16-byte hash seed in the secrets is `seed`, or the first 16 bytes of that
-    hash."""
-    sections = _sections(file)
-    frame = layout.Header.sizeof() + layout.Section.sizeof() * (len(sections) + 1)
-    offset = _aligned(frame)
-    table, body = bytearray(), bytearray(offset - frame)
-    for kind, row_bytes, row_count, content in sections:
-        table += layout.Section.build(
-            dict(kind=kind, row_bytes=row_bytes, row_count=row_count, offset=offset)
-        )
-        body += content.ljust(_aligned(len(content)), b"\0")
-        offset += _aligned(len(content))
-    table += layout.Section.build(
-        dict(kind=layout.SECRETS, row_bytes=1, row_count=16, offset=offset)
-    )
-
-    def header(length: int, checksum: int) -> bytes:
-        built: bytes = layout.Header.build(
-            dict(length=length, checksum=checksum, section_count=len(sections) + 1)
-        )
-        return built
-
-    public = bytes(table + body)
-    digest = hashlib.sha256(header(0, 0) + public).digest()
-    secrets = digest[:16] if seed is None else seed
-    length = offset + 16
-    checksum = crc32c(header(length, 0) + public + secrets)
-    return header(length, checksum) + public + secrets, digest
-
-
-def _aligned(size: int) -> int:
-    return size + 7 & ~7
-
-
-def _crc_table() -> tuple[int, ...]:
-    table = []
-    for byte in range(256):
-        for _ in range(8):
-            byte = byte >> 1 ^ (0x82F6_3B78 if byte & 1 else 0)
-        table.append(byte)
-    return tuple(table)
-
-
-_CRC = _crc_table()
-
-
-def crc32c(data: bytes) -> int:
-    """Castagnoli, reflected, as in RFC 3720 appendix B.4."""
-    crc, table = 0xFFFF_FFFF, _CRC
-    for byte in data:
-        crc = crc >> 8 ^ table[(crc ^ byte) & 0xFF]
-    return crc ^ 0xFFFF_FFFF

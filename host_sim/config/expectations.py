@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from host_sim.config import Config, Request
+from host_sim.config.expected import Expectation
 from host_sim.config.identity import address_of
-from host_sim.config.model import CLASSES, Expectation
+from host_sim.config.model import CLASSES
 from host_sim.errors import RaygateError
 from host_sim.kernel import NONE, Decision, Kernel
 

@@ -8,7 +8,7 @@ import datetime
 import ipaddress
 import re
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -193,6 +193,9 @@ Time = Annotated[
         }
     ),
 ]
+
+
+ClassWord = Literal["critical", "high", "normal", "low", "batch"]
 
 
 class Model(BaseModel):

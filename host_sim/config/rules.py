@@ -244,78 +244,42 @@ def _check_expectations(ground: Ground) -> None:
 
 def _check_room(ground: Ground) -> None:
     """Table sizes of the profile; the row that is one too many is named."""
-    room, file = ground.room, ground.file
-    services, tenants = ground.names_of("service"), ground.names_of("tenant")
-    if len(services) > room.service_max:
-        _too_many(
-            ground,
-            ("service", services[room.service_max]),
-            "services",
-            len(services),
-            room.service_max,
-        )
-    if len(tenants) > room.tenant_max:
-        _too_many(
-            ground, ("tenant", tenants[room.tenant_max]), "tenants", len(tenants), room.tenant_max
-        )
-    if len(file.trust.proxies) > room.trust_max:
-        _too_many(
-            ground,
-            ("trust", "proxies", room.trust_max),
-            "trusted networks",
-            len(file.trust.proxies),
-            room.trust_max,
-        )
-    if len(file.route) > room.route_max:
-        _too_many(ground, ("route", room.route_max), "routes", len(file.route), room.route_max)
-    if len(file.quota) > room.quota_allocation_max:
-        _too_many(
-            ground,
-            ("quota", room.quota_allocation_max),
-            "quotas",
-            len(file.quota),
-            room.quota_allocation_max,
-        )
-    plans = ground.plans()
-    if len(plans) > room.plan_max:
-        first = next(name for name, row in file.tenant.items() if row.plan == plans[room.plan_max])
-        _too_many(ground, ("tenant", first, "plan"), "plans", len(plans), room.plan_max)
+    _hold(ground, [("service", name) for name in ground.names_of("service")], "services", "service")
+    _hold(ground, [("tenant", name) for name in ground.names_of("tenant")], "tenants", "tenant")
+    _hold(ground, _places(ground, "route"), "routes", "route")
+    _hold(ground, _places(ground, "quota"), "quotas", "quota_allocation")
+    proxies = len(ground.file.trust.proxies)
+    _hold(ground, [("trust", "proxies", i) for i in range(proxies)], "trusted networks", "trust")
+    first_of = {row.plan: name for name, row in reversed(ground.file.tenant.items())}
+    plans: list[Path] = [("tenant", first_of[plan], "plan") for plan in ground.plans()]
+    _hold(ground, plans, "plans", "plan")
+    limits = [(place, row) for place, row in enumerate(ground.file.limit) if row is not None]
     for scope in ("service", "user", "ip", "named"):
-        rows = [
-            index for index, row in enumerate(file.limit) if row is not None and row.scope == scope
-        ]
-        most = getattr(room, f"limit_{scope}_max")
-        if len(rows) > most:
-            _too_many(ground, ("limit", rows[most]), f"limits of scope {scope}", len(rows), most)
-    regexes = [
-        index
-        for index, row in enumerate(file.route)
+        rows: list[Path] = [("limit", place) for place, row in limits if row.scope == scope]
+        _hold(ground, rows, f"limits of scope {scope}", f"limit_{scope}")
+    rates: list[Path] = [
+        ("limit", place, "plan", plan) for place, row in limits for plan in row.plan
+    ]
+    _hold(ground, rates, "rates by plan", "limit_rate")
+    regexes: list[Path] = [
+        ("route", place, "path")
+        for place, row in enumerate(ground.file.route)
         if row is not None and row.path is not None and row.path.regex is not None
     ]
-    if len(regexes) > room.dfa_max:
-        _too_many(
-            ground,
-            ("route", regexes[room.dfa_max], "path"),
-            "regex routes",
-            len(regexes),
-            room.dfa_max,
-        )
-    rates = [index for index, row in enumerate(file.limit) if row is not None for _ in row.plan]
-    if len(rates) > room.limit_rate_max:
-        _too_many(
-            ground,
-            ("limit", rates[room.limit_rate_max], "plan"),
-            "rates by plan",
-            len(rates),
-            room.limit_rate_max,
-        )
+    _hold(ground, regexes, "regex routes", "dfa")
 
 
-def _too_many(ground: Ground, path: Path, what: str, count: int, most: int) -> None:
-    ground.say(
-        path,
-        "too-many-rows",
-        f"{count} {what}, but profile {ground.room.name} has room for {most}; remove "
-        "some or choose another with --profile",
-        key=True,
-    )
+def _places(ground: Ground, section: str) -> list[Path]:
+    return [(section, place) for place in range(len(getattr(ground.file, section)))]
+
+
+def _hold(ground: Ground, rows: list[Path], what: str, table: str) -> None:
+    most: int = getattr(ground.room, f"{table}_max")
+    if len(rows) > most:
+        ground.say(
+            rows[most],
+            "too-many-rows",
+            f"{len(rows)} {what}, but profile {ground.room.name} has room for {most}; remove "
+            "some or choose another with --profile",
+            key=True,
+        )

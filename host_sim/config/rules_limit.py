@@ -49,72 +49,46 @@ def _is_keyed(limit: Limit) -> bool:
     return limit.scope == "ip" or (limit.scope == "user" and limit.user is None)
 
 
+def _needs(limit: Limit) -> list[tuple[str, object, bool, str]]:
+    """(key, what is stated, whether it has effect, where it belongs)."""
+    algorithm, keyed = limit.algorithm, _is_keyed(limit)
+    rows: list[tuple[str, object, bool, str]] = [
+        ("burst", limit.burst, algorithm in BUCKETS, "token_bucket and leaky_bucket"),
+        ("capacity", limit.capacity, algorithm in BUCKETS, "token_bucket and leaky_bucket"),
+        ("queue", limit.queue, algorithm == "leaky_bucket", "leaky_bucket"),
+        ("max_delay", limit.max_delay, limit.queue, "queue = true"),
+        ("debt", limit.debt, algorithm == "token_bucket", "token_bucket"),
+        ("exact", limit.exact, algorithm == "sliding_window", "sliding_window"),
+        ("anchor", limit.anchor is not None, algorithm == "fixed_window", "fixed_window"),
+        ("excess", limit.excess, algorithm == "token_bucket", "token_bucket"),
+    ]
+    if limit.scope is not None:
+        rows += [
+            ("user", limit.user, limit.scope == "user", 'scope = "user"'),
+            ("prefix", limit.prefix, limit.scope == "ip", 'scope = "ip"'),
+            ("table_full", limit.table_full, keyed, 'scope = "ip" and "user" without a pinned one'),
+            ("service", limit.service, limit.scope != "named", "limits no route has to name"),
+        ]
+    return rows
+
+
 def _check_keys(ground: Ground, path: Path, limit: Limit) -> None:
     """Keys without effect are errors: whoever wrote them expects something."""
-
-    def without_effect(key: str, is_stated: object, needs: bool, where: str) -> None:
-        if is_stated and not needs:
-            ground.say(
-                (*path, key),
-                "conflict",
-                f'"{key}" has no effect here: it belongs to {where}; remove it',
-                key=True,
-            )
-
-    algorithm, scope = limit.algorithm, limit.scope
-    without_effect("burst", limit.burst, algorithm in BUCKETS, "token_bucket and leaky_bucket")
-    without_effect(
-        "capacity", limit.capacity, algorithm in BUCKETS, "token_bucket and leaky_bucket"
+    for key, is_stated, has_effect, where in _needs(limit):
+        if is_stated and not has_effect:
+            text = f'"{key}" has no effect here: it belongs to {where}; remove it'
+            ground.say((*path, key), "conflict", text, key=True)
+    pairs = (
+        ("capacity", limit.burst, "burst and capacity are two words for one number; keep one"),
+        ("excess", limit.debt, "debt and a second bucket exclude each other; keep one"),
+        ("excess", _is_keyed(limit), "only an unkeyed limit has a second bucket; remove it"),
     )
-    if limit.burst and limit.capacity:
-        ground.say(
-            (*path, "capacity"),
-            "conflict",
-            "burst and capacity are two words for one number; keep one",
-            key=True,
-        )
-    without_effect("queue", limit.queue, algorithm == "leaky_bucket", "leaky_bucket")
-    without_effect("max_delay", limit.max_delay, limit.queue, "queue = true")
-    if limit.queue and algorithm == "leaky_bucket" and not limit.max_delay:
-        ground.say(
-            (*path, "queue"),
-            "missing-key",
-            'queue = true needs max_delay, for example max_delay = "2s"',
-        )
-    without_effect("debt", limit.debt, algorithm == "token_bucket", "token_bucket")
-    without_effect("exact", limit.exact, algorithm == "sliding_window", "sliding_window")
-    without_effect("anchor", limit.anchor is not None, algorithm == "fixed_window", "fixed_window")
-    without_effect("excess", limit.excess, algorithm == "token_bucket", "token_bucket")
-    if scope is None:
-        return
-    without_effect("user", limit.user, scope == "user", 'scope = "user"')
-    without_effect("prefix", limit.prefix, scope == "ip", 'scope = "ip"')
-    if scope == "named" and limit.service is not None:
-        ground.say(
-            (*path, "service"),
-            "conflict",
-            "a named limit is asked wherever a route names it; remove service",
-            key=True,
-        )
-    if limit.excess and limit.debt:
-        ground.say(
-            (*path, "excess"), "conflict", "debt and a second bucket exclude each other", key=True
-        )
-    keyed = _is_keyed(limit)
-    without_effect(
-        "table_full",
-        limit.table_full,
-        keyed,
-        'scope = "ip" and scope = "user" without a pinned user',
-    )
-    if limit.excess and keyed:
-        ground.say(
-            (*path, "excess"),
-            "conflict",
-            'a second bucket belongs to unkeyed limits: scope = "service", '
-            '"named", or a pinned user; remove it',
-            key=True,
-        )
+    for key, other, text in pairs:
+        if getattr(limit, key) and other:
+            ground.say((*path, key), "conflict", text, key=True)
+    if limit.queue and limit.algorithm == "leaky_bucket" and not limit.max_delay:
+        text = 'queue = true needs max_delay, for example max_delay = "2s"'
+        ground.say((*path, "queue"), "missing-key", text)
 
 
 def _check_shadow(ground: Ground, path: Path, limit: Limit) -> None:

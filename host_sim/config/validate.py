@@ -10,12 +10,12 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from host_sim.config.diagnostics import Diagnostic, did_you_mean, nearest
+from host_sim.config.expected import Expectation
 from host_sim.config.fields import Model
 from host_sim.config.model import (
     UNBUILT_KEYS,
     UNBUILT_SECTIONS,
     Defaults,
-    Expectation,
     File,
     Headers,
     IdentityRule,

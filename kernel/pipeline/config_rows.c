@@ -122,8 +122,8 @@ static ray_status route_limits_check(const ray_config_blob *blob, ray_config_rep
     return RAY_OK;
 }
 
-/* No request can meet more limits than the pipeline has places for: to what any request to a service
- * meets come the limits that its route names. */
+/* No request can meet more limits than the pipeline has places for: to what any request to a
+ * service meets come the limits that its route names. */
 static ray_status request_limits_check(const ray_config_blob *blob, ray_config_report *report)
 {
     const ray_config_counts *counts = &blob->counts;
