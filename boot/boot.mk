@@ -35,11 +35,24 @@ image:  ## the bootable ELF, build/raygate.elf
 iso: image  ## a bootable ISO (BIOS and UEFI), build/raygate.iso
 	@sh boot/mkiso.sh $(IMAGE) $(ISO)
 
-$(IMAGE): $(BUILD)/raygate.debug.elf
-	objcopy --strip-all -R .comment $< $@
+# What is shipped: the image packed, behind an entry that takes it apart (boot/packed).
+$(IMAGE): $(IMAGE_DIR)/raygate.lz4 boot/packed/unpack.S boot/packed/link.ld
+	$(IMAGE_CC) -c -I$(IMAGE_DIR) boot/packed/unpack.S -o $(IMAGE_DIR)/unpack.o
+	ld -nostdlib -static -z max-page-size=16 -z noexecstack --build-id=none --no-warn-rwx-segments \
+	  -T boot/packed/link.ld -o $@ $(IMAGE_DIR)/unpack.o
+	objcopy --strip-all $@
 	@size=$$(stat -c %s $@); test $$size -le $(IMAGE_SIZE_MAX) || \
 	  { echo "$@ has $$size bytes, more than $(IMAGE_SIZE_MAX)"; rm -f $@; exit 1; }
 
+$(IMAGE_DIR)/raygate.lz4: $(BUILD)/raygate.debug.elf $(IMAGE_DIR)/pack
+	objcopy -O binary $< $(IMAGE_DIR)/raygate.bin
+	$(IMAGE_DIR)/pack $(IMAGE_DIR)/raygate.bin $@
+
+$(IMAGE_DIR)/pack: tools/pack.c
+	@mkdir -p $(@D)
+	$(IMAGE_CC) -std=c11 -O1 -Wall -Wextra -Werror $< -o $@
+
+# The same image unpacked and with symbols: boots with -kernel too, for gdb and addr2line.
 $(BUILD)/raygate.debug.elf: $(IMAGE_O) boot/link.ld
 	ld -nostdlib -static -z max-page-size=4096 -z noexecstack --gc-sections --build-id=none \
 	  -T boot/link.ld -o $@ $(IMAGE_O)

@@ -329,7 +329,6 @@ static void serve(void)
 static void start_link(void)
 {
     link = memory_take(ray_link_state_bytes(), BLOB_ALIGN);
-    memset(link, 0, ray_link_state_bytes());
     own_link_line = ctl_init(boot.rsdp != 0) || !com2.present ? LINE_CTL : LINE_COM2;
     if (own_link_line == LINE_COM2)
         apic_route(3, VECTOR_COM2, 0);
