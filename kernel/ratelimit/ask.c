@@ -265,8 +265,8 @@ ray_limit_moment ray_limit_moment_of(uint64_t now_ns, int64_t wall_offset_ns, ui
     return at;
 }
 
-ray_status ray_ratelimit_ask(const ray_ratelimit *rl, uint64_t now_ns,
-                             const ray_ratelimit_query *query, ray_ratelimit_answer *out)
+static asking begin(const ray_ratelimit *rl, uint64_t now_ns, const ray_ratelimit_query *query,
+                    ray_ratelimit_answer *out)
 {
     asking ask = {
         rl,  query,
@@ -274,13 +274,20 @@ ray_status ray_ratelimit_ask(const ray_ratelimit *rl, uint64_t now_ns,
         0,   0,
         0,   0,
         0};
-    if (query->named_count > RAY_ROUTE_LIMIT_MAX)
-        return RAY_E_ARGUMENT;
     memset(out, 0, sizeof *out);
     out->tokens = query->tokens;
     out->wall_offset_ns = query->wall_offset_ns;
     out->by = RAY_NONE;
     out->granted = 1;
+    return ask;
+}
+
+ray_status ray_ratelimit_ask(const ray_ratelimit *rl, uint64_t now_ns,
+                             const ray_ratelimit_query *query, ray_ratelimit_answer *out)
+{
+    if (query->named_count > RAY_ROUTE_LIMIT_MAX)
+        return RAY_E_ARGUMENT;
+    asking ask = begin(rl, now_ns, query, out);
     ray_status status = meet_all(&ask);
     if (status != RAY_OK)
         return status;
@@ -290,25 +297,33 @@ ray_status ray_ratelimit_ask(const ray_ratelimit *rl, uint64_t now_ns,
     return RAY_OK;
 }
 
+ray_status ray_ratelimit_ask_limit(const ray_ratelimit *rl, uint64_t now_ns, uint32_t limit,
+                                   const ray_ratelimit_query *query, ray_ratelimit_answer *out)
+{
+    uint32_t slot;
+    ray_status status = ray_limit_slot(rl, limit, &slot);
+    if (status != RAY_OK)
+        return status;
+    asking ask = begin(rl, now_ns, query, out);
+    (void)meet(&ask, slot);
+    if (out->count != 0)
+        decide(&ask, 0);
+    sum_up(out);
+    return RAY_OK;
+}
+
 void ray_limit_ask_one(const ray_ratelimit *rl, uint64_t now_ns, uint32_t slot, uint64_t hash,
                        uint64_t tokens, ray_ratelimit_answer *out)
 {
-    const ray_limit_hot *hot = &rl->config.hot[slot];
     ray_ratelimit_query query = {.tokens = tokens,
                                  .wall_offset_ns = rl->book.wall_offset_ns,
-                                 .service = hot->service,
+                                 .service = rl->config.hot[slot].service,
                                  .plan = RAY_NONE,
                                  .priority = RAY_CLASS_NORMAL};
-    asking ask = {rl,   &query,
-                  out,  ray_limit_moment_of(now_ns, query.wall_offset_ns, tokens, RAY_CLASS_NORMAL),
-                  hash, 1,
-                  0,    1,
-                  0};
-    memset(out, 0, sizeof *out);
-    out->tokens = tokens;
-    out->wall_offset_ns = query.wall_offset_ns;
-    out->by = RAY_NONE;
-    out->granted = 1;
+    asking ask = begin(rl, now_ns, &query, out);
+    ask.user_hash = hash;
+    ask.user_hashed = 1;
+    ask.one_key = 1;
     (void)meet(&ask, slot);
     if (out->count != 0)
         decide(&ask, 0);

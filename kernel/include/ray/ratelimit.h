@@ -232,6 +232,11 @@ int32_t ray_ratelimit_try_key(ray_ratelimit *rl, uint64_t now_ns, uint32_t limit
                               const uint8_t *key, uint64_t key_length, uint64_t tokens,
                               ray_limit_answer *out);
 
+/* As ray_ratelimit_ask, of one limit alone, whatever else applies to the request; take books it. An
+ * answer with count 0 is a limit that is off or serves another service. */
+ray_status ray_ratelimit_ask_limit(const ray_ratelimit *rl, uint64_t now_ns, uint32_t limit,
+                                   const ray_ratelimit_query *query, ray_ratelimit_answer *out);
+
 /* Many decisions, strictly in order. One of `limits` (unkeyed handles, one a row) and `keys` (u64
  * keys of the keyed limit `limit`; a number counts as its eight little-endian bytes) is NULL. */
 typedef struct ray_ratelimit_batch {

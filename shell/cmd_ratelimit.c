@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: MIT */
+/* cmd_ratelimit.c - limits at the console: what there is, what is left, what would be said, and
+ * changing it. */
+#include "shell.h"
+
+enum buckets_default { BUCKETS_SHOWN = 20 };
+
+/* -- words (private) -- */
+static uint64_t length_of(const char *literal)
+{
+    uint64_t length = 0;
+    while (literal[length] != 0)
+        length++;
+    return length;
+}
+
+static uint32_t same(const char *at, uint64_t length, const char *literal)
+{
+    return length == length_of(literal) && __builtin_memcmp(at, literal, length) == 0;
+}
+
+/* The place of a word in a list of `count` words that `word_of` names; `count` when it is none of
+ * them. */
+uint32_t ray_option_place(const char *at, uint64_t length, const char *(*word_of)(uint32_t),
+                          uint32_t count)
+{
+    uint32_t i = 0;
+    while (i < count && !same(at, length, word_of(i)))
+        i++;
+    return i;
+}
+
+static ray_ratelimit *limits_of(const ray_call *call)
+{
+    return ray_ratelimit_of(call->ray);
+}
+
+ray_status ray_limit_word(ray_call *call, uint32_t word, uint32_t *limit)
+{
+    if (word < call->plain_count &&
+        ray_ratelimit_find(limits_of(call), call->word[word], call->length[word], limit) == RAY_OK)
+        return RAY_OK;
+    return ray_call_unknown(call, "no such limit", word, RAY_COMPLETE_LIMIT);
+}
+
+/* "error: WHAT: "VALUE"" for an option's value. */
+ray_status ray_option_refuse(ray_call *call, ray_status status, const char *what, const char *at,
+                             uint32_t length)
+{
+    ray_text_put(call->out, "error: ");
+    ray_text_put(call->out, what);
+    if (length != 0) {
+        ray_text_put(call->out, ": \"");
+        ray_text_escaped(call->out, at, length);
+        ray_text_put(call->out, "\"");
+    }
+    ray_text_put(call->out, "\n");
+    return status;
+}
+
+ray_status ray_option_u64(ray_call *call, const char *name, uint64_t *out)
+{
+    const char *at;
+    uint32_t length;
+    if (!ray_call_option(call, name, &at, &length) || ray_parse_u64(at, length, out) == RAY_OK)
+        return RAY_OK;
+    return ray_option_refuse(call, RAY_E_SYNTAX, "not a whole number", at, length);
+}
+
+ray_status ray_option_duration(ray_call *call, const char *name, uint64_t *out)
+{
+    const char *at;
+    uint32_t length;
+    if (!ray_call_option(call, name, &at, &length) || ray_parse_duration(at, length, out) == RAY_OK)
+        return RAY_OK;
+    if (same(at, length, "forever")) {
+        *out = RAY_NEVER;
+        return RAY_OK;
+    }
+    return ray_option_refuse(call, RAY_E_SYNTAX, "not a duration such as 1m30s", at, length);
+}
+
+/* --user, --ip, --service, --plan, --tokens and --class make a query; *given counts the first two.
+ */
+ray_status ray_limit_who(ray_call *call, ray_ratelimit_query *who, uint32_t *given)
+{
+    const char *at;
+    uint32_t length;
+    ray_stats stats;
+    ray_read(call->ray, &stats);
+    __builtin_memset(who, 0, sizeof *who);
+    who->tokens = 1;
+    who->wall_offset_ns = stats.wall_offset_ns;
+    who->service = RAY_NONE;
+    who->plan = RAY_NONE;
+    who->priority = RAY_CLASS_NORMAL;
+    *given = 0;
+    if (ray_call_option(call, "--user", &at, &length)) {
+        who->user.at = (const uint8_t *)at;
+        who->user.length = length;
+        *given += 1;
+    }
+    if (ray_call_option(call, "--ip", &at, &length)) {
+        who->address_known = ray_parse_address(at, length, &who->address) == RAY_OK;
+        who->client.at = (const uint8_t *)at;
+        who->client.length = length;
+        *given += 1;
+    }
+    if (ray_call_option(call, "--service", &at, &length) &&
+        ray_gateway_find_service(ray_gateway_of(call->ray), at, length, &who->service) != RAY_OK)
+        return ray_option_refuse(call, RAY_E_UNKNOWN, "no such service", at, length);
+    if (ray_call_option(call, "--plan", &at, &length) &&
+        ray_plan_find(call->ray, at, length, &who->plan) != RAY_OK)
+        return ray_option_refuse(call, RAY_E_UNKNOWN, "no such plan", at, length);
+    if (ray_call_option(call, "--class", &at, &length)) {
+        who->priority = ray_option_place(at, length, ray_class_word, RAY_CLASS_MAX);
+        if (who->priority == RAY_CLASS_MAX)
+            return ray_option_refuse(call, RAY_E_SYNTAX,
+                                     "not a class (critical high normal low batch)", at, length);
+    }
+    return ray_option_u64(call, "--tokens", &who->tokens);
+}
+
+/* -- rows (private) -- */
+static void put_count(ray_text *out, const char *word, uint64_t value)
+{
+    ray_text_put(out, word);
+    ray_text_column(out, 24);
+    ray_text_u64(out, value);
+    ray_text_char(out, '\n');
+}
+
+static void put_wait(ray_text *out, const char *word, uint64_t ns)
+{
+    ray_text_put(out, word);
+    ray_text_column(out, 24);
+    ray_text_duration(out, ns);
+    ray_text_char(out, '\n');
+}
+
+static void put_rate(ray_text *out, uint64_t tokens, uint64_t period_ns)
+{
+    ray_text_u64(out, tokens);
+    ray_text_char(out, '/');
+    ray_text_duration(out, period_ns);
+}
+
+static void put_limit(ray_text *out, const ray_limit_spec *spec, const ray_limit_stats *stats,
+                      const ray_bucket_state *state)
+{
+    ray_text_name(out, &spec->name, 24);
+    ray_text_put(out, " ");
+    ray_text_put(out, ray_limit_scope_word(spec->scope));
+    ray_text_column(out, 34);
+    ray_text_put(out, ray_limit_algorithm_word(spec->algorithm));
+    ray_text_column(out, 50);
+    put_rate(out, spec->rate_tokens, spec->rate_period_ns);
+    ray_text_column(out, 64);
+    ray_text_u64(out, state->capacity_tokens);
+    ray_text_column(out, 74);
+    ray_text_put(out, ray_limit_mode_word(spec->mode));
+    ray_text_column(out, 82);
+    ray_text_u64(out, stats->granted_count);
+    ray_text_column(out, 94);
+    ray_text_u64(out, stats->denied_count);
+    ray_text_char(out, '\n');
+}
+
+static void bucket_json(ray_text *out, const ray_bucket_state *state)
+{
+    ray_text_json_open(out, 0, '{');
+    ray_text_json_u64(out, "key", state->key);
+    ray_text_json_u64(out, "left_tokens", state->left_tokens);
+    ray_text_json_u64(out, "used_tokens", state->used_tokens);
+    ray_text_json_u64(out, "capacity_tokens", state->capacity_tokens);
+    ray_text_json_u64(out, "next_ns", state->next_ns);
+    ray_text_json_u64(out, "full_ns", state->full_ns);
+    ray_text_json_u64(out, "held_ns", state->held_ns);
+    ray_text_json_u64(out, "holds", state->hold_count);
+    ray_text_json_close(out, '}');
+}
+
+static void bucket_text(ray_text *out, const ray_name *name, const ray_bucket_state *state)
+{
+    ray_text_name(out, name, 24);
+    ray_text_put(out, " ");
+    if (state->key != 0)
+        ray_text_hex(out, state->key, 16);
+    else
+        ray_text_put(out, "own");
+    ray_text_column(out, 43);
+    ray_text_u64(out, state->left_tokens);
+    ray_text_put(out, " of ");
+    ray_text_u64(out, state->capacity_tokens);
+    ray_text_column(out, 60);
+    ray_text_duration(out, state->next_ns);
+    ray_text_column(out, 76);
+    ray_text_duration(out, state->full_ns);
+    ray_text_put(out, state->held_ns != 0 ? "  held\n" : "\n");
+}
+
+/* -- reading -- */
+static ray_status run_status(ray_call *call)
+{
+    ray_ratelimit_stats s;
+    ray_text *out = call->out;
+    ray_ratelimit_read(limits_of(call), &s);
+    const char *const words[] = {"limits",  "asked",           "granted",     "denied",
+                                 "errors",  "shadow_denied",   "overflow",    "evicted",
+                                 "refunds", "refunded_tokens", "stale_holds", "user_keys",
+                                 "ip_keys", "exact_logs"};
+    const uint64_t values[] = {s.limit_count,          s.asked_count,      s.granted_count,
+                               s.denied_count,         s.error_count,      s.shadow_denied_count,
+                               s.overflow_count,       s.evicted_count,    s.refund_count,
+                               s.refunded_token_count, s.stale_hold_count, s.user_key_count,
+                               s.ip_key_count,         s.exact_log_count};
+    if (call->json)
+        ray_text_json_open(out, 0, '{');
+    for (uint32_t i = 0; i < sizeof values / sizeof values[0]; i++)
+        if (call->json)
+            ray_text_json_u64(out, words[i], values[i]);
+        else
+            put_count(out, words[i], values[i]);
+    for (uint32_t i = 0; i < RAY_SCOPE_MAX && call->json; i++)
+        ray_text_json_u64(out, ray_limit_scope_word(i), s.scope_count[i]);
+    for (uint32_t i = 0; i < RAY_SCOPE_MAX && !call->json; i++) {
+        ray_text_put(out, ray_limit_scope_word(i));
+        ray_text_put(out, " limits");
+        ray_text_column(out, 24);
+        ray_text_u64(out, s.scope_count[i]);
+        ray_text_char(out, '\n');
+    }
+    if (call->json)
+        ray_text_json_close(out, '}');
+    if (call->json)
+        ray_text_char(out, '\n');
+    return RAY_OK;
+}
+
+static ray_status run_limits(ray_call *call)
+{
+    ray_limit_spec spec;
+    ray_limit_stats stats;
+    ray_bucket_state state;
+    uint32_t slot = 0, limit;
+    if (call->json || ray_call_flag(call, "--csv")) {
+        uint32_t format = call->json ? RAY_RATELIMIT_JSON : RAY_RATELIMIT_CSV;
+        ray_status status = ray_ratelimit_export(limits_of(call), call->now_ns, format, call->out);
+        if (call->json)
+            ray_text_char(call->out, '\n');
+        return status;
+    }
+    ray_text_put(
+        call->out,
+        "name                     scope    algorithm       rate          capacity  mode    granted"
+        "     denied\n");
+    while (ray_ratelimit_next(limits_of(call), &slot, &limit) == RAY_OK) {
+        (void)ray_ratelimit_read_limit(limits_of(call), limit, &spec, &stats);
+        (void)ray_ratelimit_read_bucket(limits_of(call), call->now_ns, limit, 0, &state);
+        put_limit(call->out, &spec, &stats, &state);
+    }
+    return RAY_OK;
+}
+
+/* One limit's buckets: its own, then keyed ones while `shown` lasts. */
+static void buckets_of(ray_call *call, uint32_t limit, uint64_t *shown)
+{
+    ray_limit_spec spec;
+    ray_limit_stats stats;
+    ray_bucket_state state;
+    uint32_t place = 0;
+    (void)ray_ratelimit_read_limit(limits_of(call), limit, &spec, &stats);
+    (void)ray_ratelimit_read_bucket(limits_of(call), call->now_ns, limit, 0, &state);
+    if (call->json) {
+        ray_text_json_open(call->out, 0, '{');
+        ray_text_json_name(call->out, "limit", &spec.name);
+        ray_text_json_u64(call->out, "keys", stats.key_count);
+        ray_text_json_open(call->out, "buckets", '[');
+        bucket_json(call->out, &state);
+    } else {
+        bucket_text(call->out, &spec.name, &state);
+    }
+    for (; *shown != 0 && ray_ratelimit_next_bucket(limits_of(call), call->now_ns, limit, &place,
+                                                    &state) == RAY_OK;
+         (*shown)--)
+        if (call->json)
+            bucket_json(call->out, &state);
+        else
+            bucket_text(call->out, &spec.name, &state);
+    if (call->json) {
+        ray_text_json_close(call->out, ']');
+        ray_text_json_close(call->out, '}');
+    }
+}
+
+static ray_status run_buckets(ray_call *call)
+{
+    uint64_t shown = BUCKETS_SHOWN;
+    uint32_t slot = 0, limit = RAY_NONE;
+    if (call->plain_count > 2 && ray_limit_word(call, 2, &limit) != RAY_OK)
+        return RAY_E_UNKNOWN;
+    ray_status status = ray_option_u64(call, "--keys", &shown);
+    if (status != RAY_OK)
+        return status;
+    if (call->json)
+        ray_text_json_open(call->out, 0, '[');
+    else
+        ray_text_put(
+            call->out,
+            "limit                    bucket            left             next            full\n");
+    if (limit != RAY_NONE)
+        buckets_of(call, limit, &shown);
+    else
+        while (ray_ratelimit_next(limits_of(call), &slot, &limit) == RAY_OK)
+            buckets_of(call, limit, &shown);
+    if (call->json) {
+        ray_text_json_close(call->out, ']');
+        ray_text_char(call->out, '\n');
+    }
+    return RAY_OK;
+}
+
+static ray_status run_show(ray_call *call)
+{
+    ray_limit_spec spec;
+    ray_limit_stats stats;
+    ray_bucket_state state;
+    ray_ratelimit_query who;
+    uint32_t limit, given;
+    ray_status status = ray_limit_word(call, 2, &limit);
+    if (status != RAY_OK || (status = ray_limit_who(call, &who, &given)) != RAY_OK)
+        return status;
+    (void)ray_ratelimit_read_limit(limits_of(call), limit, &spec, &stats);
+    (void)ray_ratelimit_read_bucket(limits_of(call), call->now_ns, limit, given != 0 ? &who : 0,
+                                    &state);
+    if (call->json) {
+        bucket_json(call->out, &state);
+        ray_text_char(call->out, '\n');
+        return RAY_OK;
+    }
+    put_limit(call->out, &spec, &stats, &state);
+    put_count(call->out, "left", state.left_tokens);
+    put_count(call->out, "used", state.used_tokens);
+    put_count(call->out, "keys", stats.key_count);
+    put_count(call->out, "tokens booked", stats.token_count);
+    put_count(call->out, "tokens refunded", stats.refunded_count);
+    put_wait(call->out, "next token in", state.next_ns);
+    put_wait(call->out, "full in", state.full_ns);
+    put_wait(call->out, "held for", state.held_ns);
+    return RAY_OK;
+}
+
+static ray_status run_test(ray_call *call)
+{
+    ray_ratelimit_query who;
+    ray_ratelimit_answer answer;
+    uint32_t limit, given;
+    ray_status status = ray_limit_word(call, 2, &limit);
+    if (status != RAY_OK || (status = ray_limit_who(call, &who, &given)) != RAY_OK)
+        return status;
+    status = ray_ratelimit_ask_limit(limits_of(call), call->now_ns, limit, &who, &answer);
+    if (status != RAY_OK || answer.count == 0)
+        return ray_option_refuse(call, RAY_E_STATE, "the limit is off, or serves another service",
+                                 call->word[2], call->length[2]);
+    const ray_limit_answer *a = &answer.at[0];
+    if (call->json) {
+        ray_text_json_open(call->out, 0, '{');
+        ray_text_json_bool(call->out, "granted", a->granted);
+        ray_text_json_literal(call->out, "reason", ray_reason_word(a->reason));
+        ray_text_json_u64(call->out, "left_tokens", a->left_tokens);
+        ray_text_json_u64(call->out, "retry_after_ns", a->retry_after_ns);
+        ray_text_json_u64(call->out, "start_at_ns", a->start_at_ns);
+        ray_text_json_close(call->out, '}');
+        ray_text_char(call->out, '\n');
+        return RAY_OK;
+    }
+    ray_text_put(call->out, a->granted ? "yes, " : "no, ");
+    ray_text_put(call->out, ray_reason_word(a->reason));
+    ray_text_put(call->out, ": ");
+    ray_text_u64(call->out, a->left_tokens);
+    ray_text_put(call->out, " left");
+    if (!a->granted) {
+        ray_text_put(call->out, ", retry after ");
+        ray_text_duration(call->out, a->retry_after_ns);
+    }
+    ray_text_char(call->out, '\n');
+    return RAY_OK;
+}
+
+#define WHO "[--user USER] [--ip ADDRESS]"
+static const ray_subcommand subs[] = {
+    {"status", "", "counters and how full the tables are", run_status, 1, 0},
+    {"limits", "[--csv]", "every limit with its counters", run_limits, 1, 0},
+    {"buckets", "[NAME] [--keys N]", "what is left in the buckets, the first keys of each limit",
+     run_buckets, 1, RAY_COMPLETE_LIMIT},
+    {"show", "NAME " WHO " [--plan PLAN]", "one limit, or one key's bucket of it", run_show, 1,
+     RAY_COMPLETE_LIMIT},
+    {"test", "NAME " WHO " [--tokens N] [--class CLASS] [--service SERVICE] [--plan PLAN]",
+     "what it would say now; asks, never takes", run_test, 1, RAY_COMPLETE_LIMIT},
+    {"add",
+     "NAME RATE [--burst N] [--scope SCOPE] [--algorithm ALGORITHM] [--service SERVICE] [--user "
+     "USER] [--mode MODE]"
+     " [--excess N] [--queue DURATION] [--prefix-v4 N] [--prefix-v6 N] [--instead-of NAME] "
+     "[--exact] [--debt]"
+     " [--deny-when-full]",
+     "registers a limit, full: add web 1000/s --burst 2000", ray_ratelimit_edit, 0, 0},
+    {"set", "NAME [--rate RATE] [--burst N] [--plan PLAN] [--mode MODE]",
+     "changes a rate or a mode; what is left is kept, never raised", ray_ratelimit_edit, 0,
+     RAY_COMPLETE_LIMIT},
+    {"remove", "NAME", "forgets a limit and its keys", ray_ratelimit_edit, 0, RAY_COMPLETE_LIMIT},
+    {"drain", "NAME " WHO " [--hold DURATION]",
+     "empties it now; --hold keeps it shut for a time, or forever", ray_ratelimit_edit, 0,
+     RAY_COMPLETE_LIMIT},
+    {"reset", "[NAME] " WHO " [--all]", "as newly created: one limit, one key or all",
+     ray_ratelimit_edit, 0, RAY_COMPLETE_LIMIT}};
+const ray_command ray_command_ratelimit = {"ratelimit",
+                                           "how fast services, users and addresses may ask",
+                                           subs,
+                                           sizeof subs / sizeof subs[0],
+                                           20,
+                                           1,
+                                           0};
