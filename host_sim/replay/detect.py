@@ -115,13 +115,13 @@ def _table(lines: list[bytes], delimiters: tuple[str, ...], maps: Maps) -> Progr
 # -- JSON lines ---------------------------------------------------------------------------------
 
 
-def _keys(value: Any, prefix: str, out: dict[str, None]) -> None:
+def _keys(value: Any, prefix: str, out: dict[str, None], depth: int = 0) -> None:
     """Dotted keys of scalars; a list stands for its first element."""
-    if isinstance(value, list) and value:
+    while isinstance(value, list) and value:
         value = value[0]
-    if isinstance(value, dict):
+    if isinstance(value, dict) and depth < 16:
         for key, inner in value.items():
-            _keys(inner, f"{prefix}.{key}" if prefix else key, out)
+            _keys(inner, f"{prefix}.{key}" if prefix else key, out, depth + 1)
     elif prefix:
         out[prefix] = None
 
@@ -131,7 +131,7 @@ def _json(lines: list[bytes], maps: Maps) -> Program:
     for line in lines[:100]:
         try:
             value = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(value, dict):
             _keys(value, "", names)

@@ -95,6 +95,8 @@ def _assemble(parts: _Parts) -> tuple[Field, ...]:
     for part in parts:
         if isinstance(part, str):
             literal += part
+        elif part.target == "query" and not literal and pairs and pairs[-1][1] == Field("path"):
+            continue  # %U%q: the path with its query, as it was asked for
         else:
             pairs.append((literal, part))
             literal = ""
