@@ -13,8 +13,8 @@ IMAGE_WARN := -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wcast-qual 
   -Wstrict-prototypes -Wmissing-prototypes -Wframe-larger-than=1024 -Werror
 IMAGE_FLAGS := -std=c11 -ffreestanding -mgeneral-regs-only -mno-red-zone -fno-pic -fno-pie \
   -mcmodel=small -fstack-protector-strong -fno-omit-frame-pointer -ffunction-sections \
-  -fdata-sections -fcf-protection=none \
-  -fno-asynchronous-unwind-tables -fno-ident -ffile-prefix-map=$(CURDIR)/= $(IMAGE_WARN) \
+  -fdata-sections -fcf-protection=none -fno-asynchronous-unwind-tables -fno-ident \
+  -mstringop-strategy=libcall -ffile-prefix-map=$(CURDIR)/= $(IMAGE_WARN) \
   -Ikernel/include -Ikernel/profiles/seed -Ikernel -Ishell
 # The deciding code is built for speed, everything around it for size.
 IMAGE_CORE_OPT ?= -O2
@@ -38,7 +38,7 @@ iso: image  ## a bootable ISO (BIOS and UEFI), build/raygate.iso
 # What is shipped: the image packed, behind an entry that takes it apart (boot/packed).
 $(IMAGE): $(IMAGE_DIR)/raygate.lz4 boot/packed/unpack.S boot/packed/link.ld
 	$(IMAGE_CC) -c -I$(IMAGE_DIR) boot/packed/unpack.S -o $(IMAGE_DIR)/unpack.o
-	ld -nostdlib -static -z max-page-size=16 -z noexecstack --build-id=none --no-warn-rwx-segments \
+	ld -nostdlib -static -z max-page-size=16 -z noexecstack --build-id=none \
 	  -T boot/packed/link.ld -o $@ $(IMAGE_DIR)/unpack.o
 	objcopy --strip-all $@
 	@size=$$(stat -c %s $@); test $$size -le $(IMAGE_SIZE_MAX) || \

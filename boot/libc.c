@@ -48,9 +48,16 @@ void *memset(void *to, int value, size_t length)
     uint8_t *t = to;
     word w = (uint8_t)value * 0x0101010101010101u;
 
-    for (; length >= 64; length -= 64, t += 64)
-        for (uint32_t i = 0; i < 8; i++)
-            ((word *)t)[i] = w;
+    for (; length >= 64; length -= 64, t += 64) {
+        ((word *)t)[0] = w;
+        ((word *)t)[1] = w;
+        ((word *)t)[2] = w;
+        ((word *)t)[3] = w;
+        ((word *)t)[4] = w;
+        ((word *)t)[5] = w;
+        ((word *)t)[6] = w;
+        ((word *)t)[7] = w;
+    }
     for (; length >= 8; length -= 8, t += 8)
         *(word *)t = w;
     while (length--)

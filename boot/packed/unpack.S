@@ -26,7 +26,7 @@ multiboot2_end:
 unpack:
     cli
     cld
-    movl $stack_top, %esp
+    movl $image_room_end, %esp
     pushl %eax
     pushl %ebx
     movl $packed, %esi
@@ -37,24 +37,54 @@ unpack:
     movl %eax, %ecx
     shrl $4, %ecx
     call lengthen
-    rep movsb
+    call copy_words                     /* literals */
     cmpl $packed_end, %esi
     jae 2f
     lodsw
-    movl %edi, %ebx
-    subl %eax, %ebx
+    movl %edi, %ebp
+    subl %eax, %ebp                     /* where the match is */
+    movl %eax, %ebx
     movl %edx, %ecx
     andl $15, %ecx
     call lengthen
     addl $4, %ecx
-    xchgl %ebx, %esi
-    rep movsb                           /* byte by byte: a match may overlap what it makes */
-    movl %ebx, %esi
+    xchgl %ebp, %esi
+    call copy
+    movl %ebp, %esi
     jmp 1b
-2:  popl %ebx
+2:  movl $0, (%edi)                     /* copy_words ran over the end; .bss begins here */
+    popl %ebx
     popl %eax
     movl $image_at, %ecx
     jmp *%ecx
+
+/* ECX bytes from ESI to EDI, EBX apart; nearer than a word they overlap and go byte by byte. A
+ * string instruction would cost a step per byte under TCG: 20 ms in all. */
+copy:
+    cmpl $4, %ebx
+    jae copy_words
+5:  movb (%esi), %al
+    movb %al, (%edi)
+    incl %esi
+    incl %edi
+    decl %ecx
+    jnz 5b
+    ret
+
+/* The same in words; up to three bytes behind the end are written too, and written again later. */
+copy_words:
+    testl %ecx, %ecx
+    jz 7f
+6:  movl (%esi), %eax
+    movl %eax, (%edi)
+    addl $4, %esi
+    addl $4, %edi
+    subl $4, %ecx
+    ja 6b
+    addl %ecx, %esi                     /* back by what was too much */
+    addl %ecx, %edi
+7:  xorl %eax, %eax
+    ret
 
 /* ECX 15: more bytes follow, each 255 says there is one more. */
 lengthen:
@@ -71,10 +101,5 @@ lengthen:
 packed:
     .incbin "raygate.lz4"
 packed_end:
-
-    .section .bss
-    .align 16
-    .skip 64
-stack_top:
 
     .section .note.GNU-stack, "", @progbits
