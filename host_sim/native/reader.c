@@ -34,6 +34,12 @@ static uint32_t copy_rules(ray_reader *reader, const ray_reader_spec *spec)
     return reader->networks && reader->identities;
 }
 
+static void use(ray_reader *reader, uint8_t target)
+{
+    if (target && !memchr(reader->used, target, reader->used_count))
+        reader->used[reader->used_count++] = target;
+}
+
 static uint32_t copy_fields(ray_reader *reader, const ray_reader_spec *spec)
 {
     if (spec->field_count == 0 || spec->field_count > RAY_READER_FIELD_MAX
@@ -46,6 +52,8 @@ static uint32_t copy_fields(ray_reader *reader, const ray_reader_spec *spec)
             || field->also >= RAY_READER_TARGET_MAX)
             return 0;
         reader->fields[i] = *field;
+        use(reader, field->target);
+        use(reader, field->also);
     }
     if (spec->shape == RAY_READER_FORMAT && !spec->fields[spec->field_count - 1].last)
         return 0;
@@ -64,7 +72,7 @@ ray_reader *ray_reader_open(const ray_reader_spec *spec)
 
     if (!reader)
         return NULL;
-    reader->input = malloc(INPUT_BYTES);
+    reader->input = calloc(1, INPUT_BYTES + RAY_READER_SLACK);
     reader->trust = spec->trust;
     reader->shape = spec->shape;
     reader->skip_lines = spec->skip_lines;
@@ -146,7 +154,7 @@ static void note_fault(ray_reader *reader, uint32_t fault, const uint8_t *line, 
 static void read_line(ray_reader *reader, const uint8_t *line, const uint8_t *end,
                       ray_reader_block *block)
 {
-    ray_reader_cell cells[RAY_READER_TARGET_MAX];
+    ray_reader_cell *cells = reader->cells;
     uint32_t fits;
     uint32_t fault;
 
@@ -166,7 +174,8 @@ static void read_line(ray_reader *reader, const uint8_t *line, const uint8_t *en
         note_fault(reader, RAY_READER_FAULT_LONG, line, (uint64_t)(end - line));
         return;
     }
-    memset(cells, 0, sizeof cells);
+    for (uint32_t i = 0; i < reader->used_count; i++)
+        cells[reader->used[i]].at = NULL;
     fits = reader->shape == RAY_READER_FORMAT  ? ray_reader_split_format(reader, line, end, cells)
            : reader->shape == RAY_READER_TABLE ? ray_reader_split_table(reader, line, end, cells)
                                                : ray_reader_split_json(reader, line, end, cells);

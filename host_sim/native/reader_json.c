@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* reader_json.c - one JSON object a line: finds the wanted keys in one pass, without recursion and
  * without a tree. */
-#include <string.h>
-#include "reader_parts.h"
+#include "reader_fast_parts.h"
 
 enum { DEPTH_MAX = 64, PATH_BYTES = 256 };
 
@@ -33,7 +32,7 @@ static uint32_t take_string(scan *s, const uint8_t **at, uint32_t *length)
 
     *at = p;
     for (;;) {
-        const uint8_t *quote = memchr(p, '"', (size_t)(s->end - p));
+        const uint8_t *quote = ray_reader_seek(p, s->end, '"');
         const uint8_t *slash = quote;
         if (!quote)
             return 0;

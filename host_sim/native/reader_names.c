@@ -161,12 +161,14 @@ uint32_t ray_reader_parse_address(const uint8_t *at, uint64_t length, ray_addres
 
     if (length == 0 || length > 64)
         return 0;
-    took = parse_v4(at, length, v4);
-    if (took && (took == length || is_port(at + took, length - took))) {
-        memset(out->at, 0, 10);
-        memset(out->at + 10, 0xff, 2);
-        memcpy(out->at + 12, v4, 4);
-        return 1;
+    if (at[0] >= '0' && at[0] <= '9') {
+        took = parse_v4(at, length, v4);
+        if (took && (took == length || is_port(at + took, length - took))) {
+            memset(out->at, 0, 10);
+            memset(out->at + 10, 0xff, 2);
+            memcpy(out->at + 12, v4, 4);
+            return 1;
+        }
     }
     if (at[0] == '[') {
         const uint8_t *close = memchr(at, ']', length);
@@ -175,5 +177,7 @@ uint32_t ray_reader_parse_address(const uint8_t *at, uint64_t length, ray_addres
             return 0;
         return parse_v6(at + 1, (uint64_t)(close - at - 1), out);
     }
+    if (at[0] != ':' && hex_value(at[0]) > 15)
+        return 0;
     return memchr(at, ':', length) ? parse_v6(at, length, out) : 0;
 }

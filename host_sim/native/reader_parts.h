@@ -5,6 +5,10 @@
 #include <stddef.h>
 #include "reader.h"
 
+enum ray_reader_slack {
+    RAY_READER_SLACK = 64 /* bytes that may be touched behind the input and a block's end */
+};
+
 /* How the bytes of a cell were written down. */
 enum ray_reader_escape {
     RAY_READER_PLAIN = 0,
@@ -53,6 +57,9 @@ struct ray_reader {
     uint64_t searched; /* of the unread bytes, how many hold no line feed */
     uint64_t line_number;
     ray_reader_stats stats;
+    ray_reader_cell cells[RAY_READER_TARGET_MAX]; /* of the line at hand, by target */
+    uint8_t used[RAY_READER_TARGET_MAX];          /* the targets any field has */
+    uint32_t used_count;
     ray_reader_day day;
     uint32_t field_count;
     uint32_t header_count;
@@ -74,10 +81,6 @@ uint32_t ray_reader_split_table(const ray_reader *reader, const uint8_t *line, c
                                 ray_reader_cell *cells);
 uint32_t ray_reader_split_json(const ray_reader *reader, const uint8_t *line, const uint8_t *end,
                                ray_reader_cell *cells);
-
-/* Stores a field's text as the cell of its target, and of the second one. */
-void ray_reader_put(ray_reader_cell *cells, const ray_reader_field *field, const uint8_t *at,
-                    uint64_t length, uint32_t escape);
 
 /* Makes the row; returns enum ray_reader_fault. block->bytes has RAY_READER_ROW_BYTES to spare. */
 uint32_t ray_reader_row(ray_reader *reader, const ray_reader_cell *cells, ray_reader_block *block);

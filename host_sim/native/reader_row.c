@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* reader_row.c - cells into one ray_row and its bytes: unescaping, numbers, the request line, the
  * packed headers. */
-#include <string.h>
-#include "reader_parts.h"
+#include "reader_fast_parts.h"
 
 enum { HEADER_BYTES_KEPT = RAY_HEADER_BYTES_MAX + 8, HOST_BYTES_KEPT = 255 };
 
@@ -114,10 +113,10 @@ uint32_t ray_reader_copy(const ray_reader_cell *cell, uint8_t *to, uint32_t most
     uint8_t special = cell->escape == RAY_READER_DOUBLED ? '"' : '\\';
 
     *whole = 1;
-    if (cell->escape == RAY_READER_PLAIN || !memchr(at, special, left)) {
+    if (cell->escape == RAY_READER_PLAIN || !ray_reader_seek(at, at + left, special)) {
         *whole = left <= most;
         length = left <= most ? left : most;
-        memcpy(to, at, length);
+        ray_reader_paste(to, at, length);
         return length;
     }
     while (left) {
@@ -146,16 +145,13 @@ uint32_t ray_reader_copy(const ray_reader_cell *cell, uint8_t *to, uint32_t most
 
 /* -- parts of a row -- */
 
-static uint32_t absent(const ray_reader_cell *cell)
-{
-    return !cell->at || cell->length == 0 || (cell->length == 1 && *cell->at == '-');
-}
-
 /* An unsigned number; an absent one is 0. */
 static uint32_t number(const ray_reader_cell *cell, uint64_t most, uint64_t *out)
 {
     *out = 0;
-    return absent(cell) || (ray_reader_decimal(cell->at, cell->length, 0, out) && *out <= most);
+    return ray_reader_absent(cell) || ray_reader_digits(cell->at, cell->length, out)
+               ? *out <= most
+               : ray_reader_decimal(cell->at, cell->length, 0, out) && *out <= most;
 }
 
 /* Appends a cell to the block and says where it is; `most` bytes, the rest is cut. Returns 1 when
@@ -180,7 +176,7 @@ static uint32_t split_request(const ray_reader_cell *request, ray_reader_cell *m
     const uint8_t *space = memchr(at, ' ', request->length);
     const uint8_t *protocol = end;
 
-    if (absent(request) || !space || space == at)
+    if (ray_reader_absent(request) || !space || space == at)
         return 0;
     *method = *request;
     method->length = (uint32_t)(space - at);
@@ -217,6 +213,14 @@ static void split_authority(ray_reader_cell *path, ray_reader_cell *host)
     path->at = slash;
 }
 
+/* Absent is GET: a log without methods is of pages that were fetched. */
+static uint8_t method_of(const ray_reader_cell *cell)
+{
+    if (ray_reader_absent(cell) || (cell->length == 3 && memcmp(cell->at, "GET", 3) == 0))
+        return RAY_METHOD_GET;
+    return (uint8_t)ray_method_of((const char *)cell->at, cell->length);
+}
+
 /* Method, target and host. A target past what the gateway takes is cut one byte past it: 414 all
  * the same. */
 static uint32_t put_request(const ray_reader_cell *cells, ray_reader_block *block, ray_row *row)
@@ -228,14 +232,14 @@ static uint32_t put_request(const ray_reader_cell *cells, ray_reader_block *bloc
 
     if (cells[RAY_READER_REQUEST].at && !split_request(&cells[RAY_READER_REQUEST], &method, &path))
         return RAY_READER_FAULT_REQUEST;
-    row->method = absent(&method) ? (uint8_t)RAY_METHOD_GET
-                                  : (uint8_t)ray_method_of((const char *)method.at, method.length);
-    if (!absent(&path)) {
+    row->method = method_of(&method);
+    if (!ray_reader_absent(&path)) {
         if (path.at[0] == 'h')
             split_authority(&path, &host);
         append(block, &path, RAY_TARGET_BYTES_MAX + 1, &row->target_at, &row->target_length);
     }
-    if (!absent(query) && row->target_length && row->target_length < RAY_TARGET_BYTES_MAX) {
+    if (!ray_reader_absent(query) && row->target_length
+        && row->target_length < RAY_TARGET_BYTES_MAX) {
         uint32_t at;
         uint32_t length;
         if (*query->at != '?')
@@ -243,7 +247,8 @@ static uint32_t put_request(const ray_reader_cell *cells, ray_reader_block *bloc
         append(block, query, RAY_TARGET_BYTES_MAX - row->target_length, &at, &length);
         row->target_length = (uint32_t)(block->bytes_length - row->target_at);
     }
-    if (!absent(&host) && !append(block, &host, HOST_BYTES_KEPT, &row->host_at, &row->host_length))
+    if (!ray_reader_absent(&host)
+        && !append(block, &host, HOST_BYTES_KEPT, &row->host_at, &row->host_length))
         return RAY_READER_FAULT_LONG;
     return RAY_READER_FINE;
 }
@@ -262,7 +267,7 @@ static void put_headers(const ray_reader *reader, const ray_reader_cell *cells,
         uint8_t *head = block->bytes + block->bytes_length;
         uint32_t length;
         uint32_t whole;
-        if (absent(cell) || used + 4 + name_length >= HEADER_BYTES_KEPT)
+        if (ray_reader_absent(cell) || used + 4 + name_length >= HEADER_BYTES_KEPT)
             continue;
         memcpy(head + 4, reader->headers[i].at, name_length);
         length = ray_reader_copy(cell, head + 4 + name_length,
@@ -298,18 +303,23 @@ static uint32_t put_time(ray_reader *reader, const ray_reader_cell *cells, ray_r
 {
     const ray_reader_cell *time = &cells[RAY_READER_TIME];
     const ray_reader_cell *duration = &cells[RAY_READER_DURATION];
+    uint64_t seconds;
     uint32_t fine;
 
     if (!time->at)
         return RAY_READER_FAULT_TIME;
     if (time->unit == RAY_READER_AUTO && time->length >= 20 && time->at[2] == '/')
         fine = ray_reader_clf(&reader->day, time->at, time->length, &row->at_ns);
-    else
+    else if (time->unit == RAY_READER_AUTO && time->length < 11
+             && ray_reader_digits(time->at, time->length, &seconds)) {
+        row->at_ns = seconds * 1000000000u;
+        fine = 1;
+    } else
         fine = ray_reader_parse_time(time->at, time->length, time->unit, &row->at_ns);
     if (!fine)
         return RAY_READER_FAULT_TIME;
     row->kind = RAY_ROW_EXCHANGE;
-    if (absent(duration))
+    if (ray_reader_absent(duration))
         return RAY_READER_FINE;
     if (!ray_reader_parse_duration(duration->at, duration->length, duration->unit,
                                    &row->duration_ns)

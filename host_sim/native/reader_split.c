@@ -1,12 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* reader_split.c - one line into cells: literals between fields, or cells between delimiters. */
-#include <string.h>
-#include "reader_parts.h"
-
-static const uint8_t *find(const uint8_t *at, const uint8_t *end, uint8_t byte)
-{
-    return memchr(at, byte, (size_t)(end - at));
-}
+#include "reader_fast_parts.h"
 
 /* The first quote in [at, end) that no backslash takes away; NULL when there is none. */
 static const uint8_t *closing_quote(const uint8_t *at, const uint8_t *end)
@@ -14,7 +8,7 @@ static const uint8_t *closing_quote(const uint8_t *at, const uint8_t *end)
     const uint8_t *from = at;
 
     for (;;) {
-        const uint8_t *quote = find(from, end, '"');
+        const uint8_t *quote = ray_reader_seek(from, end, '"');
         const uint8_t *slash = quote;
         if (!quote)
             return NULL;
@@ -37,7 +31,7 @@ static const uint8_t *find_literal(const uint8_t *at, const uint8_t *end,
     if (length == 0)
         return end;
     while (at < end) {
-        const uint8_t *p = find(at, end, first[0]);
+        const uint8_t *p = ray_reader_seek(at, end, first[0]);
         if (!p || (uint64_t)(end - p) < length)
             return NULL;
         if (length == 1 || memcmp(p + 1, first + 1, length - 1) == 0)
@@ -45,16 +39,6 @@ static const uint8_t *find_literal(const uint8_t *at, const uint8_t *end,
         at = p + 1;
     }
     return NULL;
-}
-
-void ray_reader_put(ray_reader_cell *cells, const ray_reader_field *field, const uint8_t *at,
-                    uint64_t length, uint32_t escape)
-{
-    ray_reader_cell cell = { at, (uint32_t)length, (uint8_t)escape, field->unit, { 0, 0 } };
-
-    cells[field->target] = cell;
-    if (field->also)
-        cells[field->also] = cell;
 }
 
 uint32_t ray_reader_split_format(const ray_reader *reader, const uint8_t *line, const uint8_t *end,
@@ -88,7 +72,7 @@ static uint32_t quoted_cell(const uint8_t **at, const uint8_t *end, uint32_t *es
 
     *escape = RAY_READER_PLAIN;
     for (;;) {
-        p = find(p, end, '"');
+        p = ray_reader_seek(p, end, '"');
         if (!p)
             return 0;
         if (p + 1 == end || p[1] != '"')
@@ -100,10 +84,8 @@ static uint32_t quoted_cell(const uint8_t **at, const uint8_t *end, uint32_t *es
     return 1;
 }
 
-/* A line may have fewer cells than the header, never more: then its delimiters are not what they
- * seem. */
-uint32_t ray_reader_split_table(const ray_reader *reader, const uint8_t *line, const uint8_t *end,
-                                ray_reader_cell *cells)
+static uint32_t split_quoted(const ray_reader *reader, const uint8_t *line, const uint8_t *end,
+                             ray_reader_cell *cells)
 {
     const uint8_t *p = line;
 
@@ -119,7 +101,7 @@ uint32_t ray_reader_split_table(const ray_reader *reader, const uint8_t *line, c
             if (p < end && *p != reader->delimiter)
                 return 0;
         } else {
-            stop = find(p, end, reader->delimiter);
+            stop = ray_reader_seek(p, end, reader->delimiter);
             if (!stop)
                 stop = end;
             p = stop;
@@ -131,4 +113,33 @@ uint32_t ray_reader_split_table(const ray_reader *reader, const uint8_t *line, c
         p++;
     }
     return 0;
+}
+
+/* A line may have fewer cells than the header, never more: then its delimiters are not what they
+ * seem. */
+uint32_t ray_reader_split_table(const ray_reader *reader, const uint8_t *line, const uint8_t *end,
+                                ray_reader_cell *cells)
+{
+    const ray_reader_field *field = reader->fields;
+    const ray_reader_field *last = field + reader->field_count - 1;
+    const uint8_t *from = line;
+
+    if (reader->quotes && ray_reader_seek(line, end, '"'))
+        return split_quoted(reader, line, end, cells);
+    for (const uint8_t *at = line; at < end; at += 16) {
+        uint32_t found = ray_reader_where(at, reader->delimiter);
+        for (; found; found &= found - 1) {
+            const uint8_t *stop = at + __builtin_ctz(found);
+            if (stop >= end)
+                break;
+            if (field->target)
+                ray_reader_put(cells, field, from, (uint64_t)(stop - from), RAY_READER_PLAIN);
+            from = stop + 1;
+            if (field++ == last)
+                return 0;
+        }
+    }
+    if (field->target)
+        ray_reader_put(cells, field, from, (uint64_t)(end - from), RAY_READER_PLAIN);
+    return 1;
 }

@@ -1,13 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* reader_who.c - whose request a line is: the client's address or name, then by the first
  * [[identity]] rule that fits, the tenant and the user. */
-#include <string.h>
-#include "reader_parts.h"
-
-static uint32_t absent(const ray_reader_cell *cell)
-{
-    return !cell->at || cell->length == 0 || (cell->length == 1 && *cell->at == '-');
-}
+#include "reader_fast_parts.h"
 
 /* -- what a rule asks -- */
 
@@ -76,25 +70,26 @@ static uint32_t put_name(ray_reader_block *block, const ray_reader_cell *cell, r
 
     out->at = block->bytes + block->bytes_length;
     out->length = 0;
-    if (!absent(cell))
+    if (!ray_reader_absent(cell))
         out->length =
             ray_reader_copy(cell, block->bytes + block->bytes_length, RAY_READER_KEY_BYTES, &whole);
     block->bytes_length += out->length;
     return whole;
 }
 
-/* The client as the log writes it. It stays in the row where it is no address. */
+/* The client: an address, else its name as the log writes it. */
 static uint32_t put_client(sender *from, uint64_t *named_count)
 {
+    const ray_reader_cell *cell = &from->cells[RAY_READER_CLIENT];
     const struct ray *trust = from->reader->trust;
     ray_row *row = from->row;
 
-    if (!put_name(from->block, &from->cells[RAY_READER_CLIENT], &from->client))
-        return 0;
-    if (from->client.length == 0)
+    if (ray_reader_absent(cell))
         return 1;
-    if (!ray_reader_parse_address(from->client.at, from->client.length, &row->address)) {
+    if (!ray_reader_parse_address(cell->at, cell->length, &row->address)) {
         ++*named_count;
+        if (!put_name(from->block, cell, &from->client))
+            return 0;
         row->client_at = (uint32_t)(from->client.at - from->block->bytes);
         row->client_length = (uint32_t)from->client.length;
         return 1;
@@ -156,7 +151,7 @@ static uint32_t id_of(const ray_reader_names *names, const ray_reader_cell *cell
     uint32_t whole;
     uint32_t id;
 
-    if (absent(cell))
+    if (ray_reader_absent(cell))
         return RAY_NONE;
     length = ray_reader_copy(cell, name, RAY_NAME_BYTES - 1, &whole);
     id = whole ? ray_reader_names_find(names, name, length) : RAY_NONE;

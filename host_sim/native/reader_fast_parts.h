@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/* reader_fast_parts: what every line goes through, inlined. Bytes of the input may be read up to
+ * RAY_READER_SLACK past what they end at, and bytes of a block may be written as far. */
+#ifndef RAY_READER_FAST_PARTS_H
+#define RAY_READER_FAST_PARTS_H
+#include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+#include "reader_parts.h"
+
+#ifdef __SSE2__
+/* Which of the 16 bytes at `at` are `byte`: bit i for the i-th. */
+static inline uint32_t ray_reader_where(const uint8_t *at, uint8_t byte)
+{
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
+
+    return (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8((char)byte)));
+}
+#else
+static inline uint32_t ray_reader_where(const uint8_t *at, uint8_t byte)
+{
+    uint32_t found = 0;
+
+    for (uint32_t i = 0; i < 16; i++)
+        found |= (uint32_t)(at[i] == byte) << i;
+    return found;
+}
+#endif
+
+/* The first `byte` in [at, end), NULL when there is none. */
+static inline const uint8_t *ray_reader_seek(const uint8_t *at, const uint8_t *end, uint8_t byte)
+{
+    for (; at < end; at += 16) {
+        uint32_t found = ray_reader_where(at, byte);
+        if (found) {
+            at += __builtin_ctz(found);
+            return at < end ? at : NULL;
+        }
+    }
+    return NULL;
+}
+
+/* Copies by 16 bytes, as far as slack allows. */
+static inline void ray_reader_paste(uint8_t *to, const uint8_t *from, uint32_t length)
+{
+    for (uint32_t i = 0; i < length; i += 16)
+        memcpy(to + i, from + i, 16);
+}
+
+/* 1 to 18 digits and nothing else, as a number. */
+static inline uint32_t ray_reader_digits(const uint8_t *at, uint32_t length, uint64_t *out)
+{
+    uint64_t value = 0;
+
+    if (length - 1 > 17)
+        return 0;
+    for (uint32_t i = 0; i < length; i++) {
+        uint32_t digit = (uint32_t)at[i] - '0';
+        if (digit > 9)
+            return 0;
+        value = value * 10 + digit;
+    }
+    *out = value;
+    return 1;
+}
+
+/* A cell that a line does not have, or that says "-". */
+static inline uint32_t ray_reader_absent(const ray_reader_cell *cell)
+{
+    return !cell->at || cell->length == 0 || (cell->length == 1 && *cell->at == '-');
+}
+
+/* Stores a field's text as the cell of its target, and of the second one. */
+static inline void ray_reader_put(ray_reader_cell *cells, const ray_reader_field *field,
+                                  const uint8_t *at, uint64_t length, uint32_t escape)
+{
+    ray_reader_cell cell = { at, (uint32_t)length, (uint8_t)escape, field->unit, { 0, 0 } };
+
+    cells[field->target] = cell;
+    if (field->also)
+        cells[field->also] = cell;
+}
+
+#endif
