@@ -87,6 +87,8 @@ ray_status ray_ratelimit_add(ray_ratelimit *rl, uint64_t now_ns, const ray_limit
     ray_status status;
     if (ray_spec_check(spec, &status) != RAY_NONE)
         return status;
+    if (rl->config.scope_count[spec->scope] >= scope_max[spec->scope])
+        return RAY_E_FULL;
     if (spec->service != RAY_NONE && (spec->service & 0xffffU) >= RAY_SERVICE_MAX)
         return RAY_E_RANGE;
     uint32_t instead;
@@ -98,8 +100,7 @@ ray_status ray_ratelimit_add(ray_ratelimit *rl, uint64_t now_ns, const ray_limit
         return status;
     if (find_name(rl, &spec->name) != RAY_NONE)
         return RAY_E_EXISTS;
-    if (rl->config.scope_count[spec->scope] >= scope_max[spec->scope] ||
-        (spec->exact && rl->book.exact_count == RAY_CHUNK_MAX) || !ray_lists_few(&rl->config, spec))
+    if ((spec->exact && rl->book.exact_count == RAY_CHUNK_MAX) || !ray_lists_few(&rl->config, spec))
         return RAY_E_FULL;
     uint32_t slot = 0;
     while (rl->config.hot[slot].used)
@@ -159,7 +160,8 @@ static void replace_rule(ray_ratelimit *rl, uint64_t now_ns, uint32_t number,
     ray_limit_bucket *own = &rl->book.own[slot];
     const ray_limit_rule *old = &rl->config.rule[number];
     if (own->main.rule == number)
-        ray_bucket_convert(old, rule, &own->main, hot->excess ? &own->excess : NULL, &at);
+        ray_bucket_convert(old, rule, &own->main,
+                           old->excess != 0 || rule->excess != 0 ? &own->excess : NULL, &at);
     own->excess_word = 0;
     for (uint32_t place = 0;
          hot->keyed != RAY_KEYED_NOT && (place = next_key(rl, slot, place)) != RAY_NONE; place++) {
@@ -210,6 +212,30 @@ ray_status ray_ratelimit_set_rate(ray_ratelimit *rl, uint64_t now_ns, uint32_t l
     rule.next = hot->plan_head;
     hot->plan_head = (uint16_t)(number + 1U);
     rl->config.rule[number] = rule;
+    return RAY_OK;
+}
+
+ray_status ray_ratelimit_set_excess(ray_ratelimit *rl, uint64_t now_ns, uint32_t limit,
+                                    uint64_t excess)
+{
+    uint32_t slot;
+    ray_limit_rule rule;
+    ray_status status = ray_limit_slot(rl, limit, &slot);
+    if (status != RAY_OK)
+        return status;
+    ray_limit_spec spec = rl->config.spec[slot];
+    spec.excess = excess;
+    if (ray_spec_check(&spec, &status) != RAY_NONE)
+        return status;
+    status = ray_rule_prepare(&rule, &spec, spec.rate_tokens, spec.rate_period_ns, spec.capacity);
+    if (status != RAY_OK)
+        return status;
+    rule.limit = (uint16_t)slot;
+    if (rl->config.hot[slot].plan_head != 0)
+        return RAY_E_STATE;
+    replace_rule(rl, now_ns, slot, &rule);
+    rl->config.spec[slot] = spec;
+    rl->config.hot[slot].excess = excess != 0;
     return RAY_OK;
 }
 

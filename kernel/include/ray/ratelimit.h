@@ -193,6 +193,12 @@ ray_status ray_ratelimit_add(ray_ratelimit *rl, uint64_t now_ns, const ray_limit
 ray_status ray_ratelimit_set_rate(ray_ratelimit *rl, uint64_t now_ns, uint32_t limit,
                                   const ray_limit_rate_spec *rate);
 
+/* handle_burst: gives an unkeyed token bucket a second bucket of `excess` tokens, filled only by
+ * what overflows the first (RFC 2697), or takes it away with 0. A new one begins empty: nothing is
+ * minted. */
+ray_status ray_ratelimit_set_excess(ray_ratelimit *rl, uint64_t now_ns, uint32_t limit,
+                                    uint64_t excess);
+
 /* enforce, shadow or off. RAY_E_STATE: one that stands in for another limit (instead_of) must stay
  * a shadow. */
 ray_status ray_ratelimit_set_mode(ray_ratelimit *rl, uint64_t now_ns, uint32_t limit,
