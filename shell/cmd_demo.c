@@ -4,7 +4,7 @@
  * by splitmix64. */
 #include "shell.h"
 
-enum demo_size { DEMO_DEFAULT = 1000, DEMO_RATE = 100, DEMO_KINDS = 32, DEMO_ROUTES = 64 };
+enum demo_size { DEMO_DEFAULT = 1000, DEMO_RATE = 1000, DEMO_KINDS = 32, DEMO_ROUTES = 64 };
 #define DEMO_MOST 1000000U
 #define SECOND 1000000000ULL
 

@@ -63,7 +63,7 @@ static void put_help(ray_text *out, const char *help)
         uint64_t end = start;
         while (help[end] != 0 && help[end] != ' ')
             end++;
-        if (used + (end - start) > HELP_WIDTH) {
+        if (used + (start != 0) + (end - start) > HELP_WIDTH) {
             ray_text_char(out, '\n');
             ray_text_column(out, HELP_COLUMN);
             used = HELP_COLUMN;

@@ -1,0 +1,416 @@
+# SPDX-License-Identifier: MIT
+"""shell: a line in, text out; what is wrong is named, and reading changes nothing."""
+
+import json
+import re
+
+import pytest
+
+from host_sim.config import loads
+from tests.shell_rig import Rig, rayos_blob
+
+ARGUMENT, UNKNOWN, RANGE, STATE, TRUNCATED, SYNTAX, UNBUILT = -1, -2, -7, -9, -10, -13, -15
+UNBUILT_WORDS = ("auth", "mediator", "lb", "resilience", "apimon",
+                 "priority", "policy", "cost", "governance")
+ONE_ROUTE = b"""
+version = 1
+[service.web]
+at = "127.0.0.1:80"
+[[route]]
+name = "health"
+service = "web"
+path = { exact = "/health" }
+methods = ["GET", "POST"]
+"""
+
+
+@pytest.fixture
+def rig():
+    rig = Rig(config=rayos_blob(), scripts={"hello": b"# greets\nversion\n\nclock\n",
+                                            "again": b"run again\n", "wrong": b"foo\nversion\n"})
+    rig.ok("clock virtual 2026-01-01T00:00:00Z")
+    return rig
+
+
+def commands(rig):
+    return rig.json("help")["commands"]
+
+
+def reading_lines(rig):
+    """Every reading command that can be called without knowing a name."""
+    lines = []
+    for command in commands(rig):
+        for sub in command["subcommands"]:
+            needs = re.sub(r"\[[^]]*\]", "", sub["usage"]).strip(" .")
+            if sub["reads"] and not needs:
+                lines.append(f"{command['command']} {sub['word']}".strip())
+    return lines
+
+
+# -- help --
+
+def test_help_names_every_command_under_its_phase(rig):
+    text = rig.ok("help")
+    p19, p20, system = (text.index(t) for t in ("Phase 19", "Phase 20", "System"))
+    for command in commands(rig):
+        start, end = {19: (p19, p20), 20: (p20, system), 0: (system, len(text))}[command["phase"]]
+        assert re.search(rf"^ +{command['command']}\b", text[start:end], re.M), command["command"]
+
+
+def test_help_marks_what_is_not_built(rig):
+    text = rig.ok("help")
+    assert {c["command"] for c in commands(rig) if not c["built"]} == set(UNBUILT_WORDS)
+    for word in UNBUILT_WORDS:
+        assert re.search(rf"^  {word} +\(not built in this version\)$", text, re.M)
+
+
+def test_help_stays_within_a_hundred_columns(rig):
+    for line in rig.ok("help").splitlines():
+        assert len(line) <= 100, line
+    for command in commands(rig):
+        for line in rig.ok(f"help {command['command']}").splitlines():
+            assert len(line) <= 120, line
+
+
+@pytest.mark.parametrize("word", UNBUILT_WORDS)
+def test_an_unbuilt_module_says_so(rig, word):
+    for line in (word, f"{word} status", f"{word} help"):
+        said = rig.run(line)
+        assert said.status == UNBUILT
+        assert said.text.startswith(f"error: {word} is not built in this version (built: gateway")
+
+
+def test_every_command_has_help_of_its_own(rig):
+    for command in commands(rig):
+        if command["built"]:
+            said = rig.run(f"{command['command']} help")
+            assert said.status == 0, said
+            assert said.text == rig.ok(f"help {command['command']}")
+            for sub in command["subcommands"]:
+                assert sub["help"] in said.text
+
+
+def test_the_command_page_is_what_the_shell_prints(rig):
+    page = rig.ok("help --markdown")
+    for command in commands(rig):
+        assert f"\n### {command['command']}" in page
+        for sub in command["subcommands"]:
+            form = f"{command['command']} {sub['word']}".strip()
+            assert f"| `{form}" in page
+
+
+# -- wrong input --
+
+@pytest.mark.parametrize(("line", "status", "word", "near"), [
+    ("ratelmit status", UNKNOWN, "ratelmit", "ratelimit"),
+    ("Help", UNKNOWN, "Help", "help"),
+    ("quota staus", UNKNOWN, "staus", "status"),
+    ("gateway lst", UNKNOWN, "lst", "list"),
+    ("clock virtul 2026-01-01", UNKNOWN, "virtul", "virtual"),
+    ("request GET / --usr x", ARGUMENT, "--usr", "--user"),
+    ("version --machin", ARGUMENT, "--machin", "--machine"),
+    ("request GET / --priority hgh", UNKNOWN, "hgh", "high"),
+    ("request GET / --tenant acm", UNKNOWN, "acm", "acme"),
+    ("request GET / --service kernal", UNKNOWN, "kernal", "kernel"),
+    ("run helo", UNKNOWN, "helo", "hello"),
+    ("fault pge", UNKNOWN, "pge", "page"),
+    ("help qouta", UNKNOWN, "qouta", "quota"),
+])
+def test_wrong_input_names_the_word_and_the_nearest_right_one(rig, line, status, word, near):
+    before = rig.state()
+    said = rig.run(line)
+    assert said.status == status
+    assert said.text.startswith("error: ") and said.text.count("\n") == 1
+    assert f'"{word}"' in said.text
+    assert f'did you mean "{near}"?' in said.text
+    assert rig.state() == before
+
+
+@pytest.mark.parametrize(("line", "status", "says"), [
+    ("zzzzzz", UNKNOWN, "no such command"),
+    ("request", ARGUMENT, "METHOD is missing; usage: request METHOD TARGET"),
+    ("request GET", ARGUMENT, "TARGET is missing"),
+    ("request GET / extra", ARGUMENT, 'one word too many: "extra"'),
+    ("request GET / --user", ARGUMENT, 'needs a value: "--user"'),
+    ("request GET / --user a --user b", ARGUMENT, "given twice"),
+    ("version --machine=1", ARGUMENT, "takes no value"),
+    ("request GET / --header novalue", SYNTAX, "a header is NAME:VALUE"),
+    ("request GET / --body 1ZB", SYNTAX, '"1ZB"'),
+    ("request GET / --weight 99999999999", RANGE, "out of range"),
+    ("request GET / --ip 1.2.3", SYNTAX, "no IPv4 or IPv6 address"),
+    ("clock virtual yesterday", SYNTAX, "no instant"),
+    ("clock virtual 1999-01-01", RANGE, "time does not run backwards"),
+    ("clock advance fast", SYNTAX, "no duration"),
+    ("audit some", SYNTAX, "not a number of records"),
+    ("demo 1000001", RANGE, "0 to 1000000"),
+    ("demo 1 --rate 0", SYNTAX, "at least 1"),
+    ("fault 9", RANGE, "1 to 8"),
+    ("fault page", STATE, "does not allow faults"),
+    ("config load nowhere", UNKNOWN, "carries no such configuration"),
+    ("poweroff --json", ARGUMENT, "--json is for commands that read"),
+    ("confirm", ARGUMENT, "COMMAND is missing"),
+    ('version "', SYNTAX, "a quote is not closed"),
+    ("x " * 33, SYNTAX, "more than 32 words"),
+    ("x" * 1025, SYNTAX, "longer than 1024 bytes"),
+])
+def test_what_cannot_be_is_refused_in_one_line_and_changes_nothing(rig, line, status, says):
+    before = rig.state()
+    said = rig.run(line)
+    assert (said.status, said.action) == (status, 0), said
+    assert said.text.startswith("error: ") and said.text.count("\n") == 1
+    assert says in said.text
+    assert rig.state() == before
+
+
+@pytest.mark.parametrize("line", ["", "   ", "\t", "# a comment", "  # one too"])
+def test_nothing_typed_is_nothing_done(rig, line):
+    before = rig.state()
+    assert rig.run(line) == (0, "", 0, 0)
+    assert rig.state() == before
+
+
+def test_words_may_be_quoted_and_carry_bytes(rig):
+    assert "path /kernel/ab, route kernel" in rig.ok("explain GET '/kernel/a'\"b\"")
+    assert "path-bad" in rig.ok('explain GET "/kernel/\\x07"')
+    assert 'no such tenant: "a b"' in rig.run('request GET / --tenant "a b"').text
+    assert rig.ok("request GET /kernel --user=web").startswith("allow")
+
+
+def test_text_from_outside_reaches_the_terminal_escaped(rig):
+    said = rig.run(b"request GET / --tenant \x1b[31mred\x07\x9b\xff")
+    assert '"\\x1b[31mred\\x07\\x9b\\xff"' in said.text
+    said = rig.run(b"\x1b]52;c;Zm9v\x07")
+    assert "\\x1b]52;c;Zm9v\\x07" in said.text
+
+
+# -- reading --
+
+def test_every_reading_command_leaves_the_state_equal(rig):
+    rig.ok("demo 300")
+    lines = reading_lines(rig)
+    assert {"status", "mem", "digest", "audit", "config show", "ratelimit status", "quota status",
+            "gateway status", "clock", "version", "run list"} <= set(lines)
+    before = rig.state()
+    for line in [*lines, "explain GET /kernel/x --user me", "request GET /vmm/1 --dry-run"]:
+        assert rig.run(line).status == 0, line
+        assert rig.state() == before, line
+        assert rig.run(f"{line} --json").status == 0, line
+        assert rig.state() == before, line
+
+
+def numbers(value):
+    """Every number in parsed JSON, booleans aside."""
+    if isinstance(value, dict):
+        return [n for part in value.values() for n in numbers(part)]
+    if isinstance(value, list):
+        return [n for part in value for n in numbers(part)]
+    return [value] if isinstance(value, int) and not isinstance(value, bool) else []
+
+
+def test_every_json_answer_is_one_object_on_one_line(rig):
+    rig.ok("demo 300")
+    for line in [*reading_lines(rig), "explain GET /kernel/x", "request GET /kernel/x",
+                 "request GET /kernel/x --explain", "demo 5"]:
+        text = rig.ok(f"{line} --json")
+        assert isinstance(json.loads(text), dict), line
+        assert text.endswith("}\n") and text.count("\n") == 1, line
+
+
+@pytest.mark.parametrize("line", ["status", "mem", "digest", "clock", "audit 3", "config show"])
+def test_numbers_of_json_are_the_numbers_of_the_text(rig, line):
+    rig.ok("demo 300")
+    said = set(re.findall(r"\d+", rig.ok(line)))
+    wanted = numbers(rig.json(line))
+    if line == "audit 3":  # moments are written as dates there
+        wanted = [record["id"] for record in rig.json(line)["records"]]
+    missing = [n for n in wanted if str(n) not in said and n not in (0, 1)]
+    unnamed = {"clock": 1, "config show": 6}.get(line, 0)  # dates, and rows that text leaves out
+    assert len(missing) <= unnamed, missing
+
+
+def test_mem_adds_up_to_the_whole_state(rig):
+    mem = rig.json("mem")
+    parts = sum(part["bytes"] for part in mem["parts"])
+    assert parts < mem["state_bytes"] == rig.lib.ray_bytes() <= mem["budget_bytes"]
+    rest = int(re.search(r"^the rest +(\d+)$", rig.ok("mem"), re.M)[1])
+    assert parts + rest == mem["state_bytes"]
+
+
+def test_digests_are_those_of_the_core(rig):
+    said = rig.json("digest")
+    assert (said["decision"], said["state"], said["book"]) == rig.digests()
+    assert said["config"] == rig.ok("config hash").strip()
+
+
+# -- acting --
+
+def test_request_goes_through_the_pipeline(rig):
+    before = rig.stats()
+    said = rig.json("request GET /kernel/version --user me --ip 192.0.2.7")
+    after = rig.stats()
+    assert (said["verdict"], said["route"], said["service"]) == ("allow", "kernel", "kernel")
+    assert after.asked_count == before.asked_count + 1
+    assert after.granted_count == before.granted_count + 1
+    assert after.seq == before.seq + 2  # its admission and its completion
+
+
+def test_request_denied_says_by_what_and_until_when(rig):
+    answers = [rig.json("request GET /kernel/version --user me") for _ in range(400)]
+    denied = next(a for a in answers if a["verdict"] == "deny")
+    assert denied["http_status"] == 429 and denied["by_kind"] == "limit"
+    assert 0 < denied["retry_after_ns"] < 60 * 10**9
+    text = rig.ok("request GET /kernel/version --user me")
+    assert text.startswith(f"deny (429), {denied['reason']}, by limit {denied['by']}, retry after ")
+
+
+def test_dry_run_and_explain_only_ask(rig):
+    before = rig.state()
+    asked = rig.ok("request GET /kernel/x --user me --dry-run")
+    assert asked == rig.ok("explain GET /kernel/x --user me")
+    assert rig.state() == before
+    done = rig.ok("request GET /kernel/x --user me --explain")
+    assert done.startswith(asked) and "decision" in done[len(asked):]
+    assert rig.state() != before
+
+
+def test_request_carries_every_field_of_the_row(rig):
+    said = rig.ok("request POST /vmm/7/snapshot --user u --tenant acme --weight 3 --body 1KiB "
+                  "--response-bytes 5 --status 201 --duration 20ms --priority high --compute 4 "
+                  "--custom 1 --header X-A:b --header 'X-B: c' --host a.example --explain")
+    assert "asks 3 tokens" in said and "route vm-snapshot" in said
+    assert rig.json("request GET /x --service storage")["service"] == "storage"
+
+
+def test_a_method_the_path_does_not_know_lists_those_it_knows():
+    rig = Rig(config=loads(ONE_ROUTE).blob)
+    said = rig.ok("request DELETE /health")
+    assert said.startswith("deny (405), method-not-allowed")
+    assert re.search(r"^  allow +GET, HEAD, POST$", said, re.M)
+
+
+def test_demo_is_the_same_for_the_same_seed():
+    def play(line):
+        rig = Rig(config=rayos_blob())
+        return rig.ok(line), rig.digests()
+
+    assert play("demo 500 --seed 3") == play("demo 500 --seed 3")
+    assert play("demo 500 --seed 3") != play("demo 500 --seed 4")
+
+
+def test_demo_counts_what_the_pipeline_counts(rig):
+    said = rig.json("demo 1000 --rate 500")
+    stats = rig.stats()
+    assert said["allow"] + said["delay"] + said["deny"] == said["requests"] == 1000
+    assert stats.asked_count == 1000
+    assert (said["deny"], said["errors"]) == (stats.denied_count, 0)
+    assert sum(kind["count"] for kind in said["kinds"]) == 1000
+    assert stats.now_ns == 1767225600 * 10**9 + 999 * 2_000_000
+
+
+def test_audit_shows_the_last_records_newest_last(rig):
+    for n in range(5):
+        rig.ok(f"request GET /nowhere/{n}")
+    said = rig.json("audit 3")
+    ids = [record["id"] for record in said["records"]]
+    assert ids == [said["written"] - 2, said["written"] - 1, said["written"]]
+    assert all(r["verdict"] == "deny" and r["reason"] == "no-route" for r in said["records"])
+    assert rig.ok("audit 3").count("no-route") == 3
+
+
+def test_virtual_time_moves_by_command_only(rig):
+    rig.raw_ns = 10**15
+    assert "2026-01-01T00:00:00Z" in rig.ok("clock")
+    assert rig.ok("clock advance 1h30m") == "virtual clock at 2026-01-01T01:30:00Z\n"
+    rig.raw_ns += 5 * 10**9
+    assert "2026-01-01T01:30:00Z" in rig.ok("clock")
+    rig.ok("clock live")
+    assert rig.run("clock advance 1s").status == STATE
+    rig.raw_ns += 5 * 10**9
+    assert "2026-01-01T01:30:05Z" in rig.ok("clock")
+
+
+def test_the_wall_clock_can_be_set_and_is_audited(rig):
+    rig.ok("clock live")
+    assert rig.ok("clock wall 2027-03-04T05:06:07Z") == "live clock at 2027-03-04T05:06:07Z\n"
+    assert rig.json("audit 1")["records"][0]["what"] == "clock"
+
+
+def test_poweroff_drains_and_says_what_came_of_it(rig):
+    rig.ok("demo 200")
+    said = rig.run("poweroff")
+    assert (said.status, said.action) == (0, 2)
+    for lease in ("in flight", "queued", "quota reservations"):
+        assert re.search(rf"^{lease} +0$", said.text, re.M)
+    for name, digest in zip(("decision", "state", "book"), rig.digests(), strict=True):
+        assert re.search(rf"^{name} digest +{digest}$", said.text, re.M)
+    assert rig.json("request GET /kernel/x")["reason"] == "draining"
+
+
+def test_poweroff_returns_every_lease(rig):
+    row = rig.ffi.new("ray_row *", {"kind": 1, "id": 9, "method": 1, "tenant": 0, "service": 0,
+                                    "priority": 255, "flags": 4 | 2})
+    rows = rig.ffi.new("ray_rows *", {"row": row, "bytes": rig.aligned(8), "bytes_length": 0,
+                                      "scratch": rig.aligned(8192)})
+    answer = rig.ffi.new("ray_answer *")
+    assert rig.lib.ray_step_batch(rig.ray, rows, 1, answer) == 0 and answer.status == 0
+    assert (rig.stats().inflight_count, rig.stats().queued_count) == (1, 1)
+    rig.ok("poweroff")
+    assert (rig.stats().inflight_count, rig.stats().queued_count) == (0, 0)
+    assert rig.valid()
+
+
+def test_reboot_and_fault_ask_the_port(rig):
+    assert rig.run("reboot").action == 1
+    rig.machine.faults_allowed = 1
+    said = rig.run("fault stack")
+    assert (said.action, said.argument) == (3, 5)
+    assert rig.run("fault 8").argument == 8
+
+
+def test_run_prints_prompt_line_and_answer(rig):
+    said = rig.ok("run hello")
+    assert said == f"rayos> version\n{rig.ok('version')}rayos> clock\n{rig.ok('clock')}"
+    assert rig.json("run list") == {"scripts": [{"script": "hello", "bytes": 24},
+                                                {"script": "again", "bytes": 10},
+                                                {"script": "wrong", "bytes": 12}]}
+
+
+def test_a_script_goes_on_after_a_failed_line_and_reports_the_worst(rig):
+    said = rig.run("run wrong")
+    assert said.status == UNKNOWN and "raygate" in said.text
+
+
+def test_scripts_that_run_themselves_end(rig):
+    said = rig.run("run again")
+    assert said.status == STATE and "four deep" in said.text
+
+
+def test_a_loaded_configuration_keeps_balances_and_asks_before_it_drops_edits(rig):
+    assert rig.ok("config check frozen").startswith("sound, hash ")
+    assert rig.ok("config load frozen").startswith("loaded: ")
+    rig.ok("clock wall 2027-01-01")
+    said = rig.run("config load frozen")
+    assert said.status == STATE and "confirm config load frozen" in said.text
+    assert rig.ok("confirm config load frozen").startswith("loaded: ")
+    assert rig.ok("config source").startswith("configuration         frozen")
+
+
+# -- the caller's buffer --
+
+@pytest.mark.parametrize("size", [0, 1, 64, 700, 5000, 20000])
+def test_a_small_buffer_is_never_overrun(size):
+    rig = Rig(config=rayos_blob(), out_bytes=max(size, 1))
+    rig.out_bytes = size
+    for line in ("help", "request GET /kernel/x --explain", "demo 20", "mem --json", "audit"):
+        said = rig.run(line)
+        assert len(said.text) <= size
+        assert said.status in (0, TRUNCATED)
+    assert rig.valid()
+
+
+def test_a_new_machine_is_empty_and_valid():
+    rig = Rig("tiny")
+    assert rig.valid()
+    assert rig.json("status")["offered"] == 0
+    assert rig.ok("config check") == "every invariant of the running state holds\n"
+    assert rig.json("request GET /")["reason"] == "no-route"
