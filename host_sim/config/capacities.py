@@ -43,7 +43,7 @@ class Capacities:
     capture_max: int = 8
     quota_allocation_max: int = 256
     quota_alert_each: int = 4
-    request_quota_max: int = 8
+    request_quota_max: int = 6
 
 
 SEED = Capacities("seed")

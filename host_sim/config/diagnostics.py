@@ -41,7 +41,7 @@ CODES: dict[str, str] = {
     "rate-not-exact": "the core cannot hold this rate without rounding; the nearest one is given",
     "too-many-rows": "a table of the chosen profile is too small for the file",
     "too-many-limits": "more than 8 limits would apply to one request",
-    "too-many-quotas": "more than 8 quotas would apply to one request",
+    "too-many-quotas": "more than 6 quotas would apply to one request",
     "core": "the core's own check refused the compiled bytes",
 }
 

@@ -109,7 +109,7 @@ class Service(Model):
 
     at: Endpoint | None = Field(None, description="Where it is reached, `host:port`.")
     timeout: Duration = Field(30 * units.NS_PER_S, description="Deadline of a request in flight.")
-    max_body: Size = Field(8_192, le=2**32 - 1, description="Largest request body; 413 above.")
+    max_body: Size = Field(8_192, description="Largest request body; 413 above.")
     healthy: bool = Field(True, description="State it is registered in.")
     mode: Literal["enforce", "off"] = Field(
         "enforce", description="`off` lets its traffic pass ungoverned."
@@ -288,7 +288,7 @@ class Guards(Model):
 
 
 class Quota(Model):
-    """How much. At most 8 apply to one request, and all of them are charged together."""
+    """How much. At most 6 apply to one request, and all of them are charged together."""
 
     name: Name = Field(description="Unique among quotas.")
     tenant: Name | None = Field(

@@ -160,6 +160,10 @@ def _check_services(ground: Ground) -> None:
                 "out-of-range",
                 'a timeout of 0 ends every request at once; write for example "30s"',
             )
+        if service.max_body >= 2**32:
+            ground.say(
+                ("service", name, "max_body"), "out-of-range", "a body is at most 4294967295 bytes"
+            )
     if ground.file.defaults.max_step == 0:
         ground.say(
             ("defaults", "max_step"), "out-of-range", 'a step is longer than 0, for example "24h"'
@@ -172,7 +176,7 @@ def _check_identity(ground: Ground) -> None:
             continue
         path: Path = ("identity", index)
         ground.refer((*path, "tenant"), rule.tenant, ground.names_of("tenant"), "tenant")
-        if rule.tenant is None and rule.user is None and rule.when is not None:
+        if not {"tenant", "user"} & set(ground.raw["identity"][index]):
             ground.say(path, "conflict", "the rule says nothing: name a tenant, a user, or both")
         if rule.user is not None and not isinstance(rule.user, str):
             given = [

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Rules of [[quota]]: types, windows and anchors, alerts, guards, and at most 8 for one request."""
+"""Rules of [[quota]]: types, windows and anchors, alerts, guards, and at most 6 for one request."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ static ray_status header_check(const uint8_t *at, uint64_t length, ray_config_re
     if (((uintptr_t)at & 7U) != 0)
         return refuse_at(report, RAY_E_ARGUMENT, 0);
     if (length < sizeof header)
-        return refuse_at(report, RAY_E_TRUNCATED, length);
+        return refuse_at(report, RAY_E_TRUNCATED, offsetof(ray_config_header, length));
     memcpy(&header, at, sizeof header);
     if (header.magic != RAY_CONFIG_MAGIC)
         return refuse_at(report, RAY_E_SYNTAX, offsetof(ray_config_header, magic));

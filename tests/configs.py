@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: MIT
+"""Configuration texts for tests: a small file to add rows to, and rows by keyword."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from host_sim import config as compiler
+
+HEAD = 'version = 1\n[tenant.acme]\nplan = "gold"\n[service.a]\n[service.b]\n'
+
+
+def _row(section: str, keys: dict[str, Any]) -> str:
+    """A row; text that starts with a brace is an inline table, None leaves the key out."""
+    lines = [f"[[{section}]]\n"]
+    for key, value in keys.items():
+        is_table = isinstance(value, str) and value[:1] == "{"
+        if value is not None:
+            lines.append(f"{key} = {value if is_table else json.dumps(value)}\n")
+    return "".join(lines)
+
+
+def limit(**keys: Any) -> str:
+    """A limit "x" of scope user at 1/s, but for what is given."""
+    return _row("limit", {"name": "x", "scope": "user", "rate": "1/s", **keys})
+
+
+def route(**keys: Any) -> str:
+    """A route "r" of service a for every path, but for what is given."""
+    return _row("route", {"name": "r", "service": "a", "path": '{ prefix = "/" }', **keys})
+
+
+def quota(**keys: Any) -> str:
+    """A quota "q" of one request a month for tenant acme, but for what is given."""
+    return _row("quota", {"name": "q", "tenant": "acme", "limit": 1, **keys})
+
+
+def identity(**keys: Any) -> str:
+    """An identity rule that is always, but for what is given."""
+    return _row("identity", {"when": "{}", **keys})
+
+
+def expectation(expect: str) -> str:
+    """An expectation for a request to /."""
+    return _row("test", {"request": '{ path = "/" }', "expect": expect})
+
+
+def found(text: str, **more: Any) -> list[tuple[int, int, str]]:
+    """(line, column, code) of every finding."""
+    findings = compiler.examine(text.encode(), **more).findings
+    return [(one.line, one.column, one.code) for one in findings]
+
+
+def codes(text: str, **more: Any) -> list[str]:
+    """The codes alone."""
+    return [code for _, _, code in found(text, **more)]
