@@ -49,7 +49,7 @@ def raw() -> Any:
 @pytest.fixture
 def kernel() -> Any:
     """A fresh core of the default profile."""
-    from host_sim import Kernel
+    from host_sim.kernel import Kernel
 
     return Kernel()
 
@@ -57,6 +57,6 @@ def kernel() -> Any:
 @pytest.fixture
 def tiny() -> Any:
     """A fresh core with two to eight of everything, where tables fill quickly."""
-    from host_sim import Kernel
+    from host_sim.kernel import Kernel
 
     return Kernel(profile="tiny")

@@ -6,6 +6,8 @@
  *   bench step BLOB ROWS BATCH    ray_step_batch over prepared rows, BATCH at a time
  *   bench route BLOB ROWS         ray_gateway_ask over the rows' targets
  *   bench limit BLOB KEYS         ask, take and note of the limits, over KEYS users in random order
+ *   bench try BLOB LIMITS BATCH   ray_ratelimit_try over LIMITS limits, BATCH at once (1: singly)
+ *   bench key BLOB KEYS BATCH     the same over KEYS numbers of one keyed limit
  *
  * Each prints the CPU time of one item in picoseconds, least of ROUNDS, then how many were granted.
  */
@@ -174,7 +176,7 @@ static int route(const char *blob, const char *name)
 /* Users in an order no cache can foresee; each decision is a whole ask, take and note. */
 static int limit(const char *blob, uint64_t keys)
 {
-    enum { NAME = 16, STEPS = 1 << 20 };
+    enum { NAME = 24, STEPS = 1 << 20 };
     struct ray *ray = loaded(blob);
     ray_ratelimit *rl = ray_ratelimit_of(ray);
     char (*name)[NAME] = aligned(keys * NAME);
@@ -208,6 +210,46 @@ static int limit(const char *blob, uint64_t keys)
     return 0;
 }
 
+/* One limit each: unkeyed ones by handle, or the keyed one with handle 0 by number. */
+static int tries(const char *blob, uint32_t keyed, uint64_t spread, uint32_t batch)
+{
+    enum { STEPS = 1 << 20 };
+    struct ray *ray = loaded(blob);
+    ray_ratelimit *rl = ray_ratelimit_of(ray);
+    uint64_t *key = aligned(STEPS * 8), now_ns = 1000000000, dice = 88172645463325252u;
+    uint32_t *limit_at = aligned(STEPS * 4);
+    uint8_t *out = aligned(STEPS);
+    uint64_t best = UINT64_MAX, granted = 0;
+    for (uint64_t i = 0; i < STEPS; i++) {
+        dice ^= dice << 13, dice ^= dice >> 7, dice ^= dice << 17;
+        key[i] = (dice >> 20) % spread;
+        limit_at[i] = (uint32_t)key[i];
+    }
+    for (int round = 0; round < ROUNDS; round++) {
+        granted = 0;
+        uint64_t began = cpu_ns();
+        for (uint64_t i = 0; i + batch <= STEPS; i += batch) {
+            now_ns += 100 * batch;
+            if (batch == 1) {
+                granted += (uint64_t)(keyed ? ray_ratelimit_try_key(rl, now_ns, 0,
+                                                                    (const uint8_t *)&key[i], 8, 1,
+                                                                    NULL)
+                                            : ray_ratelimit_try(rl, now_ns, limit_at[i], 1, NULL));
+                continue;
+            }
+            ray_ratelimit_batch work = { .limits = keyed ? NULL : limit_at + i,
+                                         .keys = keyed ? key + i : NULL,
+                                         .out = out + i,
+                                         .count = batch };
+            granted += ray_ratelimit_try_batch(rl, now_ns, &work);
+        }
+        uint64_t took = cpu_ns() - began;
+        best = took < best ? took : best;
+    }
+    say(best, STEPS / batch * batch, granted);
+    return 0;
+}
+
 int main(int count, char **word)
 {
     if (count == 2 && !strcmp(word[1], "ref"))
@@ -218,6 +260,9 @@ int main(int count, char **word)
         return route(word[2], word[3]);
     if (count == 4 && !strcmp(word[1], "limit"))
         return limit(word[2], strtoull(word[3], NULL, 10));
-    fprintf(stderr, "what to measure: ref, step, route or limit\n");
+    if (count == 5 && (!strcmp(word[1], "try") || !strcmp(word[1], "key")))
+        return tries(word[2], word[1][0] == 'k', strtoull(word[3], NULL, 10),
+                     (uint32_t)strtoul(word[4], NULL, 10));
+    fprintf(stderr, "what to measure: ref, step, route, limit, try or key\n");
     return 2;
 }

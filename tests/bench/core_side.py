@@ -33,14 +33,24 @@ def checked(granted: int, least: int, what: str) -> None:
 
 
 def decisions() -> Iterator[Result]:
-    """One limit, asked, taken and noted: indexed, then keyed by user."""
-    ns, granted = in_c("seed", "limit", blob("indexed", indexed()), 1)
-    checked(granted, 1 << 19, "indexed")
-    yield Result("core, indexed limit: ask, take, note", ns)
-    for profile, keys in (("seed", 512), ("edge", 1 << 20)):
-        ns, granted = in_c(profile, "limit", blob("keyed", keyed(), profile), keys)
-        checked(granted, 1 << 19, f"keyed {keys}")
-        yield Result(f"core, keyed limit at {keys}", ns)
+    """One limit at a time: by handle, by key, and the pipeline's three calls."""
+    setup = blob("indexed", indexed())
+    for batch, most in ((1, 4.0), (256, 3.0)):
+        ns, granted = in_c("seed", "try", setup, 64, batch)
+        checked(granted, 1 << 20, "indexed")
+        how = "one by one" if batch == 1 else f"batch of {batch}"
+        yield Result(f"core, indexed limit, {how}", ns, most_xr=most)
+    for profile, keys in (("seed", 256), ("edge", 512), ("edge", 1 << 16), ("edge", 1 << 20)):
+        setup = blob("keyed", keyed(), profile)
+        for batch in (1, 256):
+            ns, granted = in_c(profile, "key", setup, keys, batch)
+            checked(granted, 1 << 20, f"keyed {keys}")
+            how = "one by one" if batch == 1 else f"batch of {batch}"
+            most = 21.0 if keys == 1 << 20 and batch > 1 else None
+            yield Result(f"core, keyed limit, {how}, {profile} at {keys}", ns, most_xr=most)
+    ns, granted = in_c("seed", "limit", blob("keyed", keyed()), 256)
+    checked(granted, 1 << 20, "ask, take, note")
+    yield Result("core, keyed limit: ask, take, note at 256", ns)
 
 
 def admits() -> Iterator[Result]:

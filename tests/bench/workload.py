@@ -87,12 +87,14 @@ def keyed() -> str:
     )
 
 
-def indexed() -> str:
-    """One service limit and nothing else: the shortest decision there is."""
-    return (
-        'version = 1\n[service.one]\n[[limit]]\nname = "all"\nscope = "service"\n'
-        'service = "one"\nalgorithm = "token_bucket"\nrate = "1000000000/s"\nburst = 1000000000\n'
-    )
+def indexed(count: int = 64) -> str:
+    """Service limits and nothing else, decided by their handles."""
+    rows = [
+        f'[[limit]]\nname = "all{i}"\nscope = "service"\nservice = "svc{i}"\n'
+        'algorithm = "token_bucket"\nrate = "1000000000/s"\nburst = 1000000000\n'
+        for i in range(count)
+    ]
+    return "version = 1\n" + services(count) + "".join(rows)
 
 
 @dataclasses.dataclass(frozen=True)
