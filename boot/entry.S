@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* entry: one 32-bit door for PVH (-kernel) and Multiboot2 (GRUB), then long mode and C.
  *
- * Both loaders leave us in flat 32-bit protected mode, paging off, interrupts off, .bss zeroed.
+ * Both loaders leave us in flat 32-bit protected mode, paging off, interrupts off. Neither is
+ * trusted with .bss: after a reset QEMU leaves memory without file bytes as it was.
  * qboot enters a PVH kernel with the Multiboot1 magic in EAX, so C looks at the structure at EBX
  * before it believes EAX.
  */
@@ -28,6 +29,19 @@ entry:
     cld
     movl $stack_top_main, %esp
     movl %eax, %esi
+    xorl %eax, %eax
+    movl $bss_start, %edi               /* image_end is a page's end: eight words fit */
+0:  movl %eax, (%edi)
+    movl %eax, 4(%edi)
+    movl %eax, 8(%edi)
+    movl %eax, 12(%edi)
+    movl %eax, 16(%edi)
+    movl %eax, 20(%edi)
+    movl %eax, 24(%edi)
+    movl %eax, 28(%edi)
+    addl $32, %edi
+    cmpl $image_end, %edi
+    jb 0b
     rdtsc
     movl %eax, entry_tsc
     movl %edx, entry_tsc + 4

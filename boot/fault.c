@@ -56,7 +56,7 @@ void fault_raise(uint32_t which)
         overwrite(96 + zero);
         break;
     case RAY_FAULT_DIVIDE:
-        first = 1 / zero;
+        first = (first + 7) / zero;
         break;
     default:
         ray_panic("asked for by the fault command");

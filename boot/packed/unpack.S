@@ -52,8 +52,7 @@ unpack:
     call copy
     movl %ebp, %esi
     jmp 1b
-2:  movl $0, (%edi)                     /* copy_words ran over the end; .bss begins here */
-    popl %ebx
+2:  popl %ebx
     popl %eax
     movl $image_at, %ecx
     jmp *%ecx
@@ -71,7 +70,8 @@ copy:
     jnz 5b
     ret
 
-/* The same in words; up to three bytes behind the end are written too, and written again later. */
+/* The same in words. Up to three bytes behind the end are written too: by the next copy again, at
+ * the very end by the image, which zeroes its .bss. */
 copy_words:
     testl %ecx, %ecx
     jz 7f

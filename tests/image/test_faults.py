@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Protections hold: each fault ends in a dump that can be read and a code that cannot be mistaken."""
+"""Protections hold: each fault ends in a readable dump and a code that cannot be mistaken."""
 
 from __future__ import annotations
 

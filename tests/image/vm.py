@@ -21,7 +21,6 @@ from shell.machine import IMAGE, ROOT, Boot
 DEBUG_IMAGE = IMAGE.with_name("raygate.debug.elf")
 PANIC, FAULT = 85, 87
 WALL_NS = 1_767_600_000_000_000_000
-GRANTED = "request GET /kernel/health"
 
 
 @functools.cache
@@ -79,5 +78,5 @@ def scratch_blob(path: Path, *, flip_bit: int) -> bytes:
     return bytes(data)
 
 
-__all__ = ["FAULT", "GRANTED", "PANIC", "WALL_NS", "Boot", "Console", "Exit", "boot", "built", "end",
+__all__ = ["FAULT", "PANIC", "WALL_NS", "Boot", "Console", "Exit", "boot", "built", "end",
            "function_at", "script", "scratch_blob", "symbol"]
