@@ -201,7 +201,7 @@ _FREE = frozenset({""})
 
 
 def _determinise(nfa: _Nfa, samples: list[int]) -> tuple[list[list[int]], list[bool]]:
-    """Rows of next states by class, and which states accept. State 0 is the empty set, 1 the start."""
+    """Rows of next states by class, and which states accept. State 0 is empty, 1 the start."""
     steps = [
         (frozenset(k for k, members in enumerate(nfa.sets) if sample in members))
         for sample in samples

@@ -16,7 +16,7 @@ ANY = frozenset(range(256))
 
 
 class RegexError(ValueError):
-    """An expression that is outside the dialect or grows too large, with the place and a way out."""
+    """An expression outside the dialect, or one that grows too large, with the place and why."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ _DOT = ANY - {10}
 
 
 def parse(pattern: str) -> Node:
-    """The tree of `pattern`; RegexError with the place of the first thing that is not understood."""
+    """The tree of `pattern`; RegexError with the place of the first thing not understood."""
     parser = _Parser(pattern)
     node = parser.choice(depth=0)
     if parser.more():

@@ -51,7 +51,8 @@ ray_status ray_gateway_check_service(const ray_service_spec *spec, uint32_t *fie
     uint32_t length = 0;
     while (length < RAY_HOST_BYTES && spec->host[length] != '\0')
         length++;
-    if (!is_padded(spec->host, length, RAY_HOST_BYTES) || !is_host(spec->host, length))
+    if (length == RAY_HOST_BYTES || !is_padded(spec->host, length, RAY_HOST_BYTES) ||
+        !is_host(spec->host, length))
         return RAY_E_SYNTAX;
     *field = FIELD(ray_service_spec, healthy);
     if (spec->healthy > 1)

@@ -34,10 +34,10 @@ static void json_counts(ray_text *out, const ray_gateway_count *count)
     ray_text_json_u64(out, "denied", count->denied_count);
 }
 
-static void json_service(ray_text *out, const ray_service_row *row)
+static void json_service(ray_text *out, const char *key, const ray_service_row *row)
 {
     const ray_service_spec *spec = row->spec;
-    ray_text_json_open(out, NULL, '{');
+    ray_text_json_open(out, key, '{');
     ray_text_json_u64(out, "id", row->id);
     ray_text_json_name(out, "name", &spec->name);
     ray_text_json_string(out, "host", spec->host, text_length(spec->host, RAY_HOST_BYTES));
@@ -76,10 +76,11 @@ static void json_matches(ray_text *out, const char *key, const ray_match_spec *m
     ray_text_json_close(out, ']');
 }
 
-static void json_route(ray_text *out, const ray_gateway_config *config, const ray_route_row *row)
+static void json_route(ray_text *out, const char *key, const ray_gateway_config *config,
+                       const ray_route_row *row)
 {
     const ray_route_spec *spec = row->spec;
-    ray_text_json_open(out, NULL, '{');
+    ray_text_json_open(out, key, '{');
     ray_text_json_u64(out, "id", row->id);
     ray_text_json_name(out, "name", &spec->name);
     ray_text_json_name(out, "service", &config->service[spec->service & 0xffff].name);
@@ -107,14 +108,31 @@ static void export_json(const ray_gateway *gateway, ray_text *out)
     for (uint32_t id = ray_gateway_next_service(gateway, RAY_NONE); id != RAY_NONE;
          id = ray_gateway_next_service(gateway, id))
         if (ray_gateway_read_service(gateway, id, &service) == RAY_OK)
-            json_service(out, &service);
+            json_service(out, NULL, &service);
     ray_text_json_close(out, ']');
     ray_text_json_open(out, "routes", '[');
     for (uint32_t id = ray_gateway_next_route(gateway, RAY_NONE); id != RAY_NONE;
          id = ray_gateway_next_route(gateway, id))
         if (ray_gateway_read_route(gateway, id, &route) == RAY_OK)
-            json_route(out, &gateway->config, &route);
+            json_route(out, NULL, &gateway->config, &route);
     ray_text_json_close(out, ']');
+    ray_text_json_close(out, '}');
+}
+
+void ray_gateway_export_row(const ray_gateway *gateway, uint32_t service, uint32_t route,
+                            ray_text *out)
+{
+    ray_service_row service_row;
+    ray_route_row route_row;
+    ray_text_json_open(out, NULL, '{');
+    if (ray_gateway_read_service(gateway, service, &service_row) == RAY_OK)
+        json_service(out, "service", &service_row);
+    else
+        ray_text_json_null(out, "service");
+    if (ray_gateway_read_route(gateway, route, &route_row) == RAY_OK)
+        json_route(out, "route", &gateway->config, &route_row);
+    else
+        ray_text_json_null(out, "route");
     ray_text_json_close(out, '}');
 }
 

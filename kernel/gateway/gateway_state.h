@@ -10,19 +10,21 @@
 /* The index. A pattern is cut at its wildcards into literal runs. A node is where a run starts: two
  * for each host pattern (one for patterns, one for the literal beginnings of regexes) and one
  * behind each '*'. An entry is a run that ends where something is to be found: candidates, or a
- * '*'. One hash table over (node, run) holds all entries; a lookup probes once per segment. */
+ * '*'. One hash table over (node, run) holds all entries. A lookup knows the lengths of a node's
+ * runs and where the path's segments end, and probes where the two agree. */
 enum ray_gateway_index_constant {
     RAY_GATEWAY_ROOT_MAX = 1 + RAY_ROUTE_MAX,             /* any host, and one per host pattern */
     /* two spare, so that the index is a multiple of 8 bytes */
     RAY_GATEWAY_NODE_MAX = 2 * RAY_GATEWAY_ROOT_MAX + RAY_CAPTURE_MAX * RAY_ROUTE_MAX + 2,
     RAY_GATEWAY_ENTRY_MAX = (RAY_CAPTURE_MAX + 2) * RAY_ROUTE_MAX,  /* '*'s, an end, a host */
     RAY_GATEWAY_TABLE = 32 * RAY_ROUTE_MAX,               /* a power of two, a third full at most */
+    RAY_GATEWAY_LENGTH_WORDS = RAY_ROUTE_PATTERN_BYTES / 64 + 1,
     RAY_GATEWAY_HOST_NODE = 0xffff,                       /* its runs are hosts, reversed */
     RAY_GATEWAY_NO_SLOT = 0xffff
 };
 
 typedef struct ray_gateway_entry {
-    uint32_t tag;              /* upper half of the run's hash */
+    uint32_t tag;              /* lower half of the run's hash; the upper 16 bits place it */
     uint16_t node;
     uint16_t star;             /* 1 + node behind a '*' here; of a host: its root */
     uint16_t slot;             /* a route that has the run; NO_SLOT: it is not compared */
@@ -54,6 +56,7 @@ typedef struct ray_gateway_index {
     uint16_t node_count;       /* nodes behind '*' */
     uint16_t entry_count;
     uint16_t reserved[3];
+    uint64_t lengths[RAY_GATEWAY_NODE_MAX][RAY_GATEWAY_LENGTH_WORDS];   /* bit: a run so long */
     uint16_t reach[RAY_GATEWAY_NODE_MAX];        /* 1 + longest run from the node, 0: none */
     uint16_t ranked[RAY_ROUTE_MAX];              /* slots in order of precedence */
     ray_gateway_candidate candidate[RAY_ROUTE_MAX];
@@ -151,9 +154,7 @@ void ray_gateway_captures(const ray_route_spec *route, ray_view path, ray_gatewa
 /* The host without port, brackets kept, without a dot at its end; 0 when it is none. */
 uint32_t ray_gateway_host_read(ray_view host, ray_view *out);
 
-/* One segment, from the slash at `from` to the next or to `end`; goes on with *hash; its end. */
-uint64_t ray_gateway_segment(const uint8_t *path, uint64_t from, uint64_t end, uint64_t *hash);
-uint64_t ray_gateway_hash_start(uint32_t node);
+uint64_t ray_gateway_hash_run(uint32_t node, const uint8_t *at, uint64_t length);
 uint64_t ray_gateway_hash_host(const uint8_t *host, uint64_t length);
 
 /* -- match.c -- */

@@ -100,7 +100,7 @@ static const char *run_bytes(const ray_gateway_config *config, const run *r)
 static uint32_t is_run(const ray_gateway_config *config, const ray_gateway_entry *entry,
                        const run *r)
 {
-    if (entry->tag != (uint32_t)(r->hash >> 32) || entry->node != r->node ||
+    if (entry->tag != (uint32_t)r->hash || entry->node != r->node ||
         entry->length != r->length)
         return 0;
     if (r->slot == RAY_GATEWAY_NO_SLOT)
@@ -115,7 +115,7 @@ static uint32_t is_run(const ray_gateway_config *config, const ray_gateway_entry
 static ray_gateway_entry *entry_of(ray_gateway_config *config, const run *r)
 {
     ray_gateway_index *index = &config->index;
-    uint32_t at = (uint32_t)r->hash & index->mask;
+    uint32_t at = (uint32_t)(r->hash >> 48) & index->mask;
     while (index->table[at] != 0) {
         ray_gateway_entry *entry = &index->entry[index->table[at] - 1];
         if (is_run(config, entry, r))
@@ -125,22 +125,17 @@ static ray_gateway_entry *entry_of(ray_gateway_config *config, const run *r)
     ray_assert(index->entry_count < RAY_GATEWAY_ENTRY_MAX);
     ray_gateway_entry *entry = &index->entry[index->entry_count++];
     index->table[at] = index->entry_count;
-    entry->tag = (uint32_t)(r->hash >> 32);
+    entry->tag = (uint32_t)r->hash;
     entry->node = (uint16_t)r->node;
     entry->slot = (uint16_t)r->slot;
     entry->at = (uint16_t)r->at;
     entry->length = (uint16_t)r->length;
-    if (r->node != RAY_GATEWAY_HOST_NODE && index->reach[r->node] < r->length + 1)
-        index->reach[r->node] = (uint16_t)(r->length + 1);
+    if (r->node != RAY_GATEWAY_HOST_NODE) {
+        index->lengths[r->node][r->length / 64] |= (uint64_t)1 << r->length % 64;
+        if (index->reach[r->node] < r->length + 1)
+            index->reach[r->node] = (uint16_t)(r->length + 1);
+    }
     return entry;
-}
-
-static uint64_t run_hash(uint32_t node, const uint8_t *at, uint32_t length)
-{
-    uint64_t hash = ray_gateway_hash_start(node);
-    for (uint64_t from = 0; from < length;)
-        from = ray_gateway_segment(at, from, length, &hash);
-    return hash;
 }
 
 /* -- routes -- */
@@ -162,7 +157,7 @@ static ray_gateway_entry *pattern_entry(ray_gateway_config *config, uint32_t slo
                                         uint32_t from, uint32_t to)
 {
     const uint8_t *at = (const uint8_t *)config->route[slot].pattern + from;
-    run r = {run_hash(node, at, to - from), node, slot, from, to - from};
+    run r = {ray_gateway_hash_run(node, at, to - from), node, slot, from, to - from};
     return entry_of(config, &r);
 }
 
@@ -200,7 +195,7 @@ static ray_gateway_entry *regex_entry(ray_gateway_config *config, uint32_t slot,
     uint8_t bytes[RAY_ROUTE_PATTERN_BYTES];
     uint32_t length = ray_gateway_dfa_prefix((const uint8_t *)config->pool + dfa->offset, bytes,
                                              sizeof bytes);
-    run r = {run_hash(node, bytes, length), node, RAY_GATEWAY_NO_SLOT, 0, length};
+    run r = {ray_gateway_hash_run(node, bytes, length), node, RAY_GATEWAY_NO_SLOT, 0, length};
     return entry_of(config, &r);
 }
 

@@ -2,60 +2,46 @@
 /* lookup.c - finding the best route: one hash probe for each segment of the path, in each node that
  * is still possible, and of what is found there only what ranks before the best so far. */
 #include "gateway_state.h"
+#include "words.h"
 
 /* -- hashing --
- * Eight bytes a step, begun anew at every slash, so that a run hashes alike wherever it stands. Not
- * keyed: the table holds only configured runs, and every hit is compared byte for byte. */
-static const uint64_t ones = 0x0101010101010101U;
-
-static uint64_t mixed(uint64_t hash, uint64_t word)
+ * Eight bytes a step. Not keyed: the table holds only configured runs, and every hit is compared
+ * byte for byte. */
+static inline uint64_t mixed(uint64_t hash, uint64_t word)
 {
     hash = (hash ^ word) * 0x9e3779b97f4a7c15U;
     return hash ^ hash >> 32;
 }
 
-uint64_t ray_gateway_hash_start(uint32_t node)
+static inline uint64_t hash_start(uint32_t node)
 {
     return ((uint64_t)node + 1) * 0xd6e8feb86659fd93U;
 }
 
-/* Up to eight bytes from `from`, the first lowest, zero behind the last at `end`. */
-static uint64_t load(const uint8_t *path, uint64_t from, uint64_t end)
+/* A run's hash so far: the words up to `done`. A run ends with its last eight bytes, once more. */
+typedef struct run_hash {
+    uint64_t hash;
+    uint64_t done;
+} run_hash;
+
+/* The hash of the run [from, from + length), going on where a shorter one stopped. */
+static inline uint64_t hash_to(run_hash *run, const uint8_t *path, uint64_t from, uint64_t length,
+                               uint64_t end)
 {
-    uint64_t word = 0;
-    if (end - from >= 8) {
-        memcpy(&word, path + from, 8);
-    } else if (end >= 8) {
-        memcpy(&word, path + end - 8, 8);
-        word >>= 8 * (8 - (end - from));
-    } else {
-        for (uint64_t i = from; i < end; i++)
-            word |= (uint64_t)path[i] << 8 * (i - from);
+    const uint8_t *at = path + from;
+    if (length < 8) {
+        uint64_t mask = ((uint64_t)1 << 8 * length) - 1;
+        return mixed(run->hash, ray_word_load(path, from, end) & mask);
     }
-    return word;
+    for (; length - run->done > 8; run->done += 8)
+        run->hash = mixed(run->hash, ray_word_at(at + run->done));
+    return mixed(run->hash, ray_word_at(at + length - 8));
 }
 
-uint64_t ray_gateway_segment(const uint8_t *path, uint64_t from, uint64_t end, uint64_t *hash)
+uint64_t ray_gateway_hash_run(uint32_t node, const uint8_t *at, uint64_t length)
 {
-    uint64_t leading = 1;      /* hides the slash the segment starts with */
-    for (;;) {
-        uint64_t left = end - from;
-        uint64_t word = load(path, from, end);
-        uint64_t slashes = (word ^ '/' * ones) | leading;
-        uint64_t found = (slashes - ones) & ~slashes & 0x80 * ones;
-        uint64_t length = left < 8 ? left : 8;
-        if (found != 0) {
-            uint64_t at = (uint64_t)__builtin_ctzll(found) / 8;
-            word &= (1ULL << 8 * at) - 1;
-            length = at;
-        }
-        if (length > 0)
-            *hash = mixed(*hash, word);
-        from += length;
-        if (found != 0 || from == end)
-            return from;
-        leading = 0;
-    }
+    run_hash run = {hash_start(node), 0};
+    return hash_to(&run, at, 0, length, length);
 }
 
 static uint8_t folded(uint8_t c)
@@ -71,32 +57,32 @@ static uint64_t host_step(uint64_t hash, uint8_t c)
 /* From the last byte to the first, so that one pass meets every suffix. */
 uint64_t ray_gateway_hash_host(const uint8_t *host, uint64_t length)
 {
-    uint64_t hash = ray_gateway_hash_start(RAY_GATEWAY_HOST_NODE);
+    uint64_t hash = hash_start(RAY_GATEWAY_HOST_NODE);
     while (length > 0)
         hash = host_step(hash, host[--length]);
     return hash;
 }
 
 /* -- the table -- */
-static uint32_t same_run(const ray_gateway_config *config, const ray_gateway_entry *entry,
-                         const uint8_t *run)
+static inline uint32_t same_run(const ray_gateway_config *config, const ray_gateway_entry *entry,
+                                const uint8_t *run)
 {
     if (entry->slot == RAY_GATEWAY_NO_SLOT || entry->length == 0)
         return 1;              /* a table decides in the end; or nothing to compare */
     const ray_route_spec *route = &config->route[entry->slot];
     if (entry->node == RAY_GATEWAY_HOST_NODE)
         return ray_same_ignoring_case(route->host + entry->at, (const char *)run, entry->length);
-    return ray_same(route->pattern + entry->at, run, entry->length);
+    return ray_word_same((const uint8_t *)route->pattern + entry->at, run, entry->length);
 }
 
-static const ray_gateway_entry *find(const ray_gateway_config *config, uint32_t node, uint64_t hash,
-                                     const uint8_t *run, uint64_t length)
+static inline const ray_gateway_entry *find(const ray_gateway_config *config, uint32_t node,
+                                            uint64_t hash, const uint8_t *run, uint64_t length)
 {
     const ray_gateway_index *index = &config->index;
-    for (uint32_t at = (uint32_t)hash & index->mask; index->table[at] != 0;
+    for (uint32_t at = (uint32_t)(hash >> 48) & index->mask; index->table[at] != 0;
          at = (at + 1) & index->mask) {
         const ray_gateway_entry *entry = &index->entry[index->table[at] - 1];
-        if (entry->tag == (uint32_t)(hash >> 32) && entry->node == node &&
+        if (entry->tag == (uint32_t)hash && entry->node == node &&
             entry->length == length && same_run(config, entry, run))
             return entry;
     }
@@ -169,58 +155,85 @@ static void consider(ray_gateway_search *search, const ray_gateway_entry *entry,
 }
 
 /* -- the walk --
- * A frame is a node and how far its run has come. Only a '*' opens another, and a pattern has at
- * most RAY_CAPTURE_MAX of them, so the stack is that deep. No node is entered twice: its pattern
- * says how many segments stand before it. */
+ * A frame is a node, where its runs start, and which of their lengths are still to be tried. Only
+ * a '*' opens another, and a pattern has at most RAY_CAPTURE_MAX of them, so the stack is that
+ * deep. No node is entered twice: its pattern says how many segments stand before it. */
 typedef struct walk_frame {
-    uint64_t hash;
+    run_hash run;
+    uint64_t bits;             /* lengths base + 0..63 that end where a segment ends */
     uint32_t node;
-    uint32_t reach;
-    uint16_t from;
-    uint16_t at;
-    uint32_t done;
+    uint32_t from;
+    uint32_t base;
+    uint32_t reserved;
 } walk_frame;
 
-static void open_frame(const ray_gateway_index *index, walk_frame *frame, uint32_t node,
-                       uint64_t from)
+/* Which of the 64 places from `from` on end a segment: a slash stands there, or nothing. */
+static inline uint64_t segment_ends(const uint8_t *path, uint64_t from, uint64_t end)
 {
-    frame->hash = ray_gateway_hash_start(node);
-    frame->node = node;
-    frame->reach = index->reach[node];
-    frame->from = (uint16_t)from;
-    frame->at = (uint16_t)from;
-    frame->done = frame->reach == 0;
+    uint64_t bits = 0;
+    for (uint64_t i = 0; i < 64 && from + i < end; i += 8) {
+        uint64_t slash = ray_word_equal(ray_word_load(path, from + i, end), '/');
+        bits |= (slash >> 7) * 0x0102040810204080U >> 56 << i;
+    }
+    return end - from < 64 ? bits | (uint64_t)1 << (end - from) : bits;
+}
+
+static inline walk_frame frame_at(const ray_gateway_search *search, uint32_t node, uint64_t from)
+{
+    walk_frame frame = {{hash_start(node), 0}, 0, node, (uint32_t)from, 0, 0};
+    frame.bits = segment_ends(search->path.at, from, search->path.length) &
+                 search->config->index.lengths[node][0];
+    return frame;
+}
+
+/* Moves to the next 64 lengths that leave anything to try; 0 when there are none. */
+static inline uint32_t refill(const ray_gateway_search *search, walk_frame *frame)
+{
+    const ray_gateway_index *index = &search->config->index;
+    uint64_t end = search->path.length;
+    while (frame->bits == 0) {
+        frame->base += 64;
+        if (frame->base >= index->reach[frame->node] || frame->from + frame->base > end)
+            return 0;
+        frame->bits = segment_ends(search->path.at, frame->from + frame->base, end) &
+                      index->lengths[frame->node][frame->base / 64];
+    }
+    return 1;
+}
+
+static uint64_t next_slash(ray_view path, uint64_t from)
+{
+    while (from < path.length && path.at[from] != '/')
+        from++;
+    return from;
 }
 
 static void walk(ray_gateway_search *search, uint32_t node)
 {
-    const ray_gateway_config *config = search->config;
-    const uint8_t *path = search->path.at;
-    uint64_t end = search->path.length;
-    walk_frame stack[RAY_CAPTURE_MAX + 1];
-    walk_frame *frame = stack;
-    open_frame(&config->index, frame, node, 0);
-    while (frame->done == 0 || frame > stack) {
-        if (frame->done != 0) {
-            frame--;
+    walk_frame waiting[RAY_CAPTURE_MAX];
+    uint32_t depth = 0;
+    ray_view path = search->path;
+    walk_frame now = frame_at(search, node, 0);
+    for (;;) {
+        if (now.bits == 0 && !refill(search, &now)) {
+            if (depth == 0)
+                return;
+            now = waiting[--depth];
             continue;
         }
-        uint64_t at = frame->at;
+        uint64_t length = now.base + (uint64_t)__builtin_ctzll(now.bits), at = now.from + length;
+        now.bits &= now.bits - 1;
+        uint64_t hash = hash_to(&now.run, path.at, now.from, length, path.length);
         const ray_gateway_entry *entry =
-            find(config, frame->node, frame->hash, path + frame->from, at - frame->from);
-        uint64_t next = at;
-        if (at < end)
-            next = ray_gateway_segment(path, at, end, &frame->hash);
-        frame->at = (uint16_t)next;
-        frame->done = at == end || next - frame->from >= frame->reach;
+            find(search->config, now.node, hash, path.at + now.from, length);
         if (entry == NULL)
             continue;
         if (entry->count > 0)
-            consider(search, entry, at == end);
-        if (entry->star != 0 && next > at + 1) {
-            frame++;
-            open_frame(&config->index, frame, entry->star - 1U, next);
-        }
+            consider(search, entry, at == path.length);
+        if (entry->star == 0 || at + 1 >= path.length)
+            continue;
+        waiting[depth++] = now;
+        now = frame_at(search, entry->star - 1U, next_slash(path, at + 1));
     }
 }
 
@@ -257,7 +270,7 @@ uint32_t ray_gateway_host_read(ray_view host, ray_view *out)
 static void walk_hosts(ray_gateway_search *search, ray_view host)
 {
     const ray_gateway_config *config = search->config;
-    uint64_t hash = ray_gateway_hash_start(RAY_GATEWAY_HOST_NODE);
+    uint64_t hash = hash_start(RAY_GATEWAY_HOST_NODE);
     for (uint64_t length = 1; length <= host.length && length <= RAY_HOST_BYTES; length++) {
         const uint8_t *from = host.at + (host.length - length);
         hash = host_step(hash, *from);

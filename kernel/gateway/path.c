@@ -3,6 +3,7 @@
  * any other is rewritten in one pass. What is matched is what is forwarded (APISIX CVE-2021-43557,
  * where it was not). */
 #include "gateway_state.h"
+#include "words.h"
 
 enum byte_class { PLAIN = 0, SLASH = 1, PERCENT = 2, QUESTION = 3, REFUSED = 4 };
 
@@ -28,11 +29,35 @@ static uint32_t is_dots(const uint8_t *at, const uint8_t *end)
     return at == end || *at == '/' || *at == '?';
 }
 
+/* Eight bytes at once: 0 when they are plain and no slash among them starts an empty or a dot
+ * segment; the byte behind them belongs to the next eight. Blank and "!"#$%&' count as special with
+ * all below them, so that one addition finds them; so do '?' and 0x7f, which differ in a bit. */
+static inline uint64_t needs_care(uint64_t word)
+{
+    uint64_t low = word & ~ray_highs;
+    uint64_t special = word | ~(low + (0x80 - 0x28) * ray_ones);
+    special |= (low | 0x40 * ray_ones) + ray_ones;
+    uint64_t slash = ray_word_equal(low, '/');
+    uint64_t slash_or_dot = ray_word_equal(low | ray_ones, '/');
+    return (special & ray_highs) | (slash << 8 & slash_or_dot);
+}
+
 /* The end of the path when it is canonical and has no escape; NULL when it must be rewritten or
  * refused, which the slow pass then finds out. */
 static const uint8_t *settled_end(const uint8_t *at, const uint8_t *end)
 {
-    for (; at < end; at++) {
+    uint64_t length = (uint64_t)(end - at), from = 0;
+    for (;;) {
+        uint64_t word = ray_word_load(at, from, length), left = length - from;
+        if (left < 8)
+            word |= 'a' * ray_ones << 8 * left;
+        if (needs_care(word) != 0)
+            break;
+        if (left <= 8)
+            return end;
+        from += 8U - (at[from + 7] == '/');
+    }
+    for (at += from; at < end; at++) {
         uint32_t class = class_of[*at];
         if (class == PLAIN)
             continue;
@@ -197,17 +222,28 @@ static uint32_t take_authority(ray_view *target, ray_view *authority)
     return to > from;
 }
 
-static uint32_t query_sound(const uint8_t *at, const uint8_t *end)
+/* Bytes 0x21-0x7e but '#', like a path, and nothing else of them is looked at. */
+static uint32_t query_sound(const uint8_t *at, uint64_t length)
 {
-    uint32_t bad = 0;
-    for (; at < end; at++)
-        bad |= class_of[*at] == REFUSED;
-    return bad == 0;
+    uint64_t bad = 0;
+    for (uint64_t from = 0; from < length; from += 8) {
+        uint64_t word = ray_word_load(at, from, length), left = length - from;
+        if (left < 8)
+            word |= 'a' * ray_ones << 8 * left;
+        uint64_t low = word & ~ray_highs;
+        bad |= word | ~(low + (0x80 - 0x21) * ray_ones) | (low + ray_ones) |
+               ray_word_equal(low, '#');
+    }
+    return (bad & ray_highs) == 0;
 }
 
 void ray_gateway_path_read(ray_view target, uint8_t *scratch, ray_gateway_path *out)
 {
-    memset(out, 0, sizeof *out);
+    out->path.length = 0;
+    out->query.length = 0;
+    out->query.at = NULL;
+    out->authority.length = 0;
+    out->escaped = 0;
     out->reason = RAY_REASON_PATH_BAD;
     if (target.length > RAY_TARGET_BYTES_MAX) {
         out->reason = RAY_REASON_TARGET_TOO_LONG;
@@ -237,7 +273,7 @@ void ray_gateway_path_read(ray_view target, uint8_t *scratch, ray_gateway_path *
     if (stop < end) {
         out->query.at = stop + 1;
         out->query.length = (uint64_t)(end - stop - 1);
-        if (!query_sound(stop + 1, end))
+        if (!query_sound(stop + 1, out->query.length))
             return;
     }
     out->reason = RAY_REASON_OK;

@@ -26,6 +26,25 @@ static uint32_t refuse_head(const ray_gateway_query *query, ray_gateway_answer *
     return 1;
 }
 
+/* Places of limits and captures past their counts keep what they held: nobody may read them. */
+static void begin(const ray_gateway_query *query, ray_gateway_answer *out)
+{
+    out->path.at = NULL;
+    out->path.length = 0;
+    out->query.at = NULL;
+    out->query.length = 0;
+    out->timeout_ns = 0;
+    out->route = RAY_NONE;
+    out->service = query->service;
+    out->weight = 1;
+    out->allow = 0;
+    out->limit_count = 0;
+    out->service_off = 0;
+    out->capture_count = 0;
+    out->rewritten = 0;
+    memset(out->reserved, 0, sizeof out->reserved);
+}
+
 static uint32_t with_head(uint32_t methods)
 {
     return (methods & 1U << RAY_METHOD_GET) != 0 ? methods | 1U << RAY_METHOD_HEAD : methods;
@@ -99,10 +118,7 @@ ray_status ray_gateway_ask(const ray_gateway *gateway, uint64_t now_ns,
         status = given_service(config, query->service);
     if (status != RAY_OK)
         return status;
-    memset(out, 0, sizeof *out);
-    out->route = RAY_NONE;
-    out->service = query->service;
-    out->weight = 1;
+    begin(query, out);
     if (refuse_head(query, out))
         return RAY_OK;
     ray_gateway_path path;

@@ -261,7 +261,9 @@ uint32_t ray_gateway_ranked_route(const ray_gateway *gateway, uint32_t rank);
 /* Rows with their counters: services in table order, routes in table order (JSON) or by rank (CSV).
  * RAY_E_ARGUMENT for a format there is not, RAY_E_TRUNCATED when `out` is too small. */
 ray_status ray_gateway_export(const ray_gateway *gateway, uint32_t format, ray_text *out);
-/* "exact", "prefix", "wildcard", "regex"; "?" for a number nobody defined. */
+/* {"service": ..., "route": ...}, each a row of the export or null for RAY_NONE. */
+void ray_gateway_export_row(const ray_gateway *gateway, uint32_t service, uint32_t route,
+                            ray_text *out);
 const char *ray_route_kind_word(uint32_t kind);
 
 /* 0 when every invariant holds, else the number of the first that does not: 1 counts, 2 service

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* words - eight bytes of a path at a time, in a general register. */
+#ifndef RAY_GATEWAY_WORDS_H
+#define RAY_GATEWAY_WORDS_H
+#include <stdint.h>
+#include "base/bytes.h"
+
+static const uint64_t ray_ones = 0x0101010101010101U;
+static const uint64_t ray_highs = 0x8080808080808080U;
+
+/* Up to eight bytes from `from`, the first lowest, zero behind the last at `end`. Reads nothing
+ * outside [at, at + end). */
+static inline uint64_t ray_word_load(const uint8_t *at, uint64_t from, uint64_t end)
+{
+    uint64_t word = 0;
+    if (end - from >= 8) {
+        memcpy(&word, at + from, 8);
+    } else if (end >= 8) {
+        memcpy(&word, at + end - 8, 8);
+        word >>= 8 * (8 - (end - from));
+    } else {
+        for (uint64_t i = from; i < end; i++)
+            word |= (uint64_t)at[i] << 8 * (i - from);
+    }
+    return word;
+}
+
+/* The high bit of every byte of `word` that equals `c`; exact where all bytes are below 0x80. */
+static inline uint64_t ray_word_equal(uint64_t word, uint8_t c)
+{
+    return ~((word ^ c * ray_ones) + (ray_highs - ray_ones)) & ray_highs;
+}
+
+/* The eight bytes at `at`. */
+static inline uint64_t ray_word_at(const uint8_t *at)
+{
+    uint64_t word;
+    memcpy(&word, at, 8);
+    return word;
+}
+
+static inline uint32_t ray_word_same(const uint8_t *a, const uint8_t *b, uint64_t length)
+{
+    if (length < 8)
+        return ray_word_load(a, 0, length) == ray_word_load(b, 0, length);
+    for (uint64_t at = 0; at + 8 < length; at += 8)
+        if (ray_word_at(a + at) != ray_word_at(b + at))
+            return 0;
+    return ray_word_at(a + length - 8) == ray_word_at(b + length - 8);
+}
+
+#endif

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: MIT */
+/* cmd_gateway_show.c - one service or route in full, and where one request would go. */
+#include "cmd_gateway.h"
+
+/* -- show -- */
+static void key(ray_text *out, const char *name)
+{
+    ray_text_put(out, "  ");
+    ray_text_put(out, name);
+    ray_text_column(out, 16);
+}
+
+static void put_counts(ray_text *out, const ray_gateway_count *count)
+{
+    key(out, "asked");
+    ray_text_u64(out, count->asked_count);
+    ray_text_put(out, ", granted ");
+    ray_text_u64(out, count->granted_count);
+    ray_text_put(out, ", denied ");
+    ray_text_u64(out, count->denied_count);
+    ray_text_char(out, '\n');
+}
+
+static void show_service(ray_call *call, const ray_service_row *row)
+{
+    ray_text *out = call->out;
+    const ray_service_spec *spec = row->spec;
+    ray_text_put(out, "service ");
+    ray_text_name(out, &spec->name, 0);
+    ray_text_char(out, '\n');
+    key(out, "id");
+    ray_text_u64(out, row->id);
+    ray_text_char(out, '\n');
+    key(out, "at");
+    ray_text_put(out, spec->host[0] != 0 ? spec->host : "-");
+    ray_text_put(out, " port ");
+    ray_text_u64(out, spec->port);
+    ray_text_char(out, '\n');
+    key(out, "health");
+    ray_text_put(out, spec->healthy ? "up\n" : "down: answers 503\n");
+    key(out, "mode");
+    ray_text_put(out, ray_gateway_mode_word(spec->mode));
+    ray_text_char(out, '\n');
+    key(out, "timeout");
+    ray_text_duration(out, spec->timeout_ns);
+    ray_text_char(out, '\n');
+    key(out, "largest body");
+    ray_text_u64(out, spec->body_bytes_max);
+    ray_text_put(out, " bytes\n");
+    key(out, "routes");
+    ray_text_u64(out, row->route_count);
+    ray_text_char(out, '\n');
+    put_counts(out, &row->count);
+}
+
+static void put_matches(ray_text *out, const char *what, const ray_match_spec *matches,
+                        uint32_t count)
+{
+    static const char how[][12] = {" = ", " begins ", " contains ", " present", " absent"};
+    for (uint32_t i = 0; i < count; i++) {
+        key(out, what);
+        ray_text_escaped(out, matches[i].name, matches[i].name_length);
+        ray_text_put(out, how[matches[i].how]);
+        if (matches[i].how < RAY_MATCH_PRESENT) {
+            ray_text_char(out, '"');
+            ray_text_escaped(out, matches[i].value, matches[i].value_length);
+            ray_text_char(out, '"');
+        }
+        ray_text_char(out, '\n');
+    }
+}
+
+static void show_route(ray_call *call, const ray_route_row *row)
+{
+    ray_text *out = call->out;
+    const ray_route_spec *spec = row->spec;
+    ray_text_put(out, "route ");
+    ray_text_name(out, &spec->name, 0);
+    ray_text_char(out, '\n');
+    key(out, "id");
+    ray_text_u64(out, row->id);
+    ray_text_put(out, ", rank ");
+    ray_text_u64(out, row->rank);
+    ray_text_put(out, ", priority ");
+    ray_text_i64(out, spec->priority);
+    ray_text_char(out, '\n');
+    key(out, "path");
+    ray_text_put(out, ray_route_kind_word(spec->kind));
+    ray_text_char(out, ' ');
+    ray_text_escaped(out, spec->pattern, spec->pattern_length);
+    if (row->dfa_states != 0) {
+        ray_text_put(out, ", ");
+        ray_text_u64(out, row->dfa_states);
+        ray_text_put(out, " states");
+    }
+    ray_text_char(out, '\n');
+    if (spec->host_length != 0) {
+        key(out, "host");
+        ray_text_escaped(out, spec->host, spec->host_length);
+        ray_text_char(out, '\n');
+    }
+    key(out, "methods");
+    ray_gateway_put_methods(out, spec->methods);
+    ray_text_char(out, '\n');
+    put_matches(out, "header", spec->headers, spec->header_count);
+    put_matches(out, "query", spec->queries, spec->query_count);
+    key(out, "service");
+    ray_gateway_put_service(call, spec->service);
+    ray_text_char(out, '\n');
+    key(out, "weight");
+    ray_text_u64(out, spec->weight);
+    ray_text_char(out, '\n');
+    for (uint32_t i = 0; i < spec->limit_count; i++) {
+        ray_name name;
+        key(out, "limit");
+        ray_by_name(call->ray, RAY_BY_LIMIT, spec->limits[i], &name);
+        ray_text_name(out, &name, 0);
+        ray_text_char(out, '\n');
+    }
+    put_counts(out, &row->count);
+}
+
+/* A name may be a service's and a route's at once; both are shown then. */
+ray_status ray_gateway_run_show(ray_call *call)
+{
+    const ray_gateway *gateway = ray_gateway_of(call->ray);
+    ray_service_row service;
+    ray_route_row route;
+    uint32_t service_id = 0, route_id = 0;
+    uint32_t is_service = ray_gateway_find_service_word(call, 2, &service_id) &&
+                          ray_gateway_read_service(gateway, service_id, &service) == RAY_OK;
+    uint32_t is_route = ray_gateway_find_route_word(call, 2, &route_id) &&
+                        ray_gateway_read_route(gateway, route_id, &route) == RAY_OK;
+    if (!is_service && !is_route)
+        return ray_call_unknown(call, "no such service or route", 2, RAY_COMPLETE_ROUTE);
+    if (call->json) {
+        ray_gateway_export_row(gateway, is_service ? service_id : RAY_NONE,
+                               is_route ? route_id : RAY_NONE, call->out);
+        ray_text_char(call->out, '\n');
+        return RAY_OK;
+    }
+    if (is_service)
+        show_service(call, &service);
+    if (is_route)
+        show_route(call, &route);
+    return RAY_OK;
+}
+
+/* -- test -- */
+
+/* Work memory of one question: what is asked, and where its bytes lie. */
+typedef struct question {
+    ray_gateway_query query;
+    ray_gateway_answer answer;
+    uint8_t scratch[RAY_TARGET_BYTES_MAX];
+    uint8_t headers[2 * RAY_SHELL_LINE_MAX];
+} question;
+
+static void pack_u16(uint8_t *at, uint32_t value)
+{
+    at[0] = (uint8_t)value;
+    at[1] = (uint8_t)(value >> 8);
+}
+
+/* Packs one "NAME:VALUE"; 0 when it is none. A line is shorter than the block. */
+static uint32_t pack_header(question *q, const char *at, uint32_t length)
+{
+    uint32_t colon = 0;
+    uint8_t *to = q->headers + q->query.headers.length;
+    while (colon < length && at[colon] != ':')
+        colon++;
+    if (colon == 0 || colon == length)
+        return 0;
+    pack_u16(to, colon);
+    pack_u16(to + 2, length - colon - 1);
+    __builtin_memcpy(to + 4, at, colon);
+    __builtin_memcpy(to + 4 + colon, at + colon + 1, length - colon - 1);
+    q->query.headers.length += 4U + length - 1U;
+    return 1;
+}
+
+static uint32_t is_header(const char *at, uint32_t length, uint32_t *value)
+{
+    static const char name[] = "--header";
+    *value = sizeof name - 1;
+    if (length < *value || __builtin_memcmp(at, name, *value) != 0)
+        return 0;
+    return length == *value || at[(*value)++] == '=';
+}
+
+static ray_status pack_headers(ray_call *call, question *q)
+{
+    q->query.headers.at = q->headers;
+    for (uint32_t i = call->plain_count; i < call->count; i++) {
+        uint32_t from = 0;
+        if (!is_header(call->word[i], call->length[i], &from))
+            continue;
+        if (from == call->length[i] && call->word[i][from - 1] != '=' && i + 1 < call->count) {
+            from = 0;
+            i++;
+        }
+        if (!pack_header(q, call->word[i] + from, call->length[i] - from))
+            return ray_call_error(call, RAY_E_SYNTAX, "a header is NAME:VALUE", i, 0);
+    }
+    return RAY_OK;
+}
+
+static void put_view(ray_text *out, ray_view view)
+{
+    ray_text_escaped(out, (const char *)view.at, view.length);
+}
+
+static void put_answer(ray_call *call, const ray_gateway_answer *answer)
+{
+    ray_text *out = call->out;
+    ray_name name;
+    ray_text_put(out, answer->granted ? "yes, " : "no, ");
+    ray_text_u64(out, answer->http_status);
+    ray_text_char(out, ' ');
+    ray_text_put(out, ray_reason_word(answer->reason));
+    ray_text_char(out, '\n');
+    if (answer->route != RAY_NONE) {
+        ray_by_name(call->ray, RAY_BY_ROUTE, answer->route, &name);
+        key(out, "route");
+        ray_text_name(out, &name, 0);
+        ray_text_char(out, '\n');
+    }
+    if (answer->service != RAY_NONE) {
+        key(out, "service");
+        ray_gateway_put_service(call, answer->service);
+        ray_text_char(out, '\n');
+    }
+    key(out, answer->rewritten ? "path, rewritten" : "path");
+    ray_text_char(out, ' ');
+    put_view(out, answer->path);
+    ray_text_char(out, '\n');
+    for (uint32_t i = 0; i < answer->capture_count; i++) {
+        ray_view capture = {answer->path.at + answer->capture_at[i], answer->capture_length[i]};
+        key(out, "captured");
+        put_view(out, capture);
+        ray_text_char(out, '\n');
+    }
+    if (answer->allow != 0) {
+        key(out, "allow");
+        ray_gateway_put_methods(out, answer->allow);
+        ray_text_char(out, '\n');
+    }
+}
+
+static void json_view(ray_text *out, const char *name, ray_view view)
+{
+    ray_text_json_string(out, name, (const char *)view.at, view.length);
+}
+
+static void json_answer(ray_call *call, const ray_gateway_answer *answer)
+{
+    ray_text *out = call->out;
+    ray_name name;
+    ray_text_json_open(out, 0, '{');
+    ray_text_json_bool(out, "granted", answer->granted);
+    ray_text_json_u64(out, "http_status", answer->http_status);
+    ray_text_json_literal(out, "reason", ray_reason_word(answer->reason));
+    ray_by_name(call->ray, RAY_BY_ROUTE, answer->route, &name);
+    ray_text_json_name(out, "route", &name);
+    ray_by_name(call->ray, RAY_BY_SERVICE, answer->service, &name);
+    ray_text_json_name(out, "service", &name);
+    json_view(out, "path", answer->path);
+    json_view(out, "query", answer->query);
+    ray_text_json_bool(out, "rewritten", answer->rewritten);
+    ray_text_json_open(out, "captures", '[');
+    for (uint32_t i = 0; i < answer->capture_count; i++) {
+        ray_view capture = {answer->path.at + answer->capture_at[i], answer->capture_length[i]};
+        json_view(out, 0, capture);
+    }
+    ray_text_json_close(out, ']');
+    ray_text_json_open(out, "allow", '[');
+    for (uint32_t method = RAY_METHOD_GET; method < RAY_METHOD_MAX; method++)
+        if ((answer->allow >> method & 1U) != 0)
+            ray_text_json_literal(out, 0, ray_method_word(method));
+    ray_text_json_close(out, ']');
+    ray_text_json_close(out, '}');
+    ray_text_char(out, '\n');
+}
+
+ray_status ray_gateway_run_test(ray_call *call)
+{
+    const char *at;
+    uint32_t length;
+    question *q = ray_call_memory(call, sizeof *q);
+    if (q == 0)
+        return ray_call_error(call, RAY_E_TRUNCATED, "no memory left for a request", RAY_NONE, 0);
+    q->query.target.at = (const uint8_t *)call->word[3];
+    q->query.target.length = call->length[3];
+    q->query.scratch = q->scratch;
+    q->query.method = ray_method_of(call->word[2], call->length[2]);
+    q->query.service = RAY_NONE;
+    if (ray_call_option(call, "--host", &at, &length)) {
+        q->query.host.at = (const uint8_t *)at;
+        q->query.host.length = length;
+    }
+    if (ray_call_option(call, "--body", &at, &length) &&
+        ray_parse_bytes(at, length, &q->query.body_bytes) != RAY_OK)
+        return ray_call_error(call, RAY_E_SYNTAX, "--body takes a size like 8KiB", RAY_NONE, 0);
+    ray_status status = pack_headers(call, q);
+    if (status == RAY_OK)
+        status = ray_gateway_ask(ray_gateway_of(call->ray), call->now_ns, &q->query, &q->answer);
+    if (status != RAY_OK)
+        return status;
+    if (call->json)
+        json_answer(call, &q->answer);
+    else
+        put_answer(call, &q->answer);
+    return RAY_OK;
+}
