@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Builds the core as Python extensions, one per capacity profile: host_sim._ext._seed, _edge, _tiny.
+"""Builds the core as Python extensions, one per capacity profile: host_sim._ext._seed, _edge,
+_tiny.
 
-The public headers are the only truth: dropping their preprocessor lines yields the cffi declarations.
+The public headers are the only truth: dropping their preprocessor lines yields the cffi
+declarations.
 `python -m host_sim._build` compiles what changed, in place; setuptools uses the builders `seed`,
 `edge` and `tiny` of this file for a wheel.
 """
@@ -18,11 +20,23 @@ import cffi
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROFILES = ("seed", "edge", "tiny")
-HEADERS = ("status", "reason", "types", "text", "verdict", "gateway", "ratelimit", "quota", "config", "ray")
-PORT_ONLY = {"rayconfigport.h", "hal.h", "sim.c", "hal.c"}  # the native shell's, not the extension's
+HEADERS = (
+    "status",
+    "reason",
+    "types",
+    "text",
+    "verdict",
+    "gateway",
+    "ratelimit",
+    "quota",
+    "config",
+    "ray",
+)
+# the native shell's, not the extension's
+PORT_ONLY = {"rayconfigport.h", "hal.h", "sim.c", "hal.c"}
 
 CORE_FLAGS = ["-std=c11", "-ffreestanding", "-mgeneral-regs-only"]
-GLUE_FLAGS = ["-std=gnu11"]
+GLUE_FLAGS = ["-std=gnu11", f"-I{sysconfig.get_path('include')}"]
 FLAGS = ["-O2", "-g", "-fPIC", "-fvisibility=hidden", "-fno-semantic-interposition"]
 
 # Scalar calls keep the GIL: releasing it costs more than a decision. The batch glue releases it by
@@ -45,7 +59,8 @@ void ray_panic(const char *what)
     abort();
 }
 
-static ray_status ray_host_step(struct ray *ray, const ray_rows *rows, uint32_t n, ray_answer *answers)
+static ray_status ray_host_step(struct ray *ray, const ray_rows *rows, uint32_t n,
+                                ray_answer *answers)
 {
     PyThreadState *thread = PyEval_SaveThread();
     ray_status status = ray_step_batch(ray, rows, n, answers);
@@ -63,7 +78,8 @@ static uint32_t ray_host_replay(ray_replay *replay, struct ray *ray)
 """
 HOST_DECLARATIONS = """
 /* ray_step_batch with the GIL released. */
-ray_status ray_host_step(struct ray *ray, const ray_rows *rows, uint32_t n, ray_answer *answers);
+ray_status ray_host_step(struct ray *ray, const ray_rows *rows, uint32_t n,
+                         ray_answer *answers);
 /* ray_replay_run with the GIL released. */
 uint32_t ray_host_replay(ray_replay *replay, struct ray *ray);
 """
@@ -77,7 +93,12 @@ def headers_of(profile: str) -> list[pathlib.Path]:
     public = [ROOT / "kernel/include/ray" / f"{name}.h" for name in HEADERS]
     native = sorted(p for p in (ROOT / "host_sim/native").glob("*.h")
                     if p.name not in PORT_ONLY and not p.name.endswith("_parts.h"))
-    return [ROOT / f"kernel/profiles/{profile}/ray/limits.h", *public, ROOT / "shell/shell.h", *native]
+    return [
+        ROOT / f"kernel/profiles/{profile}/ray/limits.h",
+        *public,
+        ROOT / "shell/shell.h",
+        *native,
+    ]
 
 
 def declarations(profile: str) -> str:
@@ -159,7 +180,7 @@ def build(profile: str) -> pathlib.Path:
     work.mkdir(parents=True, exist_ok=True)
     builder(profile).emit_c_code(str(fresh))
     write_if_changed(glue, fresh.read_text())
-    python = [*GLUE_FLAGS, f"-I{sysconfig.get_path('include')}", "-w"]
+    python = [*GLUE_FLAGS, "-w"]
     jobs = [(glue, work / f"_{profile}.o", python)]
     for path in sources():
         flags = GLUE_FLAGS if "native" in path.parts else CORE_FLAGS
@@ -170,7 +191,11 @@ def build(profile: str) -> pathlib.Path:
     library = ROOT / "host_sim/_ext" / f"_{profile}.abi3.so"
     objects = [str(target) for _, target, _ in jobs]
     listed = work / "objects.txt"
-    if wanted or not library.exists() or (listed.exists() and listed.read_text() != "\n".join(objects)):
+    if (
+        wanted
+        or not library.exists()
+        or (listed.exists() and listed.read_text() != "\n".join(objects))
+    ):
         library.parent.mkdir(exist_ok=True)
         made = library.with_suffix(".new")
         link = [*compiler(), "-shared", "-o", str(made), *objects]
@@ -183,8 +208,11 @@ def build(profile: str) -> pathlib.Path:
 
 def check_defined(objects: list[str]) -> None:
     """Every ray_ symbol that is used must be defined: the loader would only say so at import."""
-    said = subprocess.run(["nm", *objects], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    used, defined = set(), set()
+    said = subprocess.run(
+        ["nm", *objects], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    used: set[str] = set()
+    defined: set[str] = set()
     for line in said.splitlines():
         words = line.split()
         if len(words) >= 2 and words[-1].startswith("ray_"):

@@ -3,16 +3,29 @@
 
 from __future__ import annotations
 
-import dataclasses
-import enum
-import ipaddress
 import json
 import os
 import struct
-from collections.abc import Iterable, Mapping
-from typing import Any, TypedDict, Unpack
+from collections.abc import Mapping
+from typing import Any, Unpack, cast
 
 from host_sim import _raw
+from host_sim.decision import (
+    NEVER,
+    NONE,
+    NUMBERS,
+    Decision,
+    Digests,
+    LoadReport,
+    RequestFields,
+    RowFlag,
+    RowKind,
+    Shadow,
+    ShellResult,
+    Verdict,
+    pack_address,
+    pack_headers,
+)
 from host_sim.errors import (
     ArgumentError,
     BusyError,
@@ -22,169 +35,12 @@ from host_sim.errors import (
     check,
 )
 
-NONE = 0xFFFFFFFF
-NEVER = 0xFFFFFFFFFFFFFFFF
+__all__ = ["NEVER", "NONE", "Decision", "Digests", "Kernel", "LoadReport", "RowFlag", "RowKind",
+           "Shadow", "ShellResult", "Verdict"]
+
 SNAPSHOT_MAGIC = b"RAYSNAP1"
 SNAPSHOT_HEAD = struct.Struct("<8sIIQI4x")  # magic, state version 1, profile, bytes, CRC-32C
 TEXT_BYTES = 262144
-
-
-class Verdict(enum.IntEnum):
-    """What happened to a request (ray/verdict.h)."""
-
-    NONE = 0
-    ALLOW = 1
-    DENY = 2
-    DELAY = 3
-    REDIRECT = 4
-    SENT = 5
-    DROPPED = 6
-    PREEMPTED = 7
-    COMPLETE = 8
-    EXPIRED = 9
-    CANCELLED = 10
-
-
-class RowKind(enum.IntEnum):
-    """The kinds of event a batch is made of (ray/ray.h)."""
-
-    ADMIT = 1
-    COMPLETE = 3
-    TICK = 4
-    CANCEL = 5
-    EXCHANGE = 6
-    REFUND = 7
-
-
-class RowFlag(enum.IntFlag):
-    """What else a row says (ray/ray.h)."""
-
-    ADDRESS = 1
-    REFUNDABLE = 2
-    NOW = 4
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Shadow:
-    """A limit or quota in shadow mode that would have denied the request."""
-
-    by: str
-    by_kind: str
-    reason: str
-    retry_after_ns: int
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Decision:
-    """What the core says to one event.
-
-    Times are nanoseconds; `retry_after_ns` is 0 when there is nothing to wait for and NEVER when no
-    wait helps; `by` names the route, limit or quota that bound the verdict, "" when none did.
-    """
-
-    id: int
-    at_ns: int
-    verdict: Verdict
-    reason: str
-    by: str
-    by_kind: str
-    by_id: int
-    retry_after_ns: int
-    start_at_ns: int
-    http_status: int
-    service: str
-    route: str
-    epoch: int
-    audit_id: int
-    would_deny_count: int
-    shadow: tuple[Shadow, ...]
-
-    @property
-    def allowed(self) -> bool:
-        """True when the request may go on, now or after `start_at_ns`."""
-        return self.verdict in (Verdict.ALLOW, Verdict.DELAY)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Digests:
-    """The digests of DESIGN.md section 9 as lower-case hexadecimal."""
-
-    decision: str
-    state: str
-    book: str
-    config: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class LoadReport:
-    """What a configuration swap did: rules that kept their balance, rules that began anew."""
-
-    hash: str
-    kept_count: int
-    reset_count: int
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ShellResult:
-    """Text of a shell command, its status (0 or negative) and the action it asks of the port."""
-
-    text: str
-    status: int
-    action: int
-
-    def json(self) -> Any:
-        """The text parsed as JSON, for commands that were given --json."""
-        return json.loads(self.text)
-
-
-class RequestFields(TypedDict, total=False):
-    """What a request may say besides its target; everything has a default.
-
-    `method` GET, `host` "", `headers` a mapping or pairs, `ip` the peer's address, `client` the
-    peer's name where its address is not known, `user` and `tenant` who asks, `service` instead of a
-    route, `weight` tokens (0: the route's), `priority` 0 critical .. 4 batch (255: the default),
-    sizes in bytes and units as integers.
-    """
-
-    method: str
-    host: str
-    headers: Mapping[str, str] | Iterable[tuple[str, str]]
-    ip: str | None
-    client: str
-    user: str
-    tenant: str | None
-    service: str | None
-    weight: int
-    priority: int
-    request_bytes: int
-    response_bytes: int
-    compute_units: int
-    custom_units: int
-
-
-NUMBERS = {"weight": 0, "priority": 255, "request_bytes": 0, "response_bytes": 0,
-           "compute_units": 0, "custom_units": 0}
-
-
-def pack_headers(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> bytes:
-    """A header block as the core reads it: u16 name length, u16 value length, bytes, repeated."""
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
-    out = bytearray()
-    for name, value in pairs:
-        key, text = name.encode("latin-1"), value.encode("latin-1")
-        if len(key) > 0xFFFF or len(text) > 0xFFFF:
-            raise ArgumentError(f"header {name[:40]!r} is longer than 65535 bytes")
-        out += struct.pack("<HH", len(key), len(text)) + key + text
-    return bytes(out)
-
-
-def pack_address(address: str) -> bytes:
-    """An address as 16 bytes, IPv4 as ::ffff:a.b.c.d. Raises ArgumentError for other text."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError as error:
-        raise ArgumentError(f"no IPv4 or IPv6 address: {address!r}") from error
-    return ip.packed if ip.version == 6 else b"\0" * 10 + b"\xff\xff" + ip.packed
 
 
 class Kernel:
@@ -221,7 +77,8 @@ class Kernel:
         """Loads a configuration in one swap; what did not change keeps its balance.
 
         `config` is a path to a TOML file, a compiled blob, or a host_sim.config.Config. A refused
-        one raises and leaves the running configuration untouched. The clock moves to `now_ns` first.
+        one raises and leaves the running configuration untouched. The clock moves to `now_ns`
+        first.
         """
         if isinstance(config, str | os.PathLike):
             from host_sim import config as compiler
@@ -279,7 +136,11 @@ class Kernel:
         """
         self._fill(RowKind.COMPLETE, at_ns, id, RowFlag(0))
         row = self._row
-        row.http_status, row.response_bytes, row.request_bytes = http_status, response_bytes, request_bytes
+        row.http_status, row.response_bytes, row.request_bytes = (
+            http_status,
+            response_bytes,
+            request_bytes,
+        )
         row.compute_units, row.custom_units = compute_units, custom_units
         return self._step_one(b"", f"complete {id}")
 
@@ -346,8 +207,9 @@ class Kernel:
             row.flags |= RowFlag.ADDRESS
         method = request.get("method", "GET").encode()
         row.method = self.lib.ray_method_of(method, len(method))
+        numbers = cast(Mapping[str, int], request)
         for field, default in NUMBERS.items():
-            setattr(row, field, request.get(field, default))
+            setattr(row, field, numbers.get(field, default))
         row.tenant = NONE if tenant is None else self.tenant_id(tenant)
         row.service = NONE if service is None else self.service_id(service)
         return bytes(arena)
@@ -393,7 +255,9 @@ class Kernel:
         if magic != SNAPSHOT_MAGIC or version != 1 or profile != self.lib.RAY_PROFILE:
             raise VersionError("this is no snapshot of this version and profile")
         if length != self._bytes or len(body) != length:
-            raise TruncatedError(f"the snapshot holds {len(body)} bytes of state, not {self._bytes}")
+            raise TruncatedError(
+                f"the snapshot holds {len(body)} bytes of state, not {self._bytes}"
+            )
         if self.lib.ray_checksum(0, body, len(body)) != crc:
             raise ChecksumError("the snapshot was changed since it was taken")
         before = bytes(self.ffi.buffer(self.ray_memory(), self._bytes))
@@ -418,7 +282,9 @@ class Kernel:
         """Decision, state and book digest, and the configuration hash."""
         out = self.ffi.new("ray_digests *")
         self.lib.ray_digest(self.ray, out)
-        return Digests(*(bytes(getattr(out, n)).hex() for n in ("decision", "state", "book", "config")))
+        return Digests(
+            *(bytes(getattr(out, n)).hex() for n in ("decision", "state", "book", "config"))
+        )
 
     # -- reading --------------------------------------------------------------------------------
     def stats(self) -> dict[str, int]:
@@ -426,7 +292,11 @@ class Kernel:
         out = self.ffi.new("ray_stats *")
         self.lib.ray_read(self.ray, out)
         names = [name for name, _ in self.ffi.typeof("ray_stats").fields]
-        return {name: int(getattr(out, name)) for name in names if name not in ("config_hash", "reserved")}
+        return {
+            name: int(getattr(out, name))
+            for name in names
+            if name not in ("config_hash", "reserved")
+        }
 
     def valid(self) -> int:
         """0 when every invariant holds, else the number of the first that does not."""
@@ -454,7 +324,10 @@ class Kernel:
         keep = self.ffi.from_buffer("uint8_t[]", arena)
         self._rows.row, self._rows.bytes, self._rows.bytes_length = self._row, keep, len(arena)
         text, now = self._text(TEXT_BYTES), self.lib.ray_clock_now(self.ray)
-        check(self.lib.ray_explain(self.ray, now, self._rows, int(as_json), text), f"explain {target!r}")
+        check(
+            self.lib.ray_explain(self.ray, now, self._rows, int(as_json), text),
+            f"explain {target!r}",
+        )
         said = self._said(text)
         return json.loads(said) if as_json else said
 
@@ -463,7 +336,9 @@ class Kernel:
         if now_ns is not None:
             self.tick(now_ns)
         text, machine = self._text(TEXT_BYTES), self.ffi.new("ray_machine *")
-        words = [self.ffi.new("char[]", w) for w in (b"host_sim.Kernel", b"virtual", b"Kernel", b"none")]
+        words = [
+            self.ffi.new("char[]", w) for w in (b"host_sim.Kernel", b"virtual", b"Kernel", b"none")
+        ]
         machine.name, machine.clock, machine.config_source, machine.config_name = words
         raw = line.encode()
         result = self.lib.ray_shell_run(self.ray, machine, self.lib.ray_clock_now(self.ray),

@@ -4,9 +4,12 @@
 #include "pipeline/journey.h"
 #include "base/bytes.h"
 
-_Static_assert(sizeof(struct ray) <= RAY_STATE_BYTES_MAX, "struct ray is over its profile's budget: lower a capacity");
-_Static_assert(sizeof(ray_inflight_slot) <= 320, "an in-flight slot is at most 320 bytes (DESIGN.md section 4)");
-_Static_assert(sizeof(ray_row) == 136, "a row has no padding: the machine link carries it as it is");
+_Static_assert(sizeof(struct ray) <= RAY_STATE_BYTES_MAX,
+               "struct ray is over its profile's budget: lower a capacity");
+_Static_assert(sizeof(ray_inflight_slot) <= 320,
+               "an in-flight slot is at most 320 bytes (DESIGN.md section 4)");
+_Static_assert(sizeof(ray_row) == 136,
+               "a row has no padding: the machine link carries it as it is");
 _Static_assert(sizeof(struct ray) % 8 == 0, "the state is digested in 64-bit words");
 
 /* -- init -- */
@@ -93,7 +96,8 @@ static void step(struct ray *ray, const ray_rows *rows, const ray_row *row, ray_
         refuse(ray, answer, status);
         return;
     }
-    uint64_t now_ns = (row->flags & RAY_ROW_NOW) != 0 ? ray->clock.now_ns : ray_gate_pass(ray, row->at_ns);
+    uint64_t now_ns =
+        (row->flags & RAY_ROW_NOW) != 0 ? ray->clock.now_ns : ray_gate_pass(ray, row->at_ns);
     answer_clear(answer);
     answer->at_ns = now_ns;
     answer->epoch = ray->who.epoch;
@@ -196,9 +200,13 @@ ray_status ray_part_read(const struct ray *ray, uint32_t index, ray_part *out)
     switch (index) {
     case 0: *out = part("gateway", sizeof ray->gateway, gateway.route_count, RAY_ROUTE_MAX); break;
     case 1: *out = part("ratelimit", sizeof ray->ratelimit, limit_count(ray), RAY_LIMIT_MAX); break;
-    case 2: *out = part("quota", sizeof ray->quota, quota.allocation_count, RAY_QUOTA_ALLOCATION_MAX); break;
+    case 2:
+        *out = part("quota", sizeof ray->quota, quota.allocation_count, RAY_QUOTA_ALLOCATION_MAX);
+        break;
     case 3: *out = part("tenants", sizeof ray->who, ray->who.tenant_count, RAY_TENANT_MAX); break;
-    case 4: *out = part("inflight", sizeof ray->inflight, ray->inflight.count, RAY_INFLIGHT_MAX); break;
+    case 4:
+        *out = part("inflight", sizeof ray->inflight, ray->inflight.count, RAY_INFLIGHT_MAX);
+        break;
     case 5: *out = part("audit", sizeof ray->audit, audited, RAY_AUDIT_MAX); break;
     default: return RAY_E_UNKNOWN;
     }
@@ -215,8 +223,9 @@ uint32_t ray_valid(const struct ray *ray)
         return 1;
     if (tally->offered_count != tally->granted_count + tally->denied_count)
         return 2;
-    if (tally->offered_count != tally->denied_count + tally->dropped_count + tally->preempted_count +
-                                    tally->dispatched_count + ray->inflight.held_count)
+    if (tally->offered_count != tally->denied_count + tally->dropped_count +
+                                    tally->preempted_count + tally->dispatched_count +
+                                    ray->inflight.held_count)
         return 3;
     if ((broken = ray_inflight_valid(ray)) != 0)
         return 10 + broken;

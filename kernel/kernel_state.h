@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* kernel_state - struct ray: every byte raygate remembers, without pointers and without padding.
  *
- * Order matters twice: the running hashes stand first so that the state digest is one run over the rest, and each module
- * keeps `config`, `book`, `tally` in that order so that the book digest is one run per module. A new module is one more
- * member here, one line in parts[] of kernel.c and its stages in kernel/pipeline.
+ * Order matters twice: the running hashes stand first so that the state digest is one run over the
+ * rest, and each module keeps `config`, `book`, `tally` in that order so that the book digest is
+ * one run per module. A new module is one more member here, one line in parts[] of kernel.c and its
+ * stages in kernel/pipeline.
  */
 #ifndef RAY_KERNEL_STATE_H
 #define RAY_KERNEL_STATE_H
@@ -130,10 +131,10 @@ uint64_t ray_audit_add(struct ray *ray, const ray_audit_record *record);
 uint64_t ray_gate_pass(struct ray *ray, uint64_t raw_ns);
 void ray_tick_run(struct ray *ray, uint64_t now_ns);
 
-uint32_t ray_inflight_find(const struct ray *ray, uint64_t id);                /* slot or RAY_NONE */
-uint32_t ray_inflight_add(struct ray *ray, uint64_t id, uint64_t due_ns);      /* RAY_NONE when full */
+uint32_t ray_inflight_find(const struct ray *ray, uint64_t id);    /* slot or RAY_NONE */
+uint32_t ray_inflight_add(struct ray *ray, uint64_t id, uint64_t due_ns); /* RAY_NONE when full */
 void ray_inflight_free(struct ray *ray, uint32_t slot);
-uint32_t ray_inflight_due(const struct ray *ray);                              /* earliest, RAY_NONE when empty */
+uint32_t ray_inflight_due(const struct ray *ray);    /* earliest, RAY_NONE when empty */
 uint32_t ray_inflight_valid(const struct ray *ray);
 
 /* Ends the request in `slot` at now_ns with this verdict and reason; fills answer. */
@@ -144,9 +145,11 @@ typedef struct ray_ending {
     uint8_t refund;                          /* 1: as if it had never been */
     uint32_t reserved;
 } ray_ending;
-void ray_end(struct ray *ray, uint64_t now_ns, uint32_t slot, const ray_ending *ending, ray_answer *answer);
+void ray_end(struct ray *ray, uint64_t now_ns, uint32_t slot, const ray_ending *ending,
+             ray_answer *answer);
 
-void ray_step_admit(struct ray *ray, uint64_t now_ns, const ray_rows *rows, const ray_row *row, ray_answer *answer);
+void ray_step_admit(struct ray *ray, uint64_t now_ns, const ray_rows *rows, const ray_row *row,
+                    ray_answer *answer);
 void ray_step_end(struct ray *ray, uint64_t now_ns, const ray_row *row, ray_answer *answer);
 
 #endif

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""SipHash written from the paper, to check the core's against: c and d rounds, 64 or 128 bits out."""
+"""SipHash written from the paper, to check the core's against: c and d rounds, 64 or 128 bits out.
+"""
 
 MASK = (1 << 64) - 1
 
@@ -22,7 +23,12 @@ def rounds(v: list[int], n: int) -> None:
 
 def siphash(key: bytes, data: bytes, *, c: int = 2, d: int = 4, bits: int = 64) -> bytes:
     k0, k1 = int.from_bytes(key[:8], "little"), int.from_bytes(key[8:], "little")
-    v = [k0 ^ 0x736F6D6570736575, k1 ^ 0x646F72616E646F6D, k0 ^ 0x6C7967656E657261, k1 ^ 0x7465646279746573]
+    v = [
+        k0 ^ 0x736F6D6570736575,
+        k1 ^ 0x646F72616E646F6D,
+        k0 ^ 0x6C7967656E657261,
+        k1 ^ 0x7465646279746573,
+    ]
     if bits == 128:
         v[1] ^= 0xEE
     whole = len(data) // 8 * 8

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* bytes.c - nothing here looks for a terminator but ray_length_of, which only ever sees our own literals. */
+/* bytes.c - nothing here looks for a terminator but ray_length_of, which only ever sees our own
+ * literals. */
 #include "base/bytes.h"
 
 uint32_t ray_same(const void *a, const void *b, uint64_t length)
@@ -54,8 +55,8 @@ uint32_t ray_read_u32(const uint8_t *at)
 
 static int name_byte(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
-           c == ':' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == ':' || c == '-';
 }
 
 uint32_t ray_name_length(const ray_name *name)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* bytes: comparing and reading what came from outside, always by length; and the assert that stays on. */
+/* bytes: comparing and reading what came from outside, always by length; and the assert that stays
+ * on. */
 #ifndef RAY_BASE_BYTES_H
 #define RAY_BASE_BYTES_H
 #include <stddef.h>
@@ -16,10 +17,11 @@ void ray_panic(const char *what);
 #define RAY_TEXT_OF(x) #x
 #define RAY_LINE_OF(x) RAY_TEXT_OF(x)
 /* A broken invariant of our own stops the machine; no byte from outside may decide `condition`. */
-#define ray_assert(condition) ((condition) ? (void)0 : ray_panic(__FILE__ ":" RAY_LINE_OF(__LINE__) ": " #condition))
+#define ray_assert(condition)                                                                      \
+    ((condition) ? (void)0 : ray_panic(__FILE__ ":" RAY_LINE_OF(__LINE__) ": " #condition))
 
 uint32_t ray_same(const void *a, const void *b, uint64_t length);          /* 1 when equal */
-uint64_t ray_length_of(const char *literal);                               /* of one of our own, zero-terminated */
+uint64_t ray_length_of(const char *literal);    /* of one of our own, zero-terminated */
 uint32_t ray_same_word(const char *at, uint64_t length, const char *literal);
 uint32_t ray_same_ignoring_case(const char *a, const char *b, uint64_t length);   /* ASCII */
 uint32_t ray_is_zero(const void *at, uint64_t length);

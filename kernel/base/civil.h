@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* civil: the proleptic Gregorian calendar in integers (Hinnant, "chrono-compatible low-level date algorithms"). */
+/* civil: the proleptic Gregorian calendar in integers (Hinnant, "chrono-compatible low-level date
+ * algorithms"). */
 #ifndef RAY_BASE_CIVIL_H
 #define RAY_BASE_CIVIL_H
 #include <stdint.h>

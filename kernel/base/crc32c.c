@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* crc32c.c - a byte at a time; the table is the reflected polynomial 0x82f63b78 applied to every byte value. */
+/* crc32c.c - a byte at a time; the table is the reflected polynomial 0x82f63b78 applied to every
+ * byte value. */
 #include "base/crc32c.h"
 
 static const uint32_t TABLE[256] = {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* crc32c: Castagnoli, reflected, as in RFC 3720 appendix B.4. Finds every single-bit and every burst error up to 32. */
+/* crc32c: Castagnoli, reflected, as in RFC 3720 appendix B.4. Finds every single-bit and every
+ * burst error up to 32. */
 #ifndef RAY_BASE_CRC32C_H
 #define RAY_BASE_CRC32C_H
 #include <stdint.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* fixed.c - 128-bit products are the compiler's, 128-bit division is by hand: libgcc is not there. */
+/* fixed.c - 128-bit products are the compiler's, 128-bit division is by hand: libgcc is not
+ * there. */
 #include "base/fixed.h"
 
 #define ALL_ONES 0xffffffffffffffffU
@@ -27,7 +28,8 @@ uint64_t ray_mul_capped(uint64_t a, uint64_t b)
     return (uint64_t)(product >> 64) != 0 ? ALL_ONES : (uint64_t)product;
 }
 
-/* Schoolbook, one bit at a time: high < c, so the quotient fits 64 bits. Only configuration and hints come here. */
+/* Schoolbook, one bit at a time: high < c, so the quotient fits 64 bits. Only configuration and
+ * hints come here. */
 static uint64_t divide(uint64_t high, uint64_t low, uint64_t c, uint64_t *rest)
 {
     if (high == 0) {

@@ -8,12 +8,14 @@ uint64_t ray_gcd(uint64_t a, uint64_t b);
 /* a + b and a * b, RAY_NEVER (2^64-1) when they do not fit. */
 uint64_t ray_add_capped(uint64_t a, uint64_t b);
 uint64_t ray_mul_capped(uint64_t a, uint64_t b);
-/* floor(a * b / c) and ceil(a * b / c) with a 128-bit product; 2^64-1 when it does not fit. c is not 0. */
+/* floor(a * b / c) and ceil(a * b / c) with a 128-bit product; 2^64-1 when it does not fit. c is
+ * not 0. */
 uint64_t ray_mul_div_floor(uint64_t a, uint64_t b, uint64_t c);
 uint64_t ray_mul_div_ceil(uint64_t a, uint64_t b, uint64_t c);
 /* Sign of a * b - c * d in 128 bits: -1, 0, 1. */
 int32_t ray_mul_compare(uint64_t a, uint64_t b, uint64_t c, uint64_t d);
-/* Sign of (a * b + c * d) - e * f, every product in 128 bits, the sum too (at most one bit of headroom is needed). */
+/* Sign of (a * b + c * d) - e * f, every product in 128 bits, the sum too (at most one bit of
+ * headroom is needed). */
 int32_t ray_mul_add_compare(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f);
 /* floor(a / b) and a - b * floor(a / b) for any sign of a; b > 0. */
 int64_t ray_floor_div(int64_t a, int64_t b);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* heap.c - sift up, sift down; every move keeps `place` true. A slot that left leaves zeros behind. */
+/* heap.c - sift up, sift down; every move keeps `place` true. A slot that left leaves zeros
+ * behind. */
 #include "base/heap.h"
 #include "ray/types.h"
 

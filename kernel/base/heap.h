@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* heap: an indexed binary heap of slots by due time, ties by slot. `order` holds slots, `place` holds 1 + position of a
- * slot (0: not in the heap), `due` is read, never written. All arrays are the caller's, all-zero is empty. */
+/* heap: an indexed binary heap of slots by due time, ties by slot. `order` holds slots, `place`
+ * holds 1 + position of a slot (0: not in the heap), `due` is read, never written. All arrays are
+ * the caller's, all-zero is empty. */
 #ifndef RAY_BASE_HEAP_H
 #define RAY_BASE_HEAP_H
 #include <stdint.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* siphash: keyed hashes (Aumasson and Bernstein 2012). 1-3 with 64 bits for tables, 2-4 with 128 bits for digests. */
+/* siphash: keyed hashes (Aumasson and Bernstein 2012). 1-3 with 64 bits for tables, 2-4 with 128
+ * bits for digests. */
 #ifndef RAY_BASE_SIPHASH_H
 #define RAY_BASE_SIPHASH_H
 #include <stdint.h>
@@ -10,8 +11,9 @@ uint64_t ray_siphash(const uint8_t key[16], const uint8_t *at, uint64_t length);
 /* The same over two 64-bit words, for keys that are numbers (an identity mixed with a rule's). */
 uint64_t ray_siphash_words(const uint8_t key[16], uint64_t a, uint64_t b);
 
-/* SipHash-2-4-128, streamed over input whose length is a multiple of 8: then it equals the published function. A last
- * piece of another length is padded with zeros and its true length goes into the final word. */
+/* SipHash-2-4-128, streamed over input whose length is a multiple of 8: then it equals the
+ * published function. A last piece of another length is padded with zeros and its true length goes
+ * into the final word. */
 typedef struct ray_sip_stream {
     uint64_t v[4];
     uint64_t length;

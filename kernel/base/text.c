@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* text.c - numbers, names and moments as text. What does not fit is left out whole, and `truncated` says so. */
+/* text.c - numbers, names and moments as text. What does not fit is left out whole, and `truncated`
+ * says so. */
 #include "ray/text.h"
 #include "base/bytes.h"
 #include "base/civil.h"
@@ -168,8 +169,11 @@ static void fraction(ray_text *text, uint64_t part, uint32_t digits)
 
 void ray_text_duration(ray_text *text, uint64_t ns)
 {
-    static const struct { uint64_t ns; const char *word; } unit[4] = {
-        {86400U * (uint64_t)SECOND, "d"}, {3600U * (uint64_t)SECOND, "h"}, {60U * (uint64_t)SECOND, "m"}, {0, ""}};
+    static const struct { uint64_t ns; const char *word;
+    } unit[4] = {{86400U * (uint64_t)SECOND, "d"},
+                 {3600U * (uint64_t)SECOND, "h"},
+                 {60U * (uint64_t)SECOND, "m"},
+                 {0, ""}};
     if (ns == RAY_NEVER) {
         ray_text_put(text, "never");
         return;
@@ -237,7 +241,8 @@ void ray_text_address(ray_text *text, const ray_address *address)
         }
         return;
     }
-    uint32_t best = 8, best_length = 1;   /* RFC 5952: the first longest run of at least two zero groups */
+    /* RFC 5952: the first longest run of at least two zero groups */
+    uint32_t best = 8, best_length = 1;
     for (uint32_t i = 0; i < 8; i++) {
         uint32_t length = 0;
         while (i + length < 8 && group_of(address, i + length) == 0)
@@ -316,8 +321,11 @@ void ray_text_json_literal(ray_text *text, const char *key, const char *value)
 static uint32_t scalar_at(const uint8_t *at, uint64_t length, uint32_t *value)
 {
     static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
-    uint32_t size = at[0] < 0x80 ? 1 : at[0] >= 0xf0 && at[0] < 0xf5 ? 4 : at[0] >= 0xe0 && at[0] < 0xf0 ? 3 :
-                    at[0] >= 0xc2 && at[0] < 0xe0 ? 2 : 0;
+    uint32_t size = at[0] < 0x80                    ? 1
+                    : at[0] >= 0xf0 && at[0] < 0xf5 ? 4
+                    : at[0] >= 0xe0 && at[0] < 0xf0 ? 3
+                    : at[0] >= 0xc2 && at[0] < 0xe0 ? 2
+                                                    : 0;
     if (size == 0 || size > length)
         return 0;
     uint32_t scalar = size == 1 ? at[0] : at[0] & (0x7fU >> size);
@@ -380,8 +388,8 @@ void ray_text_json_hex(ray_text *text, const char *key, const uint8_t *at, uint6
 /* -- CSV -- */
 void ray_text_csv(ray_text *text, const char *at, uint64_t length)
 {
-    int formula = length > 0 && (at[0] == '=' || at[0] == '+' || at[0] == '-' || at[0] == '@' || at[0] == '\t' ||
-                                 at[0] == '\r');
+    int formula = length > 0 && (at[0] == '=' || at[0] == '+' || at[0] == '-' || at[0] == '@' ||
+                                 at[0] == '\t' || at[0] == '\r');
     int quote = formula;
     for (uint64_t i = 0; i < length; i++)
         quote |= at[i] == '"' || at[i] == ',' || at[i] == '\n' || at[i] == '\r';

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* admit.c - a request arrives: gateway (route) > ratelimit > quota. Ask every stage, then take all or nothing, then
- * note. Read top to bottom; no module logic lives here. */
+/* admit.c - a request arrives: gateway (route) > ratelimit > quota. Ask every stage, then take all
+ * or nothing, then note. Read top to bottom; no module logic lives here. */
 #include "pipeline/journey.h"
 #include "base/bytes.h"
 
@@ -13,8 +13,10 @@ static uint32_t inside(uint64_t length, uint32_t at, uint32_t part)
 ray_status ray_row_check(const struct ray *ray, const ray_rows *rows, const ray_row *row)
 {
     uint64_t length = rows->bytes_length;
-    if (!inside(length, row->target_at, row->target_length) || !inside(length, row->host_at, row->host_length) ||
-        !inside(length, row->headers_at, row->headers_length) || !inside(length, row->user_at, row->user_length) ||
+    if (!inside(length, row->target_at, row->target_length) ||
+        !inside(length, row->host_at, row->host_length) ||
+        !inside(length, row->headers_at, row->headers_length) ||
+        !inside(length, row->user_at, row->user_length) ||
         !inside(length, row->client_at, row->client_length))
         return RAY_E_TRUNCATED;
     if (row->tenant != RAY_NONE && row->tenant >= ray->who.tenant_count)
@@ -38,8 +40,9 @@ static ray_view view(const ray_rows *rows, uint32_t at, uint32_t length)
 }
 
 /* -- asking -- */
-static __attribute__((noinline)) ray_status ask_gateway(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
-                                                        const ray_row *row, ray_journey *journey)
+static __attribute__((noinline)) ray_status ask_gateway(const struct ray *ray, uint64_t now_ns,
+                                                        const ray_rows *rows, const ray_row *row,
+                                                        ray_journey *journey)
 {
     ray_gateway_query query = {
         .target = view(rows, row->target_at, row->target_length),
@@ -58,8 +61,9 @@ static uint32_t class_of(const struct ray *ray, const ray_row *row)
     return row->priority == RAY_CLASS_DEFAULT ? ray->who.settings.default_class : row->priority;
 }
 
-static __attribute__((noinline)) ray_status ask_limits(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
-                                                       const ray_row *row, ray_journey *journey)
+static __attribute__((noinline)) ray_status ask_limits(const struct ray *ray, uint64_t now_ns,
+                                                       const ray_rows *rows, const ray_row *row,
+                                                       ray_journey *journey)
 {
     ray_ratelimit_query query = {
         .user = view(rows, row->user_at, row->user_length),
@@ -74,7 +78,8 @@ static __attribute__((noinline)) ray_status ask_limits(const struct ray *ray, ui
         .named_count = journey->gateway.limit_count,
     };
     if (ray->who.settings.client_ip != 0 && query.address_known != 0)
-        ray_client_address(ray, &row->address, view(rows, row->headers_at, row->headers_length), &query.address);
+        ray_client_address(ray, &row->address, view(rows, row->headers_at, row->headers_length),
+                           &query.address);
     for (uint32_t i = 0; i < journey->gateway.limit_count; i++)
         query.named[i] = journey->gateway.limits[i];
     return ray_ratelimit_ask(&ray->ratelimit, now_ns, &query, &journey->limits);
@@ -95,8 +100,9 @@ static void quota_query_fill(const struct ray *ray, const ray_rows *rows, const 
     query->service = journey->gateway.service;
 }
 
-static __attribute__((noinline)) ray_status ask_quotas(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
-                                                       const ray_row *row, ray_journey *journey)
+static __attribute__((noinline)) ray_status ask_quotas(const struct ray *ray, uint64_t now_ns,
+                                                       const ray_rows *rows, const ray_row *row,
+                                                       ray_journey *journey)
 {
     ray_quota_query query;
     quota_query_fill(ray, rows, row, journey, &query);
@@ -111,7 +117,8 @@ static void deny(ray_answer *answer, uint32_t reason, uint32_t http_status)
     answer->http_status = (uint16_t)http_status;
 }
 
-static void shadow_add(ray_answer *answer, uint32_t by_kind, uint32_t by_id, uint32_t reason, uint64_t retry_after_ns)
+static void shadow_add(ray_answer *answer, uint32_t by_kind, uint32_t by_id, uint32_t reason,
+                       uint64_t retry_after_ns)
 {
     answer->would_deny_count++;
     if (answer->shadow_count == RAY_REQUEST_LIMIT_MAX)
@@ -140,7 +147,8 @@ static void list_shadows(const ray_journey *journey, ray_answer *answer)
         }
 }
 
-/* Both limits and quotas were asked in full: the largest retry_after binds, ties go to the earlier stage. */
+/* Both limits and quotas were asked in full: the largest retry_after binds, ties go to the earlier
+ * stage. */
 static void judge_governed(const struct ray *ray, const ray_journey *journey, ray_answer *answer)
 {
     const ray_ratelimit_answer *limits = &journey->limits;
@@ -158,7 +166,8 @@ static void judge_governed(const struct ray *ray, const ray_journey *journey, ra
                          answer->limit_count == 0 ? RAY_REASON_NO_LIMIT : RAY_REASON_OK;
         return;
     }
-    if (limits->granted == 0 && (quotas->granted != 0 || limits->retry_after_ns >= quotas->retry_after_ns)) {
+    if (limits->granted == 0 &&
+        (quotas->granted != 0 || limits->retry_after_ns >= quotas->retry_after_ns)) {
         const ray_limit_answer *by = &limits->at[limits->by];
         deny(answer, by->reason, 429);
         answer->by_kind = RAY_BY_LIMIT;
@@ -173,13 +182,14 @@ static void judge_governed(const struct ray *ray, const ray_journey *journey, ra
     }
 }
 
-void ray_journey_ask(const struct ray *ray, uint64_t now_ns, const ray_rows *rows, const ray_row *row,
-                     ray_journey *journey, ray_answer *answer)
+void ray_journey_ask(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
+                     const ray_row *row, ray_journey *journey, ray_answer *answer)
 {
     journey->asked = 0;
     journey->granted = 0;
     journey->others_allowed = 0;
-    journey->plan = row->tenant != RAY_NONE ? ray->who.tenant[row->tenant].plan : (uint32_t)RAY_NONE;
+    journey->plan =
+        row->tenant != RAY_NONE ? ray->who.tenant[row->tenant].plan : (uint32_t)RAY_NONE;
     answer->status = ask_gateway(ray, now_ns, rows, row, journey);
     if (answer->status != RAY_OK)
         return;
@@ -203,9 +213,11 @@ void ray_journey_ask(const struct ray *ray, uint64_t now_ns, const ray_rows *row
             return;
         journey->asked = 1;
         judge_governed(ray, journey, answer);
-        journey->others_allowed = journey->quotas.granted != 0 && answer->reason != RAY_REASON_LIMIT_REQUIRED;
+        journey->others_allowed =
+            journey->quotas.granted != 0 && answer->reason != RAY_REASON_LIMIT_REQUIRED;
     }
-    if (answer->verdict != RAY_VERDICT_DENY && (ray->who.draining != 0 || ray->inflight.count == RAY_INFLIGHT_MAX)) {
+    if (answer->verdict != RAY_VERDICT_DENY &&
+        (ray->who.draining != 0 || ray->inflight.count == RAY_INFLIGHT_MAX)) {
         answer->retry_after_ns = 0;
         answer->start_at_ns = 0;
         journey->others_allowed = 0;
@@ -215,8 +227,9 @@ void ray_journey_ask(const struct ray *ray, uint64_t now_ns, const ray_rows *row
 }
 
 /* -- taking -- */
-static __attribute__((noinline)) uint32_t take_quotas(struct ray *ray, uint64_t now_ns, const ray_rows *rows,
-                                                      const ray_row *row, const ray_journey *journey,
+static __attribute__((noinline)) uint32_t take_quotas(struct ray *ray, uint64_t now_ns,
+                                                      const ray_rows *rows, const ray_row *row,
+                                                      const ray_journey *journey,
                                                       ray_quota_hold *holds)
 {
     ray_quota_query query;
@@ -253,9 +266,11 @@ static void take_held(struct ray *ray, uint64_t now_ns, const ray_rows *rows, co
     slot->quota_count = (uint8_t)take_quotas(ray, now_ns, rows, row, journey, slot->quota);
 }
 
-/* ADMIT followed at once by COMPLETE needs no slot: what is taken is settled before anybody can look. */
-static __attribute__((noinline)) void exchange(struct ray *ray, uint64_t now_ns, const ray_rows *rows,
-                                               const ray_row *row, const ray_journey *journey)
+/* ADMIT followed at once by COMPLETE needs no slot: what is taken is settled before anybody can
+ * look. */
+static __attribute__((noinline)) void exchange(struct ray *ray, uint64_t now_ns,
+                                               const ray_rows *rows, const ray_row *row,
+                                               const ray_journey *journey)
 {
     ray_quota_hold holds[RAY_REQUEST_QUOTA_MAX];
     if (journey->asked == 0)
@@ -264,8 +279,8 @@ static __attribute__((noinline)) void exchange(struct ray *ray, uint64_t now_ns,
     if (journey->quotas.count == 0)
         return;
     uint32_t count = take_quotas(ray, now_ns, rows, row, journey, holds);
-    uint64_t units[RAY_QUOTA_TYPE_MAX] = {1, row->request_bytes + row->response_bytes, row->compute_units,
-                                          row->custom_units};
+    uint64_t units[RAY_QUOTA_TYPE_MAX] = {1, row->request_bytes + row->response_bytes,
+                                          row->compute_units, row->custom_units};
     ray_quota_settle(&ray->quota, now_ns, ray->clock.wall_offset_ns, holds, count, units);
 }
 
@@ -286,14 +301,21 @@ static void count_verdict(struct ray *ray, const ray_row *row, const ray_answer 
 
 static void audit_decision(struct ray *ray, uint64_t now_ns, ray_answer *answer)
 {
-    ray_audit_record record = {
-        .at_ns = now_ns, .seq = answer->id, .before = answer->reason, .after = answer->retry_after_ns,
-        .by_id = answer->by_id, .reason = answer->reason, .what = RAY_AUDIT_DECISION, .who = RAY_WHO_PIPELINE,
-        .by_kind = answer->by_kind, .verdict = answer->verdict};
+    ray_audit_record record = {.at_ns = now_ns,
+                               .seq = answer->id,
+                               .before = answer->reason,
+                               .after = answer->retry_after_ns,
+                               .by_id = answer->by_id,
+                               .reason = answer->reason,
+                               .what = RAY_AUDIT_DECISION,
+                               .who = RAY_WHO_PIPELINE,
+                               .by_kind = answer->by_kind,
+                               .verdict = answer->verdict};
     answer->audit_id = (uint32_t)ray_audit_add(ray, &record);
 }
 
-void ray_step_admit(struct ray *ray, uint64_t now_ns, const ray_rows *rows, const ray_row *row, ray_answer *answer)
+void ray_step_admit(struct ray *ray, uint64_t now_ns, const ray_rows *rows, const ray_row *row,
+                    ray_answer *answer)
 {
     ray_journey journey;
     ray_journey_ask(ray, now_ns, rows, row, &journey, answer);

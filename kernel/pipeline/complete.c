@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* complete.c - a request ends: its outcome settles what its admission reserved, or gives it back. */
+/* complete.c - a request ends: its outcome settles what its admission reserved, or gives it
+ * back. */
 #include "pipeline/journey.h"
 #include "base/bytes.h"
 
@@ -16,8 +17,8 @@ static void count_ending(struct ray *ray, const ray_ending *ending, uint32_t was
     tally->refunded_count += ending->refund;
 }
 
-static void audit_ending(struct ray *ray, uint64_t now_ns, uint64_t admission, const ray_ending *ending,
-                         ray_answer *answer)
+static void audit_ending(struct ray *ray, uint64_t now_ns, uint64_t admission,
+                         const ray_ending *ending, ray_answer *answer)
 {
     ray_audit_record record = {
         .at_ns = now_ns, .seq = answer->id, .before = admission, .after = ending->refund,
@@ -27,7 +28,8 @@ static void audit_ending(struct ray *ray, uint64_t now_ns, uint64_t admission, c
     answer->audit_id = (uint32_t)ray_audit_add(ray, &record);
 }
 
-void ray_end(struct ray *ray, uint64_t now_ns, uint32_t place, const ray_ending *ending, ray_answer *answer)
+void ray_end(struct ray *ray, uint64_t now_ns, uint32_t place, const ray_ending *ending,
+             ray_answer *answer)
 {
     ray_inflight_slot *slot = &ray->inflight.slot[place];
     uint32_t held = slot->phase == RAY_PHASE_HELD;
@@ -37,7 +39,8 @@ void ray_end(struct ray *ray, uint64_t now_ns, uint32_t place, const ray_ending 
         ray_quota_refund(&ray->quota, now_ns, wall_ns, slot->quota, slot->quota_count);
     } else {
         ray_ratelimit_release(&ray->ratelimit, now_ns, slot->limit, slot->limit_count);
-        ray_quota_settle(&ray->quota, now_ns, wall_ns, slot->quota, slot->quota_count, ending->units);
+        ray_quota_settle(&ray->quota, now_ns, wall_ns, slot->quota, slot->quota_count,
+                         ending->units);
     }
     answer->service = slot->service;
     answer->route = slot->route;
@@ -61,7 +64,8 @@ void ray_step_end(struct ray *ray, uint64_t now_ns, const ray_row *row, ray_answ
     }
     const ray_inflight_slot *slot = &ray->inflight.slot[place];
     ray_ending ending = {.reason = RAY_REASON_OK, .verdict = RAY_VERDICT_COMPLETE};
-    uint64_t request_bytes = row->request_bytes > slot->request_bytes ? row->request_bytes : slot->request_bytes;
+    uint64_t request_bytes =
+        row->request_bytes > slot->request_bytes ? row->request_bytes : slot->request_bytes;
     ending.units[RAY_QUOTA_REQUESTS] = 1;
     ending.units[RAY_QUOTA_BYTES] = request_bytes + row->response_bytes;
     ending.units[RAY_QUOTA_COMPUTE] = row->compute_units;

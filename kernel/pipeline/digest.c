@@ -24,7 +24,8 @@ static void state_digest(const struct ray *ray, uint8_t digest[16])
     uint64_t head = (uint64_t)RAY_STATE_VERSION | (uint64_t)RAY_PROFILE << 32;
     ray_sip_begin(&stream, "raygate-state-v1");
     ray_sip_words(&stream, &head, 1);
-    ray_sip_bytes(&stream, (const uint8_t *)ray + sizeof ray->decision, sizeof *ray - sizeof ray->decision);
+    ray_sip_bytes(&stream, (const uint8_t *)ray + sizeof ray->decision,
+                  sizeof *ray - sizeof ray->decision);
     ray_sip_end(&stream, digest);
 }
 

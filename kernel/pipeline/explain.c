@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* explain.c - the journey of one request as it would be now, stage by stage. It asks exactly what admission asks. */
+/* explain.c - the journey of one request as it would be now, stage by stage. It asks exactly what
+ * admission asks. */
 #include "pipeline/journey.h"
 #include "base/bytes.h"
 
@@ -41,8 +42,8 @@ static void explain_gateway(const struct ray *ray, const ray_gateway_answer *gat
     ray_text_char(out, '\n');
 }
 
-static void explain_row(const struct ray *ray, uint32_t by_kind, uint32_t by_id, uint32_t granted, uint32_t shadow,
-                        ray_text *out)
+static void explain_row(const struct ray *ray, uint32_t by_kind, uint32_t by_id, uint32_t granted,
+                        uint32_t shadow, ray_text *out)
 {
     stage(out, by_kind == RAY_BY_LIMIT ? "ratelimit" : "quota");
     ray_text_put(out, granted != 0 ? "yes " : shadow != 0 ? "(no) " : "NO  ");
@@ -51,7 +52,8 @@ static void explain_row(const struct ray *ray, uint32_t by_kind, uint32_t by_id,
         ray_text_put(out, " (shadow: reported, never decides)");
 }
 
-static void explain_amount(ray_text *out, uint64_t left, uint64_t asked, uint32_t granted, const char *unit)
+static void explain_amount(ray_text *out, uint64_t left, uint64_t asked, uint32_t granted,
+                           const char *unit)
 {
     ray_text_put(out, ": ");
     ray_text_u64(out, left);
@@ -83,8 +85,10 @@ static void explain_governed(const struct ray *ray, const ray_journey *journey, 
     const ray_quota_answers *quotas = &journey->quotas;
     for (uint32_t i = 0; i < limits->count; i++) {
         const ray_limit_answer *at = &limits->at[i];
-        explain_row(ray, RAY_BY_LIMIT, at->limit, at->granted, (at->flags & RAY_LIMIT_SHADOW) != 0, out);
-        explain_amount(out, at->left_tokens, limits->tokens, at->granted, limits->tokens == 1 ? " token" : " tokens");
+        explain_row(ray, RAY_BY_LIMIT, at->limit, at->granted, (at->flags & RAY_LIMIT_SHADOW) != 0,
+                    out);
+        explain_amount(out, at->left_tokens, limits->tokens, at->granted,
+                       limits->tokens == 1 ? " token" : " tokens");
         if (at->start_at_ns != 0) {
             ray_text_put(out, ", may start at ");
             ray_text_duration(out, at->start_at_ns);
@@ -98,7 +102,8 @@ static void explain_governed(const struct ray *ray, const ray_journey *journey, 
     for (uint32_t i = 0; i < quotas->count; i++) {
         const ray_quota_answer *at = &quotas->at[i];
         explain_row(ray, RAY_BY_QUOTA, at->allocation, at->granted, at->shadow, out);
-        explain_amount(out, at->left_units, at->units, at->granted, at->units == 1 ? " unit" : " units");
+        explain_amount(out, at->left_units, at->units, at->granted,
+                       at->units == 1 ? " unit" : " units");
         explain_no(out, at->granted, at->reason, at->retry_after_ns);
     }
     if (quotas->count == 0) {
@@ -133,7 +138,8 @@ static void explain_verdict(const struct ray *ray, const ray_answer *answer, ray
 }
 
 /* -- JSON -- */
-static void json_by(const struct ray *ray, const char *key, uint32_t by_kind, uint32_t by_id, ray_text *out)
+static void json_by(const struct ray *ray, const char *key, uint32_t by_kind, uint32_t by_id,
+                    ray_text *out)
 {
     ray_name name;
     if (by_kind == RAY_BY_NONE || by_id == RAY_NONE) {
@@ -201,7 +207,8 @@ static void json_gateway(const struct ray *ray, const ray_gateway_answer *gatewa
     ray_text_json_close(out, '}');
 }
 
-static void json_journey(const struct ray *ray, const ray_journey *journey, const ray_answer *answer, ray_text *out)
+static void json_journey(const struct ray *ray, const ray_journey *journey,
+                         const ray_answer *answer, ray_text *out)
 {
     ray_text_json_open(out, NULL, '{');
     json_gateway(ray, &journey->gateway, out);
@@ -222,8 +229,9 @@ static void json_journey(const struct ray *ray, const ray_journey *journey, cons
 }
 
 /* Journey and answer live in two frames, so that each stays within the stack a frame may take. */
-static __attribute__((noinline)) ray_status explain_into(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
-                                                         uint32_t json, ray_answer *answer, ray_text *out)
+static __attribute__((noinline)) ray_status explain_into(const struct ray *ray, uint64_t now_ns,
+                                                         const ray_rows *rows, uint32_t json,
+                                                         ray_answer *answer, ray_text *out)
 {
     ray_journey journey;
     ray_journey_ask(ray, now_ns, rows, rows->row, &journey, answer);
@@ -240,7 +248,8 @@ static __attribute__((noinline)) ray_status explain_into(const struct ray *ray, 
     return out->truncated != 0 ? RAY_E_TRUNCATED : RAY_OK;
 }
 
-ray_status ray_explain(const struct ray *ray, uint64_t now_ns, const ray_rows *rows, uint32_t json, ray_text *out)
+ray_status ray_explain(const struct ray *ray, uint64_t now_ns, const ray_rows *rows, uint32_t json,
+                       ray_text *out)
 {
     ray_answer answer;
     memset(&answer, 0, sizeof answer);

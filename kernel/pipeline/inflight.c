@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* inflight.c - requests between admission and outcome: slots, a table from the caller's id to its slot (linear probing,
- * deletion by shifting back, so there are no tombstones), and a heap of deadlines. */
+/* inflight.c - requests between admission and outcome: slots, a table from the caller's id to its
+ * slot (linear probing, deletion by shifting back, so there are no tombstones), and a heap of
+ * deadlines. */
 #include "pipeline/journey.h"
 #include "base/bytes.h"
 #include "base/heap.h"
@@ -99,7 +100,8 @@ uint32_t ray_inflight_due(const struct ray *ray)
 static uint32_t bounds_broken(const ray_inflight *flight)
 {
     uint32_t filled = 0;
-    if (flight->used > RAY_INFLIGHT_MAX || flight->count > flight->used || flight->first_free > flight->used)
+    if (flight->used > RAY_INFLIGHT_MAX || flight->count > flight->used ||
+        flight->first_free > flight->used)
         return 1;
     for (uint32_t i = 0; i < RAY_INFLIGHT_TABLE; i++) {
         if (flight->table[i] > flight->used)
@@ -109,7 +111,8 @@ static uint32_t bounds_broken(const ray_inflight *flight)
     if (filled != flight->count || flight->heap_count != flight->count)
         return 3;
     for (uint32_t i = 0; i < flight->heap_count; i++)
-        if (flight->heap_order[i] >= flight->used || flight->heap_place[flight->heap_order[i]] != i + 1)
+        if (flight->heap_order[i] >= flight->used ||
+            flight->heap_place[flight->heap_order[i]] != i + 1)
             return 4;
     for (uint32_t i = 0; i < flight->used; i++)
         if (flight->slot[i].next_free > flight->used)
@@ -136,5 +139,7 @@ uint32_t ray_inflight_valid(const struct ray *ray)
     }
     for (uint32_t at = flight->first_free; at != 0 && chained <= flight->used; chained++)
         at = flight->slot[at - 1].next_free;
-    return busy != flight->count || held != flight->held_count || busy + chained != flight->used ? 8 : 0;
+    return busy != flight->count || held != flight->held_count || busy + chained != flight->used
+               ? 8
+               : 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* tick.c - the clock gate, and whatever is due: every lease ends at its own due time, before any event at or after it,
- * ordered by (due_ns, kind, slot). Ticks between two events therefore change no later decision. */
+/* tick.c - the clock gate, and whatever is due: every lease ends at its own due time, before any
+ * event at or after it, ordered by (due_ns, kind, slot). Ticks between two events therefore change
+ * no later decision. */
 #include "pipeline/journey.h"
 #include "base/bytes.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* who.c - tenants, plans, the client's address and names: what every stage needs and no module owns. */
+/* who.c - tenants, plans, the client's address and names: what every stage needs and no module
+ * owns. */
 #include "pipeline/journey.h"
 #include "base/bytes.h"
 #include "base/headers.h"
@@ -18,7 +19,8 @@ ray_status ray_tenant_read(const struct ray *ray, uint32_t tenant, ray_tenant_sp
     return RAY_OK;
 }
 
-ray_status ray_tenant_find(const struct ray *ray, const char *name, uint64_t length, uint32_t *tenant)
+ray_status ray_tenant_find(const struct ray *ray, const char *name, uint64_t length,
+                           uint32_t *tenant)
 {
     ray_name wanted;
     if (!ray_name_set(&wanted, name, length))
@@ -82,7 +84,8 @@ static uint32_t trusted(const struct ray *ray, const ray_address *address)
     return 0;
 }
 
-/* The last comma-separated hop of the first *length bytes; shortens *length to what stands before it. */
+/* The last comma-separated hop of the first *length bytes; shortens *length to what stands before
+ * it. */
 static ray_view last_hop(const uint8_t *at, uint64_t *length)
 {
     uint64_t end = *length, from = end;
@@ -97,9 +100,11 @@ static ray_view last_hop(const uint8_t *at, uint64_t *length)
     return hop;
 }
 
-/* Walks the hops from the right while they are trusted. A hop that is no address ends the walk: what stands left of it
- * was written by somebody we do not trust, so the last trusted hop is the best that is known. */
-void ray_client_address(const struct ray *ray, const ray_address *peer, ray_view headers, ray_address *out)
+/* Walks the hops from the right while they are trusted. A hop that is no address ends the walk:
+ * what stands left of it was written by somebody we do not trust, so the last trusted hop is the
+ * best that is known. */
+void ray_client_address(const struct ray *ray, const ray_address *peer, ray_view headers,
+                        ray_address *out)
 {
     static const char name[] = "X-Forwarded-For";
     ray_address client = *peer;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* words.c - codes as stable words. A switch per enum, so that a code without a word is a compiler warning away. */
+/* words.c - codes as stable words. A switch per enum, so that a code without a word is a compiler
+ * warning away. */
 #include "pipeline/journey.h"
 #include "base/bytes.h"
 
@@ -100,7 +101,8 @@ const char *ray_status_word(ray_status status)
     return "?";
 }
 
-static const char METHODS[RAY_METHOD_MAX][8] = {"OTHER", "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"};
+static const char METHODS[RAY_METHOD_MAX][8] = {"OTHER", "GET",    "HEAD",  "POST",
+                                                "PUT",   "DELETE", "PATCH", "OPTIONS"};
 
 const char *ray_method_word(uint32_t method)
 {

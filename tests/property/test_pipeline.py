@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The whole pipeline under random traffic and random configurations: the laws that hold after every step."""
+"""The whole pipeline under random traffic and random configurations: the laws that hold after every
+step.
+"""
 import functools
 import struct
 
@@ -15,7 +17,8 @@ from tests.siphash import siphash
 S = 10**9
 RECORD = struct.Struct("<QQQQIHBBII")
 
-# -- configurations ---------------------------------------------------------------------------------
+# -- configurations
+# ---------------------------------------------------------------------------------
 HEAD = """version = 1
 [tenant.acme]
 plan = "gold"
@@ -41,7 +44,8 @@ LIMITS = (
     'scope = "user"\nalgorithm = "sliding_window"\nrate = "4/5s"',
     'scope = "ip"\nalgorithm = "fixed_window"\nrate = "3/2s"',
     'scope = "service"\nalgorithm = "leaky_bucket"\nrate = "1/s"\ncapacity = 4',
-    'scope = "service"\nservice = "b"\nalgorithm = "leaky_bucket"\nqueue = true\nrate = "1/s"\nmax_delay = "3s"\ncapacity = 4',
+    "scope = \"service\"\nservice = \"b\"\nalgorithm = \"leaky_bucket\"\nqueue = true\n"
+    "rate = \"1/s\"\nmax_delay = \"3s\"\ncapacity = 4",
     'scope = "user"\nalgorithm = "token_bucket"\nrate = "1/3s"\nburst = 2\nmode = "shadow"',
     'scope = "user"\nalgorithm = "sliding_window"\nexact = true\nrate = "3/4s"',
 )
@@ -114,8 +118,13 @@ class Driver:
                 return None
             if kind in ("exchange", "admit", "hold"):
                 request = dict(what)
-                decision = self.kernel.admit(request.pop("target"), at_ns=self.now, exchange=kind == "exchange",
-                                             refundable=kind == "hold", **request)
+                decision = self.kernel.admit(
+                    request.pop("target"),
+                    at_ns=self.now,
+                    exchange=kind == "exchange",
+                    refundable=kind == "hold",
+                    **request,
+                )
                 if decision.allowed and kind != "exchange":
                     self.ids.append(self.kernel.last_id)
                 return decision
@@ -172,7 +181,10 @@ def test_a_refused_row_and_an_explanation_change_nothing(config, steps, request_
     assert kernel.stats()["now_ns"] <= driver.now         # not even the clock moved
     decision = kernel.admit(target, exchange=True, **request)
     assert (said["verdict"], said["reason"], said["by"] or "") == (
-        decision.verdict.name.lower(), decision.reason, decision.by if decision.by_kind != "none" else "")
+        decision.verdict.name.lower(),
+        decision.reason,
+        decision.by if decision.by_kind != "none" else "",
+    )
     retry = NEVER if said["retry_after_ns"] == "never" else said["retry_after_ns"]
     assert (retry, said["start_at_ns"]) == (decision.retry_after_ns, decision.start_at_ns)
 
@@ -193,7 +205,8 @@ def test_ticks_between_events_change_nothing_that_follows(config, steps, ticks):
 @settings(max_examples=40, deadline=None)
 @given(CONFIGS, STEPS, REQUEST)
 def test_a_refund_gives_back_at_most_what_it_took(config, steps, extra):
-    """A twin that never saw the request has at least as much left, for every limit and quota asked."""
+    """A twin that never saw the request has at least as much left, for every limit and quota asked.
+    """
     seen, twin = Driver(config), Driver(config)
     for wait, step in steps[: len(steps) // 2]:
         seen.apply(wait, step)
@@ -233,13 +246,34 @@ def test_the_decision_digest_is_the_hash_of_the_records_anybody_can_write_down(c
         d = driver.apply(wait, step)
         if d is None:
             continue
-        record(d.id, d.at_ns, d.retry_after_ns, d.start_at_ns, d.by_id, codes[d.reason], kinds[d.by_kind],
-               int(d.verdict), d.would_deny_count, d.epoch)
+        record(
+            d.id,
+            d.at_ns,
+            d.retry_after_ns,
+            d.start_at_ns,
+            d.by_id,
+            codes[d.reason],
+            kinds[d.by_kind],
+            int(d.verdict),
+            d.would_deny_count,
+            d.epoch,
+        )
         if step[0] == "exchange" and d.allowed:
             record(d.id + 1, d.at_ns, 0, 0, NONE, codes["ok"], 0, int(Verdict.COMPLETE), 0, d.epoch)
     for entry in driver.kernel.audit(last=1000):
         if entry["verdict"] == Verdict.EXPIRED:
-            record(entry["seq"], entry["at_ns"], 0, 0, NONE, entry["reason"], 0, entry["verdict"], 0, entry["epoch"])
+            record(
+                entry["seq"],
+                entry["at_ns"],
+                0,
+                0,
+                NONE,
+                entry["reason"],
+                0,
+                entry["verdict"],
+                0,
+                entry["epoch"],
+            )
     assert sorted(records) == list(range(driver.kernel.stats()["seq"]))
     stream = b"".join(records[seq] for seq in sorted(records))
     assert driver.kernel.digest().decision == siphash(b"raygate-decision", stream, bits=128).hex()
@@ -272,7 +306,9 @@ def test_batch_boundaries_change_no_answer(config, requests, size):
         array[i] = row
     answers = [one.ffi.new("ray_answer[]", len(rows) or 1) for _ in range(2)]
     for kernel, step, out in ((one, 1, answers[0]), (many, size, answers[1])):
-        view = kernel.ffi.new("ray_rows *", {"bytes": data, "bytes_length": len(arena), "scratch": kernel._scratch})
+        view = kernel.ffi.new(
+            "ray_rows *", {"bytes": data, "bytes_length": len(arena), "scratch": kernel._scratch}
+        )
         for at in range(0, len(rows), step):
             view.row = array + at
             kernel.step(view, min(step, len(rows) - at), out + at)

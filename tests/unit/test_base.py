@@ -35,15 +35,21 @@ def base(tmp_path_factory):
     """kernel/base alone, compiled for this test run."""
     ffi = cffi.FFI()
     names = ("siphash", "sha256", "crc32c", "fixed", "civil", "heap", "headers")
-    public = ["kernel/profiles/tiny/ray/limits.h", *(f"kernel/include/ray/{n}.h" for n in ("status", "types", "text"))]
+    public = [
+        "kernel/profiles/tiny/ray/limits.h",
+        *(f"kernel/include/ray/{n}.h" for n in ("status", "types", "text")),
+    ]
     headers = [*public, *(f"kernel/base/{n}.h" for n in names)]
     ffi.cdef(declared(*headers))
     ffi.set_source(
-        "_raygate_base", "#include <stdlib.h>\n#include \"ray/text.h\"\n"
-        + "".join(f'#include "base/{n}.h"\n' for n in names) + "void ray_panic(const char *w) { (void)w; abort(); }\n",
+        "_raygate_base",
+        '#include <stdlib.h>\n#include "ray/text.h"\n'
+        + "".join(f'#include "base/{n}.h"\n' for n in names)
+        + "void ray_panic(const char *w) { (void)w; abort(); }\n",
         sources=[str(p) for p in sorted((ROOT / "kernel/base").glob("*.c"))],
         include_dirs=[str(ROOT / d) for d in ("kernel/include", "kernel/profiles/tiny", "kernel")],
-        extra_compile_args=["-O1"])
+        extra_compile_args=["-O1"],
+    )
     folder = tmp_path_factory.mktemp("base")
     ffi.compile(tmpdir=str(folder))
     sys.path.insert(0, str(folder))
@@ -134,10 +140,14 @@ def test_calendar_agrees_with_datetime(base, days):
     assert base.lib.ray_weekday(days) == wanted.isoweekday()
 
 
-@given(st.lists(st.tuples(st.sampled_from("ar"), st.integers(0, 7), st.integers(0, 5)), max_size=60))
+@given(
+    st.lists(st.tuples(st.sampled_from("ar"), st.integers(0, 7), st.integers(0, 5)), max_size=60)
+)
 def test_heap_gives_the_earliest_due_lowest_slot(base, steps):
     ffi, lib = base.ffi, base.lib
-    order, place, due, count = (ffi.new(t) for t in ("uint32_t[8]", "uint32_t[8]", "uint64_t[8]", "uint32_t *"))
+    order, place, due, count = (
+        ffi.new(t) for t in ("uint32_t[8]", "uint32_t[8]", "uint64_t[8]", "uint32_t *")
+    )
     heap, model = ffi.new("ray_heap *", (order, place, due, count)), {}
     for what, slot, at in steps:
         if what == "a" and slot not in model:
@@ -152,9 +162,20 @@ def test_heap_gives_the_earliest_due_lowest_slot(base, steps):
         assert list(order)[count[0] :] == [0] * (8 - count[0])
 
 
-@pytest.mark.parametrize("ns, text", [
-    (0, "0s"), (1, "1ns"), (1500, "1.5us"), (1_500_000, "1.5ms"), (999_999_999, "999.999999ms"),
-    (90 * 10**9, "1m30s"), (3600 * 10**9, "1h"), (86400 * 10**9 + 1, "1d0.000000001s"), (2**64 - 1, "never")])
+@pytest.mark.parametrize(
+    "ns, text",
+    [
+        (0, "0s"),
+        (1, "1ns"),
+        (1500, "1.5us"),
+        (1_500_000, "1.5ms"),
+        (999_999_999, "999.999999ms"),
+        (90 * 10**9, "1m30s"),
+        (3600 * 10**9, "1h"),
+        (86400 * 10**9 + 1, "1d0.000000001s"),
+        (2**64 - 1, "never"),
+    ],
+)
 def test_durations_lose_no_digit(base, ns, text):
     assert said(base, lambda t: base.lib.ray_text_duration(t, ns)) == text
 
@@ -209,10 +230,16 @@ def test_a_full_writer_keeps_what_fits_and_says_so(base):
     base.lib.ray_text_init(text, buffer, 5)
     for word in (b"abc", b"defg", b"h"):
         base.lib.ray_text_put(text, word)
-    assert (bytes(base.ffi.buffer(buffer, 8)), text.length, text.truncated) == (b"abc\0\0\0\0\0", 3, 1)
+    assert (bytes(base.ffi.buffer(buffer, 8)), text.length, text.truncated) == (
+        b"abc\0\0\0\0\0",
+        3,
+        1,
+    )
 
 
-@pytest.mark.parametrize("cell", ["=cmd|x", "+1", "-1", "@x", "\tx", 'a"b', "a,b", "plain", "two\nlines", ""])
+@pytest.mark.parametrize(
+    "cell", ["=cmd|x", "+1", "-1", "@x", "\tx", 'a"b', "a,b", "plain", "two\nlines", ""]
+)
 def test_csv_cells_cannot_become_formulas_and_parse_back(base, cell):
     import csv
     import io
@@ -223,7 +250,9 @@ def test_csv_cells_cannot_become_formulas_and_parse_back(base, cell):
     assert not back.startswith(("=", "+", "-", "@", "\t"))
 
 
-@pytest.mark.parametrize("value, digits, text", [(12345, 2, "123.45"), (-5, 3, "-0.005"), (7, 0, "7"), (0, 2, "0.00")])
+@pytest.mark.parametrize(
+    "value, digits, text", [(12345, 2, "123.45"), (-5, 3, "-0.005"), (7, 0, "7"), (0, 2, "0.00")]
+)
 def test_fixed_point(base, value, digits, text):
     assert said(base, lambda t: base.lib.ray_text_fixed(t, value, digits)) == text
 
@@ -243,4 +272,10 @@ def test_json_objects_nest_with_commas_where_they_belong(base):
         lib.ray_text_json_bool(t, b"d", 1)
         lib.ray_text_json_null(t, b"e")
         lib.ray_text_json_close(t, b"}")
-    assert json.loads(said(base, write)) == {"a": 1, "b": [{"c": -2}, {"c": -2}], "d": True, "e": None}
+
+    assert json.loads(said(base, write)) == {
+        "a": 1,
+        "b": [{"c": -2}, {"c": -2}],
+        "d": True,
+        "e": None,
+    }

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Kernel: one state, rows in, decisions out; snapshots, forks, the clock gate, leases, audit, the client's address."""
+"""Kernel: one state, rows in, decisions out; snapshots, forks, the clock gate, leases, audit, the
+client's address.
+"""
 import threading
 
 import pytest
@@ -69,12 +71,18 @@ def test_two_kernels_begin_byte_for_byte_equal():
     zeros = ffi.new("uint64_t[]", lib.ray_bytes() // 8)
     other = ffi.cast("struct ray *", zeros)
     lib.ray_init(other, bytes(16))
-    assert bytes(ffi.buffer(zeros, lib.ray_bytes())) == bytes(ffi.buffer(k.ray_memory(), lib.ray_bytes()))
+    assert bytes(ffi.buffer(zeros, lib.ray_bytes())) == bytes(
+        ffi.buffer(k.ray_memory(), lib.ray_bytes())
+    )
 
 
 def test_limit_and_quota_decide_together_or_not_at_all(kernel):
-    """The limit allows two at once, the quota four a month: a denial by one spends nothing of the other."""
-    first = [kernel.admit("/x", at_ns=S, ip="192.0.2.9", tenant="acme", exchange=True) for _ in range(4)]
+    """The limit allows two at once, the quota four a month: a denial by one spends nothing of the
+    other.
+    """
+    first = [
+        kernel.admit("/x", at_ns=S, ip="192.0.2.9", tenant="acme", exchange=True) for _ in range(4)
+    ]
     assert [d.verdict for d in first] == [Verdict.ALLOW] * 2 + [Verdict.DENY] * 2
     assert [(d.by, d.retry_after_ns) for d in first[2:]] == [("per-address", S)] * 2
     said = kernel.explain("/x", ip="192.0.2.1", tenant="acme", as_json=True)
@@ -85,7 +93,8 @@ def test_limit_and_quota_decide_together_or_not_at_all(kernel):
     assert (over.by, over.reason, over.http_status) == ("month", "quota-exceeded", 429)
     assert over.retry_after_ns == 31 * 86400 * S - 20 * S           # until 1970-02-01
     left = kernel.explain("/x", ip="192.0.2.9", as_json=True)["ratelimit"][0]["left_tokens"]
-    assert left == 2                                               # the limit was asked but not taken
+    # the limit was asked but not taken
+    assert left == 2
 
 
 def test_the_largest_retry_binds_when_limit_and_quota_both_deny(kernel):
@@ -158,7 +167,8 @@ def test_no_outcome_by_the_deadline_returns_everything(kernel):
     assert (stats["inflight_count"], stats["expired_count"], stats["queued_count"]) == (0, 2, 0)
     assert (stats["dropped_count"], stats["refunded_count"]) == (1, 1)
     said = kernel.explain("/x", tenant="acme", ip="192.0.2.2", as_json=True)
-    assert said["quota"][0]["left_units"] == 3            # the sent one is kept, the held one was given back
+    # the sent one is kept, the held one was given back
+    assert said["quota"][0]["left_units"] == 3
     assert said["ratelimit"][0]["left_tokens"] == 2
 
 
@@ -197,7 +207,8 @@ def test_drain_refuses_new_requests_and_returns_every_lease(kernel):
     assert kernel.valid() == 0
 
 
-# -- bytes ------------------------------------------------------------------------------------------
+# -- bytes
+# ------------------------------------------------------------------------------------------
 def test_snapshot_fork_and_restore_are_byte_operations(kernel):
     kernel.admit("/x", at_ns=S, ip="192.0.2.9")
     kept, twin = kernel.snapshot(), kernel.fork()
@@ -210,9 +221,13 @@ def test_snapshot_fork_and_restore_are_byte_operations(kernel):
 
 def test_a_damaged_or_foreign_snapshot_is_refused_and_nothing_changes(kernel):
     kept = kernel.snapshot()
-    for bad, error in ((kept[:10], TruncatedError), (b"x" + kept[1:], VersionError), (kept[:-1], TruncatedError),
-                       (kept[:-1] + bytes([kept[-1] ^ 1]), ChecksumError),
-                       (Kernel(profile="tiny").snapshot(), VersionError)):
+    for bad, error in (
+        (kept[:10], TruncatedError),
+        (b"x" + kept[1:], VersionError),
+        (kept[:-1], TruncatedError),
+        (kept[:-1] + bytes([kept[-1] ^ 1]), ChecksumError),
+        (Kernel(profile="tiny").snapshot(), VersionError),
+    ):
         with pytest.raises(error):
             kernel.restore(bad)
         assert kernel.snapshot() == kept
@@ -244,13 +259,22 @@ def test_a_second_thread_is_refused_while_a_batch_runs(kernel):
     assert kernel.stats()["asked_count"] == n
 
 
-# -- the clock --------------------------------------------------------------------------------------
+# -- the clock
+# --------------------------------------------------------------------------------------
 def test_live_clock_counts_steps_back_and_clamps_jumps():
     kernel = Kernel(profile="tiny")
     lib, ray, day = kernel.lib, kernel.ray, 86400 * S
     lib.ray_clock_live(ray, 1000)
-    moments = [(1500, 500), (1400, 500), (1600, 700), (1600 + 2 * day, 700 + day), (0, 700 + day), (10, 710 + day),
-               (2**64 - 1, 710 + 2 * day), (2**64 - 1, 710 + 2 * day)]
+    moments = [
+        (1500, 500),
+        (1400, 500),
+        (1600, 700),
+        (1600 + 2 * day, 700 + day),
+        (0, 700 + day),
+        (10, 710 + day),
+        (2**64 - 1, 710 + 2 * day),
+        (2**64 - 1, 710 + 2 * day),
+    ]
     for raw, gated in moments:
         assert lib.ray_clock_gate(ray, raw) == gated
     stats = kernel.stats()
@@ -262,10 +286,12 @@ def test_virtual_time_is_never_clamped_and_never_goes_back(kernel):
     assert kernel.tick(5) == 10**18
     assert kernel.tick(NEVER) == NEVER - 1
     assert kernel.stats()["clock_back_count"] == 1
-    assert kernel.lib.ray_clock_gate(kernel.ray, 12345) == NEVER - 1     # a port's raw clock does not count
+    # a port's raw clock does not count
+    assert kernel.lib.ray_clock_gate(kernel.ray, 12345) == NEVER - 1
 
 
-# -- configuration ----------------------------------------------------------------------------------
+# -- configuration
+# ----------------------------------------------------------------------------------
 def test_reload_keeps_balances_and_raises_the_epoch(kernel):
     for _ in range(2):
         kernel.admit("/x", at_ns=S, ip="192.0.2.9", tenant="acme", exchange=True)
@@ -289,7 +315,8 @@ def test_a_refused_configuration_changes_no_byte(kernel):
     assert kernel.snapshot() == before
 
 
-# -- audit ------------------------------------------------------------------------------------------
+# -- audit
+# ------------------------------------------------------------------------------------------
 def test_the_audit_ring_has_no_gap_and_counts_what_it_overwrote(kernel):
     most = kernel.lib.RAY_AUDIT_MAX
     for _ in range(most + 5):
@@ -302,9 +329,12 @@ def test_the_audit_ring_has_no_gap_and_counts_what_it_overwrote(kernel):
     assert records[-1]["seq"] == kernel.stats()["seq"] - 1
 
 
-# -- the client's address (RELIABILITY.md I1, I2, I6) -----------------------------------------------
+# -- the client's address (RELIABILITY.md I1, I2, I6)
+# -----------------------------------------------
 def spend(kernel, at, peer, *forwarded):
-    return kernel.admit("/x", at_ns=at, ip=peer, headers=[("X-Forwarded-For", f) for f in forwarded], exchange=True)
+    return kernel.admit(
+        "/x", at_ns=at, ip=peer, headers=[("X-Forwarded-For", f) for f in forwarded], exchange=True
+    )
 
 
 def test_an_untrusted_peer_cannot_choose_its_address(kernel):
@@ -312,13 +342,22 @@ def test_an_untrusted_peer_cannot_choose_its_address(kernel):
     assert sum(said) == 2
 
 
-@pytest.mark.parametrize("forwarded", [
-    ("1.1.1.1, evil, 203.0.113.5",), ("9.9.9.9", "203.0.113.5"), ("garbage, 203.0.113.5, 10.1.2.3",),
-    ("203.0.113.5", "10.9.9.9, 10.1.2.3"), (" 203.0.113.5\t",), ("203.0.113.5,",)])
+@pytest.mark.parametrize(
+    "forwarded",
+    [
+        ("1.1.1.1, evil, 203.0.113.5",),
+        ("9.9.9.9", "203.0.113.5"),
+        ("garbage, 203.0.113.5, 10.1.2.3",),
+        ("203.0.113.5", "10.9.9.9, 10.1.2.3"),
+        (" 203.0.113.5\t",),
+        ("203.0.113.5,",),
+    ],
+)
 def test_the_rightmost_untrusted_hop_is_the_client(kernel, forwarded):
     if forwarded[0].endswith(","):
         said = [spend(kernel, S, "10.0.0.1", *forwarded).allowed for _ in range(3)]
-        assert said == [True, True, False]       # an empty hop is no address: the proxy itself answers for it
+        # an empty hop is no address: the proxy itself answers for it
+        assert said == [True, True, False]
         assert spend(kernel, S, "203.0.113.5").allowed
         return
     said = [spend(kernel, S, "10.0.0.1", *forwarded).allowed for _ in range(3)]
@@ -330,6 +369,7 @@ def test_the_rightmost_untrusted_hop_is_the_client(kernel, forwarded):
 def test_mapped_and_plain_v4_are_one_client_and_v6_counts_by_its_network(kernel):
     assert [kernel.admit("/x", at_ns=S, ip=ip, exchange=True).allowed
             for ip in ("192.0.2.1", "::ffff:192.0.2.1", "192.0.2.1")] == [True, True, False]
-    assert [kernel.admit("/x", at_ns=S, ip=f"2001:db8::{i}", exchange=True).allowed for i in range(1, 4)] == [
-        True, True, False]
+    assert [
+        kernel.admit("/x", at_ns=S, ip=f"2001:db8::{i}", exchange=True).allowed for i in range(1, 4)
+    ] == [True, True, False]
     assert kernel.admit("/x", at_ns=S, ip="2001:db8:0:1::1", exchange=True).allowed

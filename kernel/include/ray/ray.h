@@ -13,7 +13,8 @@
 /* ray: the whole core, one flat caller-owned state, rows in and answers out.
  *
  * Law: the same configuration, rows and seed give the same answers and digests on every machine.
- * Cost: a row is a handful of O(1) asks; a batch overlaps their cache misses. Source: DESIGN.md sections 3 to 5, 9.
+ * Cost: a row is a handful of O(1) asks; a batch overlaps their cache misses. Source: DESIGN.md
+ * sections 3 to 5, 9.
  */
 enum ray_row_kind {
     RAY_ROW_ADMIT = 1,         /* a request arrives; `id` names it until its COMPLETE */
@@ -26,15 +27,18 @@ enum ray_row_kind {
 };
 
 enum ray_row_flag {
-    RAY_ROW_ADDRESS = 1,       /* `address` is known; else the bytes at `client` name the client */
-    RAY_ROW_REFUNDABLE = 2,    /* ADMIT: keep what it takes refundable until COMPLETE: REFUND and a missed deadline give
-                                * it back. Such a request counts as queued, not as dispatched, until then. */
-    RAY_ROW_NOW = 4,           /* at_ns is ignored: the event happens at the clock's current instant */
-    RAY_ROW_QUIET = 8          /* COMPLETE, CANCEL, REFUND: of a request that is not in flight (denied, expired) it is
-                                * only a TICK, no error: a stream may carry outcomes before it knows the verdicts */
+    RAY_ROW_ADDRESS = 1, /* `address` is known; else the bytes at `client` name the client */
+    RAY_ROW_REFUNDABLE =
+        2, /* ADMIT: keep what it takes refundable until COMPLETE: REFUND and a missed deadline give
+            * it back. Such a request counts as queued, not as dispatched, until then. */
+    RAY_ROW_NOW = 4, /* at_ns is ignored: the event happens at the clock's current instant */
+    RAY_ROW_QUIET =
+        8 /* COMPLETE, CANCEL, REFUND: of a request that is not in flight (denied, expired) it is
+           * only a TICK, no error: a stream may carry outcomes before it knows the verdicts */
 };
 
-/* One event. Bytes are offsets into ray_rows.bytes; a length of 0 is empty. 136 bytes, no padding. */
+/* One event. Bytes are offsets into ray_rows.bytes; a length of 0 is empty. 136 bytes, no
+ * padding. */
 typedef struct ray_row {
     uint64_t at_ns;            /* raw time of the event */
     uint64_t id;               /* chosen by the caller, not 0, unique among requests in flight */
@@ -110,7 +114,8 @@ typedef struct ray_digests {
     uint8_t config[32];
 } ray_digests;
 
-/* Conservation, readable at any instant: offered = denied + dropped + preempted + dispatched + queued. */
+/* Conservation, readable at any instant: offered = denied + dropped + preempted + dispatched +
+ * queued. */
 typedef struct ray_stats {
     uint64_t asked_count;      /* offered */
     uint64_t granted_count;
@@ -152,16 +157,19 @@ typedef struct ray_part {
 /* Bytes of struct ray in this profile; the caller owns the memory, 64-byte aligned. */
 uint64_t ray_bytes(void);
 
-/* Empties everything and begins the running hash: no routes, no limits, a virtual clock at 0, `seed` for every table. */
+/* Empties everything and begins the running hash: no routes, no limits, a virtual clock at 0,
+ * `seed` for every table. */
 void ray_init(struct ray *ray, const uint8_t seed[16]);
 
-/* Applies rows strictly in order. answers has n places. RAY_OK unless an argument is impossible; a bad row has its own
- * status in its answer and changes nothing but error_count. Batch boundaries never change an answer. */
+/* Applies rows strictly in order. answers has n places. RAY_OK unless an argument is impossible; a
+ * bad row has its own status in its answer and changes nothing but error_count. Batch boundaries
+ * never change an answer. */
 ray_status ray_step_batch(struct ray *ray, const ray_rows *rows, uint32_t n, ray_answer *answers);
 
-/* The clock gate (DESIGN.md section 4). `ray_clock_live` and `_virtual` choose what a raw time means from here on;
- * `ray_clock_gate` runs whatever is due up to the gated time and returns it: every control call and every console line
- * passes it once. `ray_clock_wall` sets the wall clock: unix time = now + offset. */
+/* The clock gate (DESIGN.md section 4). `ray_clock_live` and `_virtual` choose what a raw time
+ * means from here on; `ray_clock_gate` runs whatever is due up to the gated time and returns it:
+ * every control call and every console line passes it once. `ray_clock_wall` sets the wall clock:
+ * unix time = now + offset. */
 void ray_clock_live(struct ray *ray, uint64_t raw_ns);
 void ray_clock_virtual(struct ray *ray, uint64_t now_ns);
 uint64_t ray_clock_gate(struct ray *ray, uint64_t raw_ns);
@@ -173,16 +181,18 @@ void ray_drain(struct ray *ray, uint64_t now_ns);
 
 void ray_read(const struct ray *ray, ray_stats *out);
 void ray_digest(const struct ray *ray, ray_digests *out);
-/* 0 when every invariant holds, else a number that names the first that does not (see the module's valid). */
+/* 0 when every invariant holds, else a number that names the first that does not (see the module's
+ * valid). */
 uint32_t ray_valid(const struct ray *ray);
 /* Parts by index from 0; RAY_E_UNKNOWN past the last. */
 ray_status ray_part_read(const struct ray *ray, uint32_t index, ray_part *out);
 
 /* The journey of rows->row[0] as it would be now, stage by stage: only asks. */
-ray_status ray_explain(const struct ray *ray, uint64_t now_ns, const ray_rows *rows, uint32_t json, ray_text *out);
+ray_status ray_explain(const struct ray *ray, uint64_t now_ns, const ray_rows *rows, uint32_t json,
+                       ray_text *out);
 
-/* The modules' states inside `ray`, for control and reading. After a successful control call the caller reports it with
- * ray_edited, which raises the epoch and writes the audit record. */
+/* The modules' states inside `ray`, for control and reading. After a successful control call the
+ * caller reports it with ray_edited, which raises the epoch and writes the audit record. */
 ray_gateway *ray_gateway_of(struct ray *ray);
 ray_ratelimit *ray_ratelimit_of(struct ray *ray);
 ray_quota *ray_quota_of(struct ray *ray);
@@ -190,15 +200,18 @@ ray_quota *ray_quota_of(struct ray *ray);
 /* Who: tenants and plans of the configuration. */
 uint32_t ray_tenant_count(const struct ray *ray);
 ray_status ray_tenant_read(const struct ray *ray, uint32_t tenant, ray_tenant_spec *out);
-ray_status ray_tenant_find(const struct ray *ray, const char *name, uint64_t length, uint32_t *tenant);
+ray_status ray_tenant_find(const struct ray *ray, const char *name, uint64_t length,
+                           uint32_t *tenant);
 uint32_t ray_plan_count(const struct ray *ray);
 ray_status ray_plan_read(const struct ray *ray, uint32_t plan, ray_name *out);
 ray_status ray_plan_find(const struct ray *ray, const char *name, uint64_t length, uint32_t *plan);
 void ray_settings_read(const struct ray *ray, ray_settings_spec *out);
 
-/* The client's address given its peer's and the request's packed headers, by [trust]: the peer itself, or the rightmost
- * X-Forwarded-For hop that is no trusted proxy when the peer is one. Admission applies it to row.address. */
-void ray_client_address(const struct ray *ray, const ray_address *peer, ray_view headers, ray_address *out);
+/* The client's address given its peer's and the request's packed headers, by [trust]: the peer
+ * itself, or the rightmost X-Forwarded-For hop that is no trusted proxy when the peer is one.
+ * Admission applies it to row.address. */
+void ray_client_address(const struct ray *ray, const ray_address *peer, ray_view headers,
+                        ray_address *out);
 
 /* -- audit: one gap-free ring of control changes and non-allow decisions -- */
 enum ray_audit_who {
@@ -240,13 +253,15 @@ typedef struct ray_audit_record {
     uint8_t reserved[2];
 } ray_audit_record;
 
-/* Records a successful control call: raises the epoch and appends `record` (id, at_ns and epoch are filled in). */
+/* Records a successful control call: raises the epoch and appends `record` (id, at_ns and epoch are
+ * filled in). */
 void ray_edited(struct ray *ray, uint64_t now_ns, const ray_audit_record *record);
 uint64_t ray_audit_count(const struct ray *ray);          /* written so far */
 uint64_t ray_audit_overwritten_count(const struct ray *ray);
 ray_status ray_audit_read(const struct ray *ray, uint64_t id, ray_audit_record *out);
 
-/* Stable words for codes, as they appear in NDJSON and at the console; "?" for a number nobody defined. */
+/* Stable words for codes, as they appear in NDJSON and at the console; "?" for a number nobody
+ * defined. */
 const char *ray_verdict_word(uint32_t verdict);
 const char *ray_reason_word(uint32_t reason);
 const char *ray_by_word(uint32_t by_kind);

@@ -3,7 +3,8 @@
 #define RAY_REASON_H
 #include <stdint.h>
 
-/* reason: one stable code for why. 1-99 the pipeline, then a hundred per module. Numbers are never reused. */
+/* reason: one stable code for why. 1-99 the pipeline, then a hundred per module. Numbers are never
+ * reused. */
 enum ray_reason {
     RAY_REASON_NONE = 0,
     RAY_REASON_OK = 1,
@@ -17,7 +18,7 @@ enum ray_reason {
     RAY_REASON_NO_ROUTE = 100,
     RAY_REASON_METHOD_NOT_ALLOWED = 101,  /* 405: the path is known, the method is not */
     RAY_REASON_METHOD_UNKNOWN = 102,      /* 501 */
-    RAY_REASON_PATH_BAD = 103,            /* 400: control byte, byte above 0x7f, bad escape, refused escape */
+    RAY_REASON_PATH_BAD = 103, /* 400: control byte, byte above 0x7f, bad escape, refused escape */
     RAY_REASON_TARGET_TOO_LONG = 104,     /* 414 */
     RAY_REASON_HEADERS_TOO_LARGE = 105,   /* 431 */
     RAY_REASON_BODY_TOO_LARGE = 106,      /* 413 */

@@ -3,8 +3,8 @@
 #define RAY_STATUS_H
 #include <stdint.h>
 
-/* status: what a call that was asked something impossible says. Zero is success, every failure is negative,
- * and a failure has changed nothing, byte for byte. Numbers are never reused.
+/* status: what a call that was asked something impossible says. Zero is success, every failure is
+ * negative, and a failure has changed nothing, byte for byte. Numbers are never reused.
  */
 enum ray_status_code {
     RAY_OK = 0,

@@ -4,8 +4,9 @@
 #include <stdint.h>
 #include "ray/types.h"
 
-/* text: a writer into the caller's buffer. It never writes past `capacity`, remembers that it had to stop, and prints
- * nothing but 0x20-0x7e and line feeds unless told a raw literal: bytes from outside go through `_escaped` or `_json`.
+/* text: a writer into the caller's buffer. It never writes past `capacity`, remembers that it had
+ * to stop, and prints nothing but 0x20-0x7e and line feeds unless told a raw literal: bytes from
+ * outside go through `_escaped` or `_json`.
  */
 typedef struct ray_text {
     char *at;
@@ -38,29 +39,34 @@ void ray_text_name(ray_text *text, const ray_name *name, uint32_t width);
 void ray_text_column(ray_text *text, uint32_t column);
 /* "90s" as 1m30s, 1500000 ns as 1.5ms; RAY_NEVER as never. Exact: no digit is rounded away. */
 void ray_text_duration(ray_text *text, uint64_t ns);
-/* Unix nanoseconds as 2026-01-05T23:00:00Z, with as many decimals as are not zero (at most nine). */
+/* Unix nanoseconds as 2026-01-05T23:00:00Z, with as many decimals as are not zero (at most
+ * nine). */
 void ray_text_time(ray_text *text, uint64_t unix_ns);
 /* a.b.c.d for v4-mapped addresses, RFC 5952 otherwise. */
 void ray_text_address(ray_text *text, const ray_address *address);
 
-/* The other way: dotted IPv4 (as ::ffff:a.b.c.d) or IPv6 text, strictly. 0 and *out untouched when it is neither. */
+/* The other way: dotted IPv4 (as ::ffff:a.b.c.d) or IPv6 text, strictly. 0 and *out untouched when
+ * it is neither. */
 uint32_t ray_address_read(const char *at, uint64_t length, ray_address *out);
 
-/* JSON, written strictly left to right. Keys are our own literals; commas are placed by the writer, which looks at the
- * last byte written: after '{', '[' or ':' none is needed. */
-void ray_text_json_open(ray_text *text, const char *key, char bracket);   /* key may be NULL inside arrays */
+/* JSON, written strictly left to right. Keys are our own literals; commas are placed by the writer,
+ * which looks at the last byte written: after '{', '[' or ':' none is needed. */
+/* key may be NULL inside arrays */
+void ray_text_json_open(ray_text *text, const char *key, char bracket);
 void ray_text_json_close(ray_text *text, char bracket);
 void ray_text_json_u64(ray_text *text, const char *key, uint64_t value);
 void ray_text_json_i64(ray_text *text, const char *key, int64_t value);
 void ray_text_json_bool(ray_text *text, const char *key, uint32_t value);
 void ray_text_json_null(ray_text *text, const char *key);
 void ray_text_json_literal(ray_text *text, const char *key, const char *value);
-/* Bytes from outside as a JSON string: valid UTF-8 is kept as \uXXXX where above 0x7e, invalid bytes become \ufffd. */
+/* Bytes from outside as a JSON string: valid UTF-8 is kept as \uXXXX where above 0x7e, invalid
+ * bytes become \ufffd. */
 void ray_text_json_string(ray_text *text, const char *key, const char *at, uint64_t length);
 void ray_text_json_name(ray_text *text, const char *key, const ray_name *name);
 void ray_text_json_hex(ray_text *text, const char *key, const uint8_t *at, uint64_t length);
 
-/* A CSV cell: quoted when needed (RFC 4180), prefixed with ' when it starts with = + - @ TAB CR (CWE-1236). */
+/* A CSV cell: quoted when needed (RFC 4180), prefixed with ' when it starts with = + - @ TAB CR
+ * (CWE-1236). */
 void ray_text_csv(ray_text *text, const char *at, uint64_t length);
 
 #endif

@@ -8,10 +8,11 @@
 
 /* types: the few words every header uses.
  *
- * Conventions, once for all of raygate: time is unsigned 64-bit nanoseconds and always the second argument; an id is
- * a handle, slot + (generation << 16), and rows that come from a configuration file have generation 0, so their id is
- * their place in the file; names are 1 to 47 bytes, zero-padded; pointers are never NULL unless a sentence says so;
- * nothing is kept of a caller's memory after a call returns.
+ * Conventions, once for all of raygate: time is unsigned 64-bit nanoseconds and always the second
+ * argument; an id is a handle, slot + (generation << 16), and rows that come from a configuration
+ * file have generation 0, so their id is their place in the file; names are 1 to 47 bytes,
+ * zero-padded; pointers are never NULL unless a sentence says so; nothing is kept of a caller's
+ * memory after a call returns.
  */
 enum {
     RAY_NAME_BYTES = 48,
@@ -19,7 +20,8 @@ enum {
 };
 
 enum ray_units {
-    RAY_UNITS_MAX = 0x0fffffffffffffff   /* largest amount one request may carry; sums of a few never wrap */
+    /* largest amount one request may carry; sums of a few never wrap */
+    RAY_UNITS_MAX = 0x0fffffffffffffff
 };
 
 enum ray_time {
@@ -32,7 +34,8 @@ typedef struct ray_name {
     char at[RAY_NAME_BYTES];
 } ray_name;
 
-/* Client addresses are 128-bit, most significant byte first; an IPv4 address a.b.c.d is ::ffff:a.b.c.d. */
+/* Client addresses are 128-bit, most significant byte first; an IPv4 address a.b.c.d is
+ * ::ffff:a.b.c.d. */
 typedef struct ray_address {
     uint8_t at[16];
 } ray_address;

@@ -3,7 +3,8 @@
 #define RAY_VERDICT_H
 #include <stdint.h>
 
-/* verdict: what happened to a request, one byte of the decision record. Numbers are never reused. */
+/* verdict: what happened to a request, one byte of the decision record. Numbers are never
+ * reused. */
 enum ray_verdict {
     RAY_VERDICT_NONE = 0,       /* no decision: a tick, or a row that was refused */
     RAY_VERDICT_ALLOW = 1,

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: MIT
+"""What goes into a Kernel and what comes out of it: rows' words, decisions, digests; frozen."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import ipaddress
+import json
+import struct
+from collections.abc import Iterable, Mapping
+from typing import Any, TypedDict
+
+from host_sim.errors import ArgumentError
+
+NONE = 0xFFFFFFFF
+NEVER = 0xFFFFFFFFFFFFFFFF
+
+
+class Verdict(enum.IntEnum):
+    """What happened to a request (ray/verdict.h)."""
+
+    NONE = 0
+    ALLOW = 1
+    DENY = 2
+    DELAY = 3
+    REDIRECT = 4
+    SENT = 5
+    DROPPED = 6
+    PREEMPTED = 7
+    COMPLETE = 8
+    EXPIRED = 9
+    CANCELLED = 10
+
+
+class RowKind(enum.IntEnum):
+    """The kinds of event a batch is made of (ray/ray.h)."""
+
+    ADMIT = 1
+    COMPLETE = 3
+    TICK = 4
+    CANCEL = 5
+    EXCHANGE = 6
+    REFUND = 7
+
+
+class RowFlag(enum.IntFlag):
+    """What else a row says (ray/ray.h)."""
+
+    ADDRESS = 1
+    REFUNDABLE = 2
+    NOW = 4
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Shadow:
+    """A limit or quota in shadow mode that would have denied the request."""
+
+    by: str
+    by_kind: str
+    reason: str
+    retry_after_ns: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Decision:
+    """What the core says to one event.
+
+    Times are nanoseconds; `retry_after_ns` is 0 when there is nothing to wait for and NEVER when no
+    wait helps; `by` names the route, limit or quota that bound the verdict, "" when none did.
+    """
+
+    id: int
+    at_ns: int
+    verdict: Verdict
+    reason: str
+    by: str
+    by_kind: str
+    by_id: int
+    retry_after_ns: int
+    start_at_ns: int
+    http_status: int
+    service: str
+    route: str
+    epoch: int
+    audit_id: int
+    would_deny_count: int
+    shadow: tuple[Shadow, ...]
+
+    @property
+    def allowed(self) -> bool:
+        """True when the request may go on, now or after `start_at_ns`."""
+        return self.verdict in (Verdict.ALLOW, Verdict.DELAY)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Digests:
+    """The digests of DESIGN.md section 9 as lower-case hexadecimal."""
+
+    decision: str
+    state: str
+    book: str
+    config: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LoadReport:
+    """What a configuration swap did: rules that kept their balance, rules that began anew."""
+
+    hash: str
+    kept_count: int
+    reset_count: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ShellResult:
+    """Text of a shell command, its status (0 or negative) and the action it asks of the port."""
+
+    text: str
+    status: int
+    action: int
+
+    def json(self) -> Any:
+        """The text parsed as JSON, for commands that were given --json."""
+        return json.loads(self.text)
+
+
+class RequestFields(TypedDict, total=False):
+    """What a request may say besides its target; everything has a default.
+
+    `method` GET, `host` "", `headers` a mapping or pairs, `ip` the peer's address, `client` the
+    peer's name where its address is not known, `user` and `tenant` who asks, `service` instead of a
+    route, `weight` tokens (0: the route's), `priority` 0 critical .. 4 batch (255: the default),
+    sizes in bytes and units as integers.
+    """
+
+    method: str
+    host: str
+    headers: Mapping[str, str] | Iterable[tuple[str, str]]
+    ip: str | None
+    client: str
+    user: str
+    tenant: str | None
+    service: str | None
+    weight: int
+    priority: int
+    request_bytes: int
+    response_bytes: int
+    compute_units: int
+    custom_units: int
+
+
+NUMBERS = {"weight": 0, "priority": 255, "request_bytes": 0, "response_bytes": 0,
+           "compute_units": 0, "custom_units": 0}
+
+
+def pack_headers(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> bytes:
+    """A header block as the core reads it: u16 name length, u16 value length, bytes, repeated."""
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    out = bytearray()
+    for name, value in pairs:
+        key, text = name.encode("latin-1"), value.encode("latin-1")
+        if len(key) > 0xFFFF or len(text) > 0xFFFF:
+            raise ArgumentError(f"header {name[:40]!r} is longer than 65535 bytes")
+        out += struct.pack("<HH", len(key), len(text)) + key + text
+    return bytes(out)
+
+
+def pack_address(address: str) -> bytes:
+    """An address as 16 bytes, IPv4 as ::ffff:a.b.c.d. Raises ArgumentError for other text."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError as error:
+        raise ArgumentError(f"no IPv4 or IPv6 address: {address!r}") from error
+    return ip.packed if ip.version == 6 else b"\0" * 10 + b"\xff\xff" + ip.packed
