@@ -274,7 +274,7 @@ ray_status ray_quota_run_set(ray_call *call)
     return RAY_OK;
 }
 
-/* -- remove, reset, consume, ack -- */
+/* -- remove, reset, consume -- */
 static void done(ray_call *call, const char *what)
 {
     ray_text_escaped(call->out, call->word[2], call->length[2]);
@@ -390,26 +390,4 @@ ray_status ray_quota_run_test(ray_call *call)
         return status;
     status = ray_quota_test(ray_quota_of(call->ray), call->now_ns, &event, &outcome);
     return answered(call, allocation, &event, status, &outcome);
-}
-
-ray_status ray_quota_run_acknowledge(ray_call *call)
-{
-    ray_quota *quota = ray_quota_of(call->ray);
-    ray_quota_stats stats;
-    uint64_t id, count = 0;
-    ray_quota_read(quota, &stats);
-    if (ray_call_is(call, 2, "all")) {
-        for (id = stats.alert_overwritten_count + 1; id <= stats.alert_count; id++)
-            count += ray_quota_alert_acknowledge(quota, id) == RAY_OK;
-    } else {
-        ray_status status = ray_parse_u64(call->word[2], call->length[2], &id);
-        if (status == RAY_OK)
-            status = ray_quota_alert_acknowledge(quota, id);
-        if (status != RAY_OK)
-            return ray_call_error(call, status, "no such alert", 2, 0);
-        count = 1;
-    }
-    ray_text_u64(call->out, count);
-    ray_text_put(call->out, " acknowledged\n");
-    return RAY_OK;
 }

@@ -266,7 +266,7 @@ class QuotaManager(QuotaReader):
         return QuotaOutcome(
             granted=bool(out.granted),
             reason=out.reason,
-            left=None if out.left_units == NEVER and out.count == 0 else out.left_units,
+            left=None if out.left_units == NEVER else out.left_units,
             retry_after_ns=out.retry_after_ns,
             by=None if out.by == NONE else out.by,
             count=out.count,

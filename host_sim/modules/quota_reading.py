@@ -298,10 +298,17 @@ class QuotaReader:
         return Depletion(kind, int(usage.depletion_ns) if kind is DepletionKind.AT else None)
 
     def get_quota_alerts(
-        self, quota_id: int | None = None, *, unacknowledged: bool = False
+        self,
+        quota_id: int | None = None,
+        *,
+        unacknowledged: bool = False,
+        overage: bool = False,
     ) -> tuple[QuotaAlert, ...]:
-        """The thresholds crossed, oldest first, as far back as the ring goes; of one quota or
-        all."""
+        """The thresholds crossed, oldest first, as far back as the ring goes; of one quota or all.
+
+        With `overage` also the reports that usage passed limit and carry (percent 0), one per
+        period.
+        """
         stats, out, found = self.stats(), self.ffi.new("ray_quota_alert *"), []
         for alert_id in range(stats.alert_overwritten_count + 1, stats.alert_count + 1):
             check(self.lib.ray_quota_alert_read(self._quota, alert_id, out), f"alert {alert_id}")
@@ -317,7 +324,8 @@ class QuotaReader:
                 period_start_time=out.period_unix_ns,
                 acknowledged=bool(out.acknowledged),
             )
-            if quota_id in (None, alert.quota_id) and not (unacknowledged and alert.acknowledged):
+            wanted = quota_id in (None, alert.quota_id) and (overage or alert.percent > 0)
+            if wanted and not (unacknowledged and alert.acknowledged):
                 found.append(alert)
         return tuple(found)
 
