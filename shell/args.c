@@ -1,32 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /* args.c - what handlers ask of their words, say when a word is wrong, and need from the core. */
-#include "shell.h"
+#include "parts.h"
 
-/* -- words (private) -- */
-static uint64_t length_of(const char *literal)
+/* -- words -- */
+uint32_t ray_word_length(const char *literal)
 {
-    uint64_t length = 0;
+    uint32_t length = 0;
     while (literal[length] != 0)
         length++;
     return length;
 }
 
-static uint32_t same(const char *at, uint64_t length, const char *literal)
+uint32_t ray_word_is(const char *at, uint64_t length, const char *literal)
 {
-    return length == length_of(literal) && __builtin_memcmp(at, literal, length) == 0;
+    return length == ray_word_length(literal) && __builtin_memcmp(at, literal, length) == 0;
 }
 
-/* -- words -- */
 uint32_t ray_call_is(const ray_call *call, uint32_t word, const char *literal)
 {
-    return word < call->count && same(call->word[word], call->length[word], literal);
+    return word < call->count && ray_word_is(call->word[word], call->length[word], literal);
 }
 
 uint32_t ray_call_option(const ray_call *call, const char *name, const char **at, uint32_t *length)
 {
-    uint32_t size = (uint32_t)length_of(name);
+    uint32_t size = ray_word_length(name);
     for (uint32_t i = call->plain_count; i < call->count; i++) {
-        if (call->length[i] == size && same(call->word[i], size, name)) {
+        if (call->length[i] == size && ray_word_is(call->word[i], size, name)) {
             if (i + 1 == call->count)
                 return 0;
             *at = call->word[i + 1];
@@ -34,7 +33,7 @@ uint32_t ray_call_option(const ray_call *call, const char *name, const char **at
             return 1;
         }
         if (call->length[i] > size && call->word[i][size] == '=' &&
-            same(call->word[i], size, name)) {
+            ray_word_is(call->word[i], size, name)) {
             *at = call->word[i] + size + 1;
             *length = call->length[i] - size - 1;
             return 1;
@@ -46,7 +45,7 @@ uint32_t ray_call_option(const ray_call *call, const char *name, const char **at
 uint32_t ray_call_flag(const ray_call *call, const char *name)
 {
     for (uint32_t i = call->plain_count; i < call->count; i++)
-        if (same(call->word[i], call->length[i], name))
+        if (ray_word_is(call->word[i], call->length[i], name))
             return 1;
     return 0;
 }
@@ -64,7 +63,7 @@ ray_status ray_call_error(ray_call *call, ray_status status, const char *what, u
     }
     if (near != 0) {
         ray_text_put(call->out, "; did you mean \"");
-        ray_text_escaped(call->out, near, length_of(near));
+        ray_text_escaped(call->out, near, ray_word_length(near));
         ray_text_put(call->out, "\"?");
     }
     ray_text_put(call->out, "\n");
@@ -79,7 +78,7 @@ ray_status ray_call_unknown(ray_call *call, const char *what, uint32_t word, uin
         return ray_call_error(call, RAY_E_UNKNOWN, what, RAY_NONE, 0);
     ray_near_begin(&near, call->word[word], call->length[word]);
     for (uint32_t i = 0; ray_live_name(call->ray, call->machine, completes, i, &name) != 0; i++)
-        ray_near_offer(&near, name.at, length_of(name.at));
+        ray_near_offer(&near, name.at, ray_word_length(name.at));
     return ray_call_error(call, RAY_E_UNKNOWN, what, word, ray_near_word(&near));
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_audit.c - the audit ring: every control change and every decision that was no plain yes,
  * newest last. */
-#include "shell.h"
+#include "parts.h"
 
 enum audit_default { AUDIT_SHOWN = 20 };
 

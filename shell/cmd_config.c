@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_config.c - the configuration that decides here: what it says, whether it holds, and another
  * in its place. */
-#include "shell.h"
+#include "parts.h"
 
 /* -- lines (private) -- */
 static void row(ray_text *out, const char *name)

@@ -2,7 +2,7 @@
 /* cmd_demo.c - made-up traffic over the routes and tenants of the running configuration, through
  * the real pipeline. The same seed makes the same requests on every machine: integers only, drawn
  * by splitmix64. */
-#include "shell.h"
+#include "parts.h"
 
 enum demo_size { DEMO_DEFAULT = 1000, DEMO_RATE = 1000, DEMO_KINDS = 32, DEMO_ROUTES = 64 };
 #define DEMO_MOST 1000000U

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_help.c - help, generated from the command table: as text, as JSON, and as docs/commands.md.
  */
-#include "shell.h"
+#include "parts.h"
 
 enum help_columns { HELP_COLUMN = 40, HELP_WIDTH = 100 };
 
@@ -15,18 +15,10 @@ static const char *group_title(uint32_t phase)
 
 static const uint32_t groups[] = {19, 20, 0};
 
-static uint64_t length_of(const char *literal)
-{
-    uint64_t length = 0;
-    while (literal[length] != 0)
-        length++;
-    return length;
-}
-
 /* Long usages are cut at their first option that does not fit; `help COMMAND` shows them whole. */
 static uint64_t usage_shown(const char *usage, uint64_t room)
 {
-    uint64_t length = length_of(usage);
+    uint64_t length = ray_word_length(usage);
     if (length <= room)
         return length;
     uint64_t cut = 0;
@@ -49,7 +41,7 @@ static void put_form(ray_text *out, const ray_command *command, const ray_subcom
     if (sub->usage[0] != 0) {
         ray_text_char(out, ' ');
         ray_text_bytes(out, sub->usage, shown);
-        if (shown < length_of(sub->usage))
+        if (shown < ray_word_length(sub->usage))
             ray_text_put(out, "...");
     }
 }
@@ -119,7 +111,7 @@ static void help_all(ray_text *out)
 static void put_wrapped(ray_text *out, const char *usage, uint64_t indent, uint64_t used)
 {
     uint64_t start = 0;
-    uint64_t length = length_of(usage);
+    uint64_t length = ray_word_length(usage);
     while (start < length) {
         uint64_t end = start + 1;
         while (end < length && !(usage[end] == ' ' && usage[end + 1] == '['))

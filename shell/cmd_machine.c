@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_machine.c - commands that act on the machine as a whole: clock, run, link, fault, reboot,
  * poweroff. */
-#include "shell.h"
+#include "parts.h"
 
 /* -- clock -- */
 static ray_status run_clock(ray_call *call)
@@ -129,7 +129,7 @@ static ray_status run_lines(ray_call *call, const ray_script *script)
         uint32_t length = line_length(script, at);
         uint32_t shown = length > 0 && script->text[at + length - 1] == '\r' ? length - 1 : length;
         if (shown > 0 && script->text[at] != '#') {
-            ray_text_put(call->out, "rayos> ");
+            ray_text_put(call->out, RAY_PROMPT);
             ray_echo(call->out, script->text + at, shown);
             ray_text_char(call->out, '\n');
             ray_status status = ray_call_line(call, script->text + at, shown);
@@ -148,11 +148,7 @@ static ray_status run_run(ray_call *call)
     if (call->depth >= RAY_SHELL_DEPTH_MAX)
         return ray_call_error(call, RAY_E_STATE, "scripts may run scripts four deep", 1, 0);
     for (uint32_t i = 0; i < machine->script_count; i++) {
-        const char *name = machine->scripts[i].name;
-        uint32_t length = 0;
-        while (name[length] != 0)
-            length++;
-        if (length == call->length[1] && __builtin_memcmp(name, call->word[1], length) == 0)
+        if (ray_call_is(call, 1, machine->scripts[i].name))
             return run_lines(call, &machine->scripts[i]);
     }
     return ray_call_unknown(call, "no such script", 1, RAY_COMPLETE_SCRIPT);
@@ -221,10 +217,7 @@ static ray_status run_fault(ray_call *call)
     ray_near_begin(&near, call->word[1], call->length[1]);
     for (uint32_t i = 1; i < COUNT && number == 0; i++) {
         number = ray_call_is(call, 1, fault_words[i]) ? i : 0;
-        uint32_t length = 0;
-        while (fault_words[i][length] != 0)
-            length++;
-        ray_near_offer(&near, fault_words[i], length);
+        ray_near_offer(&near, fault_words[i], ray_word_length(fault_words[i]));
     }
     if (number == 0 && ray_parse_u64(call->word[1], call->length[1], &number) != RAY_OK)
         return ray_call_error(call, RAY_E_UNKNOWN, "no such fault", 1, ray_near_word(&near));

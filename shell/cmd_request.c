@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_request.c - one request by hand: through the real pipeline, or only asked. */
-#include "shell.h"
+#include "parts.h"
 
 #define REQUEST_OPTIONS \
     "[--user U] [--tenant T] [--ip A] [--host H] [--header N:V]... [--body BYTES] " \
@@ -18,14 +18,6 @@ typedef struct request {
 } request;
 
 /* -- filling the row (private) -- */
-static uint32_t same(const char *at, uint64_t length, const char *literal)
-{
-    uint64_t i = 0;
-    while (i < length && literal[i] != 0 && literal[i] == at[i])
-        i++;
-    return i == length && literal[i] == 0;
-}
-
 /* A line is at most 1024 bytes, so what its words say fits four times. */
 static void keep(request *r, const char *at, uint32_t length, uint32_t *to, uint32_t *to_length)
 {
@@ -38,14 +30,12 @@ static void keep(request *r, const char *at, uint32_t length, uint32_t *to, uint
 /* The word that carries option `name`'s value, for errors. */
 static uint32_t value_word(const ray_call *call, const char *name)
 {
-    uint32_t length = 0;
-    while (name[length] != 0)
-        length++;
+    uint32_t length = ray_word_length(name);
     for (uint32_t i = call->plain_count; i < call->count; i++) {
-        if (same(call->word[i], call->length[i], name))
+        if (ray_word_is(call->word[i], call->length[i], name))
             return i + 1;
         if (call->length[i] > length && call->word[i][length] == '=' &&
-            same(call->word[i], length, name))
+            ray_word_is(call->word[i], length, name))
             return i;
     }
     return RAY_NONE;
@@ -86,10 +76,10 @@ static ray_status fill_headers(ray_call *call, request *r)
         const char *at = call->word[i];
         uint32_t length = call->length[i];
         uint32_t colon = 0;
-        if (length > 9 && same(at, 9, "--header=")) {
+        if (length > 9 && ray_word_is(at, 9, "--header=")) {
             at += 9;
             length -= 9;
-        } else if (same(at, length, "--header") && i + 1 < call->count) {
+        } else if (ray_word_is(at, length, "--header") && i + 1 < call->count) {
             at = call->word[++i];
             length = call->length[i];
         } else
@@ -135,11 +125,9 @@ static ray_status fill_names(ray_call *call, request *r)
         ray_near_begin(&near, at, length);
         for (uint32_t i = 0; i < RAY_CLASS_MAX; i++) {
             const char *word = ray_class_word(i);
-            uint32_t size = 0;
-            while (word[size] != 0)
-                size++;
+            uint32_t size = ray_word_length(word);
             ray_near_offer(&near, word, size);
-            if (same(at, length, word))
+            if (ray_word_is(at, length, word))
                 row->priority = (uint8_t)i;
         }
         if (row->priority == RAY_CLASS_DEFAULT)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_system.c - what the machine is and what happened in it: version, status, mem, digest, audit.
  * All of them read. */
-#include "shell.h"
+#include "parts.h"
 
 /* -- lines (private) -- */
 static void row(ray_text *out, const char *name)
@@ -26,9 +26,7 @@ static void row_hex(ray_text *out, const char *name, const uint8_t *at, uint64_t
 
 static void row_text(ray_text *out, const char *name, const char *value)
 {
-    uint64_t length = 0;
-    while (value != 0 && value[length] != 0)
-        length++;
+    uint64_t length = value != 0 ? ray_word_length(value) : 0;
     row(out, name);
     ray_text_escaped(out, length != 0 ? value : "?", length != 0 ? length : 1);
     ray_text_char(out, '\n');
@@ -36,10 +34,7 @@ static void row_text(ray_text *out, const char *name, const char *value)
 
 static void json_text(ray_text *out, const char *key, const char *value)
 {
-    uint64_t length = 0;
-    while (value != 0 && value[length] != 0)
-        length++;
-    ray_text_json_string(out, key, value, length);
+    ray_text_json_string(out, key, value, value != 0 ? ray_word_length(value) : 0);
 }
 
 static void json_end(ray_text *out)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* complete.c - what a Tab may become: commands, subcommands, options of the usage, and names that
  * live in the machine. */
-#include "shell.h"
+#include "parts.h"
 
 enum { LISTED_MAX = 64, LIST_WIDTH = 78 };
 
@@ -18,27 +18,11 @@ typedef struct place {
     uint32_t reserved;
 } place;
 
-static uint32_t same(const char *at, uint64_t length, const char *literal)
-{
-    uint64_t i = 0;
-    while (i < length && literal[i] != 0 && literal[i] == at[i])
-        i++;
-    return i == length && literal[i] == 0;
-}
-
-static uint32_t length_of(const char *at)
-{
-    uint32_t length = 0;
-    while (at[length] != 0)
-        length++;
-    return length;
-}
-
 /* -- where (private) -- */
 static const ray_subcommand *sub_of(const ray_command *command, const char *at, uint32_t length)
 {
     for (uint32_t i = 0; i < command->sub_count; i++)
-        if (same(at, length, command->sub[i].word))
+        if (ray_word_is(at, length, command->sub[i].word))
             return &command->sub[i];
     return 0;
 }
@@ -47,7 +31,7 @@ static const ray_subcommand *sub_of(const ray_command *command, const char *at, 
 static void pass_word(place *p, const char *at, uint32_t length)
 {
     if (p->command == 0) {
-        if (!same(at, length, "confirm"))
+        if (!ray_word_is(at, length, "confirm"))
             p->command = ray_shell_find(at, length);
         return;
     }
@@ -79,7 +63,7 @@ static uint32_t find_place(const ray_console *c, place *p)
         }
         uint32_t first = p->command == 0;
         pass_word(p, c->line + start, i - start);
-        if (first && p->command == 0 && !same(c->line + start, i - start, "confirm"))
+        if (first && p->command == 0 && !ray_word_is(c->line + start, i - start, "confirm"))
             return 0;
     }
     if (p->command != 0 && p->sub == 0) {
@@ -93,7 +77,7 @@ static uint32_t find_place(const ray_console *c, place *p)
 /* -- candidates (private) -- */
 static uint32_t word_candidate(const char *word, ray_name *out)
 {
-    uint32_t length = length_of(word);
+    uint32_t length = ray_word_length(word);
     __builtin_memset(out, 0, sizeof *out);
     if (length < RAY_NAME_BYTES)
         __builtin_memcpy(out->at, word, length);
@@ -148,8 +132,8 @@ static void list(const place *p, uint32_t count, ray_text *out)
     uint32_t width = 0;
     uint32_t shown = 0;
     for (uint32_t i = 0; candidate(p, i, &name) != 0; i++)
-        if (fits(p, &name) && length_of(name.at) > width)
-            width = length_of(name.at);
+        if (fits(p, &name) && ray_word_length(name.at) > width)
+            width = ray_word_length(name.at);
     width += 2;
     uint32_t columns = LIST_WIDTH / width;
     for (uint32_t i = 0; shown < LISTED_MAX && candidate(p, i, &name) != 0; i++)
@@ -194,7 +178,7 @@ uint32_t ray_complete(ray_console *console, struct ray *ray, const ray_machine *
     for (uint32_t i = 0; candidate(&p, i, &name) != 0; i++) {
         if (fits(&p, &name) == 0)
             continue;
-        uint32_t length = length_of(name.at);
+        uint32_t length = ray_word_length(name.at);
         shared = count == 0 ? length : shared < length ? shared : length;
         for (uint32_t n = p.length; count > 0 && n < shared; n++)
             if (name.at[n] != common.at[n])

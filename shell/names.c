@@ -1,19 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* names.c - names that live in the machine, and which of them a wrong word was nearest to. */
-#include "shell.h"
+#include "parts.h"
 
 /* -- the nearest word (private) -- */
 static uint32_t lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (uint32_t)(c + 32) : (uint32_t)(uint8_t)c;
-}
-
-static uint32_t length_of(const char *at)
-{
-    uint32_t length = 0;
-    while (at[length] != 0)
-        length++;
-    return length;
 }
 
 static uint32_t least(uint32_t a, uint32_t b)
@@ -56,7 +48,7 @@ void ray_near_begin(ray_near *near, const char *at, uint64_t length)
 
 void ray_near_offer(ray_near *near, const char *at, uint64_t length)
 {
-    uint32_t have = length_of(near->wrong.at);
+    uint32_t have = ray_word_length(near->wrong.at);
     if (have == 0 || length == 0 || length >= RAY_NAME_BYTES)
         return;
     uint32_t size = (uint32_t)length;
@@ -81,7 +73,7 @@ const char *ray_near_word(const ray_near *near)
 /* -- names that live here -- */
 static uint32_t copy_word(const char *word, ray_name *out)
 {
-    uint32_t length = length_of(word);
+    uint32_t length = ray_word_length(word);
     if (length < RAY_NAME_BYTES)
         __builtin_memcpy(out->at, word, length);
     return 1;

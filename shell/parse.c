@@ -1,20 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* parse.c - what a word may say: numbers, durations, rates, sizes, instants, addresses. Exact or
  * refused. */
-#include "shell.h"
+#include "parts.h"
 
 #define SECOND 1000000000ULL
 #define DAY (86400ULL * SECOND)
 
 /* -- words (private) -- */
-static uint32_t same(const char *at, uint64_t length, const char *literal)
-{
-    uint64_t i = 0;
-    while (i < length && literal[i] != 0 && literal[i] == at[i])
-        i++;
-    return i == length && literal[i] == 0;
-}
-
 static uint32_t is_digit(char c)
 {
     return c >= '0' && c <= '9';
@@ -101,7 +93,7 @@ static const unit sizes[] = {{"B", 1},           {"KB", 1000},          {"MB", 1
 static uint64_t unit_size(const unit *units, uint32_t count, const char *at, uint64_t length)
 {
     for (uint32_t i = 0; i < count; i++)
-        if (same(at, length, units[i].word))
+        if (ray_word_is(at, length, units[i].word))
             return units[i].size;
     return 0;
 }

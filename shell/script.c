@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* script.c - lines from a file, run as if typed, and how a machine begins: the clock, the banner, a
  * soft reset. Shared by every port, so that transcripts are the same to the byte. */
-#include "shell.h"
+#include "parts.h"
 
 /* -- lines (private) -- */
 typedef struct line {
@@ -49,7 +49,7 @@ uint64_t ray_script_step(struct ray *ray, const ray_machine *machine, uint64_t r
     __builtin_memset(result, 0, sizeof *result);
     if (command.length == 0)
         return script->length;
-    ray_text_put(out, "rayos> ");
+    ray_text_put(out, RAY_PROMPT);
     ray_echo(out, command.at, command.length);
     ray_text_char(out, '\n');
     *result = ray_shell_run(ray, machine, raw_ns, RAY_WHO_CONSOLE, command.at, command.length, out);

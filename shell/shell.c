@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* shell.c - one line: into words, to its command, back as text. The table of commands is here, in
  * the order of `help`. */
-#include "shell.h"
+#include "parts.h"
 
 /* -- the table (private) -- */
 /* Modules of the two phase documents that come later: their words are known, and say so. */
@@ -58,18 +58,10 @@ const ray_command *ray_shell_command(uint32_t index)
     return table[index];
 }
 
-static uint32_t same(const char *at, uint64_t length, const char *literal)
-{
-    uint64_t i = 0;
-    while (i < length && literal[i] != 0 && literal[i] == at[i])
-        i++;
-    return i == length && literal[i] == 0;
-}
-
 const ray_command *ray_shell_find(const char *at, uint64_t length)
 {
     for (uint32_t i = 0; i < ray_shell_command_count(); i++)
-        if (same(at, length, table[i]->word))
+        if (ray_word_is(at, length, table[i]->word))
             return table[i];
     return 0;
 }
@@ -158,13 +150,8 @@ static ray_status unknown_command(ray_call *call)
 {
     ray_near near;
     ray_near_begin(&near, call->word[0], call->length[0]);
-    for (uint32_t i = 0; i < ray_shell_command_count(); i++) {
-        const char *word = table[i]->word;
-        uint64_t length = 0;
-        while (word[length] != 0)
-            length++;
-        ray_near_offer(&near, word, length);
-    }
+    for (uint32_t i = 0; i < ray_shell_command_count(); i++)
+        ray_near_offer(&near, table[i]->word, ray_word_length(table[i]->word));
     return ray_call_error(call, RAY_E_UNKNOWN, "no such command", 0, ray_near_word(&near));
 }
 
@@ -186,7 +173,7 @@ static ray_status unbuilt(ray_call *call)
 static const ray_subcommand *find_sub(const ray_command *command, const char *at, uint64_t length)
 {
     for (uint32_t i = 0; i < command->sub_count; i++)
-        if (same(at, length, command->sub[i].word))
+        if (ray_word_is(at, length, command->sub[i].word))
             return &command->sub[i];
     return 0;
 }
@@ -195,13 +182,8 @@ static ray_status unknown_sub(ray_call *call, const ray_command *command)
 {
     ray_near near;
     ray_near_begin(&near, call->word[1], call->length[1]);
-    for (uint32_t i = 0; i < command->sub_count; i++) {
-        const char *word = command->sub[i].word;
-        uint64_t length = 0;
-        while (word[length] != 0)
-            length++;
-        ray_near_offer(&near, word, length);
-    }
+    for (uint32_t i = 0; i < command->sub_count; i++)
+        ray_near_offer(&near, command->sub[i].word, ray_word_length(command->sub[i].word));
     ray_near_offer(&near, "help", 4);
     ray_text_put(call->out, "error: ");
     ray_text_put(call->out, command->word);
@@ -226,7 +208,7 @@ static ray_status unknown_sub(ray_call *call, const ray_command *command)
 static void take_json(ray_call *call)
 {
     for (uint32_t i = 1; i < call->count; i++)
-        if (same(call->word[i], call->length[i], "--json")) {
+        if (ray_word_is(call->word[i], call->length[i], "--json")) {
             drop_word(call, i--);
             call->json = 1;
         }
@@ -237,7 +219,7 @@ static uint32_t offers_json(const ray_subcommand *sub)
     ray_usage_word word;
     uint64_t place = 0;
     while (ray_usage_next(sub->usage, &place, &word) != 0)
-        if (same(word.at, word.length, "--json"))
+        if (ray_word_is(word.at, word.length, "--json"))
             return 1;
     return sub->reads;
 }
@@ -251,7 +233,7 @@ static ray_status run_sub(ray_call *call, const ray_command *command)
     uint32_t first = 2;
     if (call->count > 1)
         sub = find_sub(command, call->word[1], call->length[1]);
-    if (sub == 0 && call->count > 1 && same(call->word[1], call->length[1], "help") &&
+    if (sub == 0 && call->count > 1 && ray_word_is(call->word[1], call->length[1], "help") &&
         call->json == 0 && command != &ray_command_help)
         return ray_help_command(call, command);
     if (sub == 0 || sub == bare) {
@@ -284,8 +266,8 @@ static ray_status run_line(ray_call *call, const char *line, uint64_t length)
     ray_status status = split(call, line, length, words);
     if (status != RAY_OK || call->count == 0)
         return status;
-    if (same(call->word[0], call->length[0], "confirm") && call->count > 1 &&
-        !same(call->word[1], call->length[1], "help")) {
+    if (ray_word_is(call->word[0], call->length[0], "confirm") && call->count > 1 &&
+        !ray_word_is(call->word[1], call->length[1], "help")) {
         drop_word(call, 0);
         call->confirmed = 1;
     }
@@ -303,8 +285,9 @@ static ray_status run_line(ray_call *call, const char *line, uint64_t length)
  * memory is given back when it is done. */
 static ray_text text_behind(const ray_text *out)
 {
+    uint64_t room = out->truncated != 0 ? 0 : out->capacity - out->length;
     ray_text own;
-    ray_text_init(&own, out->at + out->length, out->truncated != 0 ? 0 : out->capacity - out->length);
+    ray_text_init(&own, out->at + out->length, room);
     return own;
 }
 

@@ -31,14 +31,8 @@ enum ray_action {
 };
 
 enum ray_fault {
-    RAY_FAULT_PAGE = 1,
-    RAY_FAULT_WRITE_TEXT = 2,
-    RAY_FAULT_RUN_DATA = 3,
-    RAY_FAULT_UNDEFINED = 4,
-    RAY_FAULT_STACK = 5,
-    RAY_FAULT_SMASH = 6,
-    RAY_FAULT_DIVIDE = 7,
-    RAY_FAULT_PANIC = 8
+    RAY_FAULT_PAGE = 1, RAY_FAULT_WRITE_TEXT = 2, RAY_FAULT_RUN_DATA = 3, RAY_FAULT_UNDEFINED = 4,
+    RAY_FAULT_STACK = 5, RAY_FAULT_SMASH = 6, RAY_FAULT_DIVIDE = 7, RAY_FAULT_PANIC = 8
 };
 
 /* Facts of the machine, filled by the port. `frozen_*` are what the port carries with it (DESIGN.md
@@ -109,13 +103,8 @@ typedef struct ray_subcommand {
 } ray_subcommand;
 
 enum ray_complete {
-    RAY_COMPLETE_NONE = 0,
-    RAY_COMPLETE_LIMIT = 1,
-    RAY_COMPLETE_QUOTA = 2,
-    RAY_COMPLETE_SERVICE = 3,
-    RAY_COMPLETE_ROUTE = 4,
-    RAY_COMPLETE_TENANT = 5,
-    RAY_COMPLETE_SCRIPT = 6,
+    RAY_COMPLETE_NONE = 0, RAY_COMPLETE_LIMIT = 1, RAY_COMPLETE_QUOTA = 2, RAY_COMPLETE_SERVICE = 3,
+    RAY_COMPLETE_ROUTE = 4, RAY_COMPLETE_TENANT = 5, RAY_COMPLETE_SCRIPT = 6,
     RAY_COMPLETE_COMMAND = 7
 };
 
@@ -134,25 +123,6 @@ extern const ray_command ray_command_gateway;
 extern const ray_command ray_command_ratelimit;
 extern const ray_command ray_command_quota;
 
-/* The system's own. */
-extern const ray_command ray_command_help;
-extern const ray_command ray_command_version;
-extern const ray_command ray_command_status;
-extern const ray_command ray_command_config;
-extern const ray_command ray_command_clock;
-extern const ray_command ray_command_mem;
-extern const ray_command ray_command_digest;
-extern const ray_command ray_command_audit;
-extern const ray_command ray_command_request;
-extern const ray_command ray_command_explain;
-extern const ray_command ray_command_demo;
-extern const ray_command ray_command_run;
-extern const ray_command ray_command_confirm;
-extern const ray_command ray_command_link;
-extern const ray_command ray_command_fault;
-extern const ray_command ray_command_reboot;
-extern const ray_command ray_command_poweroff;
-
 /* Runs one line. `raw_ns` is the port's raw clock: the line passes the clock gate once, here. `out`
  * gets plain text, or one JSON object with --json; errors are one line that starts "error: ". The
  * unused end of `out` is work memory. */
@@ -163,27 +133,6 @@ ray_shell_result ray_shell_run(struct ray *ray, const ray_machine *machine, uint
 uint32_t ray_shell_command_count(void);
 const ray_command *ray_shell_command(uint32_t index);
 const ray_command *ray_shell_find(const char *at, uint64_t length);
-
-/* -- usage: what a subcommand takes, read from its usage text (usage.c) --
- * Words in capitals stand for values, [...] may be left out, "..." may be repeated, "A | B" is a
- * choice. */
-typedef struct ray_usage_word {
-    const char *at;
-    uint32_t length;
-    uint32_t option; /* 1: begins with "--" */
-    uint32_t value;  /* option: 1 when a value follows */
-    uint32_t optional;
-    uint32_t many;
-    uint32_t reserved;
-} ray_usage_word;
-/* The word at *place, moved past; 0 at the end. */
-uint32_t ray_usage_next(const char *usage, uint64_t *place, ray_usage_word *out);
-/* Refuses words call->sub->usage does not take, from word `first` on, and moves options behind the
- * others. */
-ray_status ray_usage_check(ray_call *call, uint32_t first);
-
-/* -- help (cmd_help.c) -- */
-ray_status ray_help_command(ray_call *call, const ray_command *command);
 
 /* -- names for completion and suggestions (names.c) -- */
 /* The name at `index` of what `completes` lists; 0 past the last. Index counts rows, a free one
@@ -208,6 +157,9 @@ const char *ray_near_word(const ray_near *near);
  * or the suggestion. */
 ray_status ray_call_error(ray_call *call, ray_status status, const char *what, uint32_t word,
                           const char *near);
+/* Our own literals: how long one is, and whether a word is the same. */
+uint32_t ray_word_length(const char *literal);
+uint32_t ray_word_is(const char *at, uint64_t length, const char *literal);
 uint32_t ray_call_is(const ray_call *call, uint32_t word, const char *literal);
 /* Finds "--name VALUE" or "--name=VALUE"; 1 when present, and then NAME is the option's, dashes
  * included. */
@@ -221,35 +173,22 @@ uint32_t ray_call_confirmed(ray_call *call, const char *consequence);
 /* Work memory, zeroed and 8-byte aligned, from the unused end of call->out until the line is done;
  * NULL when there is none. */
 void *ray_call_memory(ray_call *call, uint64_t bytes);
-/* A line as the console echoes it: printable bytes as they are, '?' for every other. */
-void ray_echo(ray_text *out, const char *at, uint64_t length);
 /* Runs one more line inside this one, at the same instant; its action and text become this call's.
  */
 ray_status ray_call_line(ray_call *call, const char *line, uint64_t length);
 /* Reports a successful control call: raises the epoch and writes the audit record. */
 void ray_call_edited(ray_call *call, uint32_t what, uint32_t by_kind, uint32_t by_id,
                      uint64_t before, uint64_t after);
-ray_status ray_parse_u64(const char *at, uint64_t length,
-                         uint64_t *out); /* digits, '_' between them */
-ray_status ray_parse_duration(const char *at, uint64_t length, uint64_t *ns); /* 1h30m, 500ms, 2s */
-ray_status ray_parse_rate(const char *at, uint64_t length, uint64_t *tokens,
-                          uint64_t *period_ns); /* 5/1h30m */
-ray_status ray_parse_bytes(const char *at, uint64_t length,
-                           uint64_t *bytes); /* 8KiB, 50GiB, 10MB */
-ray_status ray_parse_time(const char *at, uint64_t length,
-                          uint64_t *unix_ns); /* 2026-01-05T23:00:00Z or digits */
-ray_status ray_parse_address(const char *at, uint64_t length, ray_address *out); /* v4 or v6 */
-ray_status ray_parse_percent_bp(const char *at, uint64_t length,
-                                uint32_t *bp); /* 10% or 0.5% in basis points */
-
-/* -- requests made here (traffic.c) -- */
-/* Writes a target that route `id` matches, with `number` where a path may vary; 0 when it is a
- * regex or unknown. */
-uint32_t ray_target_put(struct ray *ray, uint32_t id, uint64_t number, ray_text *out);
-/* A method the route serves, GET where it may. */
-uint32_t ray_target_method(struct ray *ray, uint32_t id);
-/* Writes "GET /path" of the first route in precedence that can be written out. */
-void ray_example_put(struct ray *ray, ray_text *out);
+/* Digits with '_' between them; 1h30m, 500ms, 1.5s; 5/1h30m; 8KiB, 10MB; 2026-01-05T23:00:00Z or
+ * Unix nanoseconds; v4 or v6; 10% or 0.5% in basis points. RAY_E_SYNTAX for what is none of them,
+ * RAY_E_RANGE for what does not fit or is no whole number; then *out is untouched. */
+ray_status ray_parse_u64(const char *at, uint64_t length, uint64_t *out);
+ray_status ray_parse_duration(const char *at, uint64_t length, uint64_t *ns);
+ray_status ray_parse_rate(const char *at, uint64_t length, uint64_t *tokens, uint64_t *period_ns);
+ray_status ray_parse_bytes(const char *at, uint64_t length, uint64_t *bytes);
+ray_status ray_parse_time(const char *at, uint64_t length, uint64_t *unix_ns);
+ray_status ray_parse_address(const char *at, uint64_t length, ray_address *out);
+ray_status ray_parse_percent_bp(const char *at, uint64_t length, uint32_t *bp);
 
 /* -- limits at the console (cmd_ratelimit.c; cmd_ratelimit_edit.c changes them) -- */
 /* The limit word `word` names; says which one was meant when there is none. */
@@ -304,23 +243,19 @@ void ray_console_start(ray_console *console, struct ray *ray, const ray_machine 
 /* Feeds bytes that were typed; stops after the first that completes a command, so that the port can
  * print and act. Returns how many were consumed, at least 1 when length > 0. `result` is that
  * command's, zero when none ran. The port sends `out` as it is: lines end in CR LF, but the framed
- * text of raw mode in LF. Line mode: arrows, Home, End, Delete, Backspace, Tab; Ctrl-C drops the
- * line, Ctrl-U and Ctrl-K cut to its start and end, Ctrl-W the word before, Ctrl-L redraws, Ctrl-P
- * and Ctrl-N browse history; Alt-A and Alt-E are Home and End. Raw mode: Ctrl-A enters it (answers
- * "raw; Ctrl-B to exit\r\n>"), then each line is run without echo and answered by "OK" STX text ETX
- * decimal-status EOT '>' ; Ctrl-B leaves, Ctrl-C drops the line, Ctrl-D soft reset, Ctrl-E paste.
- * Paste mode: Ctrl-E enters it; lines run one by one without completion and history until Ctrl-D or
- * Ctrl-C. */
+ * text of raw mode in LF.
+ *
+ * Line mode: arrows, Home, End, Delete, Backspace, Tab; Ctrl-C drops the line, Ctrl-U and Ctrl-K
+ * cut to its start and end, Ctrl-W the word before, Ctrl-L redraws, Ctrl-P and Ctrl-N browse
+ * history; Alt-A and Alt-E are Home and End, for Ctrl-A and Ctrl-E change the mode.
+ * Raw mode: Ctrl-A enters it (answers "raw; Ctrl-B to exit\r\n>"), then each line is run without
+ * echo and answered by "OK" STX text ETX decimal-status EOT '>'; Ctrl-B leaves, Ctrl-C drops the
+ * line, Ctrl-D is a soft reset, Ctrl-E paste mode.
+ * Paste mode: Ctrl-E enters it; lines run one by one without completion and history until Ctrl-D,
+ * which runs the last one, or Ctrl-C, which drops it. */
 uint64_t ray_console_feed(ray_console *console, struct ray *ray, const ray_machine *machine,
                           uint64_t raw_ns, const uint8_t *bytes, uint64_t length, ray_text *out,
                           ray_shell_result *result);
-
-/* The first lines of a session, LF at their ends. */
-void ray_banner(struct ray *ray, const ray_machine *machine, uint64_t raw_ns, ray_text *out);
-/* What Tab does (complete.c): completes the word before the cursor, or lists what it may become. 1:
- * draw the line. */
-uint32_t ray_complete(ray_console *console, struct ray *ray, const ray_machine *machine,
-                      ray_text *out);
 
 /* Starts the core anew with the machine's seed and start configuration; the clock goes on. */
 ray_status ray_soft_reset(struct ray *ray, const ray_machine *machine, uint64_t raw_ns);
@@ -333,16 +268,14 @@ enum ray_link_type {
     RAY_LINK_HELLO = 1,  /* -> ray_link_hello; begins a session: forgets kept replies and parts */
     RAY_LINK_CONFIG = 2, /* payload: u32 total, u32 offset, bytes; in order; the last part loads and
                           * answers ray_config_report, the others nothing */
-    RAY_LINK_ROWS =
-        3, /* payload: u32 row count, u32 bytes length, rows, bytes -> ray_answer each */
+    RAY_LINK_ROWS = 3,   /* payload: u32 row count, u32 bytes length, rows, bytes -> ray_answers */
     RAY_LINK_DIGEST = 4,   /* -> ray_digests */
     RAY_LINK_STATS = 5,    /* -> ray_stats */
     RAY_LINK_RUN = 6,      /* payload: command line -> i32 status, text */
     RAY_LINK_CLOCK = 7,    /* payload: u64 now_ns, u32 virtual, u32 reserved -> u64 gated now */
     RAY_LINK_RESET = 8,    /* ray_init with 16 bytes of seed -> nothing */
     RAY_LINK_SNAPSHOT = 9, /* payload: u64 offset, u32 length, u32 reserved -> bytes of the state */
-    RAY_LINK_RESTORE =
-        10, /* payload: u64 total, u64 offset, bytes; in order; the last part checks and swaps */
+    RAY_LINK_RESTORE = 10, /* payload: u64 total, u64 offset, bytes; the last checks and swaps */
     RAY_LINK_ROWS_BRIEF = 11, /* as ROWS -> u32 count answered, u32 error count: for digest runs */
     RAY_LINK_LEAVE = 12, /* -> nothing, action RAY_ACTION_CONSOLE: the line is a console again */
     RAY_LINK_REPLY = 64, /* added to the type of the request */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* traffic.c - requests that fit the running configuration: an example for the banner, and what
  * `demo` sends. */
-#include "shell.h"
+#include "parts.h"
 
 /* -- targets (private) -- */
 /* The pattern with every star written out: "*" as the number, a last "**" as two segments. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* usage.c - the usage text of a subcommand is also its grammar, so help, completion and checking
  * cannot disagree. */
-#include "shell.h"
+#include "parts.h"
 
 /* -- reading a usage text (private) -- */
 static uint32_t ends_word(char c)

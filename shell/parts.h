@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/* parts: what the files of the shell ask of one another and nobody else does. */
+#ifndef RAY_SHELL_PARTS_H
+#define RAY_SHELL_PARTS_H
+#include "shell.h"
+
+/* -- the system's own commands, each with the file that has its work -- */
+extern const ray_command ray_command_help;
+extern const ray_command ray_command_version;
+extern const ray_command ray_command_status;
+extern const ray_command ray_command_config;
+extern const ray_command ray_command_clock;
+extern const ray_command ray_command_mem;
+extern const ray_command ray_command_digest;
+extern const ray_command ray_command_audit;
+extern const ray_command ray_command_request;
+extern const ray_command ray_command_explain;
+extern const ray_command ray_command_demo;
+extern const ray_command ray_command_run;
+extern const ray_command ray_command_confirm;
+extern const ray_command ray_command_link;
+extern const ray_command ray_command_fault;
+extern const ray_command ray_command_reboot;
+extern const ray_command ray_command_poweroff;
+
+/* -- usage: what a subcommand takes, read from its usage text (usage.c) --
+ * Words in capitals stand for values, [...] may be left out, "..." may be repeated, "A | B" is a
+ * choice. */
+typedef struct ray_usage_word {
+    const char *at;
+    uint32_t length;
+    uint32_t option; /* 1: begins with "--" */
+    uint32_t value;  /* option: 1 when a value follows */
+    uint32_t optional;
+    uint32_t many;
+    uint32_t reserved;
+} ray_usage_word;
+/* The word at *place, moved past; 0 at the end. */
+uint32_t ray_usage_next(const char *usage, uint64_t *place, ray_usage_word *out);
+/* Refuses words call->sub->usage does not take, from word `first` on, and moves options behind the
+ * others. */
+ray_status ray_usage_check(ray_call *call, uint32_t first);
+
+/* -- help (cmd_help.c) -- */
+ray_status ray_help_command(ray_call *call, const ray_command *command);
+
+/* -- requests made here (traffic.c) -- */
+/* Writes a target that route `id` matches, with `number` where a path may vary; 0 when it is a
+ * regex or unknown. */
+uint32_t ray_target_put(struct ray *ray, uint32_t id, uint64_t number, ray_text *out);
+/* A method the route serves, GET where it may. */
+uint32_t ray_target_method(struct ray *ray, uint32_t id);
+/* Writes "GET /path" of the first route in precedence that can be written out. */
+void ray_example_put(struct ray *ray, ray_text *out);
+
+/* -- console (console.c, edit.c, complete.c, script.c) -- */
+#define RAY_PROMPT "rayos> "
+
+enum ray_console_mode { RAY_CONSOLE_LINE = 0, RAY_CONSOLE_RAW = 1, RAY_CONSOLE_PASTE = 2 };
+enum ray_console_escape { RAY_KEY_PLAIN = 0, RAY_KEY_AFTER_CR = 4 };
+
+/* Bytes that are keys (ECMA-48, and what terminals send for Backspace). */
+enum ray_key {
+    RAY_CTRL_A = 1, RAY_CTRL_B = 2, RAY_CTRL_C = 3, RAY_CTRL_D = 4, RAY_CTRL_E = 5, RAY_CTRL_H = 8,
+    RAY_TAB = 9, RAY_LF = 10, RAY_CTRL_K = 11, RAY_CTRL_L = 12, RAY_CR = 13, RAY_CTRL_N = 14,
+    RAY_CTRL_P = 16, RAY_CTRL_U = 21, RAY_CTRL_W = 23, RAY_ESC = 27, RAY_DELETE = 127
+};
+
+/* Who is fed, so that the functions below need no list of arguments. */
+typedef struct ray_feed {
+    ray_console *console;
+    struct ray *ray;
+    const ray_machine *machine;
+    ray_text *out;
+    ray_shell_result *result;
+    uint64_t raw_ns;
+    uint32_t ran; /* a command was completed */
+    uint32_t reserved;
+} ray_feed;
+
+void ray_edit_redraw(const ray_feed *f);
+void ray_edit_forget(ray_console *c);
+void ray_edit_remember(ray_console *c);
+void ray_edit_insert(ray_feed *f, char byte);
+/* One byte of a key that takes several; one control byte of line mode. */
+void ray_edit_escape(ray_feed *f, uint8_t byte);
+void ray_edit_key(ray_feed *f, uint8_t byte);
+
+/* A line as the console echoes it: printable bytes as they are, '?' for every other. */
+void ray_echo(ray_text *out, const char *at, uint64_t length);
+/* The first lines of a session, LF at their ends. */
+void ray_banner(struct ray *ray, const ray_machine *machine, uint64_t raw_ns, ray_text *out);
+/* What Tab does (complete.c): completes the word before the cursor, or lists what it may become. 1:
+ * draw the line. */
+uint32_t ray_complete(ray_console *console, struct ray *ray, const ray_machine *machine,
+                      ray_text *out);
+
+#endif
