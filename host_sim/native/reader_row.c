@@ -5,7 +5,7 @@
 
 enum { HEADER_BYTES_KEPT = RAY_HEADER_BYTES_MAX + 8, HOST_BYTES_KEPT = 255 };
 
-static const uint64_t DURATION_NS_MAX = 366u * 86400u * 1000000000u;
+static const uint64_t DURATION_NS_MAX = (uint64_t)366 * 86400 * 1000000000;
 
 /* -- text -- */
 

@@ -210,6 +210,7 @@ class Replay:
             window=self.options.window, lines=self.reader.stats(),
             requests=int(out.request_count), verdicts=verdicts, reasons=self._reasons(out),
             would_deny=int(out.would_deny_count), completed=int(out.complete_count),
+            expired=self.kernel.stats()["expired_count"],
             errors=int(out.error_count), stepped_back=int(out.stepped_back_count),
             moved=int(out.moved_count), rejected=int(out.rejected_count), late=int(out.late_count),
             unheld=int(out.unheld_count), not_replayed=int(out.dropped_count),

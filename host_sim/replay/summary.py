@@ -67,6 +67,7 @@ class Summary:
     reasons: dict[str, int]
     would_deny: int
     completed: int
+    expired: int
     errors: int
     stepped_back: int
     moved: int
@@ -243,6 +244,8 @@ def _verdicts(s: Summary) -> Iterator[str]:
     if s.lines.duration_count:
         yield (f"  {count(s.completed, 'request')} ran for the time the log says, at most "
                f"{s.concurrent_max:,} at once")
+    if s.expired:
+        yield f"  {count(s.expired, 'request')} ran past the timeout of their service"
 
 
 def _rules(s: Summary) -> Iterator[str]:
