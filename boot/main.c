@@ -108,12 +108,11 @@ static uint64_t wall_given(void)
  * bytes everywhere. */
 static void start_clock(void)
 {
-    uint64_t wall = wall_given(), raw;
+    uint64_t wall = wall_given();
 
     if (!wall)
         wall = clock_wall_ns();
-    raw = clock_ns();
-    ray_start_clock(ray, raw, wall ? (int64_t)(wall - raw) : 0, &script);
+    ray_start_clock(ray, clock_ns(), wall ? (int64_t)(wall - ray_clock_now(ray)) : 0, &script);
 }
 
 static const char *machine_name(void)

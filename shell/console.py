@@ -30,6 +30,7 @@ from shell.machine import EXIT_CLEAN, MACHINES, Boot, Machine
 from shell.wire import FdWire, ImageError, SerialWire, Wire
 
 PROMPT = b"rayos> "
+BANNER_END = b"\ntry: "
 MARKER = b"raygate: clean exit"
 RAW, LINE, DROP = b"\x01", b"\x02", b"\x03"
 RAW_READY = b"raw; Ctrl-B to exit\r\n>"
@@ -58,13 +59,15 @@ class Answer(NamedTuple):
 
 
 def compiled(config: str | os.PathLike[str] | bytes) -> bytes:
-    """A configuration as the machine wants it: a blob stays one, a TOML file is compiled."""
-    blob = config if isinstance(config, bytes) else Path(config).read_bytes()
+    """A configuration as the machine wants it: bytes and blobs as they are, a TOML file compiled."""
+    if isinstance(config, bytes):
+        return config
+    blob = Path(config).read_bytes()
     if blob.startswith(b"RAYG"):
         return blob
-    from host_sim.config import load, loads
+    from host_sim.config import load
 
-    return loads(blob).blob if isinstance(config, bytes) else load(config).blob
+    return load(config).blob
 
 
 class Console:
@@ -90,7 +93,10 @@ class Console:
         machine = Machine(boot if boot is not None and not options else Boot(**options))
         console = cls(machine.serial, machine)
         try:
-            console.wait_for(PROMPT, timeout_s, or_end=machine.boot.script is not None)
+            if machine.boot.script is not None:     # its lines show prompts too: the banner is last
+                console.wait_for(BANNER_END, timeout_s, or_end=True)
+            if not console.wire.closed:
+                console.wait_for(PROMPT, timeout_s, or_end=machine.boot.script is not None)
         except BaseException:
             console.close()
             raise

@@ -1,10 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* unpack: the file that is shipped. It holds the image in the LZ4 block format, takes it apart at
+/* unpack: the file that is shipped. It holds the image as tools/pack.c wrote it, takes it apart at
  * the address it was linked for and jumps to its entry with the loader's registers untouched.
  *
- * A third of the file is saved, at 2 ms under TCG. Nothing here is left running or writable: the
- * image maps itself anew and treats this memory as free.
+ * The file is half as large for it, at a few ms under TCG. Nothing of this is left running: the
+ * image maps itself anew and treats this memory as free. Stack and tables are at the
+ * end of the image's room, which it reaches only with memory it zeroes itself.
+ *
+ * EDI is where the next byte goes, EBP the bit that is read next.
  */
+#define CODES 296                       /* tools/pack.c: literals and slots */
+#define LITERALS 256
+#define BITS_MAX 12
+#define LENGTHS (packed + 4)
+#define BITS (LENGTHS + CODES)          /* two codes, half a byte for each length */
+#define TABLE_0 (image_room_end - 0x10000)
+#define TABLE_1 (image_room_end - 0xe000)
+
     .section .note.pvh, "a", @note
     .align 4
     .long 4, 8, 18                      /* name bytes, descriptor bytes, XEN_ELFNOTE_PHYS32_ENTRY */
@@ -29,77 +40,170 @@ unpack:
     movl $image_room_end, %esp
     pushl %eax
     pushl %ebx
-    movl $packed, %esi
+    xorl %ebx, %ebx
+    movl $TABLE_0, %edi
+    call build
+    movl $CODES, %ebx
+    movl $TABLE_1, %edi
+    call build
+    xorl %ebp, %ebp
     movl $image_at, %edi
-1:  xorl %eax, %eax
-    lodsb
-    movl %eax, %edx                     /* token: literals, match length - 4 */
-    movl %eax, %ecx
-    shrl $4, %ecx
-    call lengthen
-    call copy_words                     /* literals */
-    cmpl $packed_end, %esi
-    jae 2f
-    lodsw
-    movl %edi, %ebp
-    subl %eax, %ebp                     /* where the match is */
-    movl %eax, %ebx
-    movl %edx, %ecx
-    andl $15, %ecx
-    call lengthen
-    addl $4, %ecx
-    xchgl %ebp, %esi
-    call copy
-    movl %ebp, %esi
-    jmp 1b
-2:  popl %ebx
-    popl %eax
-    movl $image_at, %ecx
-    jmp *%ecx
 
-/* ECX bytes from ESI to EDI, EBX apart; nearer than a word they overlap and go byte by byte. A
- * string instruction would cost a step per byte under TCG: 20 ms in all. */
-copy:
-    cmpl $4, %ebx
-    jae copy_words
-5:  movb (%esi), %al
-    movb %al, (%edi)
-    incl %esi
+next:
+    movl %edi, %eax
+    subl $image_at, %eax
+    cmpl packed, %eax
+    jae targets
+    movl $TABLE_0, %ebx
+    call symbol
+    subl $LITERALS, %eax
+    jae match
+    movb %al, (%edi)                    /* the low byte is the literal still */
     incl %edi
-    decl %ecx
-    jnz 5b
-    ret
-
-/* The same in words. Up to three bytes behind the end are written too: by the next copy again, at
- * the very end by the image, which zeroes its .bss. */
-copy_words:
-    testl %ecx, %ecx
-    jz 7f
-6:  movl (%esi), %eax
+    jmp next
+match:
+    call number
+    pushl %eax
+    movl $TABLE_1, %ebx
+    call symbol
+    call number
+    popl %ecx
+    addl $3, %ecx                       /* length */
+    movl %edi, %esi
+    subl %eax, %esi
+    decl %esi                           /* distance is one more */
+    cmpl $3, %eax
+    jb near
+/* In words: a string instruction would cost a step per byte under TCG. Up to three bytes behind the
+ * end are written too: by what comes next again, at the very end by the image's zeroing of .bss. */
+words:
+    movl (%esi), %eax
     movl %eax, (%edi)
     addl $4, %esi
     addl $4, %edi
     subl $4, %ecx
-    ja 6b
-    addl %ecx, %esi                     /* back by what was too much */
-    addl %ecx, %edi
-7:  xorl %eax, %eax
-    ret
+    ja words
+    addl %ecx, %edi                     /* back by what was too much */
+    jmp next
+near:                                   /* nearer than a word: what is copied is made on the way */
+    movb (%esi), %al
+    movb %al, (%edi)
+    incl %esi
+    incl %edi
+    decl %ecx
+    jnz near
+    jmp next
 
-/* ECX 15: more bytes follow, each 255 says there is one more. */
-lengthen:
-    cmpl $15, %ecx
+/* Calls and jumps had absolute targets; ESI is the place of the byte looked at. */
+targets:
+    xorl %esi, %esi
+    movl packed, %edx
+1:  leal 5(%esi), %eax
+    cmpl %edx, %eax
+    ja done
+    movb image_at(%esi), %al
+    andb $0xfe, %al
+    cmpb $0xe8, %al
     jne 4f
-3:  xorl %eax, %eax
-    lodsb
-    addl %eax, %ecx
-    cmpb $255, %al
-    je 3b
-4:  xorl %eax, %eax
+    movl image_at + 1(%esi), %eax
+    movl %esi, %ecx
+    negl %ecx
+    cmpl %ecx, %eax
+    jl 3f
+    cmpl %edx, %eax
+    jge 3f
+    movl %edx, %ebx
+    testl %eax, %eax
+    cmovnsl %ecx, %ebx
+    addl %ebx, %eax                     /* - place, or + size for what was negative */
+    movl %eax, image_at + 1(%esi)
+3:  addl $4, %esi
+4:  incl %esi
+    jmp 1b
+
+done:
+    popl %ebx
+    popl %eax
+    movl $image_at, %ecx
+    jmp *%ecx
+
+/* Fills the table at EDI: for each 12 bits that can come, code << 4 | how many are its own. Codes
+ * are canonical, so shorter ones come first and equal ones in order. EBX is the first's number. */
+build:
+    movl $1, %edx
+1:  xorl %esi, %esi
+2:  leal (%ebx, %esi), %eax
+    movl %eax, %ecx
+    shrl $1, %ecx
+    movzbl LENGTHS(%ecx), %ecx
+    testb $1, %al
+    jnz 3f
+    shrl $4, %ecx
+3:  andl $15, %ecx
+    cmpl %edx, %ecx
+    jne 4f
+    movl $BITS_MAX, %ecx
+    subl %edx, %ecx
+    movl $1, %eax
+    shll %cl, %eax
+    movl %eax, %ecx
+    movl %esi, %eax
+    shll $4, %eax
+    orl %edx, %eax
+    rep stosw
+4:  incl %esi
+    cmpl $CODES, %esi
+    jb 2b
+    incl %edx
+    cmpl $BITS_MAX, %edx
+    jbe 1b
     ret
 
+/* EAX: what comes, at least 25 bits of it, from the top. */
+peek:
+    movl %ebp, %eax
+    shrl $3, %eax
+    movl BITS(%eax), %eax
+    bswapl %eax
+    movl %ebp, %ecx
+    andl $7, %ecx
+    shll %cl, %eax
+    ret
+
+/* EAX: the next code of the table at EBX. */
+symbol:
+    call peek
+    shrl $32 - BITS_MAX, %eax
+    movzwl (%ebx, %eax, 2), %eax
+    movl %eax, %ecx
+    andl $15, %ecx
+    addl %ecx, %ebp
+    shrl $4, %eax
+    ret
+
+/* EAX: a slot in, its number out. */
+number:
+    cmpl $4, %eax
+    jb 1f
+    movl %eax, %edx
+    shrl $1, %edx
+    decl %edx                           /* extra bits */
+    movl %eax, %esi
+    andl $1, %esi
+    orl $2, %esi
+    call peek
+    movl $32, %ecx
+    subl %edx, %ecx
+    shrl %cl, %eax
+    movl %edx, %ecx
+    shll %cl, %esi
+    orl %esi, %eax
+    addl %edx, %ebp
+1:  ret
+
+    .align 4
 packed:
-    .incbin "raygate.lz4"
-packed_end:
+    .incbin "raygate.packed"
+    .long 0                             /* peek reads whole words */
 
     .section .note.GNU-stack, "", @progbits

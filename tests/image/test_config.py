@@ -53,7 +53,7 @@ def test_one_flipped_bit_is_refused_and_the_frozen_configuration_decides(blob, b
 
 @pytest.mark.parametrize("bad", [b"", b"RAYG", b"RAYG" + bytes(5000), b"\xff" * 70000])
 def test_bytes_that_are_no_configuration_are_refused(bad):
-    with vm.boot(vm.Boot(config=bad)) as console:
+    with vm.boot(config=bad) as console:
         assert console.json("version --machine")["config_source"] == "frozen"
         assert (b"ALARM" in console.transcript) is (len(bad) > 0)
         assert console.poweroff().clean

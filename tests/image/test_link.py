@@ -8,8 +8,8 @@ import struct
 
 import pytest
 
-from host_sim import Kernel
 from host_sim.config import load
+from host_sim.kernel import Kernel
 from shell.link import Kind, Link, frame
 from shell.machine import ROOT
 from tests.image import vm
