@@ -74,7 +74,7 @@ def _run_one(config: Config, kernel: Kernel, test: Expectation, fallback: str) -
     try:
         for _ in range(test.repeat):
             decision = kernel.admit(test.request.path, at_ns=at_ns, exchange=True, **fields)
-    except RaygateError as error:
+    except (RaygateError, UnicodeEncodeError) as error:
         return Outcome(name, (f"the core refused the request: {error}",), "", ())
     met = (decision.by, *(shadow.by for shadow in decision.shadow))
     return Outcome(name, tuple(_differences(test, decision)), decision.route, met)

@@ -213,7 +213,12 @@ what of it still counts, and `exact = true` keeps the instants.
 
 The hash that every report carries is the SHA-256 of the compiled bytes without the secrets. The
 16-byte hash seed is the only secret so far: `raygate compile --seed HEX`, or the first half of the
-hash.
+hash. `[[identity]]` and `[[test]]` are read by the host alone: they are not in the bytes and not in
+the hash. The first configuration a core loads brings its seed, unless the core was begun with one.
+
+A reload matches rows by name. What did not change keeps its balance to the bit; a changed limit
+accrues at its old rate and is clamped, never refilled; tenants, services and routes may change
+places. A refused configuration changes nothing.
 
 ## The file
 """

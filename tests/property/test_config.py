@@ -6,6 +6,7 @@ import functools
 import re
 import struct
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -172,6 +173,60 @@ def test_hostile_bytes_are_refused_whole_or_run_soundly(edits, seal):
     assert kernel.valid() == 0
 
 
+# -- reload during traffic -------------------------------------------------------------------------
+STEP = st.one_of(
+    st.tuples(st.just("admit"), st.integers(0, 3), st.integers(0, 10**9)),
+    st.tuples(st.just("hold"), st.integers(1, 4), st.integers(0, 10**9)),
+    st.tuples(st.sampled_from(["complete", "refund", "cancel"]), st.integers(1, 4), st.just(0)),
+    st.tuples(st.just("tick"), st.just(0), st.integers(0, 40 * 10**9)),
+)
+
+
+def walk(kernel: Kernel, step: tuple[str, int, int], now_ns: int) -> tuple[int, object]:
+    """One event; what it decided, without the epoch."""
+    how, which, wait_ns = step
+    at_ns = now_ns + wait_ns
+    target = ("/a/1", "/b/abc", "/a/2", "/x")[which % 4]
+    more = {"user": f"u{which % 2}", "tenant": "x" if which else None, "headers": {"X-A": "12"}}
+    try:
+        if how == "admit":
+            decision = kernel.admit(target, at_ns=at_ns, exchange=True, **more)
+        elif how == "hold":
+            decision = kernel.admit(target, at_ns=at_ns, id=which, refundable=True, **more)
+        elif how == "tick":
+            return kernel.tick(at_ns), None
+        else:
+            decision = getattr(kernel, how)(which, at_ns=at_ns)
+    except RaygateError as error:
+        return now_ns, error.status
+    said = (decision.verdict, decision.reason, decision.by, decision.retry_after_ns)
+    return decision.at_ns, (*said, decision.service, decision.route, decision.epoch)
+
+
+@given(st.lists(STEP, min_size=1, max_size=30), st.integers(0, 29), st.booleans())
+@settings(max_examples=150)
+def test_a_reload_between_any_two_events_changes_nothing_but_the_epoch(steps, at, is_bad):
+    kernel, twin = running(), running()
+    now_ns, epoch = 0, kernel.stats()["epoch"]
+    for place, step in enumerate(steps):
+        if place == at % len(steps):
+            if is_bad:
+                with pytest.raises(RaygateError):
+                    kernel.configure(small()[:-1])
+            else:
+                kernel.configure(small())
+                epoch += 1
+        later, said = walk(kernel, step, now_ns)
+        same, expected = walk(twin, step, now_ns)
+        if isinstance(said, tuple) and isinstance(expected, tuple):
+            assert said[-1] == epoch
+            said, expected = said[:-1], expected[:-1]
+        assert (later, said) == (same, expected)
+        now_ns = later
+    assert kernel.valid() == twin.valid() == 0
+    assert kernel.digest().book == twin.digest().book
+
+
 # -- files -----------------------------------------------------------------------------------------
 NUMBERS = "0 -1 1 9 9223372036854775807 1.5 nan true 1000000000000 2026-01-05T23:00:00Z".split()
 TEXTS = (
@@ -212,6 +267,20 @@ def test_every_file_is_explained_and_what_the_host_accepts_the_core_accepts(chan
         assert 1 <= one.line <= text.count("\n") + 1 and one.column >= 1
     if not result.findings:
         assert core_refuses(compiler.loads(text).blob, "seed") == ""
+
+
+@pytest.mark.parametrize("value", ["", '""', "0", "9223372036854775807"])
+def test_every_key_absent_blank_zero_or_huge_is_refused_with_its_line_or_sound(value):
+    for place in PAIRS:
+        lines = list(LINES)
+        lines[place] = f"{lines[place].split(' = ')[0]} = {value}" if value else ""
+        result = compiler.examine("\n".join(lines).encode())
+        if value and result.findings:
+            # The finding is at the key; that a burst leaves no room for its rate is said at the
+            # rate above it.
+            assert {place, place + 1} & {one.line for one in result.findings}, lines[place]
+        if not result.findings:
+            assert core_refuses(compiler.loads("\n".join(lines)).blob, "seed") == ""
 
 
 @given(st.binary(max_size=300))

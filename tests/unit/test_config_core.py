@@ -18,6 +18,7 @@ from host_sim.errors import (
     VersionError,
 )
 from host_sim.kernel import Kernel
+from tests.configs import limit, quota, route
 from tests.data import ROOT
 
 S = 10**9
@@ -314,14 +315,30 @@ def test_limits_and_quotas_past_the_most_one_request_may_meet_are_refused_by_the
         Kernel(config=sealed(bytes(blob)))
 
 
-def test_tables_of_another_profile_do_not_fit():
-    text = "version = 1\n" + "".join(f"[service.s{i}]\n" for i in range(5))
-    refused(compiled(text), FullError, "service")
-    most = PROFILES["tiny"].service_max
-    Kernel(
-        profile="tiny",
-        config=compiled("version = 1\n" + "".join(f"[service.s{i}]\n" for i in range(most))),
-    )
+TABLES = [  # room, section, row by number
+    ("service_max", "service", lambda i: f"[service.s{i}]\n"),
+    ("tenant_max", "tenant", lambda i: f"[tenant.t{i}]\n"),
+    ("plan_max", "plan", lambda i: f'[tenant.t{i}]\nplan = "p{i}"\n'),
+    (
+        "route_max",
+        "route",
+        lambda i: route(name=f"r{i}", service="a", path=f'{{ exact = "/{i}" }}'),
+    ),
+    ("limit_user_max", "limit", lambda i: limit(name=f"l{i}", user=f"u{i}")),
+    ("limit_named_max", "limit", lambda i: limit(name=f"l{i}", scope="named")),
+    ("quota_allocation_max", "quota", lambda i: quota(name=f"q{i}")),
+]
+
+
+@pytest.mark.parametrize(("room", "section", "row"), TABLES)
+def test_a_table_of_the_core_holds_its_limit_and_one_more_is_refused_whole(room, section, row):
+    most = getattr(PROFILES["tiny"], room)
+    more = {"route_max": "[service.a]\n", "quota_allocation_max": "[tenant.acme]\n"}
+    text = "version = 1\n" + more.get(room, "") + "".join(row(i) for i in range(most))
+    Kernel(profile="tiny", config=compiled(text, profile="tiny"))
+    refused(compiled(text + row(most)), FullError, section)
+    with pytest.raises(compiler.ConfigError, match="too-many-rows"):
+        compiled(text + row(most), profile="tiny")
 
 
 def test_a_blob_must_stand_at_a_multiple_of_eight(raw):
