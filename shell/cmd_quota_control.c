@@ -176,8 +176,8 @@ ray_status ray_quota_run_allocate(ray_call *call)
         return ray_call_error(call, status, "a quota of that name exists", 2, 0);
     if (status == RAY_E_FULL)
         return ray_call_error(call, status,
-                              "no room: the table is full, or one request would meet "
-                              "more than 8 quotas",
+                              "no room: the table is full, or too many quotas would "
+                              "meet in one request",
                               RAY_NONE, 0);
     if (status != RAY_OK)
         return ray_call_error(call, status, "no quota may be like that", 2, 0);

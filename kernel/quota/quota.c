@@ -64,12 +64,18 @@ static void answer_of(const ray_quota_spec *spec, int64_t wall_ns, const ray_quo
     }
 }
 
+/* Of an instance that does not exist yet. A denial does not make it, so it will have no carry
+ * later either: what passes the limit alone can never be. */
 static __attribute__((noinline)) void answer_new(const ray_quota_row *row, int64_t wall_ns,
                                                  ray_quota_answer *answer)
 {
     ray_quota_active fresh;
     ray_quota_open(row, wall_ns, &fresh);
     answer_of(&row->spec, wall_ns, &fresh, answer);
+    if (answer->granted == 0 && answer->units > row->spec.limit_units) {
+        answer->reason = RAY_REASON_QUOTA_NEVER;
+        answer->retry_after_ns = RAY_NEVER;
+    }
 }
 
 static __attribute__((noinline)) void answer_rolled(const ray_quota_spec *spec, int64_t wall_ns,

@@ -101,7 +101,8 @@ static void depletion_fill(const ray_quota_spec *spec, int64_t wall_ns,
     if (active->used_units == 0)
         return;
     uint64_t lasts_ns = ray_mul_div_floor(out->left_units, since_ns, active->used_units);
-    out->depletion = lasts_ns > ahead_ns ? RAY_DEPLETION_NOT_BEFORE_RESET : RAY_DEPLETION_AT;
+    uint32_t later = lasts_ns > ahead_ns || lasts_ns == RAY_NEVER;
+    out->depletion = later ? RAY_DEPLETION_NOT_BEFORE_RESET : RAY_DEPLETION_AT;
     if (out->depletion == RAY_DEPLETION_AT)
         out->depletion_ns = lasts_ns;
 }

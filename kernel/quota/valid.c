@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* valid.c - every law of the state, numbered. A number once given keeps its meaning.
  *
- *  1 the lists hold each allocation once, ascending, in the list of its tenant, its plan or of
- * everybody; count is theirs 2 an allocation passes the field checks and its name is unique 3 an
- * instance belongs to an allocation and to its tenant, and only its own hash chain holds it, once
- *  4 used + free slots of the instance table are all it has; freed slots are zero but for the
- * stamp; the hand is a slot 5 a period's start is before its end; a rolling window's usage is the
- * sum of its steps 6 usage <= peak of the period <= peak of all time 7 carry is at most a tenth of
- * the largest limit an allocation may have 8 a live lease is in the heap exactly once, holds at
- * most RAY_REQUEST_QUOTA_MAX; a freed one is zero 9 the heap is ordered 10 what leases hold of an
- * instance's open period is at most what the instance has reserved 11 each remembered event is in
- * its chain once 12 the alert ring is gap-free 13 the move table and other scratch is zero 14 asked
- * = granted + denied
+ *  1 the lists hold each allocation once, ascending, in its tenant's, its plan's or everybody's
+ *  2 an allocation passes the field checks, its name is unique, its generation was given out
+ *  3 an instance belongs to an allocation and its tenant, and only its own hash chain holds it
+ *  4 used + free places are all there are; freed ones are zero but for the stamp
+ *  5 a period starts before it ends; a rolling window's usage is the sum of its steps
+ *  6 usage <= peak of the period <= peak of all time
+ *  7 carry is at most a tenth of the largest limit an allocation may have
+ *  8 a live lease is in the heap once, with holds it has room for; a freed one is zero
+ *  9 the heap of leases is ordered
+ * 10 what leases hold of an instance's open period is at most what it has reserved
+ * 11 each remembered event is in its chain once
+ * 12 the alert ring has no gap
+ * 13 the work of a load is zero outside it
+ * 14 asked = granted + denied
  */
 #include "parts.h"
 

@@ -239,7 +239,9 @@ class QuotaModel:
         answer = Answer(row, key, known, units, now.left(row))
         if not now.fits(row, units):
             answer.over = row.soft
-            most = row.limit + row.limit * row.rollover_bp // 10_000
+            # What a denial does not make will have no carry later either.
+            carried = row.limit * row.rollover_bp // 10_000 if known is not None else 0
+            most = row.limit + carried
             if not row.soft and units > most and units > row.limit + now.carry:
                 answer.granted, answer.reason, answer.retry = False, TOO_MUCH, INFINITE
             elif not row.soft:

@@ -339,7 +339,7 @@ class Quotas(RuleBasedStateMachine):
         ahead = row.period if row.reset == model.ROLLING else (
             model.INFINITE if instance.end is None else instance.end - self.wall)
         lasts = instance.left(row) * since // instance.used
-        if lasts > ahead:
+        if lasts > ahead or lasts >= model.INFINITE:
             assert real.kind is DepletionKind.NOT_BEFORE_RESET and real.in_ns is None
         else:
             assert (real.kind, real.in_ns) == (DepletionKind.AT, lasts)
