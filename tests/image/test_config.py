@@ -55,7 +55,7 @@ def test_one_flipped_bit_is_refused_and_the_frozen_configuration_decides(blob, b
 def test_bytes_that_are_no_configuration_are_refused(bad):
     with vm.boot(config=bad) as console:
         assert console.json("version --machine")["config_source"] == "frozen"
-        assert (b"ALARM" in console.transcript) is (len(bad) > 0)
+        assert b"ALARM" in console.transcript
         assert console.poweroff().clean
 
 
