@@ -9,6 +9,7 @@ declarations.
 """
 
 import concurrent.futures
+import contextlib
 import os
 import pathlib
 import shlex
@@ -178,7 +179,8 @@ def build(profile: str) -> pathlib.Path:
     glue = work / f"_{profile}.c"
     fresh = work / "fresh.c"
     work.mkdir(parents=True, exist_ok=True)
-    builder(profile).emit_c_code(str(fresh))
+    with contextlib.redirect_stdout(sys.stderr):  # cffi talks; piped sessions stay clean
+        builder(profile).emit_c_code(str(fresh))
     write_if_changed(glue, fresh.read_text())
     python = [*GLUE_FLAGS, "-w"]
     jobs = [(glue, work / f"_{profile}.o", python)]
