@@ -129,7 +129,7 @@ uint32_t ctl_peek(const uint8_t **at)
 void ctl_take(uint32_t length)
 {
     current_at += length;
-    if (current_at < current_length)
+    if (!length || current_at < current_length)     /* a buffer is given back once */
         return;
     virtio_offer(receive_queue(), (uint16_t)current, buffer[current], BUFFER_BYTES, 1);
     virtio_kick(&device, receive_queue());
