@@ -137,6 +137,21 @@ static ray_status meet_all(asking *ask)
 }
 
 /* -- deciding (private) -- */
+/* Of the limits asked before, how many found no place in the window this key has too: they get the
+ * next ones that are free. */
+static uint32_t before_it(const asking *ask, uint32_t i, const ray_limit_hot *hot)
+{
+    uint32_t count = 0;
+    for (uint32_t k = 0; k < i; k++) {
+        const ray_limit_answer *a = &ask->out->at[k];
+        const ray_limit_hot *other = &ask->rl->config.hot[a->limit & 0xffffU];
+        count +=
+            (a->flags & RAY_LIMIT_OVERFLOW) != 0 && other->keyed == hot->keyed &&
+            ray_key_window(hot->keyed, a->key) == ray_key_window(hot->keyed, ask->out->at[i].key);
+    }
+    return count;
+}
+
 /* A key without a bucket: where one may be made, or what happens when the table is full. */
 static void decide_new(asking *ask, uint32_t i, const ray_limit_hot *hot)
 {
@@ -161,8 +176,9 @@ static void decide_new(asking *ask, uint32_t i, const ray_limit_hot *hot)
                           a);
         return;
     }
-    uint64_t wait = ray_key_wait(rl, hot->keyed, a->key, &ask->at);
-    uint64_t chunk_wait = ready ? 0 : ray_exact_wait(rl, &ask->at);
+    uint64_t wait = ray_key_wait(rl, hot->keyed, a->key, before_it(ask, i, hot), &ask->at,
+                                 ask->out->at, ask->out->count);
+    uint64_t chunk_wait = ready ? 0 : ray_exact_wait(rl, ask->new_count, &ask->at);
     a->granted = 0;
     a->reason = RAY_REASON_RATE_TABLE_FULL;
     a->left_tokens = 0;

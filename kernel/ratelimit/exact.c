@@ -42,10 +42,12 @@ uint32_t ray_exact_ready(const ray_ratelimit *rl, uint32_t new_count, const ray_
     return new_count == 1 && idle_chunk(rl, at, taken, taken_count) != RAY_NONE;
 }
 
-uint64_t ray_exact_wait(const ray_ratelimit *rl, const ray_limit_moment *at)
+uint64_t ray_exact_wait(const ray_ratelimit *rl, uint32_t new_count, const ray_limit_moment *at)
 {
     const ray_ratelimit_book *book = &rl->book;
     uint64_t soonest = RAY_NEVER;
+    if (new_count != 1)
+        return RAY_NEVER;
     for (uint32_t i = 0; i < LOOK_AT && i < RAY_CHUNK_MAX; i++) {
         uint32_t slot = book->exact_link[(book->exact_hand + i) % RAY_CHUNK_MAX];
         if (slot < RAY_SLOT_USER)

@@ -71,6 +71,12 @@ uint64_t ray_key_of_client(const ray_ratelimit *rl, const ray_limit_hot *hot,
 }
 
 /* -- places -- */
+uint32_t ray_key_window(uint32_t keyed, uint64_t identity)
+{
+    uint32_t size = keyed == RAY_KEYED_USER ? RAY_LIMIT_USER_KEY_MAX : RAY_LIMIT_IP_KEY_MAX;
+    return place_of(identity, size, 0) / RAY_GROUP;
+}
+
 const ray_bucket *ray_bucket_at(const ray_ratelimit *rl, uint32_t slot)
 {
     if (slot < RAY_SLOT_USER)
@@ -140,18 +146,26 @@ uint32_t ray_key_may_go(const ray_ratelimit *rl, uint32_t slot, const ray_limit_
     return ray_bucket_full(rl, rule, bucket, 0, at) && ray_key_full_at(rl, slot, at) <= at->now_ns;
 }
 
-uint64_t ray_key_wait(const ray_ratelimit *rl, uint32_t keyed, uint64_t identity,
-                      const ray_limit_moment *at)
+uint64_t ray_key_wait(const ray_ratelimit *rl, uint32_t keyed, uint64_t identity, uint32_t rank,
+                      const ray_limit_moment *at, const ray_limit_answer *taken,
+                      uint32_t taken_count)
 {
-    uint32_t size, slot;
+    uint32_t size, slot, count = 0;
     const uint64_t *keys = keys_of(rl, keyed, &size, &slot);
-    uint64_t soonest = RAY_NEVER;
+    uint64_t soonest[RAY_GROUP];
     for (uint32_t i = 0; i < RAY_GROUP; i++) {
-        uint32_t place = place_of(identity, size, i);
+        uint32_t place = place_of(identity, size, i), k = count;
+        if (is_taken(taken, taken_count, slot + place))
+            continue;
         uint64_t when = keys[place] == 0 ? at->now_ns : ray_key_full_at(rl, slot + place, at);
-        soonest = when < soonest ? when : soonest;
+        for (; k > 0 && soonest[k - 1] > when; k--)
+            soonest[k] = soonest[k - 1];
+        soonest[k] = when;
+        count++;
     }
-    return soonest == RAY_NEVER ? RAY_NEVER : soonest > at->now_ns ? soonest - at->now_ns : 0;
+    if (rank >= count || soonest[rank] == RAY_NEVER)
+        return RAY_NEVER;
+    return soonest[rank] > at->now_ns ? soonest[rank] - at->now_ns : 0;
 }
 
 ray_bucket ray_key_newborn(const ray_ratelimit *rl, uint32_t rule, const ray_limit_moment *at)

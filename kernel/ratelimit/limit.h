@@ -79,7 +79,8 @@ uint64_t ray_window_full_at(const ray_limit_rule *rule, const ray_bucket *bucket
  * then evicted; the latter only when the request makes no other new bucket (`new_count` is 1). */
 uint32_t ray_exact_ready(const ray_ratelimit *rl, uint32_t new_count, const ray_limit_moment *at,
                          const ray_limit_answer *taken, uint32_t taken_count);
-uint64_t ray_exact_wait(const ray_ratelimit *rl, const ray_limit_moment *at);
+/* Until such a full bucket is there; never when the request makes more than one. */
+uint64_t ray_exact_wait(const ray_ratelimit *rl, uint32_t new_count, const ray_limit_moment *at);
 uint32_t ray_exact_allocate(ray_ratelimit *rl, uint32_t slot, const ray_limit_moment *at,
                             const ray_limit_answer *taken,
                             uint32_t taken_count); /* 0: none is left */
@@ -132,6 +133,8 @@ static inline uint64_t ray_key_identity(const ray_limit_hot *hot, uint64_t hash)
     return identity != 0 ? identity : 1;
 }
 
+/* The window of an identity: eight places that begin at a multiple of eight. */
+uint32_t ray_key_window(uint32_t keyed, uint64_t identity);
 const ray_bucket *ray_bucket_at(const ray_ratelimit *rl, uint32_t slot);
 ray_bucket *ray_bucket_in(ray_ratelimit *rl, uint32_t slot);
 uint32_t ray_key_find(const ray_ratelimit *rl, uint32_t keyed,
@@ -141,9 +144,10 @@ uint32_t ray_key_find(const ray_ratelimit *rl, uint32_t keyed,
 uint32_t ray_key_place(const ray_ratelimit *rl, uint32_t keyed, uint64_t identity,
                        const ray_limit_moment *at, const ray_limit_answer *taken,
                        uint32_t taken_count);
-/* Until one of the window's buckets is full. */
-uint64_t ray_key_wait(const ray_ratelimit *rl, uint32_t keyed, uint64_t identity,
-                      const ray_limit_moment *at);
+/* Until a new bucket finds a place when `rank` others of the same request want one before it. */
+uint64_t ray_key_wait(const ray_ratelimit *rl, uint32_t keyed, uint64_t identity, uint32_t rank,
+                      const ray_limit_moment *at, const ray_limit_answer *taken,
+                      uint32_t taken_count);
 /* Puts a new bucket into `slot`, whose old one, if any, is evicted and counted. */
 typedef struct ray_key_new {
     uint64_t identity;
