@@ -54,9 +54,20 @@ def limiter(profile: str) -> tuple[RateLimiter, int, int]:
     return made, keyed, alone
 
 
+def ways_in(made: RateLimiter, keyed: int, alone: int) -> dict[str, Callable[[Any], object]]:
+    """One decision by each of the package's ways; the clock is read inside."""
+    clock = time.monotonic_ns
+    request = RateLimitRequest(0, "user-7", 1)
+    return {
+        "decider": decider(made, keyed),
+        "allow_key": lambda key: made.allow_key(keyed, key, now_ns=clock()),
+        "allow, unkeyed": lambda _: made.allow(alone, now_ns=clock()),
+        "allow_request": lambda _: made.allow_request(request, now_ns=clock()),
+    }
+
+
 def scalars() -> Iterator[Result]:
     """One Python call with a str key and the clock read inside, beside the peers."""
-    clock = time.monotonic_ns
     for profile, count in (("edge", 512), ("edge", 1 << 20)):
         names = [f"user-{i}" for i in range(count)]
         keys = picked(names)
@@ -69,19 +80,11 @@ def scalars() -> Iterator[Result]:
             yield Result(f"python, {name} at {count}", found[name], "call")
         best = min(found.values(), default=0.0)
         made, keyed, alone = limiter(profile)
-        allow_key, allow = made.allow_key, made.allow
-        loop(lambda key: allow_key(keyed, key, now_ns=clock()), names)()
-        ours: list[tuple[str, Callable[[Any], object]]] = [
-            ("decider", decider(made, keyed)),
-            ("allow_key", lambda key: allow_key(keyed, key, now_ns=clock())),
-        ]
-        if count == 512:
-            request = RateLimitRequest(0, "user-7", 1)
-            ours += [
-                ("allow, unkeyed", lambda _: allow(alone, now_ns=clock())),
-                ("allow_request", lambda _: made.allow_request(request, now_ns=clock())),
-            ]
-        for name, decide in ours:
+        ours = ways_in(made, keyed, alone)
+        loop(ours["allow_key"], names)()
+        for name, decide in ours.items():
+            if count > 512 and name not in ("decider", "allow_key"):
+                continue
             ns = per_call(decide, keys)
             note = f"{ns / best:.2f} of the best peer" if best else "no peer is installed"
             note += ", at most 0.30" if name == "decider" else ""

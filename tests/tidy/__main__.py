@@ -13,7 +13,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from . import abi, core, layers, mirror, pages, python, size, text  # noqa: F401  (they register laws)
+from . import abi, core, layers, mirror, pages, python, size, text  # noqa: F401  (registered)
 from .law import LAWS, Finding, Law
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]

@@ -150,7 +150,8 @@ def golden_lines(root: Path) -> tuple[list[str], list[str]]:
         return [], problems
     header = f"{'':40}" + "".join(f"{name:>12}" for name in PROFILES)
     rows = [
-        f"{name:40}" + "".join(f"{column.get(name, 0):12}" for column in columns) for name in columns[0]
+        f"{name:40}" + "".join(f"{column.get(name, 0):12}" for column in columns)
+        for name in columns[0]
     ]
     return [header, *rows], []
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import threading
@@ -37,8 +38,11 @@ def is_fresh(made: Path, recipe: str, root: Path) -> bool:
     if not (made.exists() and notes.exists() and needs.exists() and notes.read_text() == recipe):
         return False
     names = shlex.split(needs.read_text().replace("\\\n", " ").partition(":")[2])
-    then = made.stat().st_mtime_ns
-    return all((root / n).exists() and (root / n).stat().st_mtime_ns <= then for n in names)
+    try:
+        then = made.stat().st_mtime_ns
+        return all((root / name).stat().st_mtime_ns <= then for name in names)
+    except FileNotFoundError:
+        return False
 
 
 def compiled(root: Path, source: Path, flags: Sequence[str], folder: str) -> tuple[Path, str]:
@@ -46,16 +50,20 @@ def compiled(root: Path, source: Path, flags: Sequence[str], folder: str) -> tup
     name = relative(root, source)
     made = root / "build" / "tidy" / folder / (name.replace("/", "-") + ".o")
     said = made.with_suffix(".said")
-    command = ["gcc", *flags, "-MMD", "-c", name, "-o", relative(root, made)]
-    recipe = shlex.join(command)
+    recipe = shlex.join(["gcc", *flags, "-c", name])
     if is_fresh(made, recipe, root) and said.exists():
         return made, said.read_text()
     made.parent.mkdir(parents=True, exist_ok=True)
-    made.unlink(missing_ok=True)
-    told = run(root, *command).stderr
-    said.write_text(told)
+    new = made.with_suffix(f".{os.getpid()}.o")  # another run may be compiling the same file
+    needs = made.with_suffix(".d")
+    done = run(root, "gcc", *flags, "-MMD", "-MF", str(needs), "-c", name, "-o", str(new))
+    if done.returncode:
+        made.unlink(missing_ok=True)
+        return made, done.stderr
+    new.replace(made)
+    said.write_text(done.stderr)
     made.with_suffix(".cmd").write_text(recipe)
-    return made, told
+    return made, done.stderr
 
 
 def sources(root: Path, *tops: str) -> list[Path]:
@@ -172,7 +180,7 @@ def padding(root: Path) -> Iterator[Place]:
 
 PURE = re.compile(
     r"^ray_(?!text_)(\w+_)?"
-    r"(ask|quote|read|export|valid|find|explain|digest|count|due|bytes)(_\w+)?$"
+    r"((ask|quote|read|export|valid|find|explain|digest|due|bytes)(_\w+)?|count)$"
 )
 PROTOTYPE = re.compile(r"\b(ray_\w+)\s*\(([^;{}]*)\)\s*;", re.S)
 
