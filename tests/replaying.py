@@ -88,3 +88,19 @@ def read(
     program = detect.program_for(_raw.load("seed"), text[: detect.SAMPLE], form=form,
                                  maps=parse_maps((maps,) if maps else ()))
     return rows_of(text, program, config)
+
+
+HEAD = "time,ip,path,duration_ms\n"
+
+
+def log_of(*rows: tuple[object, ...]) -> bytes:
+    """A log of (second, address) or (second, address, milliseconds)."""
+    lines = (f"{at},{ip},/a,{rest[0] if rest else ''}" for at, ip, *rest in rows)
+    return (HEAD + "\n".join(lines)).encode()
+
+
+def busy_log(count: int = 3000) -> bytes:
+    """Many clients, rows out of order, every request with a duration."""
+    rows = [(1000 + n * 7919 % 977 / 8, f"10.0.{n % 11}.{n % 3}", n * 31 % 5000)
+            for n in range(count)]
+    return log_of(*rows)

@@ -21,7 +21,9 @@ TABLES = {"csv": ",", "tsv": "\t"}
 JSON_NAMES = ("json", "jsonl", "ndjson")
 
 
-def program_for(raw: Raw, sample: bytes, *, form: str = "auto", maps: Maps | None = None) -> Program:
+def program_for(
+    raw: Raw, sample: bytes, *, form: str = "auto", maps: Maps | None = None
+) -> Program:
     """The program for a log that begins with `sample`.
 
     `form` is auto, a named format, csv, tsv, jsonl, a LogFormat or a log_format. Raises FormatError
@@ -35,7 +37,7 @@ def program_for(raw: Raw, sample: bytes, *, form: str = "auto", maps: Maps | Non
         return _json(lines, maps)
     if form != "auto":
         if maps:
-            raise FormatError("--map is for tables and JSON lines; a format string names its fields")
+            raise FormatError("--map is for tables and JSON; a format string names its fields")
         return compile_format(form)
     if not lines:
         raise FormatError("the log is empty")

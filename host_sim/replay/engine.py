@@ -254,8 +254,9 @@ class Replay:
     def _keys(self, users: int) -> tuple[Key, ...]:
         rows = self.ffi.new("ray_replay_key[]", max(self.options.top, 1))
         count = self.lib.ray_replay_top(self._replay, users, self.options.top, rows)
-        return tuple(Key(self._key_name(row), int(row.request_count), int(row.denied_count),
-                         int(row.delayed_count), int(row.would_deny_count)) for row in rows[0:count])
+        return tuple(
+            Key(self._key_name(row), int(row.request_count), int(row.denied_count),
+                int(row.delayed_count), int(row.would_deny_count)) for row in rows[0:count])
 
     def _key_name(self, row: Any) -> str:
         raw = bytes(self.ffi.buffer(row.name, row.length))

@@ -51,7 +51,7 @@ def _apache_time(argument: str | None) -> _Parts:
     if kind in ("", "%d/%b/%Y:%H:%M:%S %z", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M:%S"):
         return [Field("time")]
     raise FormatError(
-        f"%{{{argument}}}t is not read: use %t, %{{sec}}t, %{{msec}}t, %{{usec}}t or an ISO 8601 time"
+        f"%{{{argument}}}t is not read: use %t, %{{sec}}t, %{{msec}}t, %{{usec}}t or ISO 8601"
     )
 
 

@@ -29,7 +29,9 @@ TARGETS = {
     "priority": "PRIORITY",
     "header": "HEADER",
 }
-UNITS = {"": "AUTO", "s": "SECONDS", "ms": "MILLISECONDS", "us": "MICROSECONDS", "ns": "NANOSECONDS"}
+UNITS = {
+    "": "AUTO", "s": "SECONDS", "ms": "MILLISECONDS", "us": "MICROSECONDS", "ns": "NANOSECONDS",
+}
 
 
 class FormatError(ValueError):

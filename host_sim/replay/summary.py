@@ -95,7 +95,7 @@ class Summary:
     interrupted: bool = False
 
     def findings(self) -> list[str]:
-        """What makes the numbers less than the whole truth, a sentence each; none is exit code 0."""
+        """What makes the numbers less than the whole truth, a sentence each."""
         lines, found = self.lines, []
         if lines.unparsable_count * 1_000_000 > lines.line_count * UNPARSABLE_FINDING_PPM:
             found.append(f"{count(lines.unparsable_count, 'line')} of {lines.line_count} "
@@ -141,7 +141,8 @@ def count(number: int, what: str) -> str:
 def duration(ns: int) -> str:
     """Nanoseconds in the largest units, two of them: 90_000_000_000 is `1m 30s`."""
     for unit, name, smaller, small_name in (
-        (86400_000_000_000, "d", 3600_000_000_000, "h"), (3600_000_000_000, "h", 60_000_000_000, "m"),
+        (86400_000_000_000, "d", 3600_000_000_000, "h"),
+        (3600_000_000_000, "h", 60_000_000_000, "m"),
         (60_000_000_000, "m", 1_000_000_000, "s")):
         if ns >= unit:
             rest = ns % unit // smaller

@@ -7,7 +7,6 @@ import pytest
 
 from host_sim.replay.formats import compile_format
 from host_sim.replay.program import FormatError
-from host_sim.replay.source import from_bytes
 from tests.data import data
 from tests.replaying import NONE, S, config_of, read, rows_of
 
@@ -370,44 +369,6 @@ def test_names_of_services_and_tenants_become_ids():
     assert [(row.service, row.tenant) for row in rows] == [
         (0, 1), (NONE, NONE), (NONE, NONE), (NONE, NONE)]
     assert (stats.unknown_service_count, stats.unknown_tenant_count) == (2, 2)
-
-
-# -- sources ------------------------------------------------------------------------------------
-
-
-def everything(source) -> bytes:
-    found = b""
-    while more := source.read(7777):
-        found += more
-    return found
-
-
-def test_gzip_is_unpacked_member_by_member():
-    text = LINE * 500
-    source = from_bytes(gzip.compress(text) + gzip.compress(b"more") + b"\0" * 9)
-    assert (source.gzip, everything(source), source.problem) == (True, text + b"more", "")
-
-
-def test_truncated_gzip_gives_what_came_before_and_says_so():
-    text = b"".join(b"%d\n" % n for n in range(100_000))
-    source = from_bytes(gzip.compress(text)[:-20_000], "a.gz")
-    got = everything(source)
-    assert 0 < len(got) < len(text)
-    assert text.startswith(got)
-    assert source.problem == "a.gz ends in the middle of its gzip data"
-
-
-def test_damaged_gzip_gives_what_came_before_and_says_so():
-    packed = bytearray(gzip.compress(bytes(range(256)) * 4000, compresslevel=0))
-    packed[-6] ^= 1
-    source = from_bytes(bytes(packed), "a.gz")
-    everything(source)
-    assert source.problem.startswith("a.gz has damaged gzip data")
-
-
-@pytest.mark.parametrize("text", [b"", b"\x1f", b"x", b"\x1f\x8b"])
-def test_tiny_sources_end(text):
-    assert everything(from_bytes(text)) == (text if text[:2] != b"\x1f\x8b" else b"")
 
 
 # -- recorded traffic ---------------------------------------------------------------------------

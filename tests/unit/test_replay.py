@@ -5,14 +5,11 @@ without being counted."""
 import gzip
 import io
 import json
-import pathlib
 import types
 
 import pytest
-from click.testing import CliRunner
 
 from host_sim import _raw
-from host_sim.cli import main
 from host_sim.config import loads
 from host_sim.kernel import Kernel
 from host_sim.replay import replay as replay_file
@@ -20,9 +17,8 @@ from host_sim.replay.engine import Options, Replay
 from host_sim.replay.mapping import parse_maps
 from host_sim.replay.source import from_bytes
 from tests.data import data
-from tests.replaying import CONFIG, S, config_of
+from tests.replaying import CONFIG, S, busy_log, config_of, log_of
 
-HEAD = "time,ip,path,duration_ms\n"
 QUEUED = CONFIG.replace('"token_bucket"', '"leaky_bucket"').replace(
     "burst = 2", 'capacity = 2\nqueue = true\nmax_delay = "3s"')
 SHADOW = CONFIG + """
@@ -34,12 +30,6 @@ algorithm = "fixed_window"
 rate = "1/h"
 mode = "shadow"
 """
-
-
-def log_of(*rows):
-    """A log of (second, address) or (second, address, milliseconds)."""
-    lines = (f"{at},{ip},/a,{rest[0] if rest else ''}" for at, ip, *rest in rows)
-    return (HEAD + "\n".join(lines)).encode()
 
 
 def replay(text, config=CONFIG, **options):
@@ -246,12 +236,6 @@ class HostLink:
         return bytes(self.ffi.buffer(self.kernel.ray_memory(), int(self.lib.ray_bytes())))
 
 
-def busy_log(count=3000):
-    rows = [(1000 + n * 7919 % 977 / 8, f"10.0.{n % 11}.{n % 3}", n * 31 % 5000)
-            for n in range(count)]
-    return log_of(*rows)
-
-
 @pytest.mark.parametrize("order", ["sort", "clamp", "reject"])
 @pytest.mark.parametrize("row_max", [1, 3, 256])
 def test_a_link_gives_the_same_bits(order, row_max):
@@ -305,94 +289,6 @@ def test_a_replay_of_a_file_is_one_call(tmp_path):
     path.write_bytes(gzip.compress(busy_log(100)))
     summary = replay_file(config_of(), path)
     assert (summary.requests, summary.findings()) == (100, [])
-
-
-# -- the command --------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def files(tmp_path):
-    (tmp_path / "c.toml").write_text(CONFIG)
-    (tmp_path / "a.log").write_bytes(busy_log(300))
-    return tmp_path
-
-
-def run(files: pathlib.Path, *words: str, text: bytes | None = None):
-    words = tuple(str(files / w) if w in ("c.toml", "a.log", "d.json") else w for w in words)
-    return CliRunner().invoke(main, ["replay", *words], input=text)
-
-
-def test_the_page_tells_everything(files):
-    (files / "a.log").write_bytes(log_of(*[(n // 20, "10.0.0.1") for n in range(3000)]))
-    got = run(files, "c.toml", "a.log")
-    assert got.exit_code == 0, got.output
-    for word in ("Read 3,000 lines as CSV", "3,000 requests", "denied", "limit per-client",
-                 "decision digest", "state digest", "book digest", "configuration", "lines/s"):
-        assert word in got.stdout
-
-
-def test_json_is_one_object_with_the_same_numbers(files):
-    told = json.loads(run(files, "c.toml", "a.log", "--json").stdout)
-    assert (told["requests"], told["findings"]) == (300, [])
-    assert told["verdicts"]["allow"] + told["verdicts"]["deny"] == 300
-    assert told["config_hash"] == config_of().hash
-    assert told["lines"]["line_count"] == 300
-
-
-def test_a_log_may_come_through_standard_input(files):
-    for text in (busy_log(300), gzip.compress(busy_log(300))):
-        told = json.loads(run(files, "c.toml", "-", "--json", text=text).stdout)
-        assert (told["requests"], told["log"]) == (300, "standard input")
-
-
-def test_decisions_go_to_a_file_or_to_standard_output(files):
-    assert run(files, "c.toml", "a.log", "--decisions", "d.json").exit_code == 0
-    lines = (files / "d.json").read_text().splitlines()
-    got = run(files, "c.toml", "a.log", "--decisions", "-")
-    assert got.stdout.splitlines() == lines
-    assert "300 requests" in got.stderr
-    assert len([json.loads(line) for line in lines]) == 300
-
-
-@pytest.mark.parametrize(("bad", "code"), [(3, 0), (4, 1)])
-def test_more_than_one_percent_unparsable_is_a_finding(files, bad, code):
-    (files / "a.log").write_bytes(busy_log(300) + b"\n" + b"nonsense\n" * bad)
-    got = run(files, "c.toml", "a.log")
-    assert got.exit_code == code
-    assert f"{bad} lines could not be read" in got.stdout
-    assert "line 302: no time that can be read: nonsense" in got.stdout
-
-
-@pytest.mark.parametrize(("words", "why"), [
-    (("c.toml", "missing.log"), "missing.log"),
-    (("missing.toml", "a.log"), "cannot read missing.toml"),
-    (("a.log", "a.log"), "cannot be used"),
-    (("c.toml", "a.log", "--map", "time=nope"), "no column 'nope'"),
-    (("c.toml", "a.log", "--format", "what"), "unknown format"),
-    (("c.toml", "a.log", "--order", "guess"), "guess"),
-    (("c.toml", "a.log", "--engine", "image", "--profile", "edge"), "profile seed"),
-    (("c.toml", "a.log", "--decisions", "-", "--json"), "both want"),
-    (("c.toml",), "Missing argument"),
-])
-def test_bad_usage_is_code_2_and_says_why(files, words, why):
-    got = run(files, *words)
-    assert got.exit_code == 2
-    assert why in got.stderr
-    assert "Traceback" not in got.output
-
-
-def test_an_empty_log_and_a_senseless_one_are_refused(files):
-    for text, why in ((b"", "the log is empty"), (b"hello\nworld\n", "neither a known format")):
-        (files / "a.log").write_bytes(text)
-        got = run(files, "c.toml", "a.log")
-        assert (got.exit_code, why in got.stderr) == (2, True)
-
-
-def test_a_truncated_log_is_a_finding(files):
-    (files / "a.log").write_bytes(gzip.compress(busy_log(3000))[:-1000])
-    got = run(files, "c.toml", "a.log")
-    assert got.exit_code == 1
-    assert "ends in the middle of its gzip data: what came before it was replayed" in got.stdout
 
 
 def test_a_full_key_table_is_told():
