@@ -124,7 +124,7 @@ extern const ray_command ray_command_ratelimit;
 extern const ray_command ray_command_quota;
 
 /* Runs one line. `raw_ns` is the port's raw clock: the line passes the clock gate once, here. `out`
- * gets plain text, or one JSON object with --json; errors are one line that starts "error: ". The
+ * gets plain text, or one JSON value with --json; errors are one line that starts "error: ". The
  * unused end of `out` is work memory. */
 ray_shell_result ray_shell_run(struct ray *ray, const ray_machine *machine, uint64_t raw_ns,
                                uint32_t who, const char *line, uint64_t length, ray_text *out);

@@ -53,17 +53,27 @@ uint32_t ray_target_method(struct ray *ray, uint32_t id)
     return method;
 }
 
-void ray_example_put(struct ray *ray, ray_text *out)
+/* The first route in precedence that can be written out, one that serves GET if there is any. */
+static uint32_t example_route(struct ray *ray)
 {
     const ray_gateway *gateway = ray_gateway_of(ray);
+    uint32_t any = RAY_NONE;
     uint32_t id;
-    for (uint32_t rank = 0; (id = ray_gateway_ranked_route(gateway, rank)) != RAY_NONE; rank++) {
-        uint64_t before = out->length;
-        ray_text_put(out, ray_method_word(ray_target_method(ray, id)));
-        ray_text_char(out, ' ');
-        if (ray_target_put(ray, id, 7, out) != 0)
-            return;
-        out->length = before;
-    }
-    ray_text_put(out, "GET /");
+    ray_route_row row;
+    for (uint32_t rank = 0; (id = ray_gateway_ranked_route(gateway, rank)) != RAY_NONE; rank++)
+        if (ray_gateway_read_route(gateway, id, &row) == RAY_OK && needs_more(row.spec) == 0) {
+            if (ray_target_method(ray, id) == RAY_METHOD_GET)
+                return id;
+            any = any == RAY_NONE ? id : any;
+        }
+    return any;
+}
+
+void ray_example_put(struct ray *ray, ray_text *out)
+{
+    uint32_t id = example_route(ray);
+    ray_text_put(out, ray_method_word(id != RAY_NONE ? ray_target_method(ray, id) : RAY_METHOD_GET));
+    ray_text_char(out, ' ');
+    if (ray_target_put(ray, id, 7, out) == 0)
+        ray_text_char(out, '/');
 }

@@ -207,13 +207,13 @@ def numbers(value):
     return [value] if isinstance(value, int) and not isinstance(value, bool) else []
 
 
-def test_every_json_answer_is_one_object_on_one_line(rig):
+def test_every_json_answer_is_one_value_on_one_line(rig):
     rig.ok("demo 300")
     for line in [*reading_lines(rig), "explain GET /kernel/x", "request GET /kernel/x",
                  "request GET /kernel/x --explain", "demo 5"]:
         text = rig.ok(f"{line} --json")
-        assert isinstance(json.loads(text), dict), line
-        assert text.endswith("}\n") and text.count("\n") == 1, line
+        assert isinstance(json.loads(text), dict | list), line
+        assert text.endswith(("}\n", "]\n")) and text.count("\n") == 1, line
 
 
 @pytest.mark.parametrize("line", ["status", "mem", "digest", "clock", "audit 3", "config show"])
