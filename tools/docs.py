@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Writes docs/api.md from the public headers and the Python docstrings.
+"""Writes docs/api.md from the public headers and docstrings, docs/commands.md from the shell.
 
     python tools/docs.py           writes every generated page
     python tools/docs.py --check   exit status 1 when a page is not what would be written
@@ -155,7 +155,17 @@ def api_page() -> str:
     return "\n".join(parts)
 
 
-PAGES: dict[str, Callable[[], str]] = {"docs/api.md": api_page}
+def commands_page() -> str:
+    """docs/commands.md: what the shell says of itself."""
+    from host_sim.kernel import Kernel
+
+    return Kernel(profile="tiny").shell("help --markdown").text
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "docs/api.md": api_page,
+    "docs/commands.md": commands_page,
+}
 
 
 def main(arguments: list[str]) -> int:
