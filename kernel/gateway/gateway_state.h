@@ -173,6 +173,8 @@ uint32_t ray_gateway_table_add(ray_gateway_config *config, ray_view table);
 void ray_gateway_tables_close(ray_gateway_config *config);
 
 /* -- check.c: what a row may say -- */
+/* RAY_OK for the handle of a service that is registered: the pipeline looks before time passes. */
+ray_status ray_gateway_known(const ray_gateway *gateway, uint32_t id);
 /* Section kinds of ray/config.h, which modules do not include. */
 enum ray_gateway_section {
     RAY_GATEWAY_SECTION_SERVICE = 10,

@@ -95,8 +95,9 @@ static uint32_t route(const ray_gateway *gateway, const ray_gateway_query *query
     return 1;
 }
 
-static ray_status given_service(const ray_gateway_config *config, uint32_t id)
+ray_status ray_gateway_known(const ray_gateway *gateway, uint32_t id)
 {
+    const ray_gateway_config *config = &gateway->config;
     uint32_t slot = id & 0xffff;
     if (slot >= RAY_SERVICE_MAX)
         return RAY_E_UNKNOWN;
@@ -115,7 +116,7 @@ ray_status ray_gateway_ask(const ray_gateway *gateway, uint64_t now_ns,
     if (query->method >= RAY_METHOD_MAX)
         return RAY_E_ARGUMENT;
     if (query->service != RAY_NONE)
-        status = given_service(config, query->service);
+        status = ray_gateway_known(gateway, query->service);
     if (status != RAY_OK)
         return status;
     begin(query, out);

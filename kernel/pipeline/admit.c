@@ -30,7 +30,7 @@ ray_status ray_row_check(const struct ray *ray, const ray_rows *rows, const ray_
     if (row->request_bytes > RAY_UNITS_MAX || row->response_bytes > RAY_UNITS_MAX ||
         row->compute_units > RAY_UNITS_MAX || row->custom_units > RAY_UNITS_MAX)
         return RAY_E_RANGE;
-    return RAY_OK;
+    return row->service != RAY_NONE ? ray_gateway_known(&ray->gateway, row->service) : RAY_OK;
 }
 
 static ray_view view(const ray_rows *rows, uint32_t at, uint32_t length)

@@ -145,6 +145,16 @@ def test_a_bad_row_changes_the_error_count_and_nothing_else(kernel):
         assert kernel.digest().book == twin.digest().book
 
 
+def test_a_row_that_names_no_service_does_not_even_move_the_clock(kernel):
+    twin = kernel.fork()
+    kernel._fill(RowKind.EXCHANGE, 50 * S, 1, 0)
+    kernel._row.service = 77
+    with pytest.raises(UnknownError):
+        kernel._step_one(b"", "row")
+    assert kernel.stats()["now_ns"] == twin.stats()["now_ns"]
+    assert kernel.digest().book == twin.digest().book
+
+
 def test_offsets_outside_the_arena_are_refused(kernel):
     kernel._fill(RowKind.EXCHANGE, S, 1, 0)
     kernel._row.target_at, kernel._row.target_length = 3, 0xFFFFFFFF
