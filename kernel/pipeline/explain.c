@@ -79,7 +79,8 @@ static void explain_no(ray_text *out, uint32_t granted, uint32_t reason, uint64_
     ray_text_char(out, '\n');
 }
 
-static void explain_governed(const struct ray *ray, const ray_journey *journey, ray_text *out)
+static void explain_governed(const struct ray *ray, uint64_t now_ns, const ray_journey *journey,
+                             ray_text *out)
 {
     const ray_ratelimit_answer *limits = &journey->limits;
     const ray_quota_answers *quotas = &journey->quotas;
@@ -90,8 +91,8 @@ static void explain_governed(const struct ray *ray, const ray_journey *journey, 
         explain_amount(out, at->left_tokens, limits->tokens, at->granted,
                        limits->tokens == 1 ? " token" : " tokens");
         if (at->start_at_ns != 0) {
-            ray_text_put(out, ", may start at ");
-            ray_text_duration(out, at->start_at_ns);
+            ray_text_put(out, ", may start in ");
+            ray_text_duration(out, at->start_at_ns > now_ns ? at->start_at_ns - now_ns : 0);
         }
         explain_no(out, at->granted, at->reason, at->retry_after_ns);
     }
@@ -242,7 +243,7 @@ static __attribute__((noinline)) ray_status explain_into(const struct ray *ray, 
     } else {
         explain_gateway(ray, &journey.gateway, out);
         if (journey.asked != 0)
-            explain_governed(ray, &journey, out);
+            explain_governed(ray, now_ns, &journey, out);
         explain_verdict(ray, answer, out);
     }
     return out->truncated != 0 ? RAY_E_TRUNCATED : RAY_OK;

@@ -13,7 +13,7 @@
 /* ray: the whole core, one flat caller-owned state, rows in and answers out.
  *
  * Law: the same configuration, rows and seed give the same answers and digests on every machine.
- * Cost: a row is a handful of O(1) asks; a batch overlaps their cache misses. Source: DESIGN.md
+ * Cost: a row is a handful of O(1) asks; a batch saves the calls. Source: DESIGN.md
  * sections 3 to 5, 9.
  */
 enum ray_row_kind {
@@ -186,6 +186,12 @@ void ray_digest(const struct ray *ray, ray_digests *out);
 uint32_t ray_valid(const struct ray *ray);
 /* Parts by index from 0; RAY_E_UNKNOWN past the last. */
 ray_status ray_part_read(const struct ray *ray, uint32_t index, ray_part *out);
+
+/* Steps rows->row[0], which must carry RAY_ROW_NOW, and writes the header lines its response owes
+ * its client, CR LF after each: RateLimit-Policy, RateLimit and Retry-After where the configuration
+ * asks for them. Nothing is written for a row that is no admission or was not asked of limits. */
+ray_status ray_step_headers(struct ray *ray, const ray_rows *rows, ray_answer *answer,
+                            ray_text *out);
 
 /* The journey of rows->row[0] as it would be now, stage by stage: only asks. */
 ray_status ray_explain(const struct ray *ray, uint64_t now_ns, const ray_rows *rows, uint32_t json,
