@@ -15,6 +15,25 @@ const char *ray_quota_mode_word(uint32_t mode)
     return mode <= RAY_MODE_OFF ? words[mode] : "?";
 }
 
+static const char *window_word(uint32_t reset)
+{
+    static const char *const words[] = {"never", "fixed", "rolling", "day", "week", "month"};
+    return reset <= RAY_RESET_MONTH ? words[reset] : "?";
+}
+
+void ray_quota_list_open(ray_text *out, const char *key)
+{
+    ray_text_json_open(out, 0, '{');
+    ray_text_json_open(out, key, '[');
+}
+
+void ray_quota_list_close(ray_text *out)
+{
+    ray_text_json_close(out, ']');
+    ray_text_json_close(out, '}');
+    ray_text_char(out, '\n');
+}
+
 void ray_quota_put_window(ray_text *out, const ray_quota_spec *spec)
 {
     static const char *const words[] = {"never", "every ", "rolling ", "day", "week", "month"};
@@ -153,7 +172,7 @@ static void allocation_json(ray_call *call, uint32_t allocation, const ray_quota
     ray_text_json_literal(out, "type", ray_quota_type_word(spec->type));
     ray_text_json_name(out, "custom", &spec->custom);
     ray_text_json_u64(out, "limit_units", spec->limit_units);
-    ray_text_json_u64(out, "reset", spec->reset);
+    ray_text_json_literal(out, "window", window_word(spec->reset));
     ray_text_json_u64(out, "period_ns", spec->period_ns);
     ray_text_json_u64(out, "anchor_day", spec->anchor_day);
     ray_text_json_i64(out, "anchor_ns", spec->anchor_ns);
@@ -208,7 +227,7 @@ static ray_status run_allocations(ray_call *call)
     ray_quota_counts counts;
     uint32_t allocation;
     if (call->json != 0)
-        ray_text_json_open(call->out, 0, '[');
+        ray_quota_list_open(call->out, "allocations");
     else
         ray_text_put(call->out, "name                    tenant      type      limit         window"
                                 "        mode    active  denied\n");
@@ -222,10 +241,8 @@ static ray_status run_allocations(ray_call *call)
         else
             allocation_row(call, &spec, &counts);
     }
-    if (call->json != 0) {
-        ray_text_json_close(call->out, ']');
-        ray_text_char(call->out, '\n');
-    }
+    if (call->json != 0)
+        ray_quota_list_close(call->out);
     return RAY_OK;
 }
 

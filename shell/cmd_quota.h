@@ -22,6 +22,10 @@ void ray_quota_tenant_name(const ray_call *call, uint32_t tenant, ray_name *out)
 /* The tenant's name, its number where the configuration has none, "each" for RAY_NONE. */
 void ray_quota_put_tenant(const ray_call *call, uint32_t tenant);
 
+/* {"key":[ and ]} with a line feed, around the rows of a list. */
+void ray_quota_list_open(ray_text *out, const char *key);
+void ray_quota_list_close(ray_text *out);
+
 /* -- subcommands -- */
 ray_status ray_quota_run_usage(ray_call *call);
 ray_status ray_quota_run_show(ray_call *call);

@@ -26,6 +26,15 @@ static void put_instant(ray_text *out, int64_t unix_ns)
 }
 
 /* -- usage -- */
+/* As hexadecimal text: a reader of JSON may hold numbers in 53 bits. */
+static void json_user_key(ray_text *out, uint64_t user_key)
+{
+    uint8_t at[8];
+    for (uint32_t i = 0; i < sizeof at; i++)
+        at[i] = (uint8_t)(user_key >> (56 - 8 * i));
+    ray_text_json_hex(out, "user_key", at, sizeof at);
+}
+
 static void usage_json(ray_call *call, const ray_quota_spec *spec, const ray_quota_usage *usage)
 {
     static const char *const depletion[] = {"at", "not-before-reset", "never"};
@@ -36,7 +45,7 @@ static void usage_json(ray_call *call, const ray_quota_spec *spec, const ray_quo
     ray_text_json_u64(out, "id", usage->allocation);
     ray_text_json_name(out, "name", &spec->name);
     ray_text_json_name(out, "tenant", &tenant);
-    ray_text_json_u64(out, "user_key", usage->user_key);
+    json_user_key(out, usage->user_key);
     ray_text_json_u64(out, "limit_units", usage->limit_units);
     ray_text_json_u64(out, "used_units", usage->used_units);
     ray_text_json_u64(out, "reserved_units", usage->reserved_units);
@@ -98,7 +107,7 @@ ray_status ray_quota_run_usage(ray_call *call)
     if (status != RAY_OK)
         return status;
     if (call->json != 0)
-        ray_text_json_open(call->out, 0, '[');
+        ray_quota_list_open(call->out, "usage");
     else
         ray_text_put(call->out, "name                    tenant            used        limit       "
                                 "share       left        runs out\n");
@@ -112,10 +121,8 @@ ray_status ray_quota_run_usage(ray_call *call)
         else
             usage_row(call, &spec, &usage);
     }
-    if (call->json != 0) {
-        ray_text_json_close(call->out, ']');
-        ray_text_char(call->out, '\n');
-    }
+    if (call->json != 0)
+        ray_quota_list_close(call->out);
     return RAY_OK;
 }
 
@@ -194,7 +201,7 @@ static void alert_put(ray_call *call, const ray_quota_alert *alert, int64_t wall
         ray_text_json_u64(out, "at_ns", alert->at_ns);
         ray_text_json_name(out, "quota", &name);
         ray_text_json_u64(out, "tenant", alert->tenant);
-        ray_text_json_u64(out, "user_key", alert->user_key);
+        json_user_key(out, alert->user_key);
         ray_text_json_u64(out, "percent", alert->percent);
         ray_text_json_u64(out, "used_units", alert->used_units);
         ray_text_json_u64(out, "limit_units", alert->limit_units);
@@ -232,14 +239,13 @@ ray_status ray_quota_run_alerts(ray_call *call)
     ray_quota_alert alert;
     ray_quota_read(quota, &stats);
     if (call->json != 0)
-        ray_text_json_open(call->out, 0, '[');
+        ray_quota_list_open(call->out, "alerts");
     for (uint64_t id = stats.alert_overwritten_count + 1; id <= stats.alert_count; id++)
         if (ray_quota_alert_read(quota, id, &alert) == RAY_OK &&
             (all != 0 || alert.acknowledged == 0))
             alert_put(call, &alert, wall_offset_ns);
     if (call->json != 0) {
-        ray_text_json_close(call->out, ']');
-        ray_text_char(call->out, '\n');
+        ray_quota_list_close(call->out);
     } else if (stats.unacknowledged_count == 0 && all == 0) {
         ray_text_put(call->out, "no alert waits\n");
     }
