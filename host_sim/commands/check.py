@@ -46,6 +46,10 @@ def _summary(config: compiler.Config) -> str:
     return f"{rows}; {len(config.blob)} bytes\nhash {config.hash}"
 
 
+def _count(findings: list[compiler.Diagnostic]) -> str:
+    return "1 error" if len(findings) == 1 else f"{len(findings)} errors"
+
+
 def _run_tests(config: compiler.Config, profile: str) -> dict[str, Any]:
     from host_sim.config.expectations import coverage, run
 
@@ -113,7 +117,7 @@ def _check(file: str, tests: bool, as_json: bool, profile: str) -> int:
     else:
         for finding in [*findings, *found.notes]:
             click.echo(finding.text(file))
-        click.echo(f"{file}: {len(findings)} errors" if findings or config is None else
+        click.echo(f"{file}: {_count(findings)}" if findings or config is None else
                    f"{file}: fine: {_summary(config)}")  # fmt: skip
         if result is not None:
             _print_tests(file, result)

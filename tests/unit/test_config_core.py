@@ -295,6 +295,57 @@ def test_a_row_no_rule_allows_is_refused_by_section_row_and_field(raw, kind, nam
     refused(field(kind, name, value), RaygateError, f"{word}, row ")
 
 
+TRUST = '[trust]\nclient_ip = "x-forwarded-for"\nproxies = ["10.0.0.0/8", "2001:db8::/33"]\n'
+NAMED = '[[limit]]\nname = "%s"\nscope = "named"\nrate = "1/s"\n'
+
+
+def changed(text: str, kind: int, row: int, fields: dict[str, bytes]) -> bytes:
+    """The text's blob with fields of one row replaced."""
+    blob = compiled(text, profile="tiny")
+    offset, row_bytes, _ = rows_of(blob)[kind]
+    out, at = bytearray(blob), offset + row * row_bytes
+    for part in layout.ROWS[kind].subcons:
+        if part.name in fields:
+            out[at : at + len(fields[part.name])] = fields[part.name]
+        at += part.sizeof()
+    return sealed(bytes(out))
+
+
+def test_trusted_networks_are_checked_to_the_last_bit_of_their_prefix():
+    text = HEAD + TRUST
+    Kernel(profile="tiny", config=changed(text, layout.TRUST, 0, {}))
+    words = "trust, row 1"
+    refused(changed(text, layout.TRUST, 1, {"prefix": b"\x81"}), RaygateError, f"{words}, prefix")
+    refused(changed(text, layout.TRUST, 1, {"reserved": b"\1"}), RaygateError, words)
+    past = bytes.fromhex("20010db8 40".replace(" ", ""))
+    refused(changed(text, layout.TRUST, 1, {"address": past}), RaygateError, f"{words}, address")
+    Kernel(profile="tiny", config=changed(text, layout.TRUST, 1, {"address": past[:4] + b"\x80"}))
+
+
+def test_a_route_names_limits_of_scope_named_and_each_once():
+    text = HEAD.replace("[[route]]", '[[route]]\nlimits = ["n", "m"]', 1) + BUCKET % ("l", 1)
+    text += NAMED % "n" + NAMED % "m"
+    Kernel(profile="tiny", config=changed(text, layout.ROUTE, 0, {}))
+    for ids in ((1, 0), (1, 1), (3, 2)):
+        value = struct.pack("<II", *ids)
+        blob = changed(text, layout.ROUTE, 0, {"limits": value})
+        refused(blob, RaygateError, "route, row 0, limits")
+    spare = changed(text, layout.ROUTE, 0, {"limits": struct.pack("<III", 1, 2, 0)})
+    refused(spare, RaygateError, "route, row 0, limits")
+
+
+def test_bytes_between_sections_are_zero():
+    blob = compiled(HEAD + '[[route]]\nname = "x"\nservice = "a"\npath = { regex = \'/x\' }\n')
+    offset, _, size = rows_of(blob)[layout.DFA]
+    index = list(rows_of(blob)).index(layout.DFA)
+    out = bytearray(blob)
+    struct.pack_into("<I", out, 24 + 16 * index + 8, size - 4)
+    assert not any(out[offset + size - 4 : offset + size])
+    refused(sealed(bytes(out)), RaygateError, "dfa, row 0")
+    out[offset + size - 1] = 1
+    refused(sealed(bytes(out)), RaygateSyntaxError, "section table")
+
+
 def test_limits_and_quotas_past_the_most_one_request_may_meet_are_refused_by_the_core_too():
     rows = "".join(BUCKET % (f"l{i}", 1) for i in range(8))
     named = '[[limit]]\nname = "n"\nscope = "named"\nrate = "1/s"\n'
