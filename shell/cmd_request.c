@@ -7,10 +7,14 @@
     "[--response-bytes BYTES] [--status N] [--duration D] [--weight N] [--priority CLASS] " \
     "[--service S] [--compute N] [--custom N]"
 
+enum request_size { REQUEST_HEADERS = 2048 };
+
 /* Work memory of one request: its row, its bytes, and where a path is normalised. */
 typedef struct request {
     ray_row row;
     ray_answer answer;
+    ray_text headers;            /* of the response, in `lines` */
+    char lines[REQUEST_HEADERS];
     uint8_t scratch[RAY_TARGET_BYTES_MAX];
     uint8_t bytes[4 * RAY_SHELL_LINE_MAX];
     uint32_t used;
@@ -182,152 +186,17 @@ static ray_status fill(ray_call *call, request *r)
     return status == RAY_OK ? fill_numbers(call, row) : status;
 }
 
-/* -- saying what came of it (private) -- */
-static void put_by(ray_call *call, uint32_t by_kind, uint32_t by_id)
-{
-    ray_name name;
-    ray_by_name(call->ray, by_kind, by_id, &name);
-    ray_text_put(call->out, ray_by_word(by_kind));
-    ray_text_put(call->out, " ");
-    ray_text_name(call->out, &name, 0);
-}
-
-static void put_verdict(ray_call *call, const ray_answer *answer)
-{
-    ray_text *out = call->out;
-    ray_text_put(out, ray_verdict_word(answer->verdict));
-    ray_text_put(out, " (");
-    ray_text_u64(out, answer->http_status);
-    ray_text_put(out, "), ");
-    ray_text_put(out, ray_reason_word(answer->reason));
-    if (answer->by_kind != RAY_BY_NONE) {
-        ray_text_put(out, ", by ");
-        put_by(call, answer->by_kind, answer->by_id);
-    }
-    if (answer->retry_after_ns != 0) {
-        ray_text_put(out, ", retry after ");
-        ray_text_duration(out, answer->retry_after_ns);
-    }
-    ray_text_char(out, '\n');
-}
-
-static void put_named(ray_call *call, const char *what, uint32_t by_kind, uint32_t by_id)
-{
-    ray_name name;
-    if (by_id == RAY_NONE)
-        return;
-    ray_by_name(call->ray, by_kind, by_id, &name);
-    ray_text_put(call->out, "  ");
-    ray_text_put(call->out, what);
-    ray_text_column(call->out, 14);
-    ray_text_name(call->out, &name, 0);
-    ray_text_char(call->out, '\n');
-}
-
-static void put_methods(ray_text *out, uint32_t allow)
-{
-    uint32_t said = 0;
-    if (allow == 0)
-        return;
-    ray_text_put(out, "  allow       ");
-    for (uint32_t i = 1; i < RAY_METHOD_MAX; i++)
-        if ((allow >> i & 1U) != 0) {
-            ray_text_put(out, said++ == 0 ? "" : ", ");
-            ray_text_put(out, ray_method_word(i));
-        }
-    ray_text_char(out, '\n');
-}
-
-static void put_details(ray_call *call, const ray_answer *answer)
-{
-    ray_text *out = call->out;
-    ray_stats stats;
-    ray_read(call->ray, &stats);
-    put_named(call, "route", RAY_BY_ROUTE, answer->route);
-    put_named(call, "service", RAY_BY_SERVICE, answer->service);
-    put_methods(out, answer->reason == RAY_REASON_METHOD_NOT_ALLOWED ? answer->allow : 0);
-    ray_text_put(out, "  decision    ");
-    ray_text_u64(out, answer->id);
-    ray_text_put(out, " at ");
-    ray_text_time(out, answer->at_ns + (uint64_t)stats.wall_offset_ns);
-    ray_text_put(out, ", epoch ");
-    ray_text_u64(out, answer->epoch);
-    if (answer->audit_id != 0) {
-        ray_text_put(out, ", audit ");
-        ray_text_u64(out, answer->audit_id);
-    }
-    ray_text_char(out, '\n');
-    if (answer->start_at_ns != 0) {
-        ray_text_put(out, "  may start   ");
-        ray_text_time(out, answer->start_at_ns + (uint64_t)stats.wall_offset_ns);
-        ray_text_char(out, '\n');
-    }
-    for (uint32_t i = 0; i < answer->shadow_count; i++) {
-        ray_text_put(out, "  shadow      ");
-        put_by(call, answer->shadow[i].by_kind, answer->shadow[i].by_id);
-        ray_text_put(out, " would deny: ");
-        ray_text_put(out, ray_reason_word(answer->shadow[i].reason));
-        ray_text_put(out, ", retry after ");
-        ray_text_duration(out, answer->shadow[i].retry_after_ns);
-        ray_text_char(out, '\n');
-    }
-}
-
-static void json_retry(ray_text *out, uint64_t retry_after_ns)
-{
-    if (retry_after_ns == RAY_NEVER)
-        ray_text_json_literal(out, "retry_after_ns", "never");
-    else
-        ray_text_json_u64(out, "retry_after_ns", retry_after_ns);
-}
-
-static void json_named(ray_call *call, const char *key, uint32_t by_kind, uint32_t by_id)
-{
-    ray_name name;
-    if (by_kind == RAY_BY_NONE || by_id == RAY_NONE) {
-        ray_text_json_null(call->out, key);
-        return;
-    }
-    ray_by_name(call->ray, by_kind, by_id, &name);
-    ray_text_json_name(call->out, key, &name);
-}
-
-static void json_answer(ray_call *call, const ray_answer *answer)
-{
-    ray_text *out = call->out;
-    ray_text_json_literal(out, "verdict", ray_verdict_word(answer->verdict));
-    ray_text_json_u64(out, "http_status", answer->http_status);
-    ray_text_json_literal(out, "reason", ray_reason_word(answer->reason));
-    ray_text_json_literal(out, "by_kind", ray_by_word(answer->by_kind));
-    json_named(call, "by", answer->by_kind, answer->by_id);
-    json_retry(out, answer->retry_after_ns);
-    ray_text_json_u64(out, "start_at_ns", answer->start_at_ns);
-    json_named(call, "route", RAY_BY_ROUTE, answer->route);
-    json_named(call, "service", RAY_BY_SERVICE, answer->service);
-    ray_text_json_u64(out, "seq", answer->id);
-    ray_text_json_u64(out, "at_ns", answer->at_ns);
-    ray_text_json_u64(out, "epoch", answer->epoch);
-    ray_text_json_u64(out, "audit_id", answer->audit_id);
-    ray_text_json_u64(out, "would_deny", answer->would_deny_count);
-    ray_text_json_open(out, "shadow", '[');
-    for (uint32_t i = 0; i < answer->shadow_count; i++) {
-        ray_text_json_open(out, 0, '{');
-        ray_text_json_literal(out, "by_kind", ray_by_word(answer->shadow[i].by_kind));
-        json_named(call, "by", answer->shadow[i].by_kind, answer->shadow[i].by_id);
-        ray_text_json_literal(out, "reason", ray_reason_word(answer->shadow[i].reason));
-        json_retry(out, answer->shadow[i].retry_after_ns);
-        ray_text_json_close(out, '}');
-    }
-    ray_text_json_close(out, ']');
-}
-
 /* -- the commands -- */
+/* A row that cannot be: what was begun is taken back, and the core's word for why is said. */
 static ray_status refused(ray_call *call, ray_status status)
 {
+    call->out->length = 0;
     if (status == RAY_E_TRUNCATED)
         return status;
-    return ray_call_error(call, status, "the pipeline refused the row", RAY_NONE,
-                          ray_status_word(status));
+    ray_text_put(call->out, "error: the pipeline refuses such a request: ");
+    ray_text_put(call->out, ray_status_word(status));
+    ray_text_char(call->out, '\n');
+    return status;
 }
 
 static ray_status run_explain(ray_call *call)
@@ -366,21 +235,22 @@ static ray_status run_request(ray_call *call)
         ray_text_put(out, "\"journey\":");
     if (journey)
         status = ray_explain(call->ray, call->now_ns, &rows, call->json, out);
+    ray_text_init(&r->headers, r->lines, sizeof r->lines);
     if (status == RAY_OK)
-        status = ray_step_batch(call->ray, &rows, 1, &r->answer);
+        status = ray_step_headers(call->ray, &rows, &r->answer, &r->headers);
     if (status == RAY_OK)
         status = r->answer.status;
     if (status != RAY_OK)
         return refused(call, status);
     if (call->json != 0) {
-        json_answer(call, &r->answer);
+        ray_answer_json(call, &r->answer, &r->headers);
         ray_text_json_close(out, '}');
         ray_text_char(out, '\n');
         return RAY_OK;
     }
     if (!journey)
-        put_verdict(call, &r->answer);
-    put_details(call, &r->answer);
+        ray_answer_put_verdict(call, &r->answer);
+    ray_answer_put(call, &r->answer, &r->headers);
     return RAY_OK;
 }
 

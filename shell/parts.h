@@ -53,6 +53,13 @@ uint32_t ray_target_method(struct ray *ray, uint32_t id);
 /* Writes "GET /path" of the first route in precedence that can be written out. */
 void ray_example_put(struct ray *ray, ray_text *out);
 
+/* -- answers (answer.c) -- */
+/* The line that says it all; what else there is to say, with the response's header lines. */
+void ray_answer_put_verdict(ray_call *call, const ray_answer *answer);
+void ray_answer_put(ray_call *call, const ray_answer *answer, const ray_text *headers);
+/* The members of an object that is open. */
+void ray_answer_json(ray_call *call, const ray_answer *answer, const ray_text *headers);
+
 /* -- console (console.c, edit.c, complete.c, script.c) -- */
 #define RAY_PROMPT "rayos> "
 

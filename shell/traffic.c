@@ -72,7 +72,7 @@ static uint32_t example_route(struct ray *ray)
 void ray_example_put(struct ray *ray, ray_text *out)
 {
     uint32_t id = example_route(ray);
-    ray_text_put(out, ray_method_word(id != RAY_NONE ? ray_target_method(ray, id) : RAY_METHOD_GET));
+    ray_text_put(out, ray_method_word(ray_target_method(ray, id)));
     ray_text_char(out, ' ');
     if (ray_target_put(ray, id, 7, out) == 0)
         ray_text_char(out, '/');

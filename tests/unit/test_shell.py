@@ -12,6 +12,31 @@ from tests.shell_rig import Rig, rayos_blob
 ARGUMENT, UNKNOWN, RANGE, STATE, TRUNCATED, SYNTAX, UNBUILT = -1, -2, -7, -9, -10, -13, -15
 UNBUILT_WORDS = ("auth", "mediator", "lb", "resilience", "apimon",
                  "priority", "policy", "cost", "governance")
+ONE_QUOTA = b"""
+version = 1
+[headers]
+ratelimit = "draft-10"
+[service.web]
+at = "127.0.0.1:80"
+[[route]]
+name = "all"
+service = "web"
+path = { prefix = "/" }
+[tenant.acme]
+[[limit]]
+name = "slow"
+scope = "service"
+service = "web"
+algorithm = "token_bucket"
+rate = "2/h"
+burst = 2
+[[quota]]
+name = "one"
+tenant = "acme"
+type = "requests"
+limit = 1
+window = "day"
+"""
 ONE_ROUTE = b"""
 version = 1
 [service.web]
@@ -261,6 +286,30 @@ def test_request_denied_says_by_what_and_until_when(rig):
     assert 0 < denied["retry_after_ns"] < 60 * 10**9
     text = rig.ok("request GET /kernel/version --user me")
     assert text.startswith(f"deny (429), {denied['reason']}, by limit {denied['by']}, retry after ")
+
+
+def test_request_prints_the_header_lines_its_response_owes(rig):
+    first, second = (rig.json("request GET /kernel/version --user me")["headers"] for _ in "12")
+    assert [line.split(":")[0] for line in first] == ["RateLimit-Policy", "RateLimit"]
+    left = [int(re.search(r'"per-user";r=(\d+)', lines[1])[1]) for lines in (first, second)]
+    assert left[0] == left[1] + 1
+    denied = rig.json("request GET /kernel/version --user me --weight 20")
+    assert denied["verdict"] == "deny"
+    seconds = -(-denied["retry_after_ns"] // 10**9)
+    assert denied["headers"][2] == f"Retry-After: {seconds}"
+    assert rig.json("request GET /nowhere")["headers"] == []
+    said = rig.ok("request GET /kernel/version --user me")
+    assert re.search(r"^  header      RateLimit: ", said, re.M)
+
+
+def test_retry_after_is_the_whole_verdicts():
+    """A request that a quota denied spent no token, and waits for the quota."""
+    rig = Rig(config=loads(ONE_QUOTA).blob)
+    rig.ok("clock virtual 2026-01-01T23:59:00Z")
+    allowed, denied = (rig.json("request GET / --tenant acme") for _ in "12")
+    assert (allowed["verdict"], denied["by_kind"]) == ("allow", "quota")
+    assert [line for line in denied["headers"] if "Retry" in line] == ["Retry-After: 60"]
+    assert '"slow";r=1;' in allowed["headers"][1] and '"slow";r=1;' in denied["headers"][1]
 
 
 def test_dry_run_and_explain_only_ask(rig):
