@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import json
+import struct
 from typing import Any
 
 from host_sim import config as compiler
+from host_sim.config import layout
+from host_sim.config.blob import crc32c
 
 HEAD = 'version = 1\n[tenant.acme]\nplan = "gold"\n[service.a]\n[service.b]\n'
 
@@ -55,3 +58,38 @@ def found(text: str, **more: Any) -> list[tuple[int, int, str]]:
 def codes(text: str, **more: Any) -> list[str]:
     """The codes alone."""
     return [code for _, _, code in found(text, **more)]
+
+
+# -- bytes: two services, two routes ---------------------------------------------------------------
+TWO = (
+    'version = 1\n[service.a]\n[service.b]\n[[route]]\nname = "a"\nservice = "a"\n'
+    'path = { prefix = "/a" }\n[[route]]\nname = "b"\nservice = "b"\npath = { prefix = "/b" }\n'
+)
+BUCKET = '[[limit]]\nname = "%s"\nscope = "service"\nrate = "1/h"\nburst = %d\n'
+TENANTS = '[tenant.x]\nplan = "p"\n[tenant.y]\nplan = "q"\n'
+QUOTA = '[[quota]]\nname = "all"\nlimit = 10\nwindow = "never"\n'
+
+
+def compiled(text: str, **more: Any) -> bytes:
+    """The bytes of a file that is fine."""
+    return compiler.loads(text, **more).blob
+
+
+def sealed(blob: bytes) -> bytes:
+    """The blob with its length and checksum made right again."""
+    out = bytearray(blob.ljust(24, b"\0"))
+    out[8:16] = struct.pack("<II", len(out), 0)
+    out[12:16] = struct.pack("<I", crc32c(bytes(out)))
+    return bytes(out)
+
+
+def rows_of(blob: bytes) -> dict[int, tuple[int, int, int]]:
+    """(offset, row bytes, rows) of each section."""
+    count = struct.unpack_from("<I", blob, 16)[0]
+    entries = (layout.Section.parse(blob[24 + 16 * i : 40 + 16 * i]) for i in range(count))
+    return {one.kind: (one.offset, one.row_bytes, one.row_count) for one in entries}
+
+
+def grants(kernel: Any, target: str, count: int, **more: Any) -> int:
+    """How many of so many requests at one instant are allowed."""
+    return sum(kernel.admit(target, exchange=True, **more).allowed for _ in range(count))

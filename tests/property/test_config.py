@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from host_sim import config as compiler
 from host_sim.config import rates
-from host_sim.config.blob import crc32c
 from host_sim.errors import RaygateError
 from host_sim.kernel import Kernel
+from tests.configs import sealed
 from tests.data import ROOT
 
 RAYOS = (ROOT / "examples" / "rayos.toml").read_text()
@@ -61,13 +61,6 @@ def running() -> Kernel:
     for _ in range(3):
         kernel.admit("/a/1", user="u", tenant="x", headers={"X-A": "12"}, exchange=True)
     return kernel
-
-
-def sealed(blob: bytes) -> bytes:
-    out = bytearray(blob.ljust(24, b"\0"))
-    out[8:16] = struct.pack("<II", len(out), 0)
-    out[12:16] = struct.pack("<I", crc32c(bytes(out)))
-    return bytes(out)
 
 
 def test_every_single_bit_flipped_is_refused_and_the_running_state_is_equal():
