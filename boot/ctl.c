@@ -23,6 +23,7 @@ static uint32_t sent_slot;                      /* next free place of to_host */
 static uint32_t port;                           /* 0: not opened yet */
 static uint32_t current, current_length, current_at;    /* the received buffer being read */
 static uint32_t sending;
+static uint32_t owed;                           /* buffers offered, the device not told yet */
 
 static void say(uint32_t to_port, uint16_t event, uint16_t value)
 {
@@ -112,14 +113,25 @@ uint32_t ctl_init(uint32_t acpi)
     return 1;
 }
 
+/* A kick costs more than a buffer's work, so buffers are given back in lots: half of them at a time,
+ * and all of them before we wait. */
+static void tell_offered(void)
+{
+    if (owed)
+        virtio_kick(&device, receive_queue());
+    owed = 0;
+}
+
 uint32_t ctl_peek(const uint8_t **at)
 {
     control();
     if (!port)
         return 0;
     while (current_at == current_length) {
-        if (!virtio_taken(receive_queue(), &current, &current_length))
+        if (!virtio_taken(receive_queue(), &current, &current_length)) {
+            tell_offered();
             return 0;
+        }
         current_at = 0;
     }
     *at = buffer[current] + current_at;
@@ -132,7 +144,8 @@ void ctl_take(uint32_t length)
     if (!length || current_at < current_length)     /* a buffer is given back once */
         return;
     virtio_offer(receive_queue(), (uint16_t)current, buffer[current], BUFFER_BYTES, 1);
-    virtio_kick(&device, receive_queue());
+    if (++owed >= BUFFERS / 2)
+        tell_offered();
 }
 
 void ctl_send(const uint8_t *at, uint64_t length)
