@@ -71,13 +71,16 @@ static void convert_window(const ray_limit_rule *from, const ray_limit_rule *to,
 }
 
 /* -- control -- */
-void ray_bucket_convert(const ray_limit_rule *from, const ray_limit_rule *to, ray_bucket *bucket,
-                        uint64_t *excess, const ray_limit_moment *at)
+void ray_bucket_convert(const ray_ratelimit *rl, const ray_limit_rule *from,
+                        const ray_limit_rule *to, ray_bucket *bucket, uint64_t *excess,
+                        const ray_limit_moment *at)
 {
     if (in_credits(from->kind)) {
         convert_credits(from, to, bucket, excess, at->now_ns);
         bucket->word = 0;
-    } else if (from->kind != RAY_KIND_EXACT) {
+    } else if (from->kind == RAY_KIND_EXACT) {
+        bucket->level = ray_exact_live(rl, from, bucket, at->now_ns);
+    } else {
         convert_window(from, to, bucket, at);
     }
     bucket->holds = 0;

@@ -198,7 +198,7 @@ static void decide_found(asking *ask, uint32_t i, const ray_limit_hot *hot)
         return;
     }
     ray_bucket converted = *bucket;
-    ray_bucket_convert(&rl->config.rule[bucket->rule], rule, &converted,
+    ray_bucket_convert(rl, &rl->config.rule[bucket->rule], rule, &converted,
                        hot->excess ? &excess : NULL, &ask->at);
     ray_bucket_decide(rl, rule, &converted, excess, &ask->at, a);
 }

@@ -160,14 +160,14 @@ static void replace_rule(ray_ratelimit *rl, uint64_t now_ns, uint32_t number,
     ray_limit_bucket *own = &rl->book.own[slot];
     const ray_limit_rule *old = &rl->config.rule[number];
     if (own->main.rule == number)
-        ray_bucket_convert(old, rule, &own->main,
+        ray_bucket_convert(rl, old, rule, &own->main,
                            old->excess != 0 || rule->excess != 0 ? &own->excess : NULL, &at);
     own->excess_word = 0;
     for (uint32_t place = 0;
          hot->keyed != RAY_KEYED_NOT && (place = next_key(rl, slot, place)) != RAY_NONE; place++) {
         ray_bucket *bucket = ray_bucket_in(rl, table_slot(hot->keyed) + place);
         if (bucket->rule == number)
-            ray_bucket_convert(old, rule, bucket, NULL, &at);
+            ray_bucket_convert(rl, old, rule, bucket, NULL, &at);
     }
     rl->config.rule[number] = *rule;
 }

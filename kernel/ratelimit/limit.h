@@ -107,8 +107,9 @@ uint64_t ray_bucket_full_at(const ray_ratelimit *rl, const ray_limit_rule *rule,
                             const ray_bucket *bucket, uint64_t excess, const ray_limit_moment *at);
 /* What it would look like under another rule: accrued at the old one, then clamped. `excess` may be
  * NULL. An exact log keeps its instants. Only between rules of one kind. */
-void ray_bucket_convert(const ray_limit_rule *from, const ray_limit_rule *to, ray_bucket *bucket,
-                        uint64_t *excess, const ray_limit_moment *at);
+void ray_bucket_convert(const ray_ratelimit *rl, const ray_limit_rule *from,
+                        const ray_limit_rule *to, ray_bucket *bucket, uint64_t *excess,
+                        const ray_limit_moment *at);
 /* Nothing left, as of `at`. An exact log gets its instants only when the bucket has a chunk. */
 void ray_bucket_empty(ray_ratelimit *rl, const ray_limit_rule *rule, ray_bucket *bucket,
                       uint64_t *excess, const ray_limit_moment *at);

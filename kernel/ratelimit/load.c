@@ -196,7 +196,7 @@ static void move_rule(ray_ratelimit *rl, ray_bucket *bucket, uint64_t *excess, u
     if (same_rule(from, rule))
         return;
     if (from->kind == rule->kind) {
-        ray_bucket_convert(from, rule, bucket, excess, at);
+        ray_bucket_convert(rl, from, rule, bucket, excess, at);
         return;
     }
     ray_limit_answer left = {0};

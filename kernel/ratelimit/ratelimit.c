@@ -30,7 +30,7 @@ static uint32_t book(ray_ratelimit *rl, const ray_ratelimit_answer *answer, uint
     ray_bucket *bucket = ray_bucket_in(rl, a->slot);
     ray_limit_bucket *own = hot->excess ? &rl->book.own[limit] : NULL;
     if (bucket->rule != a->rate) {
-        ray_bucket_convert(&rl->config.rule[bucket->rule], rule, bucket,
+        ray_bucket_convert(rl, &rl->config.rule[bucket->rule], rule, bucket,
                            own != NULL ? &own->excess : NULL, at);
         bucket->rule = (uint16_t)a->rate;
     }
