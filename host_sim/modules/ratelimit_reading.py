@@ -365,7 +365,7 @@ class RateLimitReader:
         self.lib.ray_text_init(text, memory, 4096)
         self.lib.ray_ratelimit_headers(self._limits, now, self._answer, text)
         lines = bytes(self.ffi.buffer(memory, text.length)).decode().splitlines()
-        return dict((name, value) for name, _, value in (line.partition(": ") for line in lines))
+        return {name: value for name, _, value in (line.partition(": ") for line in lines)}
 
     def nearest_rate(self, rate: int, *, per_ns: int, capacity: int) -> tuple[int, int]:
         """The rate itself when it can be held exactly, else the nearest that can: (tokens, ns).

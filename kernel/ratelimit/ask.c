@@ -152,6 +152,28 @@ static uint32_t before_it(const asking *ask, uint32_t i, const ray_limit_hot *ho
     return count;
 }
 
+/* No place, and the limit fails closed: until there is one, and then whatever a new bucket says. */
+static void deny_full(const asking *ask, uint32_t i, const ray_limit_hot *hot, uint32_t ready)
+{
+    const ray_ratelimit *rl = ask->rl;
+    ray_limit_answer *a = &ask->out->at[i];
+    uint64_t wait = ray_key_wait(rl, hot->keyed, a->key, before_it(ask, i, hot), &ask->at,
+                                 ask->out->at, ask->out->count);
+    uint64_t chunk_wait = ready ? 0 : ray_exact_wait(rl, ask->new_count, &ask->at);
+    ray_limit_moment then = ask->at;
+    wait = wait > chunk_wait ? wait : chunk_wait;
+    then.now_ns = ray_add_capped(then.now_ns, wait);
+    then.wall_ns = ray_add_capped(then.wall_ns, wait);
+    ray_bucket newborn = ray_key_newborn(rl, a->rate, &then);
+    ray_bucket_decide(rl, &rl->config.rule[a->rate], &newborn, 0, &then, a);
+    if (a->granted || a->reason != RAY_REASON_RATE_NEVER)
+        a->reason = RAY_REASON_RATE_TABLE_FULL;
+    a->retry_after_ns = ray_add_capped(wait, a->retry_after_ns);
+    a->granted = 0;
+    a->left_tokens = 0;
+    a->start_at_ns = 0;
+}
+
 /* A key without a bucket: where one may be made, or what happens when the table is full. */
 static void decide_new(asking *ask, uint32_t i, const ray_limit_hot *hot)
 {
@@ -170,20 +192,12 @@ static void decide_new(asking *ask, uint32_t i, const ray_limit_hot *hot)
     }
     a->slot = a->limit & 0xffffU;
     a->flags |= RAY_LIMIT_OVERFLOW;
-    a->rate = a->slot;
-    if (!hot->deny_when_full) {
-        ray_bucket_decide(rl, &rl->config.rule[a->rate], &rl->book.own[a->slot].main, 0, &ask->at,
-                          a);
+    if (hot->deny_when_full) {
+        deny_full(ask, i, hot, ready);
         return;
     }
-    uint64_t wait = ray_key_wait(rl, hot->keyed, a->key, before_it(ask, i, hot), &ask->at,
-                                 ask->out->at, ask->out->count);
-    uint64_t chunk_wait = ready ? 0 : ray_exact_wait(rl, ask->new_count, &ask->at);
-    a->granted = 0;
-    a->reason = RAY_REASON_RATE_TABLE_FULL;
-    a->left_tokens = 0;
-    a->start_at_ns = 0;
-    a->retry_after_ns = wait > chunk_wait ? wait : chunk_wait;
+    a->rate = a->slot;
+    ray_bucket_decide(rl, &rl->config.rule[a->rate], &rl->book.own[a->slot].main, 0, &ask->at, a);
 }
 
 static void decide_found(asking *ask, uint32_t i, const ray_limit_hot *hot)
