@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_ratelimit.c - limits at the console: what there is, what is left, what would be said, and
  * changing it. */
-#include "shell.h"
+#include "cmd_ratelimit.h"
 
 enum buckets_default { BUCKETS_SHOWN = 20 };
 

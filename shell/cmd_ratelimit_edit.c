@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_ratelimit_edit.c - the half of `ratelimit` that changes something: checked by the core, then
  * audited. */
-#include "shell.h"
+#include "cmd_ratelimit.h"
 
 /* -- words (private) -- */
 static ray_ratelimit *limits_of(const ray_call *call)

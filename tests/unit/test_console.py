@@ -141,7 +141,8 @@ def test_history_keeps_the_last_thirty_two_lines(rig):
 @pytest.mark.parametrize(("typed", "becomes"), [
     (b"ratel", b"ratelimit "), (b"he", b"help "), (b"pow", b"poweroff "),
     (b"clock adv", b"clock advance "), (b"config sh", b"config show "),
-    (b"help qu", b"help quota "), (b"run gre", b"run greet "), (b"request GET /x --ti", b"request GET /x --ti"),
+    (b"help qu", b"help quota "), (b"run gre", b"run greet "),
+    (b"request GET /x --ti", b"request GET /x --ti"),
     (b"request GET /x --te", b"request GET /x --tenant "), (b"version --m", b"version --machine "),
     (b"version --j", b"version --json "), (b"confirm config lo", b"confirm config load "),
     (b"zzz", b"zzz"), (b"zzz ", b"zzz "), (b"version x", b"version x"),
