@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where the shared suites and access logs are; a test that needs an absent one skips and says so."""
+"""Where the shared suites and logs are; a test that needs an absent one skips and says so."""
 import os
 import pathlib
 

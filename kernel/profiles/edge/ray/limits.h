@@ -3,7 +3,8 @@
 #define RAY_LIMITS_H
 
 /* limits, profile edge: a host at the edge: a million keyed buckets.
- * Every capacity of the core, each with its reason. Bytes are printed by `mem` and kept in tests/limits.txt.
+ * Every capacity of the core, each with its reason. `mem` prints the bytes, tests/limits.txt keeps
+ * them.
  */
 enum ray_limits {
     RAY_PROFILE = 2,                         /* edge */
@@ -39,11 +40,11 @@ enum ray_limits {
     RAY_LIMIT_MAX = 960,                      /* the four scopes together */
     RAY_LIMIT_RATE_MAX = 4096,                /* per-plan rates of all limits together */
     RAY_LIMIT_USER_KEY_MAX = 1048576,             /* active keyed buckets by user, a power of two */
-    RAY_LIMIT_IP_KEY_MAX = 1048576,              /* active keyed buckets by address, a power of two */
+    RAY_LIMIT_IP_KEY_MAX = 1048576,           /* active keyed buckets by address, a power of two */
     RAY_LIMIT_KEY_WINDOW = 8,                 /* probe length, DESIGN.md section 4 */
     RAY_LIMIT_EXACT_MAX = 1048576,              /* instants of all exact logs together */
     RAY_LIMIT_EXACT_EACH = 64,                /* an exact log's longest limit */
-    RAY_REQUEST_LIMIT_MAX = 8,                /* limits asked for one request; the compiler refuses more */
+    RAY_REQUEST_LIMIT_MAX = 8,                /* limits of one request; the compiler refuses more */
 
     /* quota */
     RAY_QUOTA_ALLOCATION_MAX = 4096,           /* phase 20 task 2 */

@@ -3,7 +3,8 @@
 #define RAY_LIMITS_H
 
 /* limits, profile seed: the phase documents' numbers; the image's profile and the default.
- * Every capacity of the core, each with its reason. Bytes are printed by `mem` and kept in tests/limits.txt.
+ * Every capacity of the core, each with its reason. `mem` prints the bytes, tests/limits.txt keeps
+ * them.
  */
 enum ray_limits {
     RAY_PROFILE = 1,                         /* seed */
@@ -43,7 +44,7 @@ enum ray_limits {
     RAY_LIMIT_KEY_WINDOW = 8,                 /* probe length, DESIGN.md section 4 */
     RAY_LIMIT_EXACT_MAX = 32768,              /* instants of all exact logs together */
     RAY_LIMIT_EXACT_EACH = 64,                /* an exact log's longest limit */
-    RAY_REQUEST_LIMIT_MAX = 8,                /* limits asked for one request; the compiler refuses more */
+    RAY_REQUEST_LIMIT_MAX = 8,                /* limits of one request; the compiler refuses more */
 
     /* quota */
     RAY_QUOTA_ALLOCATION_MAX = 256,           /* phase 20 task 2 */
