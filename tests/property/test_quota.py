@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""quota: the C core and the plain model agree on every answer and every balance, whatever happens."""
+"""quota: the C core and the plain model agree on every answer and every balance."""
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -22,91 +20,44 @@ from host_sim.errors import (
 from host_sim.modules.quota import (
     DepletionKind,
     EnforcementMode,
-    QuotaDimension,
     QuotaManager,
     QuotaMode,
     QuotaType,
-    ResetPolicy,
 )
 from tests.model import quota as model
-
-S = model.SECOND
-DAY = model.DAY
-START = 1_767_225_600 * S  # 2026-01-01, a Thursday
-USERS = [b"", b"ada", b"bob"]
-TYPES = list(QuotaType)
-
-
-@st.composite
-def terms(draw: st.DrawFn) -> dict[str, Any]:
-    """An allocation that some rule allows, small enough for its edges to be met."""
-    policy = draw(st.sampled_from(list(ResetPolicy)))
-    resets = policy not in (ResetPolicy.NEVER, ResetPolicy.ROLLING)
-    out: dict[str, Any] = {
-        "reset_policy": policy,
-        "quota_type": draw(st.sampled_from([*TYPES[:2], TYPES[0], TYPES[3]])),
-        "limit": draw(st.sampled_from([0, 1, 5, 10, 10, 20, 100])),
-        "enforcement_mode": draw(st.sampled_from(list(EnforcementMode))),
-        "mode": draw(st.sampled_from([*[QuotaMode.ENFORCE] * 4, QuotaMode.SHADOW, QuotaMode.OFF])),
-        "per_user": draw(st.booleans()),
-        "alerts": draw(st.sampled_from([(), (80, 95, 100), (50, 200)])),
-        "plan_id": draw(st.sampled_from([None, None, 0])),
-    }
-    if policy in (ResetPolicy.FIXED, ResetPolicy.ROLLING):
-        out["period_ns"] = draw(st.sampled_from([12, 10 * S, 60 * S, 100 * S + 7]))
-        out["anchor_ns"] = draw(st.sampled_from([0, 3 * S, -5 * S, START + 1]))
-    elif policy is not ResetPolicy.NEVER:
-        out["anchor_ns"] = draw(st.sampled_from([0, 6 * 3600 * S, DAY - 1]))
-        out["utc_offset_minutes"] = draw(st.sampled_from([0, -300, 765, 1439]))
-    if policy is ResetPolicy.WEEK:
-        out["anchor_day"] = draw(st.integers(1, 7))
-    if policy is ResetPolicy.MONTH:
-        out["anchor_day"] = draw(st.integers(1, 31))
-    if resets:
-        out["rollover_bp"] = draw(st.sampled_from([0, 500, 1000]))
-        out["carry_overage"] = draw(st.booleans())
-    if draw(st.integers(0, 3)) == 0:
-        out["guards"] = {QuotaDimension.REQUESTS_PER_SEC: draw(st.integers(1, 3)),
-                         QuotaDimension.BYTES_PER_SEC: draw(st.integers(1, 20))}
-    if out["quota_type"] is QuotaType.CUSTOM_METRIC:
-        out["custom"] = "events"
-    return {key: value for key, value in out.items() if value is not None}
-
-
-def row_of(quota_id: int, tenant: int | None, said: dict[str, Any], born: int) -> model.Row:
-    guards = said.get("guards", {})
-    return model.Row(
-        id=quota_id, limit=said["limit"], type=said["quota_type"], reset=said["reset_policy"],
-        period=said.get("period_ns", 0), anchor=said.get("anchor_ns", 0),
-        anchor_day=said.get("anchor_day", 0), offset_minutes=said.get("utc_offset_minutes", 0),
-        tenant=tenant, plan=said.get("plan_id"), rollover_bp=said.get("rollover_bp", 0),
-        soft=said["enforcement_mode"] is EnforcementMode.SOFT, mode=said["mode"],
-        per_user=said["per_user"], carry_overage=said.get("carry_overage", False),
-        alerts=said["alerts"], born=born,
-        guard_requests=guards.get(QuotaDimension.REQUESTS_PER_SEC, 0),
-        guard_bytes=guards.get(QuotaDimension.BYTES_PER_SEC, 0))
-
-
-amounts = st.sampled_from([0, 1, 1, 2, 3, 5, 8, 9, 10, 11, 40])
-units = st.lists(amounts, min_size=4, max_size=4)
-# Mostly moments, sometimes months; a period of 12 ns would close too often to follow one by one.
-steps = st.sampled_from([0, 0, 1, S - 1, S, S, 5 * S, 10 * S, 61 * S, 3600 * S, DAY, 31 * DAY])
+from tests.property.quota_terms import (
+    DAY,
+    START,
+    TYPES,
+    USERS,
+    S,
+    amounts,
+    row_of,
+    steps,
+    terms,
+    units,
+)
 
 
 class Quotas(RuleBasedStateMachine):
     """The tiny profile (4 allocations, 8 instances, 8 leases, 8 event ids) against the model."""
 
-    @initialize(wall_offset=st.sampled_from([0, START, -3 * S]), seed=st.binary(min_size=16, max_size=16))
+    @initialize(
+        wall_offset=st.sampled_from([0, START, -3 * S]), seed=st.binary(min_size=16, max_size=16)
+    )
     def begin(self, wall_offset: int, seed: bytes) -> None:
         self.now = START if wall_offset == 0 else 100 * S
         self.offset = wall_offset
         self.real, self.twin = (
             QuotaManager(profile="tiny", seed=seed, now_ns=self.now, wall_offset_ns=wall_offset)
-            for _ in range(2))
+            for _ in range(2)
+        )
         lib = self.real.lib
-        self.model = model.QuotaModel(active_max=lib.RAY_QUOTA_ACTIVE_MAX,
-                                      lease_max=lib.RAY_QUOTA_RESERVATION_MAX,
-                                      event_max=lib.RAY_QUOTA_EVENT_MAX)
+        self.model = model.QuotaModel(
+            active_max=lib.RAY_QUOTA_ACTIVE_MAX,
+            lease_max=lib.RAY_QUOTA_RESERVATION_MAX,
+            event_max=lib.RAY_QUOTA_EVENT_MAX,
+        )
         self.handles: list[int] = []
         self.users: dict[int, bytes] = {}
         self.gone: list[int] = []
@@ -116,18 +67,32 @@ class Quotas(RuleBasedStateMachine):
     def wall(self) -> int:
         return self.now + self.offset
 
-    def query(self, tenant: int, plan: int | None, user: bytes, amounts: list[int]) -> dict[str, Any]:
+    def query(
+        self, tenant: int, plan: int | None, user: bytes, amounts: list[int]
+    ) -> dict[str, Any]:
         return {"tenant": tenant, "plan": plan, "user": user, "units": amounts}
 
     def asked(self, query: dict[str, Any]) -> dict[str, Any]:
-        return {"units": dict(zip(TYPES, query["units"], strict=True)), "tenant_id": query["tenant"],
-                "plan_id": query["plan"], "user": query["user"]}
+        return {
+            "units": dict(zip(TYPES, query["units"], strict=True)),
+            "tenant_id": query["tenant"],
+            "plan_id": query["plan"],
+            "user": query["user"],
+        }
 
     def same(self, real: Any, wanted: dict[str, Any]) -> None:
         assert (real.granted, real.by, real.reason, real.retry_after_ns) == (
-            wanted["granted"], wanted["by"], wanted["reason"], wanted["retry"])
+            wanted["granted"],
+            wanted["by"],
+            wanted["reason"],
+            wanted["retry"],
+        )
         assert (real.left, real.count, real.over, real.shadow_denied_count) == (
-            wanted["left"], wanted["count"], wanted["over"], wanted["shadow_denied"])
+            wanted["left"],
+            wanted["count"],
+            wanted["over"],
+            wanted["shadow_denied"],
+        )
 
     def both(self, call: str, *args: Any, **said: Any) -> Any:
         """The same event on the core and on a twin that is looked at and ticked more often."""
@@ -138,8 +103,13 @@ class Quotas(RuleBasedStateMachine):
         assert self.real.snapshot() == self.twin.snapshot(), "ticks and reads change nothing"
         return real
 
-    def refused(self, error: type[Exception] | tuple[type[Exception], ...], call: str, *args: Any,
-                **said: Any) -> None:
+    def refused(
+        self,
+        error: type[Exception] | tuple[type[Exception], ...],
+        call: str,
+        *args: Any,
+        **said: Any,
+    ) -> None:
         """An error changes no byte (a refused event is counted, and nothing else)."""
         self.both("tick_now")
         before, errors = self.real.snapshot(), self.real.stats().error_count
@@ -152,8 +122,10 @@ class Quotas(RuleBasedStateMachine):
     # -- time ---------------------------------------------------------------------------------
     @rule(step=steps, between=st.integers(0, 3))
     def pass_time(self, step: int, between: int) -> None:
-        if any(row.reset in (model.FIXED, model.ROLLING) and row.period == 12
-               for row in self.model.rows.values()):
+        if any(
+            row.reset in (model.FIXED, model.ROLLING) and row.period == 12
+            for row in self.model.rows.values()
+        ):
             step %= 1_000
         for n in range(1, between + 1):
             self.twin.tick(self.now + step * n // (between + 1))
@@ -224,7 +196,9 @@ class Quotas(RuleBasedStateMachine):
     @rule(said=terms(), tenant=st.sampled_from([None, 0]))
     def errors_change_nothing(self, said: dict[str, Any], tenant: int | None) -> None:
         self.refused((UnknownError, StaleError), "consume_quota", 3 | 77 << 16)
-        self.refused(RangeError, "consume_quota", None, {QuotaType.REQUEST_COUNT: 1 << 63}, tenant_id=0)
+        self.refused(
+            RangeError, "consume_quota", None, {QuotaType.REQUEST_COUNT: 1 << 63}, tenant_id=0
+        )
         self.refused(UnknownError, "consume_quota", None, {}, tenant_id=4)
         self.refused(RangeError, "reserve_quota", None, {}, tenant_id=0, ttl_ns=0)
         self.refused(RangeError, "allocate_quota", tenant, **{**said, "limit": (1 << 63) + 1})
@@ -235,9 +209,16 @@ class Quotas(RuleBasedStateMachine):
             self.refused(ExistsError, "allocate_quota", tenant, **{**said, "name": name})
 
     # -- events -------------------------------------------------------------------------------
-    @rule(tenant=st.integers(0, 1), plan=st.sampled_from([None, 0]), user=st.sampled_from(USERS),
-          amounts=units, event=st.sampled_from([0, 0, 0, *range(1, 12)]))
-    def consume(self, tenant: int, plan: int | None, user: bytes, amounts: list[int], event: int) -> None:
+    @rule(
+        tenant=st.integers(0, 1),
+        plan=st.sampled_from([None, 0]),
+        user=st.sampled_from(USERS),
+        amounts=units,
+        event=st.sampled_from([0, 0, 0, *range(1, 12)]),
+    )
+    def consume(
+        self, tenant: int, plan: int | None, user: bytes, amounts: list[int], event: int
+    ) -> None:
         query = self.query(tenant, plan, user, amounts)
         before = self.real.snapshot()
         checked = self.real.check_quota(None, now_ns=self.now, **self.asked(query))
@@ -260,9 +241,16 @@ class Quotas(RuleBasedStateMachine):
         self.same(real, self.model.consume(query, self.wall, self.now, only=row.id))
         self.follow_evictions()
 
-    @rule(tenant=st.integers(0, 1), plan=st.sampled_from([None, 0]), user=st.sampled_from(USERS),
-          amounts=units, ttl=st.sampled_from([1, S, 30 * S, 40 * DAY]))
-    def reserve(self, tenant: int, plan: int | None, user: bytes, amounts: list[int], ttl: int) -> None:
+    @rule(
+        tenant=st.integers(0, 1),
+        plan=st.sampled_from([None, 0]),
+        user=st.sampled_from(USERS),
+        amounts=units,
+        ttl=st.sampled_from([1, S, 30 * S, 40 * DAY]),
+    )
+    def reserve(
+        self, tenant: int, plan: int | None, user: bytes, amounts: list[int], ttl: int
+    ) -> None:
         self.model.tick(self.wall, self.now)
         query = self.query(tenant, plan, user, amounts)
         if len(self.model.leases) == self.model.lease_max:
@@ -283,18 +271,23 @@ class Quotas(RuleBasedStateMachine):
             if release:
                 real = self.both("release_reservation", handle)
             else:
-                real = self.both("settle_reservation", handle, dict(zip(TYPES, amounts, strict=True)))
+                real = self.both(
+                    "settle_reservation", handle, dict(zip(TYPES, amounts, strict=True))
+                )
             wanted = self.model.end_lease(handle, None if release else amounts, self.wall, self.now)
             assert real == wanted and (turn == 0 or not real), "each ends exactly once"
 
     def follow_evictions(self) -> None:
-        """What the core evicted must have been idle in the model too; then it is gone there as well."""
-        kept = {(quota_id, usage.tenant_id, usage.user_key)
-                for quota_id, usage in self.real.active_quotas(now_ns=self.now)}
+        """What the core evicted must have been idle in the model; then it goes there too."""
+        kept = {
+            (quota_id, usage.tenant_id, usage.user_key)
+            for quota_id, usage in self.real.active_quotas(now_ns=self.now)
+        }
         for key, instance in list(self.model.instances.items()):
             quota_id, tenant, user = key
             user_key = self.real.get_quota_status(
-                quota_id, tenant_id=tenant, user=user, now_ns=self.now).usage.user_key
+                quota_id, tenant_id=tenant, user=user, now_ns=self.now
+            ).usage.user_key
             if (quota_id, tenant, user_key) not in kept:
                 instance.roll(self.model.rows[quota_id], self.wall)
                 assert instance.idle(self.wall) and not instance.reserved
@@ -318,26 +311,40 @@ class Quotas(RuleBasedStateMachine):
             row = self.model.rows[quota_id]
             instance.roll(row, self.wall)
             usage = self.real.get_quota_status(
-                quota_id, tenant_id=tenant, user=user, now_ns=self.now).usage
+                quota_id, tenant_id=tenant, user=user, now_ns=self.now
+            ).usage
             assert (usage.current_usage, usage.reserved, usage.carry, usage.requests_count) == (
-                instance.used, instance.reserved, instance.carry, instance.admitted)
+                instance.used,
+                instance.reserved,
+                instance.carry,
+                instance.admitted,
+            )
             assert usage.available == max(  # Q1
-                0, row.limit + instance.carry - instance.used - instance.reserved)
+                0, row.limit + instance.carry - instance.used - instance.reserved
+            )
             assert usage.overage == max(0, instance.used - row.limit)
             assert usage.peak_usage == instance.peak
             if not self.evicted:
                 assert (usage.peak_ever, usage.closed_usage, usage.denied_count) == (
-                    instance.peak_ever, instance.closed, instance.denied)
+                    instance.peak_ever,
+                    instance.closed,
+                    instance.denied,
+                )
             self.same_depletion(row, instance, tenant, user)
 
-    def same_depletion(self, row: model.Row, instance: model.Instance, tenant: int, user: bytes) -> None:
+    def same_depletion(
+        self, row: model.Row, instance: model.Instance, tenant: int, user: bytes
+    ) -> None:
         real = self.real.estimate_depletion(row.id, tenant_id=tenant, user=user, now_ns=self.now)
         if instance.used == 0:
             assert real.kind is DepletionKind.NEVER
             return
         since = row.period if row.reset == model.ROLLING else self.wall - instance.start
-        ahead = row.period if row.reset == model.ROLLING else (
-            model.INFINITE if instance.end is None else instance.end - self.wall)
+        ahead = (
+            row.period
+            if row.reset == model.ROLLING
+            else (model.INFINITE if instance.end is None else instance.end - self.wall)
+        )
         lasts = instance.left(row) * since // instance.used
         if lasts > ahead or lasts >= model.INFINITE:
             assert real.kind is DepletionKind.NOT_BEFORE_RESET and real.in_ns is None
@@ -349,10 +356,11 @@ class Quotas(RuleBasedStateMachine):
         if not hasattr(self, "real"):
             return
         kept = self.real.get_quota_alerts(overage=True)
-        wanted = self.model.alerts[-len(kept):] if kept else []
+        wanted = self.model.alerts[-len(kept) :] if kept else []
         assert self.real.stats().alert_count == len(self.model.alerts)
         assert [(a.at_ns, a.percent, a.used, a.limit) for a in kept] == [
-            (at, percent, used, limit) for at, _, percent, used, limit in wanted]
+            (at, percent, used, limit) for at, _, percent, used, limit in wanted
+        ]
 
     @invariant()
     def every_event_is_counted(self) -> None:
@@ -368,60 +376,3 @@ class Quotas(RuleBasedStateMachine):
 
 QuotaManager.tick_now = lambda self, *, now_ns: self.tick(now_ns)  # type: ignore[attr-defined]
 TestQuotas = Quotas.TestCase
-
-
-@settings(max_examples=60)
-@given(said=terms(), first=st.integers(0, 12), more=st.integers(1, 12), later=st.integers(0, 40 * DAY))
-def test_retry_after_is_the_smallest_wait_that_helps(
-    said: dict[str, Any], first: int, more: int, later: int
-) -> None:
-    said = {**said, "enforcement_mode": EnforcementMode.HARD, "mode": QuotaMode.ENFORCE, "limit": 10}
-    quota = QuotaManager(profile="tiny", now_ns=START)
-    quota_id = quota.allocate_quota(0, **said)
-    later = later if said.get("period_ns") != 12 else later % 100
-    quota.consume_quota(quota_id, first, now_ns=START)
-    at = START + later
-    denied = quota.check_quota(quota_id, more, now_ns=at)
-    if denied.granted:
-        assert denied.retry_after_ns == 0
-    elif denied.retry_after_ns == model.INFINITE:
-        assert not quota.check_quota(quota_id, more, now_ns=at + 4_000 * DAY).granted
-    else:
-        wait = denied.retry_after_ns
-        assert quota.check_quota(quota_id, more, now_ns=at + wait).granted
-        assert not quota.check_quota(quota_id, more, now_ns=at + wait - 1).granted
-
-
-@settings(max_examples=60)
-@given(said=terms(), used=st.lists(st.integers(0, 30), min_size=1, max_size=6), periods=st.integers(0, 30),
-       stops=st.sets(st.integers(0, 30)))
-def test_k_missed_periods_close_like_k_periods_seen(
-    said: dict[str, Any], used: list[int], periods: int, stops: set[int]
-) -> None:
-    """One manager sleeps through all periods, the other is booked into (nothing) in some of them."""
-    said = {**said, "enforcement_mode": EnforcementMode.SOFT, "mode": QuotaMode.ENFORCE, "guards": {}}
-    length = said.get("period_ns") or 31 * DAY
-    sleeper, waker = (QuotaManager(profile="tiny", now_ns=START) for _ in range(2))
-    ids = [manager.allocate_quota(0, **said) for manager in (sleeper, waker)]
-    for n, amount in enumerate(used):
-        for manager, quota_id in zip((sleeper, waker), ids, strict=True):
-            manager.consume_quota(quota_id, amount, now_ns=START + n * length // 5)
-    for stop in sorted(stop for stop in stops if stop < periods):
-        waker.update_limit(ids[1], said["limit"], now_ns=START + length + stop * length)
-    end = START + length + periods * length
-    real, wanted = (manager.get_quota_status(quota_id, now_ns=end).usage
-                    for manager, quota_id in zip((sleeper, waker), ids, strict=True))
-    assert dataclasses.replace(real) == wanted
-
-
-@settings(max_examples=40)
-@given(amounts=st.lists(st.sampled_from([0, 1, 2**31, 2**62, 2**63 - 1]), min_size=1, max_size=12))
-def test_sums_past_64_bits_saturate_and_never_wrap(amounts: list[int]) -> None:
-    quota = QuotaManager(profile="tiny")
-    quota_id = quota.allocate_quota(0, limit=1 << 63, enforcement_mode=EnforcementMode.SOFT)
-    for amount in amounts:
-        assert quota.consume_quota(quota_id, amount).granted
-        assert quota.valid() == 0
-    usage = quota.get_quota_status(quota_id).usage
-    assert usage.current_usage == min(sum(amounts), 2**64 - 1)
-    assert usage.utilization_bp == min(usage.current_usage * 10_000 >> 63, 2**64 - 1)

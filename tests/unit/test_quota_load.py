@@ -18,7 +18,7 @@ OK, ARGUMENT, FULL, EXISTS, RANGE = 0, -1, -4, -5, -7
 
 
 class Loader:
-    """A quota state that is configured like the pipeline does it, in the tiny or another profile."""
+    """A quota state, configured like the pipeline does it."""
 
     def __init__(self, profile: str = "seed") -> None:
         self.quota = QuotaManager(profile=profile)
@@ -29,13 +29,20 @@ class Loader:
         specs = self.ffi.new("ray_quota_spec[]", max(1, len(rows)))
         for spec, row in zip(specs, rows, strict=False):
             spec.tenant = spec.plan = spec.service = NONE
-            for field, value in {"reset": 1, "period_ns": 60 * S, "limit_units": 100, **row}.items():
+            for field, value in {
+                "reset": 1,
+                "period_ns": 60 * S,
+                "limit_units": 100,
+                **row,
+            }.items():
                 if field in ("name", "custom"):
                     getattr(spec, field).at = value.encode()
                 else:
                     setattr(spec, field, value)
-        counts = self.ffi.new("ray_config_counts *", {
-            "tenant_count": 16, "plan_count": 2, "service_count": 4, "quota_count": len(rows)})
+        counts = self.ffi.new(
+            "ray_config_counts *",
+            {"tenant_count": 16, "plan_count": 2, "service_count": 4, "quota_count": len(rows)},
+        )
         return specs, counts
 
     def check(self, *rows: dict[str, Any]) -> tuple[int, int, int]:
@@ -43,7 +50,9 @@ class Loader:
         specs, counts = self.rows(*rows)
         report = self.ffi.new("ray_config_report *")
         status = self.lib.ray_quota_check(specs, counts, report)
-        assert status == report.status and (status == OK or report.section == self.lib.RAY_SECTION_QUOTA)
+        assert status == report.status and (
+            status == OK or report.section == self.lib.RAY_SECTION_QUOTA
+        )
         return status, report.row, report.field
 
     def load(self, *rows: dict[str, Any], now_ns: int = 0) -> tuple[int, int]:
@@ -57,6 +66,7 @@ class Loader:
 
     def move(self, what: str, before: list[str], after: list[str]) -> None:
         """Tenants or plans stand in another order from now on."""
+
         def names(words: list[str]) -> tuple[Any, Any]:
             at = self.ffi.new("ray_name[]", max(1, len(words)))
             for name, word in zip(at, words, strict=False):
@@ -90,19 +100,32 @@ def test_an_unchanged_row_keeps_its_balance_wherever_it_stands(loader: Loader) -
     loader.load({"name": "a"}, {"name": "b", "tenant": 0}, {"name": "c", "per_user": 1})
     for name, units in [("a", 10), ("b", 20), ("c", 30)]:
         loader.quota.consume_quota(loader.quota.find_quota(name), units, tenant_id=0, user="ada")
-    assert loader.load({"name": "c", "per_user": 1}, {"name": "new"}, {"name": "a"},
-                       {"name": "b", "tenant": 0}) == (3, 0)
+    assert loader.load(
+        {"name": "c", "per_user": 1}, {"name": "new"}, {"name": "a"}, {"name": "b", "tenant": 0}
+    ) == (3, 0)
     assert [used(loader, name) for name in ("a", "b", "new")] == [10, 20, 0]
     each = loader.quota.get_quota_status(loader.quota.find_quota("c"), tenant_id=0, user="ada")
     assert each.usage.current_usage == 30
 
 
-@pytest.mark.parametrize(("change", "kept"), [
-    ({"limit_units": 50}, 80), ({"limit_units": 200}, 80), ({"enforcement": 1}, 80), ({"mode": 1}, 80),
-    ({"rollover_bp": 5}, 80), ({"alert_percent": [1, 2, 0, 0]}, 80), ({"service": 2}, 80),
-    ({"type": 1}, 0), ({"period_ns": 61 * S}, 0), ({"anchor_ns": 1}, 0), ({"per_user": 1}, 0),
-    ({"reset": 3, "period_ns": 0}, 0), ({"plan": 1}, 0),
-])
+@pytest.mark.parametrize(
+    ("change", "kept"),
+    [
+        ({"limit_units": 50}, 80),
+        ({"limit_units": 200}, 80),
+        ({"enforcement": 1}, 80),
+        ({"mode": 1}, 80),
+        ({"rollover_bp": 5}, 80),
+        ({"alert_percent": [1, 2, 0, 0]}, 80),
+        ({"service": 2}, 80),
+        ({"type": 1}, 0),
+        ({"period_ns": 61 * S}, 0),
+        ({"anchor_ns": 1}, 0),
+        ({"per_user": 1}, 0),
+        ({"reset": 3, "period_ns": 0}, 0),
+        ({"plan": 1}, 0),
+    ],
+)
 def test_what_counts_the_same_is_kept_and_everything_else_begins_anew(
     loader: Loader, change: dict[str, Any], kept: int
 ) -> None:
@@ -197,7 +220,10 @@ def test_balances_follow_their_tenant_when_tenants_change_places(loader: Loader)
     loader.move("tenants", ["acme", "blue", "core"], ["core", "acme", "blue", "new"])
     assert loader.load(each, {**own, "tenant": 2}) == (2, 0)
     assert [used(loader, "each", tenant) for tenant in range(4)] == [30, 10, 20, 0]
-    assert used(loader, "own") == 7 and loader.quota.consume_quota(0, tenant_id=2, event_id=9).duplicate
+    assert (
+        used(loader, "own") == 7
+        and loader.quota.consume_quota(0, tenant_id=2, event_id=9).duplicate
+    )
     loader.move("tenants", ["core", "acme", "blue", "new"], ["blue"])
     assert loader.load(each, {**own, "tenant": 0}) == (2, 0)
     assert [used(loader, "each", tenant) for tenant in range(3)] == [20, 0, 0]
@@ -216,32 +242,49 @@ def test_a_plans_row_follows_its_plan(loader: Loader) -> None:
 
 
 # -- refusing -------------------------------------------------------------------------------------
-@pytest.mark.parametrize(("row", "status", "field"), [
-    ({"name": ""}, ARGUMENT, "name"), ({"name": "a b"}, ARGUMENT, "name"),
-    ({"type": 4}, ARGUMENT, "type"), ({"type": 255}, ARGUMENT, "type"), ({"type": 3}, ARGUMENT, "custom"),
-    ({"custom": "x"}, ARGUMENT, "custom"), ({"reset": 6}, ARGUMENT, "reset"),
-    ({"enforcement": 2}, ARGUMENT, "enforcement"), ({"mode": 3}, ARGUMENT, "mode"),
-    ({"per_user": 2}, ARGUMENT, "per_user"), ({"carry_overage": 2}, ARGUMENT, "carry_overage"),
-    ({"reset": 2, "carry_overage": 1}, ARGUMENT, "carry_overage"),
-    ({"limit_units": (1 << 63) + 1}, RANGE, "limit_units"), ({"limit_units": (1 << 64) - 1}, RANGE, "limit_units"),
-    ({"period_ns": 0}, RANGE, "period_ns"), ({"period_ns": 1 << 62}, RANGE, "period_ns"),
-    ({"reset": 2, "period_ns": 11}, RANGE, "period_ns"), ({"reset": 0}, ARGUMENT, "period_ns"),
-    ({"reset": 3, "period_ns": 0, "anchor_ns": 86_400 * S}, RANGE, "anchor_ns"),
-    ({"reset": 0, "period_ns": 0, "anchor_ns": 1}, ARGUMENT, "anchor_ns"),
-    ({"reset": 5, "period_ns": 0}, RANGE, "anchor_day"), ({"anchor_day": 3}, ARGUMENT, "anchor_day"),
-    ({"reset": 4, "period_ns": 0, "anchor_day": 8}, RANGE, "anchor_day"),
-    ({"utc_offset_minutes": 1_440}, RANGE, "utc_offset_minutes"),
-    ({"utc_offset_minutes": -(1 << 31)}, RANGE, "utc_offset_minutes"),
-    ({"rollover_bp": 1_001}, RANGE, "rollover_bp"), ({"reset": 2, "rollover_bp": 1}, ARGUMENT, "rollover_bp"),
-    ({"guard_requests_per_s": (1 << 63) + 1}, RANGE, "guard_requests_per_s"),
-    ({"guard_bytes_per_s": (1 << 64) - 1}, RANGE, "guard_bytes_per_s"),
-    ({"tenant": 16}, ARGUMENT, "tenant"), ({"plan": 2}, ARGUMENT, "plan"), ({"service": 4}, ARGUMENT, "service"),
-    ({"tenant": NONE - 1}, ARGUMENT, "tenant"), ({"reserved": [1, 0]}, ARGUMENT, "reserved"),
-    ({"reserved_2": [0, 0, 0, 9]}, ARGUMENT, "reserved_2"),
-    ({"alert_percent": [80, 80, 0, 0]}, ARGUMENT, "alert_percent"),
-    ({"alert_percent": [0, 80, 0, 0]}, ARGUMENT, "alert_percent"),
-    ({"alert_percent": [80, 0, 90, 0]}, ARGUMENT, "alert_percent"),
-])
+@pytest.mark.parametrize(
+    ("row", "status", "field"),
+    [
+        ({"name": ""}, ARGUMENT, "name"),
+        ({"name": "a b"}, ARGUMENT, "name"),
+        ({"type": 4}, ARGUMENT, "type"),
+        ({"type": 255}, ARGUMENT, "type"),
+        ({"type": 3}, ARGUMENT, "custom"),
+        ({"custom": "x"}, ARGUMENT, "custom"),
+        ({"reset": 6}, ARGUMENT, "reset"),
+        ({"enforcement": 2}, ARGUMENT, "enforcement"),
+        ({"mode": 3}, ARGUMENT, "mode"),
+        ({"per_user": 2}, ARGUMENT, "per_user"),
+        ({"carry_overage": 2}, ARGUMENT, "carry_overage"),
+        ({"reset": 2, "carry_overage": 1}, ARGUMENT, "carry_overage"),
+        ({"limit_units": (1 << 63) + 1}, RANGE, "limit_units"),
+        ({"limit_units": (1 << 64) - 1}, RANGE, "limit_units"),
+        ({"period_ns": 0}, RANGE, "period_ns"),
+        ({"period_ns": 1 << 62}, RANGE, "period_ns"),
+        ({"reset": 2, "period_ns": 11}, RANGE, "period_ns"),
+        ({"reset": 0}, ARGUMENT, "period_ns"),
+        ({"reset": 3, "period_ns": 0, "anchor_ns": 86_400 * S}, RANGE, "anchor_ns"),
+        ({"reset": 0, "period_ns": 0, "anchor_ns": 1}, ARGUMENT, "anchor_ns"),
+        ({"reset": 5, "period_ns": 0}, RANGE, "anchor_day"),
+        ({"anchor_day": 3}, ARGUMENT, "anchor_day"),
+        ({"reset": 4, "period_ns": 0, "anchor_day": 8}, RANGE, "anchor_day"),
+        ({"utc_offset_minutes": 1_440}, RANGE, "utc_offset_minutes"),
+        ({"utc_offset_minutes": -(1 << 31)}, RANGE, "utc_offset_minutes"),
+        ({"rollover_bp": 1_001}, RANGE, "rollover_bp"),
+        ({"reset": 2, "rollover_bp": 1}, ARGUMENT, "rollover_bp"),
+        ({"guard_requests_per_s": (1 << 63) + 1}, RANGE, "guard_requests_per_s"),
+        ({"guard_bytes_per_s": (1 << 64) - 1}, RANGE, "guard_bytes_per_s"),
+        ({"tenant": 16}, ARGUMENT, "tenant"),
+        ({"plan": 2}, ARGUMENT, "plan"),
+        ({"service": 4}, ARGUMENT, "service"),
+        ({"tenant": NONE - 1}, ARGUMENT, "tenant"),
+        ({"reserved": [1, 0]}, ARGUMENT, "reserved"),
+        ({"reserved_2": [0, 0, 0, 9]}, ARGUMENT, "reserved_2"),
+        ({"alert_percent": [80, 80, 0, 0]}, ARGUMENT, "alert_percent"),
+        ({"alert_percent": [0, 80, 0, 0]}, ARGUMENT, "alert_percent"),
+        ({"alert_percent": [80, 0, 90, 0]}, ARGUMENT, "alert_percent"),
+    ],
+)
 def test_a_hostile_row_is_refused_with_its_row_and_field(
     loader: Loader, row: dict[str, Any], status: int, field: str
 ) -> None:
@@ -264,9 +307,14 @@ def test_every_bit_of_a_row_flipped_is_either_refused_or_loads_into_a_valid_stat
             assert loader.quota.valid() == 0
 
 
-def test_duplicate_names_too_many_rows_and_too_many_for_one_request_are_refused(loader: Loader) -> None:
+def test_duplicate_names_too_many_rows_and_too_many_for_one_request_are_refused(
+    loader: Loader,
+) -> None:
     assert loader.check({"name": "a"}, {"name": "b"}, {"name": "a"})[:2] == (EXISTS, 2)
-    many = [{"name": f"q{n}", "tenant": n % 16, "service": n // 16 % 4, "plan": n // 64 % 2} for n in range(257)]
+    many = [
+        {"name": f"q{n}", "tenant": n % 16, "service": n // 16 % 4, "plan": n // 64 % 2}
+        for n in range(257)
+    ]
     assert loader.check(*many)[0] == FULL
     assert loader.check(*many[:256])[0] == OK
     most = loader.lib.RAY_REQUEST_QUOTA_MAX
@@ -311,7 +359,9 @@ def test_a_kernels_quotas_deny_settle_and_are_managed_in_place() -> None:
     quota = QuotaManager(kernel=kernel)
     requests, size = quota.find_quota("requests"), quota.find_quota("bytes")
     asked = {"tenant": "acme", "user": "ada"}
-    assert kernel.admit("/a", at_ns=S, exchange=True, request_bytes=10, response_bytes=50, **asked).allowed
+    assert kernel.admit(
+        "/a", at_ns=S, exchange=True, request_bytes=10, response_bytes=50, **asked
+    ).allowed
     assert (quota.get_quota_status(requests).usage.current_usage, used_of(quota, size)) == (1, 60)
     denied = kernel.admit("/a", at_ns=2 * S, exchange=True, request_bytes=41, **asked)
     assert (denied.reason, denied.by, denied.retry_after_ns) == ("quota-exceeded", "bytes", 58 * S)

@@ -41,24 +41,66 @@ MOMENTS = [
     (MONTHLY, {"anchor_day": 29}, "2100-02-28", "2100-02-28", "2100-03-29"),
     # the turn of the year, and an anchor later than the day's start
     (MONTHLY, {"anchor_day": 15}, "2026-01-01", "2025-12-15", "2026-01-15"),
-    (MONTHLY, {"anchor_day": 1, "anchor_ns": 6 * 3_600 * S}, "2026-01-01T05:59:59",
-     "2025-12-01T06:00", "2026-01-01T06:00"),
-    (MONTHLY, {"anchor_day": 1, "anchor_ns": 6 * 3_600 * S}, "2026-01-01T06:00",
-     "2026-01-01T06:00", "2026-02-01T06:00"),
+    (
+        MONTHLY,
+        {"anchor_day": 1, "anchor_ns": 6 * 3_600 * S},
+        "2026-01-01T05:59:59",
+        "2025-12-01T06:00",
+        "2026-01-01T06:00",
+    ),
+    (
+        MONTHLY,
+        {"anchor_day": 1, "anchor_ns": 6 * 3_600 * S},
+        "2026-01-01T06:00",
+        "2026-01-01T06:00",
+        "2026-02-01T06:00",
+    ),
     # offsets: the first of the month begins earlier in the east and later in the west
-    (MONTHLY, {"anchor_day": 1, "utc_offset_minutes": 840}, "2025-12-31T10:00",
-     "2025-12-31T10:00", "2026-01-31T10:00"),
-    (MONTHLY, {"anchor_day": 1, "utc_offset_minutes": -720}, "2026-01-01T11:59:59",
-     "2025-12-01T12:00", "2026-01-01T12:00"),
-    (MONTHLY, {"anchor_day": 31, "utc_offset_minutes": 330}, "2024-02-28T18:30",
-     "2024-02-28T18:30", "2024-03-30T18:30"),
+    (
+        MONTHLY,
+        {"anchor_day": 1, "utc_offset_minutes": 840},
+        "2025-12-31T10:00",
+        "2025-12-31T10:00",
+        "2026-01-31T10:00",
+    ),
+    (
+        MONTHLY,
+        {"anchor_day": 1, "utc_offset_minutes": -720},
+        "2026-01-01T11:59:59",
+        "2025-12-01T12:00",
+        "2026-01-01T12:00",
+    ),
+    (
+        MONTHLY,
+        {"anchor_day": 31, "utc_offset_minutes": 330},
+        "2024-02-28T18:30",
+        "2024-02-28T18:30",
+        "2024-03-30T18:30",
+    ),
     # days
     (DAILY, {}, "1970-01-01", "1970-01-01", "1970-01-02"),
     (DAILY, {"utc_offset_minutes": 60}, "2026-03-29T23:00", "2026-03-29T23:00", "2026-03-30T23:00"),
-    (DAILY, {"utc_offset_minutes": -345}, "2026-03-29T05:44:59", "2026-03-28T05:45", "2026-03-29T05:45"),
-    (DAILY, {"anchor_ns": 9 * 3_600 * S}, "2026-03-29T08:59:59", "2026-03-28T09:00", "2026-03-29T09:00"),
-    (DAILY, {"anchor_ns": 9 * 3_600 * S, "utc_offset_minutes": 120}, "2026-03-29T07:00",
-     "2026-03-29T07:00", "2026-03-30T07:00"),
+    (
+        DAILY,
+        {"utc_offset_minutes": -345},
+        "2026-03-29T05:44:59",
+        "2026-03-28T05:45",
+        "2026-03-29T05:45",
+    ),
+    (
+        DAILY,
+        {"anchor_ns": 9 * 3_600 * S},
+        "2026-03-29T08:59:59",
+        "2026-03-28T09:00",
+        "2026-03-29T09:00",
+    ),
+    (
+        DAILY,
+        {"anchor_ns": 9 * 3_600 * S, "utc_offset_minutes": 120},
+        "2026-03-29T07:00",
+        "2026-03-29T07:00",
+        "2026-03-30T07:00",
+    ),
     # a day has 24 hours on the days clocks change: offsets are fixed
     (DAILY, {"utc_offset_minutes": 60}, "2026-03-28T23:00", "2026-03-28T23:00", "2026-03-29T23:00"),
     (DAILY, {"utc_offset_minutes": 60}, "2026-10-25T00:00", "2026-10-24T23:00", "2026-10-25T23:00"),
@@ -68,16 +110,43 @@ MOMENTS = [
     (WEEKLY, {"anchor_day": 7}, "2026-01-04", "2026-01-04", "2026-01-11"),
     (WEEKLY, {"anchor_day": 4}, "1970-01-01", "1970-01-01", "1970-01-08"),
     (WEEKLY, {"anchor_day": 1}, "1970-01-01", "1969-12-29", "1970-01-05"),
-    (WEEKLY, {"anchor_day": 5, "anchor_ns": 17 * 3_600 * S, "utc_offset_minutes": -300},
-     "2026-01-09T21:59:59", "2026-01-02T22:00", "2026-01-09T22:00"),
+    (
+        WEEKLY,
+        {"anchor_day": 5, "anchor_ns": 17 * 3_600 * S, "utc_offset_minutes": -300},
+        "2026-01-09T21:59:59",
+        "2026-01-02T22:00",
+        "2026-01-09T22:00",
+    ),
     # fixed periods from an anchor, also one in the future of the instant
-    (FIXED, {"period_ns": 7 * S}, "1970-01-01T00:00:13", "1970-01-01T00:00:07", "1970-01-01T00:00:14"),
-    (FIXED, {"period_ns": 7 * S, "anchor_ns": 3 * S}, "1970-01-01T00:00:02",
-     "1969-12-31T23:59:56", "1970-01-01T00:00:03"),
-    (FIXED, {"period_ns": 90 * DAY, "anchor_ns": ns("2026-01-01")}, "2025-12-31",
-     "2025-10-03", "2026-01-01"),
+    (
+        FIXED,
+        {"period_ns": 7 * S},
+        "1970-01-01T00:00:13",
+        "1970-01-01T00:00:07",
+        "1970-01-01T00:00:14",
+    ),
+    (
+        FIXED,
+        {"period_ns": 7 * S, "anchor_ns": 3 * S},
+        "1970-01-01T00:00:02",
+        "1969-12-31T23:59:56",
+        "1970-01-01T00:00:03",
+    ),
+    (
+        FIXED,
+        {"period_ns": 90 * DAY, "anchor_ns": ns("2026-01-01")},
+        "2025-12-31",
+        "2025-10-03",
+        "2026-01-01",
+    ),
     # a rolling window counts from twelve steps before the running one
-    (ROLLING, {"period_ns": 12 * S}, "1970-01-01T00:00:59", "1970-01-01T00:00:47", "1970-01-01T00:01:00"),
+    (
+        ROLLING,
+        {"period_ns": 12 * S},
+        "1970-01-01T00:00:59",
+        "1970-01-01T00:00:47",
+        "1970-01-01T00:01:00",
+    ),
 ]
 
 
@@ -100,7 +169,11 @@ def test_a_period_begins_and_ends_where_the_calendar_says(
     after = quota.get_quota_status(quota_id, now_ns=now + ns(end) - ns(at)).usage
     assert before.window_end_time == ns(end)
     if policy is not ROLLING:
-        assert (before.current_usage, after.current_usage, after.window_start_time) == (1, 0, ns(end))
+        assert (before.current_usage, after.current_usage, after.window_start_time) == (
+            1,
+            0,
+            ns(end),
+        )
 
 
 def test_a_month_anchored_on_the_31st_clamps_and_returns_through_a_whole_leap_year() -> None:
@@ -109,26 +182,46 @@ def test_a_month_anchored_on_the_31st_clamps_and_returns_through_a_whole_leap_ye
     starts = []
     for _ in range(13):
         usage = quota.get_quota_status(quota_id, now_ns=quota._now_ns).usage
-        starts.append(datetime.datetime.fromtimestamp(usage.window_start_time // S, datetime.UTC).date())
-        assert quota.consume_quota(quota_id, 5).granted and not quota.consume_quota(quota_id).granted
+        starts.append(
+            datetime.datetime.fromtimestamp(usage.window_start_time // S, datetime.UTC).date()
+        )
+        assert (
+            quota.consume_quota(quota_id, 5).granted and not quota.consume_quota(quota_id).granted
+        )
         assert usage.window_end_time is not None
         quota.tick(usage.window_end_time)
     assert [(date.month, date.day) for date in starts] == [
-        (12, 31), (1, 31), (2, 29), (3, 31), (4, 30), (5, 31), (6, 30), (7, 31), (8, 31), (9, 30),
-        (10, 31), (11, 30), (12, 31)]
+        (12, 31),
+        (1, 31),
+        (2, 29),
+        (3, 31),
+        (4, 30),
+        (5, 31),
+        (6, 30),
+        (7, 31),
+        (8, 31),
+        (9, 30),
+        (10, 31),
+        (11, 30),
+        (12, 31),
+    ]
 
 
 @pytest.mark.parametrize("policy", [DAILY, WEEKLY, MONTHLY])
 @pytest.mark.parametrize("offset", [-1_439, -300, 0, 765, 1_439])
-def test_every_period_of_eight_years_agrees_with_the_plain_calendar(policy: ResetPolicy, offset: int) -> None:
+def test_every_period_of_eight_years_agrees_with_the_plain_calendar(
+    policy: ResetPolicy, offset: int
+) -> None:
     days = {DAILY: [0], WEEKLY: [1, 4, 7], MONTHLY: [1, 15, 29, 31]}[policy]
     for anchor_day in days:
         quota = QuotaManager(profile="tiny", now_ns=ns("2023-12-25"))
         terms = {"anchor_day": anchor_day} if anchor_day else {}
-        quota_id = quota.allocate_quota(0, limit=1, reset_policy=policy, anchor_ns=S,
-                                        utc_offset_minutes=offset, **terms)
-        row = model.Row(id=0, limit=1, reset=int(policy), anchor=S, anchor_day=anchor_day,
-                        offset_minutes=offset)
+        quota_id = quota.allocate_quota(
+            0, limit=1, reset_policy=policy, anchor_ns=S, utc_offset_minutes=offset, **terms
+        )
+        row = model.Row(
+            id=0, limit=1, reset=int(policy), anchor=S, anchor_day=anchor_day, offset_minutes=offset
+        )
         for step in range(0, 8 * 366, 5):
             at = ns("2023-12-25") + step * DAY + step * 977 * S
             usage = quota.get_quota_status(quota_id, now_ns=at).usage
@@ -165,7 +258,9 @@ def test_a_rolling_reservation_settles_into_the_step_it_was_booked_in() -> None:
 
 def test_a_rolling_window_alerts_once_per_twelve_steps() -> None:
     quota = QuotaManager()
-    quota_id = quota.allocate_quota(0, limit=10, reset_policy=ROLLING, period_ns=120 * S, alerts=(50,))
+    quota_id = quota.allocate_quota(
+        0, limit=10, reset_policy=ROLLING, period_ns=120 * S, alerts=(50,)
+    )
     for now, units in [(0, 5), (10, 1), (110, 1), (120, 1), (121, 1)]:
         quota.consume_quota(quota_id, units, now_ns=now * S)
     assert [alert.at_ns // S for alert in quota.get_quota_alerts()] == [0, 120]
@@ -173,11 +268,22 @@ def test_a_rolling_window_alerts_once_per_twelve_steps() -> None:
 
 # -- many periods at once -------------------------------------------------------------------------
 @pytest.mark.parametrize("k", [1, 2, 3, 4, 7, 1_000, 10**9])
-@pytest.mark.parametrize("terms", [
-    {"rollover_bp": 1_000}, {"carry_overage": True}, {"rollover_bp": 1_000, "carry_overage": True}, {}])
-def test_k_missed_periods_close_in_constant_steps_like_k_eager_ones(k: int, terms: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"rollover_bp": 1_000},
+        {"carry_overage": True},
+        {"rollover_bp": 1_000, "carry_overage": True},
+        {},
+    ],
+)
+def test_k_missed_periods_close_in_constant_steps_like_k_eager_ones(
+    k: int, terms: dict[str, Any]
+) -> None:
     quota = QuotaManager()
-    quota_id = quota.allocate_quota(0, limit=100, period_ns=7, enforcement_mode=EnforcementMode.SOFT, **terms)
+    quota_id = quota.allocate_quota(
+        0, limit=100, period_ns=7, enforcement_mode=EnforcementMode.SOFT, **terms
+    )
     quota.consume_quota(quota_id, 365)
     usage = quota.get_quota_status(quota_id, now_ns=k * 7).usage
     used, carry = 365, 0
@@ -190,8 +296,9 @@ def test_k_missed_periods_close_in_constant_steps_like_k_eager_ones(k: int, term
 
 def test_debt_of_a_limit_of_nothing_is_never_repaid() -> None:
     quota = QuotaManager()
-    quota_id = quota.allocate_quota(0, limit=0, period_ns=7, enforcement_mode=EnforcementMode.SOFT,
-                                    carry_overage=True)
+    quota_id = quota.allocate_quota(
+        0, limit=0, period_ns=7, enforcement_mode=EnforcementMode.SOFT, carry_overage=True
+    )
     quota.consume_quota(quota_id, 5)
     assert quota.get_quota_status(quota_id, now_ns=7 * 10**12).usage.current_usage == 5
     quota.set_enforcement_mode(quota_id, EnforcementMode.HARD)

@@ -73,15 +73,23 @@ def test_reading_commands_say_the_same_in_text_and_json(kernel: Kernel) -> None:
     assert "denied                             1\n" in said(kernel, "quota status")
     rows = told(kernel, "quota allocations")["allocations"]
     assert [(row["name"], row["limit_units"], row["window"]) for row in rows] == [
-        ("acme-day", 3, "day"), ("each-bytes", 1024, "fixed")]
+        ("acme-day", 3, "day"),
+        ("each-bytes", 1024, "fixed"),
+    ]
     usage = {row["name"]: row for row in told(kernel, "quota usage")["usage"]}
     assert (usage["acme-day"]["used_units"], usage["acme-day"]["left_units"]) == (3, 0)
-    assert (usage["each-bytes"]["utilization_bp"], usage["each-bytes"]["over_units"]) == (14_648, 476)
+    assert (usage["each-bytes"]["utilization_bp"], usage["each-bytes"]["over_units"]) == (
+        14_648,
+        476,
+    )
     text = said(kernel, "quota usage")
     assert "146.48%" in text and "acme/" + usage["each-bytes"]["user_key"][:8] in text
     assert len(said(kernel, "quota usage acme-day").splitlines()) == 2
     shown = said(kernel, "quota show each-bytes --tenant=acme --user=ada")
-    assert "used            1500\n" in shown and "2026-01-01T00:00:00Z to 2026-01-01T01:00:00Z" in shown
+    assert (
+        "used            1500\n" in shown
+        and "2026-01-01T00:00:00Z to 2026-01-01T01:00:00Z" in shown
+    )
     assert told(kernel, "quota show each-bytes --tenant acme --user ada")["used_units"] == 1_500
     assert told(kernel, "quota show each-bytes --tenant blue --user ada")["used_units"] == 0
 
@@ -91,7 +99,10 @@ def test_alerts_are_listed_and_acknowledged(kernel: Kernel) -> None:
     spend(kernel, 3)
     alerts = told(kernel, "quota alerts")["alerts"]
     assert [(alert["quota"], alert["percent"]) for alert in alerts] == [
-        ("acme-day", 80), ("acme-day", 100), ("each-bytes", 0)]
+        ("acme-day", 80),
+        ("acme-day", 100),
+        ("each-bytes", 0),
+    ]
     assert "acme-day acme: 3 of 3, passed 100%" in said(kernel, "quota alerts")
     assert said(kernel, "quota ack 2") == "1 acknowledged\n"
     assert [alert["id"] for alert in told(kernel, "quota alerts")["alerts"]] == [1, 3]
@@ -115,19 +126,37 @@ def test_test_asks_only_and_consume_charges_once_per_event(kernel: Kernel) -> No
 
 
 def test_allocate_set_reset_and_remove_work_and_are_audited(kernel: Kernel) -> None:
-    said(kernel, "quota allocate bo 10 --tenant=blue --window=rolling:1h --rollover=0% --alerts=50%,90%")
-    said(kernel, "quota add sized 5MiB --type=bytes --plan=gold --window=month --anchor=31 --soft --per-user")
-    said(kernel, "quota add daily 7 --window=day --anchor=9h --rollover=10% --shadow --guard-requests=5")
-    said(kernel, "quota add events 7 --type=custom:clicks --service=shop --window=60s --carry-overage")
+    said(
+        kernel,
+        "quota allocate bo 10 --tenant=blue --window=rolling:1h --rollover=0% --alerts=50%,90%",
+    )
+    said(kernel, "quota add sized 5MiB --type=bytes --plan=gold --anchor=31 --soft --per-user")
+    said(
+        kernel,
+        "quota add daily 7 --window=day --anchor=9h --rollover=10% --shadow --guard-requests=5",
+    )
+    said(
+        kernel,
+        "quota add events 7 --type=custom:clicks --service=shop --window=60s --carry-overage",
+    )
     rows = {row["name"]: row for row in told(kernel, "quota allocations")["allocations"]}
-    assert (rows["bo"]["window"], rows["bo"]["period_ns"], rows["bo"]["alerts"]) == ("rolling", 3_600 * S, [50, 90])
+    assert (rows["bo"]["window"], rows["bo"]["period_ns"], rows["bo"]["alerts"]) == (
+        "rolling",
+        3_600 * S,
+        [50, 90],
+    )
     assert (rows["sized"]["limit_units"], rows["sized"]["anchor_day"]) == (5 << 20, 31)
     assert (rows["sized"]["enforcement"], rows["sized"]["per_user"]) == ("soft", True)
     assert (rows["daily"]["mode"], rows["daily"]["rollover_bp"]) == ("shadow", 1_000)
     assert (rows["daily"]["anchor_ns"], rows["daily"]["guard_requests_per_s"]) == (9 * 3_600 * S, 5)
     assert (rows["events"]["custom"], rows["events"]["carry_overage"]) == ("clicks", True)
     epoch = kernel.stats()["epoch"]
-    for line in ("set bo limit 12", "set bo enforcement soft", "set bo mode shadow", "set daily rollover 5%"):
+    for line in (
+        "set bo limit 12",
+        "set bo enforcement soft",
+        "set bo mode shadow",
+        "set daily rollover 5%",
+    ):
         said(kernel, f"quota {line}")
     spend(kernel, 1)
     said(kernel, "quota reset acme-day")
@@ -141,7 +170,13 @@ def test_allocate_set_reset_and_remove_work_and_are_audited(kernel: Kernel) -> N
     assert rows["daily"]["rollover_bp"] == 500
     audit = told(kernel, "audit 6")["records"]
     assert [(record["what"], record["before"], record["after"]) for record in audit] == [
-        ("set", 10, 12), ("set", 0, 1), ("set", 0, 1), ("set", 1_000, 500), ("reset", 1, 0), ("remove", 12, 0)]
+        ("set", 10, 12),
+        ("set", 0, 1),
+        ("set", 0, 1),
+        ("set", 1_000, 500),
+        ("reset", 1, 0),
+        ("remove", 12, 0),
+    ]
     assert kernel.valid() == 0
 
 
@@ -153,38 +188,43 @@ def test_exports_at_the_console_are_the_modules_own(kernel: Kernel) -> None:
     assert rows == told(kernel, "quota export") and len(rows) == len(csv.splitlines()) - 1
 
 
-@pytest.mark.parametrize(("line", "words"), [
-    ("quota statsu", ['"statsu"', '"status"']),
-    ("quota show acme-dya", ['no quota of that name: "acme-dya"', '"acme-day"']),
-    ("quota set acme-day limt 3", ['no such field: "limt"', '"limit"']),
-    ("quota set acme-day limit 3KiB", ['not an amount of units: "3KiB"']),
-    ("quota set acme-day limit 9223372036854775809", ["not a limit"]),
-    ("quota set acme-day enforcement firm", ['hard or soft, not: "firm"']),
-    ("quota set acme-day mode of", ["enforce, shadow or off"]),
-    ("quota set acme-day rollover 11%", ["0% to 10%"]),
-    ("quota allocate acme-day 5", ["exists"]),
-    ("quota allocate x", ["LIMIT is missing"]),
-    ("quota allocate x 5 --window=soon", ["--window is never"]),
-    ("quota allocate x 5 --tenant=acm", ["--tenant"]),
-    ("quota allocate x 5 --plan=tin", ["--plan"]),
-    ("quota allocate x 5 --service=shp", ["--service"]),
-    ("quota allocate x 5 --type=reqs", ["--type is requests"]),
-    ("quota allocate x 5 --type=custom:", ["--type is requests"]),
-    ("quota allocate x 5 --alerts=80%,0%", ["--alerts"]),
-    ("quota allocate x 5 --alerts=1,2,3,4,5", ["--alerts"]),
-    ("quota allocate x 5 --window=never --anchor=1", ["--anchor"]),
-    ("quota allocate x 5 --window=month --anchor=32", ["--anchor"]),
-    ("quota allocate x 5 --rollover=ten", ["--rollover"]),
-    ("quota allocate x 5 --window=1h --rollover=11%", ["no quota may be like that"]),
-    ("quota allocate 'x y' 5", ["no quota may be like that"]),
-    ("quota allocate x 5 --windw=day", ["--windw", "--window"]),
-    ("quota export xml", ["csv or json"]),
-    ("quota ack none", ["no such alert"]),
-    ("quota reset each-bytes --tenant=acme --user=nobody", ["used nothing"]),
-    ("quota consume acme-day 3 --event=x", ["--event"]),
-    ("quota consume acme-day 9223372036854775808", ["no such amount"]),
-])
-def test_a_wrong_word_is_named_and_changes_nothing(kernel: Kernel, line: str, words: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("quota statsu", ['"statsu"', '"status"']),
+        ("quota show acme-dya", ['no quota of that name: "acme-dya"', '"acme-day"']),
+        ("quota set acme-day limt 3", ['no such field: "limt"', '"limit"']),
+        ("quota set acme-day limit 3KiB", ['not an amount of units: "3KiB"']),
+        ("quota set acme-day limit 9223372036854775809", ["not a limit"]),
+        ("quota set acme-day enforcement firm", ['hard or soft, not: "firm"']),
+        ("quota set acme-day mode of", ["enforce, shadow or off"]),
+        ("quota set acme-day rollover 11%", ["0% to 10%"]),
+        ("quota allocate acme-day 5", ["exists"]),
+        ("quota allocate x", ["LIMIT is missing"]),
+        ("quota allocate x 5 --window=soon", ["--window is never"]),
+        ("quota allocate x 5 --tenant=acm", ["--tenant"]),
+        ("quota allocate x 5 --plan=tin", ["--plan"]),
+        ("quota allocate x 5 --service=shp", ["--service"]),
+        ("quota allocate x 5 --type=reqs", ["--type is requests"]),
+        ("quota allocate x 5 --type=custom:", ["--type is requests"]),
+        ("quota allocate x 5 --alerts=80%,0%", ["--alerts"]),
+        ("quota allocate x 5 --alerts=1,2,3,4,5", ["--alerts"]),
+        ("quota allocate x 5 --window=never --anchor=1", ["--anchor"]),
+        ("quota allocate x 5 --window=month --anchor=32", ["--anchor"]),
+        ("quota allocate x 5 --rollover=ten", ["--rollover"]),
+        ("quota allocate x 5 --window=1h --rollover=11%", ["no quota may be like that"]),
+        ("quota allocate 'x y' 5", ["no quota may be like that"]),
+        ("quota allocate x 5 --windw=day", ["--windw", "--window"]),
+        ("quota export xml", ["csv or json"]),
+        ("quota ack none", ["no such alert"]),
+        ("quota reset each-bytes --tenant=acme --user=nobody", ["used nothing"]),
+        ("quota consume acme-day 3 --event=x", ["--event"]),
+        ("quota consume acme-day 9223372036854775808", ["no such amount"]),
+    ],
+)
+def test_a_wrong_word_is_named_and_changes_nothing(
+    kernel: Kernel, line: str, words: list[str]
+) -> None:
     before = kernel.digest()
     answer = kernel.shell(line)
     assert answer.status < 0 and answer.text.startswith("error: ") and answer.text.count("\n") == 1
