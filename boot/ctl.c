@@ -113,8 +113,8 @@ uint32_t ctl_init(uint32_t acpi)
     return 1;
 }
 
-/* A kick costs more than a buffer's work, so buffers are given back in lots: half of them at a time,
- * and all of them before we wait. */
+/* A kick costs more than a buffer's work, so buffers are given back in lots: half of them at a
+ * time, and all of them before we wait. */
 static void tell_offered(void)
 {
     if (owed)

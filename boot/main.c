@@ -23,10 +23,22 @@ typedef struct source {
     uint64_t bytes;
 } source;
 
+/* What the banner calls a configuration that was handed over. */
+static const char *name_given(void)
+{
+    static char name[RAY_NAME_BYTES];
+    fwcfg_item item = fwcfg_find("opt/raygate/name");
+
+    if (!item.found || !item.size || item.size >= sizeof name)
+        return "fw_cfg";
+    fwcfg_read(&item, name, item.size);
+    return name;
+}
+
 static source from_fwcfg(void)
 {
     fwcfg_item item = fwcfg_find("opt/raygate/config");
-    source s = {"fw_cfg opt/raygate/config", "fw_cfg", NULL, item.size};
+    source s = {"fw_cfg opt/raygate/config", name_given(), NULL, item.size};
 
     if (item.found && item.size <= RAY_CONFIG_BYTES_MAX) {
         void *to = memory_take(item.size, BLOB_ALIGN);

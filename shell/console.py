@@ -13,11 +13,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
 import sys
 import time
-from collections.abc import Iterable
-from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -25,17 +22,16 @@ from typing import Any, NamedTuple
 import click
 
 from host_sim.errors import RaygateError, check
+from shell import terminal
 from shell.link import Link
 from shell.machine import EXIT_CLEAN, MACHINES, Boot, Machine
-from shell.wire import FdWire, ImageError, SerialWire, Wire
+from shell.wire import DROP, PROMPT, ImageError, SerialWire, Wire
 
-PROMPT = b"rayos> "
 BANNER_END = b"\ntry: "
 MARKER = b"raygate: clean exit"
-RAW, LINE, DROP = b"\x01", b"\x02", b"\x03"
+RAW, LINE = b"\x01", b"\x02"
 RAW_READY = b"raw; Ctrl-B to exit\r\n>"
 OK, END_OF_TEXT, END = b"OK\x02", b"\x03", b"\x04>"
-LEAVE_KEY = b"\x1d"                        # Ctrl-]
 TAIL = 2000
 
 
@@ -59,7 +55,7 @@ class Answer(NamedTuple):
 
 
 def compiled(config: str | os.PathLike[str] | bytes) -> bytes:
-    """A configuration as the machine wants it: bytes and blobs as they are, a TOML file compiled."""
+    """A configuration as the machine wants it: a TOML file compiled, else the bytes."""
     if isinstance(config, bytes):
         return config
     blob = Path(config).read_bytes()
@@ -90,6 +86,8 @@ class Console:
         """
         if config is not None:
             options["config"] = compiled(config)
+            if not isinstance(config, bytes):
+                options.setdefault("name", Path(config).stem)
         machine = Machine(boot if boot is not None and not options else Boot(**options))
         console = cls(machine.serial, machine)
         try:
@@ -276,77 +274,7 @@ class Console:
         self.close()
 
 
-# -- at a terminal, and behind a pipe --
-
-
-def _show(data: bytes) -> None:
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
-
-
-def interact(console: Console) -> None:
-    """Keys to the machine, its bytes to the terminal, until it ends or Ctrl-] is pressed."""
-    import termios
-    import tty
-
-    keyboard = sys.stdin.fileno()
-    before = termios.tcgetattr(keyboard)
-    watched = [keyboard, *([console.wire.fileno()] if isinstance(console.wire, FdWire) else [])]
-    shown = 0
-    try:
-        tty.setraw(keyboard)
-        while not console.wire.closed:
-            _show(bytes(console.transcript[shown:]))
-            shown = len(console.transcript)
-            if keyboard in select.select(watched, [], [], 0.05)[0]:
-                keys = os.read(keyboard, 1024)
-                if not keys or LEAVE_KEY in keys:
-                    break
-                console.wire.write(keys)
-            console.receive(0.0)
-        if not console.wire.closed and console.machine is not None:
-            console.wire.write(DROP + b"poweroff\r")
-            console.ended(5.0)
-        _show(bytes(console.transcript[shown:]) + b"\r\n")
-    finally:
-        termios.tcsetattr(keyboard, termios.TCSADRAIN, before)
-
-
-def feed_lines(console: Console, lines: Iterable[str]) -> None:
-    """Each line as a command, shown as a person would see it; the last one leaves."""
-    for line in chain(lines, ["poweroff"] if console.machine is not None else []):
-        words = line.split()
-        if console.wire.closed:
-            break
-        _show(PROMPT + line.strip("\r\n").encode("ascii", "backslashreplace") + b"\n")
-        if not words or words[0].startswith("#"):
-            continue
-        if words[-1] == "reboot":
-            _show(console.reboot().encode()[:-len(PROMPT)])
-            continue
-        answer = console.execute(line.strip("\r\n"), timeout_s=600.0)
-        _show(answer.text.encode())
-        if words[-1] == "poweroff":
-            break
-
-
-def _report(console: Console) -> int:
-    """0 for a clean end, else 3 with what is known about the other kind of end."""
-    if console.machine is None:
-        return 0
-    seen = console.answered
-    end = console.ended(10.0)
-    rest = bytes(console.transcript[seen:]).replace(b"\r", b"")
-    _show(rest)
-    if end.clean:
-        return 0
-    said = "said goodbye" if end.marker else "did not say goodbye"
-    code = "still runs" if end.code is None else f"ended with code {end.code}"
-    print(f"raygate: the machine {said} and {code} (wanted {EXIT_CLEAN})", file=sys.stderr)
-    complaint = console.machine.complaint()
-    if complaint:
-        print(complaint, file=sys.stderr)
-    return 3
+# -- the program --
 
 
 def _replay_log(console: Console, log: str, config: str | None) -> None:
@@ -374,11 +302,10 @@ def main(config: str | None, log: str | None, script: str | None, machine: str, 
             if log is not None:
                 _replay_log(console, log, config)
             if sys.stdin.isatty() and sys.stdout.isatty():
-                interact(console)
+                terminal.interact(console)
             else:
-                _show(bytes(console.transcript[:-len(PROMPT)]).replace(b"\r", b""))
-                feed_lines(console, sys.stdin)
-            code = _report(console)
+                terminal.feed_lines(console, sys.stdin)
+            code = terminal.report(console)
     except ImageError as error:
         print(f"raygate: {error}", file=sys.stderr)
     except RaygateError as error:

@@ -40,6 +40,7 @@ class Boot:
     image: Path = IMAGE
     iso: Path = ISO
     config: bytes | None = None
+    name: str | None = None                # of the configuration, for the banner
     module: bytes | None = None
     script: str | None = None
     seed: bytes | None = None
@@ -87,6 +88,7 @@ def _items(boot: Boot, folder: Path) -> list[str]:
     """fw_cfg items and the boot module, through files, because values may hold any byte."""
     options: list[str] = []
     given = {"config": boot.config, "seed": boot.seed,
+             "name": None if boot.name is None else boot.name.encode()[:47],
              "script": None if boot.script is None else boot.script.encode(),
              "wall": None if boot.wall_ns is None else str(boot.wall_ns).encode()}
     for name, value in given.items():

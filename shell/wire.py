@@ -9,6 +9,8 @@ import time
 from typing import Any, Protocol
 
 CHUNK = 65536
+PROMPT = b"rayos> "
+DROP = b"\x03"                             # Ctrl-C: forgets the line being typed
 
 
 class ImageError(Exception):

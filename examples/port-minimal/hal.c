@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* hal.c - what the core cannot have of its own: a clock, and a way to stop. The four memory functions
- * and __stack_chk_fail come from the C library here; boot/libc.c shows a port that has none. */
+/* hal.c - what the core cannot have of its own: a clock, and a way to stop. The memory functions
+ * and __stack_chk_fail are the C library's here; boot/libc.c shows a port that has none. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>

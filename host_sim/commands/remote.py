@@ -90,7 +90,7 @@ def run(line: tuple[str, int], script: str, keep_going: bool) -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 @click.pass_obj
 def put_config(line: tuple[str, int], file: str) -> None:
-    """Compiles FILE (or takes a blob) and loads it; rules that did not change keep their balance."""
+    """Compiles FILE (or takes a blob) and loads it; unchanged rules keep their balance."""
     with _line(*line) as console:
         blob = compiled(file)
         report = console.link.config(blob)

@@ -109,6 +109,15 @@ def test_a_reset_nobody_asked_for_is_not_a_clean_end():
     assert EXIT_CLEAN == 33
 
 
+def test_an_idle_machine_halts():
+    with vm.boot() as console:
+        console.run("version")
+        asked = (console.machine.monitor.execute(
+            "human-monitor-command", **{"command-line": "info registers"}) for _ in range(50))
+        assert any("HLT=1" in said for said in asked)
+        assert console.poweroff().clean
+
+
 @pytest.mark.parametrize("clock", ["hpet", "pit"])
 def test_other_clocks_measure_the_same_rate(clock):
     """Where no hypervisor is known the HPET or the PIT is the reference."""

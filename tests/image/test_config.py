@@ -33,7 +33,7 @@ def started(**options):
 def test_fw_cfg_configuration_decides(blob, machine):
     text, said = started(machine=machine, config=blob)
     assert said["config_hash"] == load(OTHER).hash
-    assert said["config_source"] == "fw_cfg opt/raygate/config"
+    assert said["config_source"] == "fw_cfg opt/raygate/config" and said["config_name"] == "other"
     assert "ALARM" not in text
 
 

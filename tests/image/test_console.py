@@ -9,10 +9,11 @@ import subprocess
 import sys
 import threading
 
+import pexpect
 import pytest
 
-from shell.console import DROP, PROMPT
 from shell.machine import ROOT
+from shell.wire import DROP, PROMPT
 from tests.image import vm
 
 pytestmark = pytest.mark.qemu
@@ -213,3 +214,22 @@ def test_remote_reset_begins_anew(port):
 
 def test_remote_without_a_machine_is_three():
     assert remote("socket://127.0.0.1:1", "exec", "version").returncode == 3
+
+
+@pytest.mark.parametrize(("keys", "code"), [(b"poweroff\r", 0), (b"\x1d", 0), (b"fault page\r", 3)])
+def test_a_terminal_is_the_console_and_says_how_it_ended(keys, code):
+    """On a pseudo terminal: raw keys in, the machine's bytes out; Ctrl-] leaves in good order."""
+    vm.built()
+    child = pexpect.spawn(sys.executable, ["-m", "shell.console"], cwd=str(ROOT), timeout=30)
+    child.delaybeforesend = None
+    child.expect_exact("rayos> ")
+    child.send(b"dig\t\r")
+    child.expect_exact("decision digest")
+    child.expect_exact("rayos> ")
+    child.send(b"\x03")                     # reaches the machine, does not end the program
+    child.expect_exact("^C")
+    child.expect_exact("rayos> ")
+    child.send(keys)
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == code, child.before
