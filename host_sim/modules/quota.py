@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from typing import Any, Unpack
 
 from host_sim.errors import ArgumentError, RangeError, check
-from host_sim.modules.quota_reading import QuotaReader, Units, User, spec_fields, u64, user_bytes
+from host_sim.modules.quota_reading import QuotaReader, outcome_of
+from host_sim.modules.quota_spec import Units, User, spec_fields, u64, user_bytes
 from host_sim.modules.quota_types import (
     NEVER,
     NONE,
@@ -22,6 +23,7 @@ from host_sim.modules.quota_types import (
     QuotaAlert,
     QuotaAllocation,
     QuotaBucket,
+    QuotaCounts,
     QuotaDimension,
     QuotaMode,
     QuotaOutcome,
@@ -33,23 +35,10 @@ from host_sim.modules.quota_types import (
 )
 
 __all__ = [
-    "NEVER",
-    "Depletion",
-    "DepletionKind",
-    "EnforcementMode",
-    "QuotaAlert",
-    "QuotaAllocation",
-    "QuotaBucket",
-    "QuotaDimension",
-    "QuotaManager",
-    "QuotaMode",
-    "QuotaOutcome",
-    "QuotaStats",
-    "QuotaTerms",
-    "QuotaType",
-    "QuotaUsage",
-    "ResetPolicy",
-]
+    "NEVER", "Depletion", "DepletionKind", "EnforcementMode", "QuotaAlert", "QuotaAllocation",
+    "QuotaBucket", "QuotaCounts", "QuotaDimension", "QuotaManager", "QuotaMode", "QuotaOutcome",
+    "QuotaStats", "QuotaTerms", "QuotaType", "QuotaUsage", "ResetPolicy",
+]  # fmt: skip
 
 
 class QuotaManager(QuotaReader):
@@ -80,7 +69,7 @@ class QuotaManager(QuotaReader):
         the rest, see QuotaTerms. Raises ArgumentError or RangeError for what no rule allows,
         ExistsError for a taken name, FullError when the table is full or more than
         RAY_REQUEST_QUOTA_MAX quotas would meet in one request, UnbuiltError for guards that need
-        monitoring. Source: SEMANTICS.md, quota. """
+        monitoring. Source: SEMANTICS.md, quota."""
         spec = self.ffi.new("ray_quota_spec *")
         name = terms.get("name")
         self._set_name(spec.name, self._next_name() if name is None else name, "name")
@@ -261,22 +250,6 @@ class QuotaManager(QuotaReader):
         )
         return event, keep
 
-    def _outcome(self, out: Any) -> QuotaOutcome:
-        flags = int(out.flags)
-        return QuotaOutcome(
-            granted=bool(out.granted),
-            reason=out.reason,
-            left=None if out.left_units == NEVER else out.left_units,
-            retry_after_ns=out.retry_after_ns,
-            by=None if out.by == NONE else out.by,
-            count=out.count,
-            shadow_denied_count=out.shadow_denied_count,
-            over=bool(flags & self.lib.RAY_QUOTA_OVER),
-            late=bool(flags & self.lib.RAY_QUOTA_LATE),
-            duplicate=bool(flags & self.lib.RAY_QUOTA_DUPLICATE),
-            handle=out.handle,
-        )
-
     def consume_quota(
         self,
         quota_id: int | None,
@@ -297,7 +270,7 @@ class QuotaManager(QuotaReader):
         exception, and changes no balance. An `event_id` other than 0 is counted once: a duplicate
         answers the first outcome. `event_unix_ns` before the period flags the charge late. Raises
         RangeError for 2^63 units and more (counted, nothing else changes), UnknownError,
-        StaleError, ArgumentError. """
+        StaleError, ArgumentError."""
         event, _keep = self._event(
             quota_id,
             units,
@@ -313,7 +286,7 @@ class QuotaManager(QuotaReader):
             self.lib.ray_quota_consume(self._quota, self._pass(now_ns), event, out),
             f"consume {units} of quota {quota_id}",
         )
-        return self._outcome(out)
+        return outcome_of(out, self.lib)
 
     def check_quota(
         self,
@@ -342,7 +315,7 @@ class QuotaManager(QuotaReader):
             self.lib.ray_quota_test(self._quota, self._at(now_ns), event, out),
             f"check {units} of quota {quota_id}",
         )
-        return self._outcome(out)
+        return outcome_of(out, self.lib)
 
     def reserve_quota(
         self,
@@ -359,7 +332,7 @@ class QuotaManager(QuotaReader):
         """Reserves an estimate for at most `ttl_ns`; `handle` of the outcome names the lease.
 
         It ends in exactly one of settle, release and expiry. Raises FullError when no lease is
-        free, RangeError for a ttl of 0, and as `consume_quota`. """
+        free, RangeError for a ttl of 0, and as `consume_quota`."""
         event, _keep = self._event(
             quota_id,
             units,
@@ -377,7 +350,7 @@ class QuotaManager(QuotaReader):
             ),
             f"reserve {units} of quota {quota_id}",
         )
-        return self._outcome(out)
+        return outcome_of(out, self.lib)
 
     def settle_reservation(
         self,

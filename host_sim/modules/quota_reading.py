@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from host_sim import _raw
-from host_sim.errors import ArgumentError, RangeError, UnbuiltError, check
+from host_sim.errors import ArgumentError, RangeError, check
+from host_sim.modules.quota_spec import User, u64, user_bytes
 from host_sim.modules.quota_types import (
     FOREVER_NS,
+    NEVER,
     NONE,
     SECOND_NS,
     Depletion,
@@ -19,10 +21,11 @@ from host_sim.modules.quota_types import (
     QuotaAlert,
     QuotaAllocation,
     QuotaBucket,
+    QuotaCounts,
     QuotaDimension,
     QuotaMode,
+    QuotaOutcome,
     QuotaStats,
-    QuotaTerms,
     QuotaType,
     QuotaUsage,
     ResetPolicy,
@@ -32,59 +35,6 @@ if TYPE_CHECKING:
     from host_sim.kernel import Kernel
 
 EXPORT_BYTES = 65_536
-Units = int | Mapping[QuotaType, int]
-User = str | bytes
-U64 = 1 << 64
-
-
-def u64(value: int, what: str) -> int:
-    """`value`, when it is a whole number that fits 64 bits."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ArgumentError(f"{what} is a whole number, not {value!r}")
-    if not 0 <= value < U64:
-        raise RangeError(f"{what} is at least 0 and fits 64 bits, not {value}")
-    return value
-
-
-def user_bytes(user: User) -> bytes:
-    """The bytes that identify a user."""
-    return user.encode() if isinstance(user, str) else bytes(user)
-
-
-def _alerts(alerts: tuple[int, ...], most: int) -> list[int]:
-    if len(alerts) > most:
-        raise ArgumentError(f"at most {most} alerts, not {len(alerts)}")
-    if any(not 1 <= percent <= 255 for percent in alerts):
-        raise RangeError(f"an alert is 1 to 255 percent, not {alerts}")
-    return [*alerts, *[0] * (most - len(alerts))]
-
-
-def spec_fields(
-    terms: QuotaTerms, policy: ResetPolicy, window_size_sec: int, lib: Any
-) -> dict[str, Any]:
-    """The fields of a ray_quota_spec that `terms` and the period decide."""
-    guards = terms.get("guards", {})
-    for guard in (QuotaDimension.ERRORS_PER_MIN, QuotaDimension.LATENCY_P99):
-        if guard in guards:
-            raise UnbuiltError(f"the guard {guard.value} needs the monitoring module")
-    has_day = policy in (ResetPolicy.WEEK, ResetPolicy.MONTH)
-    return {
-        "period_ns": u64(terms.get("period_ns", window_size_sec * SECOND_NS), "period_ns"),
-        "anchor_ns": terms.get("anchor_ns", 0),
-        "guard_requests_per_s": u64(guards.get(QuotaDimension.REQUESTS_PER_SEC, 0), "guard"),
-        "guard_bytes_per_s": u64(guards.get(QuotaDimension.BYTES_PER_SEC, 0), "guard"),
-        "plan": terms.get("plan_id", NONE),
-        "service": terms.get("service_id", NONE),
-        "rollover_bp": terms.get("rollover_bp", 0),
-        "anchor_day": terms.get("anchor_day", int(has_day)),
-        "utc_offset_minutes": terms.get("utc_offset_minutes", 0),
-        "reset": int(policy),
-        "enforcement": int(terms.get("enforcement_mode", EnforcementMode.HARD)),
-        "mode": int(terms.get("mode", QuotaMode.ENFORCE)),
-        "per_user": int(terms.get("per_user", False)),
-        "carry_overage": int(terms.get("carry_overage", False)),
-        "alert_percent": _alerts(terms.get("alerts", (80, 95, 100)), lib.RAY_QUOTA_ALERT_EACH),
-    }
 
 
 class QuotaReader:
@@ -257,6 +207,13 @@ class QuotaReader:
                 found.append((int(out.allocation), _usage_of(out)))
         return tuple(found)
 
+    def quota_counts(self, quota_id: int) -> QuotaCounts:
+        """The counters of an allocation over all its instances. Raises UnknownError, StaleError."""
+        out = self.ffi.new("ray_quota_counts *")
+        check(self.lib.ray_quota_counts_read(self._quota, quota_id, out), f"no quota {quota_id}")
+        names = [field.name for field in dataclasses.fields(QuotaCounts)]
+        return QuotaCounts(**{name: int(getattr(out, name)) for name in names})
+
     def get_peak_usage(
         self,
         quota_id: int,
@@ -373,6 +330,24 @@ class QuotaReader:
     def snapshot(self) -> bytes:
         """Every byte of the module's state."""
         return bytes(self.ffi.buffer(self.ffi.cast("uint8_t *", self._quota), self._bytes))
+
+
+def outcome_of(out: Any, lib: Any) -> QuotaOutcome:
+    """A ray_quota_outcome as a frozen dataclass."""
+    flags = int(out.flags)
+    return QuotaOutcome(
+        granted=bool(out.granted),
+        reason=out.reason,
+        left=None if out.left_units == NEVER else out.left_units,
+        retry_after_ns=out.retry_after_ns,
+        by=None if out.by == NONE else out.by,
+        count=out.count,
+        shadow_denied_count=out.shadow_denied_count,
+        over=bool(flags & lib.RAY_QUOTA_OVER),
+        late=bool(flags & lib.RAY_QUOTA_LATE),
+        duplicate=bool(flags & lib.RAY_QUOTA_DUPLICATE),
+        handle=out.handle,
+    )
 
 
 def _none(value: int) -> int | None:

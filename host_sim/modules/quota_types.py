@@ -99,7 +99,7 @@ class QuotaAllocation:
     """One plan row. `tenant_id` None: every tenant (of `plan_id`) has an instance of its own.
 
     `limit` in units, `window_size_sec` whole seconds of a fixed or rolling period (`period_ns`
-    exactly), 0 for calendar periods, which have no size. """
+    exactly), 0 for calendar periods, which have no size."""
 
     quota_id: int
     tenant_id: int | None
@@ -130,7 +130,7 @@ class QuotaUsage:
 
     `requests_count` counts admitted requests of this period, `denied_count` denials since the
     instance was made. `window_end_time` is None for a period that never ends. `utilization_bp` is
-    10 000 for all of the limit and is not clamped. """
+    10 000 for all of the limit and is not clamped."""
 
     current_usage: int
     peak_usage: int
@@ -226,3 +226,15 @@ class QuotaStats:
     active_count: int
     reservation_count: int
     unacknowledged_count: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class QuotaCounts:
+    """One allocation over all its instances (ray_quota_counts); `peak_evicted_units` is the largest
+    all-time peak among instances that made room for others."""
+
+    asked_count: int
+    granted_count: int
+    denied_count: int
+    peak_evicted_units: int
+    active_count: int

@@ -181,3 +181,14 @@ def test_two_seeds_differ_in_keys_only() -> None:
 def test_a_seed_has_16_bytes() -> None:
     with pytest.raises(ArgumentError):
         QuotaManager(seed=b"short")
+
+
+def test_the_peak_of_an_evicted_instance_stays_with_its_allocation(small: QuotaManager) -> None:
+    quota_id = small.allocate_quota(None, limit=50, window_size_sec=60, per_user=True)
+    for n in range(8):
+        small.consume_quota(quota_id, 10 + n, tenant_id=0, user=f"u{n}")
+    for n in range(8):
+        assert small.consume_quota(quota_id, tenant_id=0, user=f"v{n}", now_ns=60 * S).granted
+    counts = small.quota_counts(quota_id)
+    assert (counts.peak_evicted_units, counts.active_count) == (17, 8)
+    assert (counts.asked_count, counts.granted_count, counts.denied_count) == (16, 16, 0)
