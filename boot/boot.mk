@@ -39,10 +39,11 @@ iso: image  ## a bootable ISO (BIOS and UEFI), build/raygate.iso
 $(IMAGE): $(IMAGE_DIR)/raygate.packed boot/packed/unpack.S boot/packed/link.ld
 	$(IMAGE_CC) -c -I$(IMAGE_DIR) boot/packed/unpack.S -o $(IMAGE_DIR)/unpack.o
 	ld -nostdlib -static -z max-page-size=16 -z noexecstack --build-id=none \
-	  -T boot/packed/link.ld -o $@ $(IMAGE_DIR)/unpack.o
-	objcopy --strip-all $@
-	@size=$$(stat -c %s $@); test $$size -le $(IMAGE_SIZE_MAX) || \
-	  { echo "$@ has $$size bytes, more than $(IMAGE_SIZE_MAX)"; rm -f $@; exit 1; }
+	  -T boot/packed/link.ld -o $(IMAGE_DIR)/packed.elf $(IMAGE_DIR)/unpack.o
+	objcopy --strip-all $(IMAGE_DIR)/packed.elf
+	@size=$$(stat -c %s $(IMAGE_DIR)/packed.elf); test $$size -le $(IMAGE_SIZE_MAX) || \
+	  { echo "$@ would have $$size bytes, more than $(IMAGE_SIZE_MAX)"; exit 1; }
+	@mv $(IMAGE_DIR)/packed.elf $@
 
 $(IMAGE_DIR)/raygate.packed: $(BUILD)/raygate.debug.elf $(IMAGE_DIR)/pack
 	objcopy -O binary $< $(IMAGE_DIR)/raygate.bin

@@ -15,6 +15,7 @@ if [ -n "$blob" ]; then
     cp "$blob" "$tree/boot/raygate.blob"
 fi
 modules="multiboot2 normal iso9660 serial terminal part_msdos part_gpt fat test"
-grub-mkrescue -o "$iso" --install-modules="$modules" --fonts= --locales= --themes= "$tree" \
-    >"$iso.log" 2>&1 || { cat "$iso.log" >&2; exit 1; }
+grub-mkrescue -o "$iso.new" --install-modules="$modules" --fonts= --locales= --themes= "$tree" \
+    >"$iso.log" 2>&1 || { cat "$iso.log" >&2; rm -f "$iso.new"; exit 1; }
+mv "$iso.new" "$iso"
 rm -f "$iso.log"

@@ -11,7 +11,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from shell.machine import EXIT_CLEAN
-from shell.wire import DROP, PROMPT, FdWire
+from shell.wire import DROP, PROMPT, FdWire, ImageError
 
 if TYPE_CHECKING:
     from shell.console import Console
@@ -65,7 +65,12 @@ def feed_lines(console: Console, lines: Iterable[str]) -> None:
         if words[-1] == "reboot":
             _show(console.reboot().encode()[:-len(PROMPT)])
             continue
-        answer = console.execute(line.strip("\r\n"), timeout_s=600.0)
+        try:
+            answer = console.execute(line.strip("\r\n"), timeout_s=600.0)
+        except ImageError:
+            if console.machine is None or console.ended(5.0).code is None:
+                raise
+            break                           # it ended meanwhile: the report shows its last words
         _show(answer.text.encode())
         if words[-1] == "poweroff":
             break
