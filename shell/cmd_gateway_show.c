@@ -230,10 +230,9 @@ static void put_answer(ray_call *call, const ray_gateway_answer *answer)
         ray_gateway_put_service(call, answer->service);
         ray_text_char(out, '\n');
     }
-    key(out, answer->rewritten ? "path, rewritten" : "path");
-    ray_text_char(out, ' ');
+    key(out, "path");
     put_view(out, answer->path);
-    ray_text_char(out, '\n');
+    ray_text_put(out, answer->rewritten ? " (rewritten)\n" : "\n");
     for (uint32_t i = 0; i < answer->capture_count; i++) {
         ray_view capture = {answer->path.at + answer->capture_at[i], answer->capture_length[i]};
         key(out, "captured");

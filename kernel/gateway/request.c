@@ -45,9 +45,12 @@ static void begin(const ray_gateway_query *query, ray_gateway_answer *out)
     memset(out->reserved, 0, sizeof out->reserved);
 }
 
-static uint32_t with_head(uint32_t methods)
+/* The path is known: RFC 9110 15.5.6 wants the methods it does take. HEAD goes with GET. */
+static void refuse_method(ray_gateway_answer *out, uint32_t methods)
 {
-    return (methods & 1U << RAY_METHOD_GET) != 0 ? methods | 1U << RAY_METHOD_HEAD : methods;
+    uint32_t head = (methods & 1U << RAY_METHOD_GET) != 0 ? 1U << RAY_METHOD_HEAD : 0U;
+    out->allow = methods | head;
+    refuse(out, RAY_REASON_METHOD_NOT_ALLOWED, 405);
 }
 
 static uint32_t serving(uint32_t method)
@@ -70,13 +73,12 @@ static uint32_t route(const ray_gateway *gateway, const ray_gateway_query *query
     search.accepted = serving(query->method);
     ray_gateway_search_run(&search, host);
     if (search.best == RAY_NONE) {
-        out->allow = with_head(search.allow);
         if (path->escaped != 0)
             refuse(out, RAY_REASON_PATH_BAD, 400);
-        else if (search.allow != 0)
-            refuse(out, RAY_REASON_METHOD_NOT_ALLOWED, 405);
-        else
+        else if (search.allow == 0)
             refuse(out, RAY_REASON_NO_ROUTE, 404);
+        else
+            refuse_method(out, search.allow);
         return 0;
     }
     const ray_route_spec *found = &config->route[search.slot];
