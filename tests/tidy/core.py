@@ -124,15 +124,25 @@ def symbols(root: Path) -> Iterator[Place]:
             continue
         undefined = run(root, "nm", "-u", str(whole)).stdout.splitlines()
         wanted = {line.split()[-1] for line in undefined}
-        for symbol in sorted(wanted - PORT_SYMBOLS):
-            users = [
-                relative(root, source)
-                for source, (made, _) in zip(
-                    sources(root, *tops), compile_core(root, tops, "seed"), strict=True
-                )
-                if re.search(rf"\bU {re.escape(symbol)}$", run(root, "nm", str(made)).stdout, re.M)
-            ]
-            yield users[0] if users else f"{name}/", 0, f"asks for {symbol}, no port symbol"
+        strangers = sorted(wanted - PORT_SYMBOLS)
+        users = users_of(root, tops) if strangers else {}
+        for symbol in strangers:
+            yield users.get(symbol, f"{name}/"), 0, f"asks for {symbol}, no port symbol"
+
+
+def users_of(root: Path, tops: Sequence[str]) -> dict[str, str]:
+    """For each undefined symbol a source that asks for it."""
+    made = {
+        str(made): relative(root, source)
+        for source, (made, _) in zip(
+            sources(root, *tops), compile_core(root, tops, "seed"), strict=True
+        )
+    }
+    found: dict[str, str] = {}
+    for line in run(root, "nm", "-A", "-u", *made).stdout.splitlines():
+        path, _, rest = line.partition(": ")
+        found.setdefault(rest.split()[-1], made[path.rstrip(":")])
+    return found
 
 
 @law("globals", "the core has no writable data: .data and .bss are empty")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import pathlib
 import subprocess
@@ -95,9 +96,23 @@ def run(root: Path, *command: str, text: str = "") -> subprocess.CompletedProces
     )
 
 
+VARIABLES = ("CORE_CFLAGS", "CORE_INCLUDES", "IMAGE_FLAGS", "IMAGE_CORE_OPT")
+
+
+@functools.cache
+def made_variables(root: Path, profile: str, makefiles: str) -> dict[str, list[str]]:
+    """VARIABLES as make expands them; `makefiles` is their text, so that an edit asks again."""
+    goals = [f"print-{name}" for name in VARIABLES]
+    done = run(root, "make", "-s", f"PROFILE={profile}", *goals)
+    if done.returncode:
+        raise RuntimeError(f"make {' '.join(goals)}: {done.stderr.strip()}")
+    return {
+        name: line.split()
+        for name, line in zip(VARIABLES, done.stdout.splitlines(), strict=True)
+    }
+
+
 def make_variable(root: Path, name: str, profile: str = "seed") -> list[str]:
     """A variable of the Makefile, so that laws judge what is shipped."""
-    done = run(root, "make", "-s", f"PROFILE={profile}", f"print-{name}")
-    if done.returncode:
-        raise RuntimeError(f"make print-{name}: {done.stderr.strip()}")
-    return done.stdout.split()
+    text = "".join(text_of(root / file) for file in ("Makefile", "boot/boot.mk"))
+    return made_variables(root, profile, text)[name]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from collections.abc import Iterator
@@ -66,6 +67,7 @@ PRIVATE = {
 }
 
 
+@functools.cache
 def digest(words: str) -> str:
     """How a private word is written down."""
     return hashlib.sha256(words.encode()).hexdigest()[:16]
