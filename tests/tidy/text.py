@@ -20,8 +20,9 @@ PROSE = {".md", ".toml", ".txt", ".mk", ".ld", ".sh", ".cfg", ".ray", ".in", ""}
 def lines_of(root: Path, *suffixes: str) -> Iterator[tuple[str, int, str]]:
     """Path, number and text of every line somebody wrote."""
     for path in written(root, *suffixes):
+        name = relative(root, path)
         for number, line in enumerate(text_of(path).splitlines(), 1):
-            yield relative(root, path), number, line
+            yield name, number, line
 
 
 @law("spdx", "every source file says its licence once, in its first three lines")
@@ -73,6 +74,14 @@ def digest(words: str) -> str:
     return hashlib.sha256(words.encode()).hexdigest()[:16]
 
 
+def private_words(line: str) -> set[str]:
+    """Words and pairs of words of a line that are on the list."""
+    words = re.findall(r"[\w.-]+", line)
+    said = {*words, *(f"{a} {b}" for a, b in zip(words, words[1:], strict=False))}
+    said |= {word.split("-")[0] + "-*" for word in words if "-" in word}
+    return {word for word in said if digest(word) in PRIVATE}
+
+
 @law("private", "nothing in the tree depends on one machine or names what a reader cannot have")
 def private(root: Path) -> Iterator[Place]:
     """Absolute paths of a machine, and private tools by name."""
@@ -80,8 +89,5 @@ def private(root: Path) -> Iterator[Place]:
         match = MACHINE.search(line)
         if match:
             yield name, number, f"names a machine's own path: {line[match.start():][:24]}"
-        words = re.findall(r"[\w.-]+", line)
-        for said in [*words, *(f"{a} {b}" for a, b in zip(words, words[1:], strict=False))]:
-            parts = (said, said.split("-")[0] + "-*" if "-" in said else said)
-            if any(digest(part) in PRIVATE for part in parts):
-                yield name, number, "names a private tool"
+        if private_words(line):
+            yield name, number, "names a private tool"
