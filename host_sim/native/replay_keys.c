@@ -29,20 +29,31 @@ static uint64_t mix(uint64_t a, uint64_t b)
     return x ^ x >> 32;
 }
 
-/* Eight bytes at a time; the key keeps a log's author from choosing collisions. Never 0. */
+/* Up to eight bytes as a number. */
+static uint64_t word_of(const uint8_t *at, uint32_t length)
+{
+    uint64_t word = 0;
+
+    if (length >= 8) {
+        memcpy(&word, at, 8);
+        return word;
+    }
+    for (uint32_t i = 0; i < length; i++)
+        word = word << 8 | at[i];
+    return word;
+}
+
+/* Eight bytes at a time, the last eight overlapping; the key keeps a log's author from choosing
+ * collisions. Never 0. */
 static uint64_t hash_of(uint64_t key, const uint8_t *at, uint32_t length, uint32_t address)
 {
     uint64_t hash = mix(key, length * 2u + address);
-    uint64_t word = 0;
 
-    for (; length >= 8; at += 8, length -= 8) {
-        memcpy(&word, at, 8);
-        hash = mix(hash + key, word);
-    }
-    word = 0;
-    for (uint32_t i = 0; i < length; i++)
-        word = word << 8 | at[i];
-    return mix(hash + key, word) | 1;
+    for (uint32_t done = 8; done < length; done += 8)
+        hash = mix(hash + key, word_of(at + done - 8, 8));
+    if (length >= 8)
+        at += length - 8;
+    return mix(hash + key, word_of(at, length)) | 1;
 }
 
 static uint32_t grow(ray_replay_keys *keys)
