@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_system.c - what the machine is and what happened in it: version, status, mem, digest, audit.
- * All of them read. */
+/* cmd_system.c - what runs here and what went through it: version, status, digest. All read. */
 #include "parts.h"
 
 /* -- lines (private) -- */
@@ -197,72 +196,6 @@ static ray_status run_status(ray_call *call)
     return RAY_OK;
 }
 
-/* -- mem -- */
-static void mem_row(ray_text *out, const char *name, uint64_t bytes)
-{
-    ray_text_put(out, name);
-    ray_text_column(out, 16);
-    ray_text_u64_right(out, bytes, 12);
-}
-
-static void mem_text(ray_call *call)
-{
-    ray_text *out = call->out;
-    ray_part part;
-    uint64_t total = 0;
-    ray_text_put(out, "part                   bytes        used    capacity\n");
-    for (uint32_t i = 0; ray_part_read(call->ray, i, &part) == RAY_OK; i++) {
-        total += part.bytes;
-        mem_row(out, part.name.at, part.bytes);
-        ray_text_u64_right(out, part.used, 12);
-        ray_text_u64_right(out, part.capacity, 12);
-        ray_text_char(out, '\n');
-    }
-    mem_row(out, "the rest", ray_bytes() - total);
-    ray_text_char(out, '\n');
-    mem_row(out, "struct ray", ray_bytes());
-    ray_text_put(out, " of ");
-    ray_text_u64(out, RAY_STATE_BYTES_MAX);
-    ray_text_put(out, ray_bytes() <= RAY_STATE_BYTES_MAX ? " budgeted\n" : " budgeted: OVER\n");
-    mem_row(out, "console", sizeof(ray_console));
-    ray_text_char(out, '\n');
-    mem_row(out, "link", ray_link_state_bytes());
-    ray_text_char(out, '\n');
-    mem_row(out, "image", call->machine->image_bytes);
-    ray_text_char(out, '\n');
-    mem_row(out, "memory", call->machine->memory_bytes);
-    ray_text_char(out, '\n');
-}
-
-static ray_status run_mem(ray_call *call)
-{
-    ray_text *out = call->out;
-    ray_part part;
-    if (call->json == 0) {
-        mem_text(call);
-        return RAY_OK;
-    }
-    ray_text_json_open(out, 0, '{');
-    ray_text_json_open(out, "parts", '[');
-    for (uint32_t i = 0; ray_part_read(call->ray, i, &part) == RAY_OK; i++) {
-        ray_text_json_open(out, 0, '{');
-        ray_text_json_name(out, "part", &part.name);
-        ray_text_json_u64(out, "bytes", part.bytes);
-        ray_text_json_u64(out, "used", part.used);
-        ray_text_json_u64(out, "capacity", part.capacity);
-        ray_text_json_close(out, '}');
-    }
-    ray_text_json_close(out, ']');
-    ray_text_json_u64(out, "state_bytes", ray_bytes());
-    ray_text_json_u64(out, "budget_bytes", RAY_STATE_BYTES_MAX);
-    ray_text_json_u64(out, "console_bytes", sizeof(ray_console));
-    ray_text_json_u64(out, "link_bytes", ray_link_state_bytes());
-    ray_text_json_u64(out, "image_bytes", call->machine->image_bytes);
-    ray_text_json_u64(out, "memory_bytes", call->machine->memory_bytes);
-    json_end(out);
-    return RAY_OK;
-}
-
 /* -- digest -- */
 static ray_status run_digest(ray_call *call)
 {
@@ -301,10 +234,6 @@ static const ray_subcommand status_subs[] = {
     {"", "", "totals of the pipeline, conservation, invariants", run_status, 1, 0}};
 const ray_command ray_command_status = {"status", "the pipeline in numbers", status_subs, 1, 0, 1,
                                         0};
-
-static const ray_subcommand mem_subs[] = {
-    {"", "", "bytes of every part against the budget", run_mem, 1, 0}};
-const ray_command ray_command_mem = {"mem", "what the state takes", mem_subs, 1, 0, 1, 0};
 
 static const ray_subcommand digest_subs[] = {
     {"", "", "decision, state and book digest, configuration hash", run_digest, 1, 0}};

@@ -205,7 +205,8 @@ def test_every_json_answer_is_one_value_on_one_line(rig):
         assert text.endswith(("}\n", "]\n")) and text.count("\n") == 1, line
 
 
-@pytest.mark.parametrize("line", ["status", "mem", "digest", "clock", "audit 3", "config show"])
+@pytest.mark.parametrize("line", ["status", "mem", "digest", "clock", "audit 3", "config show",
+                                  "gateway status", "ratelimit status", "quota status"])
 def test_numbers_of_json_are_the_numbers_of_the_text(rig, line):
     rig.ok("demo 300")
     said = set(re.findall(r"\d+", rig.ok(line)))
@@ -221,8 +222,13 @@ def test_mem_adds_up_to_the_whole_state(rig):
     mem = rig.json("mem")
     parts = sum(part["bytes"] for part in mem["parts"])
     assert parts < mem["state_bytes"] == rig.lib.ray_bytes() <= mem["budget_bytes"]
-    rest = int(re.search(r"^the rest +(\d+)$", rig.ok("mem"), re.M)[1])
+    rest = int(re.search(r"^the rest +(\d+) ", rig.ok("mem"), re.M)[1])
     assert parts + rest == mem["state_bytes"]
+    tables = {table["part"]: table["bytes"] for table in mem["tables"]}
+    whole = {part["part"]: part["bytes"] for part in mem["parts"]}
+    limits = sum(size for name, size in tables.items() if name.startswith("ratelimit."))
+    assert 0 < limits <= whole["ratelimit"]
+    assert 0 < sum(tables.values()) - limits <= whole["gateway"]
 
 
 def test_digests_are_those_of_the_core(rig):
