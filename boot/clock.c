@@ -9,7 +9,7 @@
 
 enum { BRACKETS = 32, PIT_HZ = 1193182, FEMTO_PER_NS = 1000000 };
 #define NS_PER_S 1000000000ull
-#define MEASURE_NS 2000000ull
+#define MEASURE_NS 1000000ull
 #define HYPERVISOR_LAPIC_HZ 1000000000ull       /* QEMU and KVM both run the local APIC at 1 GHz */
 
 typedef struct reference {

@@ -15,6 +15,7 @@
 #define BITS (LENGTHS + CODES)          /* two codes, half a byte for each length */
 #define TABLE_0 (image_room_end - 0x10000)
 #define TABLE_1 (image_room_end - 0xe000)
+#define end (image_room_end - 0x10004)  /* where the last byte goes, and one more */
 
     .section .note.pvh, "a", @note
     .align 4
@@ -30,6 +31,50 @@ multiboot2:
     .short 0, 0
     .long 8
 multiboot2_end:
+
+/* Macros, because under TCG a return costs as much as ten other instructions. */
+/* EAX: what comes, at least 25 bits of it, from the top. */
+    .macro peek
+    movl %ebp, %eax
+    shrl $3, %eax
+    movl BITS(%eax), %eax
+    bswapl %eax
+    movl %ebp, %ecx
+    andl $7, %ecx
+    shll %cl, %eax
+    .endm
+
+/* EAX: the next code. */
+    .macro symbol table
+    peek
+    shrl $32 - BITS_MAX, %eax
+    movzwl \table(, %eax, 2), %eax
+    movl %eax, %ecx
+    andl $15, %ecx
+    addl %ecx, %ebp
+    shrl $4, %eax
+    .endm
+
+/* EAX: a slot in, its number out. */
+    .macro number
+    cmpl $4, %eax
+    jb 9f
+    movl %eax, %edx
+    shrl $1, %edx
+    decl %edx                           /* extra bits */
+    movl %eax, %esi
+    andl $1, %esi
+    orl $2, %esi
+    peek
+    movl $32, %ecx
+    subl %edx, %ecx
+    shrl %cl, %eax
+    movl %edx, %ecx
+    shll %cl, %esi
+    orl %esi, %eax
+    addl %edx, %ebp
+9:
+    .endm
 
     .section .text, "ax"
     .code32
@@ -48,26 +93,25 @@ unpack:
     call build
     xorl %ebp, %ebp
     movl $image_at, %edi
+    movl packed, %eax
+    addl %edi, %eax
+    movl %eax, end
 
 next:
-    movl %edi, %eax
-    subl $image_at, %eax
-    cmpl packed, %eax
-    jae targets
-    movl $TABLE_0, %ebx
-    call symbol
+    cmpl %edi, end
+    jbe targets
+    symbol TABLE_0
     subl $LITERALS, %eax
     jae match
     movb %al, (%edi)                    /* the low byte is the literal still */
     incl %edi
     jmp next
 match:
-    call number
-    pushl %eax
-    movl $TABLE_1, %ebx
-    call symbol
-    call number
-    popl %ecx
+    number
+    movl %eax, %ebx
+    symbol TABLE_1
+    number
+    movl %ebx, %ecx
     addl $3, %ecx                       /* length */
     movl %edi, %esi
     subl %eax, %esi
@@ -158,48 +202,6 @@ build:
     cmpl $BITS_MAX, %edx
     jbe 1b
     ret
-
-/* EAX: what comes, at least 25 bits of it, from the top. */
-peek:
-    movl %ebp, %eax
-    shrl $3, %eax
-    movl BITS(%eax), %eax
-    bswapl %eax
-    movl %ebp, %ecx
-    andl $7, %ecx
-    shll %cl, %eax
-    ret
-
-/* EAX: the next code of the table at EBX. */
-symbol:
-    call peek
-    shrl $32 - BITS_MAX, %eax
-    movzwl (%ebx, %eax, 2), %eax
-    movl %eax, %ecx
-    andl $15, %ecx
-    addl %ecx, %ebp
-    shrl $4, %eax
-    ret
-
-/* EAX: a slot in, its number out. */
-number:
-    cmpl $4, %eax
-    jb 1f
-    movl %eax, %edx
-    shrl $1, %edx
-    decl %edx                           /* extra bits */
-    movl %eax, %esi
-    andl $1, %esi
-    orl $2, %esi
-    call peek
-    movl $32, %ecx
-    subl %edx, %ecx
-    shrl %cl, %eax
-    movl %edx, %ecx
-    shll %cl, %esi
-    orl %esi, %eax
-    addl %edx, %ebp
-1:  ret
 
     .align 4
 packed:
