@@ -140,7 +140,7 @@ ray_status ray_quota_reset(ray_quota *quota, uint64_t now_ns, int64_t wall_offse
     if (key != 0) {
         uint32_t tenant = spec->tenant != RAY_NONE ? spec->tenant : key->tenant;
         uint32_t place =
-            ray_quota_active_find(quota, slot, tenant, ray_quota_user_key(quota, spec, key->user));
+            ray_quota_active_of(quota, slot, tenant, ray_quota_user_key(quota, spec, key->user));
         if (place == RAY_NONE)
             return RAY_E_UNKNOWN;
         reset_one(spec, wall_ns, &quota->book.active[place]);

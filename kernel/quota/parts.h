@@ -39,10 +39,14 @@ uint32_t ray_quota_handle(const ray_quota *quota, uint32_t slot);
 ray_status ray_quota_slot(const ray_quota *quota, uint32_t handle, uint32_t *slot);
 void ray_quota_list_all(ray_quota *quota);
 uint64_t ray_quota_user_key(const ray_quota *quota, const ray_quota_spec *spec, ray_view user);
-uint32_t ray_quota_active_find(const ray_quota *quota, uint32_t slot, uint32_t tenant,
-                               uint64_t user_key);
+/* Identity of an instance, hashed once for the answer and for the table. */
 uint64_t ray_quota_key_of(const ray_quota *quota, uint32_t slot, uint32_t tenant,
                           uint64_t user_key);
+uint32_t ray_quota_active_find(const ray_quota *quota, uint32_t slot, uint32_t tenant,
+                               uint64_t user_key, uint64_t key);
+/* The same by tenant and user: RAY_NONE when nothing was used yet. */
+uint32_t ray_quota_active_of(const ray_quota *quota, uint32_t slot, uint32_t tenant,
+                             uint64_t user_key);
 void ray_quota_active_free(ray_quota *quota, uint32_t place);
 void ray_quota_rehash(ray_quota *quota);
 

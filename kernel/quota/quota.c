@@ -92,12 +92,14 @@ static void answer_fill(const ray_quota *quota, int64_t wall_ns, const ray_quota
 {
     const ray_quota_row *row = &quota->config.row[slot];
     uint64_t user_key = ray_quota_user_key(quota, &row->spec, query->user);
-    *answer =
-        (ray_quota_answer){.units = query->units[row->spec.type],
-                           .key = ray_quota_key_of(quota, slot, query->tenant, user_key),
-                           .allocation = ray_quota_handle(quota, slot),
-                           .slot = ray_quota_active_find(quota, slot, query->tenant, user_key),
-                           .shadow = row->spec.mode == RAY_MODE_SHADOW};
+    uint64_t key = ray_quota_key_of(quota, slot, query->tenant, user_key);
+    *answer = (ray_quota_answer){
+        .units = query->units[row->spec.type],
+        .key = key,
+        .allocation = ray_quota_handle(quota, slot),
+        .slot = ray_quota_active_find(quota, slot, query->tenant, user_key, key),
+        .shadow = row->spec.mode == RAY_MODE_SHADOW,
+    };
     if (answer->slot == RAY_NONE)
         answer_new(row, wall_ns, answer);
     else if (wall_ns >= quota->book.active[answer->slot].end_ns)

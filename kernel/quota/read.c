@@ -165,7 +165,7 @@ ray_status ray_quota_usage_read(const ray_quota *quota, uint64_t now_ns, int64_t
     uint32_t tenant = spec->tenant != RAY_NONE ? spec->tenant : key->tenant;
     uint64_t user_key = ray_quota_user_key(quota, spec, key->user);
     ray_quota_usage_of(quota, ray_quota_wall(now_ns, wall_offset_ns), slot,
-                       ray_quota_active_find(quota, slot, tenant, user_key), out);
+                       ray_quota_active_of(quota, slot, tenant, user_key), out);
     out->tenant = tenant;
     out->user_key = user_key;
     return RAY_OK;

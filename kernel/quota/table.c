@@ -65,15 +65,22 @@ uint64_t ray_quota_key_of(const ray_quota *quota, uint32_t slot, uint32_t tenant
     return ray_siphash_words(quota->config.seed, user_key, (uint64_t)slot << 32 | tenant);
 }
 
-static uint32_t bucket_of(const ray_quota *quota, uint32_t slot, uint32_t tenant, uint64_t user_key)
+/* Where the chain of an instance with this identity begins. */
+static uint32_t bucket_of(uint64_t key)
 {
-    return (uint32_t)ray_quota_key_of(quota, slot, tenant, user_key) & (RAY_QUOTA_ACTIVE_MAX - 1);
+    return (uint32_t)key & (RAY_QUOTA_ACTIVE_MAX - 1);
+}
+
+static uint32_t bucket_at(const ray_quota *quota, const ray_quota_active *active)
+{
+    return bucket_of(
+        ray_quota_key_of(quota, active->allocation - 1, active->tenant, active->user_key));
 }
 
 uint32_t ray_quota_active_find(const ray_quota *quota, uint32_t slot, uint32_t tenant,
-                               uint64_t user_key)
+                               uint64_t user_key, uint64_t key)
 {
-    uint32_t place = quota->book.bucket[bucket_of(quota, slot, tenant, user_key)];
+    uint32_t place = quota->book.bucket[bucket_of(key)];
     while (place != 0) {
         const ray_quota_active *active = &quota->book.active[place - 1];
         if (active->allocation == slot + 1 && active->tenant == tenant &&
@@ -84,12 +91,17 @@ uint32_t ray_quota_active_find(const ray_quota *quota, uint32_t slot, uint32_t t
     return RAY_NONE;
 }
 
+uint32_t ray_quota_active_of(const ray_quota *quota, uint32_t slot, uint32_t tenant,
+                             uint64_t user_key)
+{
+    return ray_quota_active_find(quota, slot, tenant, user_key,
+                                 ray_quota_key_of(quota, slot, tenant, user_key));
+}
+
 static void link_in(ray_quota *quota, uint32_t place)
 {
     ray_quota_active *active = &quota->book.active[place];
-    uint32_t *first =
-        &quota->book
-             .bucket[bucket_of(quota, active->allocation - 1, active->tenant, active->user_key)];
+    uint32_t *first = &quota->book.bucket[bucket_at(quota, active)];
     active->next = *first;
     *first = place + 1;
 }
@@ -105,9 +117,7 @@ void ray_quota_rehash(ray_quota *quota)
 void ray_quota_active_free(ray_quota *quota, uint32_t place)
 {
     ray_quota_active *active = &quota->book.active[place];
-    uint32_t *at =
-        &quota->book
-             .bucket[bucket_of(quota, active->allocation - 1, active->tenant, active->user_key)];
+    uint32_t *at = &quota->book.bucket[bucket_at(quota, active)];
     while (*at != place + 1)
         at = &quota->book.active[*at - 1].next;
     *at = active->next;

@@ -97,7 +97,7 @@ static uint32_t chains_hold(const ray_quota *quota)
         const ray_quota_spec *spec = &quota->config.row[active->allocation - 1].spec;
         if ((spec->tenant != RAY_NONE && spec->tenant != active->tenant) ||
             active->tenant >= RAY_TENANT_MAX || (spec->per_user == 0 && active->user_key != 0) ||
-            ray_quota_active_find(quota, active->allocation - 1, active->tenant,
+            ray_quota_active_of(quota, active->allocation - 1, active->tenant,
                                   active->user_key) != place)
             return 0;
     }

@@ -131,6 +131,8 @@ ray_status ray_quota_ask(const ray_quota *quota, uint64_t now_ns, const ray_quot
 uint32_t ray_quota_take(ray_quota *quota, uint64_t now_ns, const ray_quota_query *query,
                         const ray_quota_answers *answers, ray_quota_hold *holds);
 
+/* Once for every ask, after the verdict: counts asked, granted and denied, of the module and of each
+ * allocation. `granted`: the whole verdict; a grant that another stage denied is counted unspent. */
 void ray_quota_note(ray_quota *quota, uint64_t now_ns, const ray_quota_answers *answers,
                     uint32_t granted);
 
