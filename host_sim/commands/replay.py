@@ -15,7 +15,7 @@ import click
 
 from host_sim.config import Config, ConfigError, load
 from host_sim.errors import RaygateError
-from host_sim.replay.engine import ORDERS, TOP, WINDOW, Options, Progress, Replay
+from host_sim.replay.engine import ORDERS, TOP, WINDOW, Options, Progress, Replay, StopReading
 from host_sim.replay.mapping import parse_maps
 from host_sim.replay.program import FormatError
 from host_sim.replay.source import Source
@@ -37,6 +37,7 @@ class Interrupt:
 
     def __init__(self) -> None:
         self.asked = False
+        self.replay: Replay | None = None
 
     def __call__(self) -> bool:
         """True once Ctrl-C was pressed."""
@@ -46,10 +47,13 @@ class Interrupt:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
+        if self.replay is not None and self.replay.waiting:
+            raise StopReading
 
     @contextlib.contextmanager
-    def armed(self) -> Iterator[None]:
+    def armed(self, replay: Replay) -> Iterator[None]:
         """Catches SIGINT meanwhile."""
+        self.replay = replay
         before = signal.signal(signal.SIGINT, self._handle)
         try:
             yield
@@ -190,6 +194,6 @@ def _replay(
         progress_bar() as progress,
         Replay(config, source, profile=profile, options=options, decisions=sink,
                progress=progress, stopping=interrupt) as replay,
-        interrupt.armed(),
+        interrupt.armed(replay),
     ):
         return _run(replay, engine)

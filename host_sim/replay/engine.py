@@ -37,6 +37,10 @@ TOP = 10
 Progress = Callable[[int, int, int], None]  # bytes read, bytes in all (0 unknown), requests
 
 
+class StopReading(Exception):
+    """Ends a wait for input that may never come; raised by a signal handler."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Options:
     """How to replay. `window` is how many rows late one may come with order sort, 0 any."""
@@ -74,6 +78,7 @@ class Replay:
         self.reader = Reader(self._raw, self.program, config=config, core=self.kernel.ray)
         self._replay = self.ffi.NULL
         self._stopped = False
+        self.waiting = False  # for input: a signal handler may raise StopReading meanwhile
         self._read_stats = self.ffi.new("ray_replay_stats *")
 
     def __enter__(self) -> Replay:
@@ -102,7 +107,13 @@ class Replay:
 
     # -- what a state asks for ------------------------------------------------------------------
     def _feed(self) -> None:
-        data = self.source.read(CHUNK)
+        try:
+            self.waiting = True
+            data = self.source.read(CHUNK)
+        except StopReading:
+            return
+        finally:
+            self.waiting = False
         if not data:
             self.reader.end()
             return

@@ -34,6 +34,8 @@ class Source:
         else:
             self._file = open(path, "rb", buffering=0)
             self.raw_total = os.fstat(self._file.fileno()).st_size
+        # What has arrived, at most so much: a live pipe is not waited on until a chunk is full.
+        self._take = getattr(self._file, "read1", self._file.read)
         self._ahead = b""  # unpacked, not handed out yet
         self._packed = b""  # read, not unpacked yet
         first = self._read_raw()
@@ -53,9 +55,9 @@ class Source:
             self._file.close()
 
     def _read_raw(self) -> bytes:
-        data = self._file.read(CHUNK) or b""
+        data: bytes = self._take(CHUNK) or b""
         while data and len(data) < 2:           # a pipe may bring one byte
-            more = self._file.read(CHUNK)
+            more = self._take(CHUNK)
             if not more:
                 break
             data += more
@@ -63,8 +65,8 @@ class Source:
         return data
 
     def peek(self, size: int) -> bytes:
-        """The next bytes, at most `size` or a few more, without taking them."""
-        while len(self._ahead) < size:
+        """The next bytes, at most `size`, without taking them; of a live log the first lines."""
+        while len(self._ahead) < size and self._ahead.count(b"\n") < 2:
             more = self._next(CHUNK)
             if not more:
                 break
@@ -80,7 +82,7 @@ class Source:
 
     def _next(self, size: int) -> bytes:
         if not self._unpack:
-            data = self._file.read(min(size, CHUNK)) or b""
+            data: bytes = self._take(min(size, CHUNK)) or b""
             self.raw_count += len(data)
             return data
         while not self.problem:

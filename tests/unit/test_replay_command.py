@@ -4,6 +4,9 @@
 import gzip
 import json
 import pathlib
+import signal
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -95,3 +98,40 @@ def test_a_truncated_log_is_a_finding(files):
     got = run(files, "c.toml", "a.log")
     assert got.exit_code == 1
     assert "ends in the middle of its gzip data: what came before it was replayed" in got.stdout
+
+
+def test_ctrl_c_completes_what_is_in_flight_and_prints_what_is_known(files):
+    words = [sys.executable, "-m", "host_sim", "replay", "c.toml", "-", "--order", "clamp"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                          stderr=subprocess.PIPE, cwd=files) as child:
+        assert child.stdin is not None and child.stdout is not None
+        child.stdin.write("time,ip,duration_ms\n" + "1,10.0.0.1,5000\n" * 9000)
+        child.stdin.flush()
+        wait_until_it_reads(child.pid)
+        child.send_signal(signal.SIGINT)
+        said = child.stdout.read()
+        assert child.wait(30) == 1, child.stderr
+    assert "9,000 requests" in said
+    assert "2 requests ran for the time the log says" in said
+    assert "interrupted: 0 rows already read" in said
+
+
+def wait_until_it_reads(pid):
+    """Sleeping in a read of standard input, with nothing left to read."""
+    import time
+
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        if pathlib.Path(f"/proc/{pid}/syscall").read_text().startswith("0 0x0 "):
+            return
+        time.sleep(0.02)
+    raise AssertionError("the replay never waited for input")
+
+
+def test_a_wrong_word_names_the_nearest_command():
+    got = CliRunner().invoke(main, ["repaly"])
+    assert got.exit_code == 2
+    assert "Did you mean 'replay'?" in got.stderr
+    listed = CliRunner().invoke(main, ["--help"]).stdout
+    for name in ("check", "compile", "replay"):
+        assert f"\n  {name} " in listed
