@@ -90,6 +90,16 @@ static uint32_t stays(const ray_feed *f)
     return f->result->action == RAY_ACTION_NONE || f->result->action == RAY_ACTION_FAULT;
 }
 
+/* A person who typed `link` would never see the prompt again. */
+static void refuse_link(ray_feed *f)
+{
+    if (f->result->action != RAY_ACTION_LINK)
+        return;
+    f->result->action = RAY_ACTION_NONE;
+    f->result->status = RAY_E_STATE;
+    ray_text_put(f->out, "error: link is for programs, in raw mode (Ctrl-A)\r\n");
+}
+
 static void enter_line(ray_feed *f)
 {
     ray_console *c = f->console;
@@ -98,6 +108,7 @@ static void enter_line(ray_feed *f)
         if (c->mode == RAY_CONSOLE_LINE)
             ray_edit_remember(c);
         run_line(f);
+        refuse_link(f);
     }
     c->history_at = c->history_count;
     ray_edit_forget(c);

@@ -280,11 +280,20 @@ def test_paste_mode_can_be_left_without_running_the_rest(rig):
 
 # -- the port's part --
 
-@pytest.mark.parametrize(("line", "action"), [(b"poweroff\r", 2), (b"reboot\r", 1), (b"link\r", 4)])
+@pytest.mark.parametrize(("line", "action"), [(b"poweroff\r", 2), (b"reboot\r", 1)])
 def test_actions_reach_the_port_and_draw_no_prompt(rig, line, action):
     sent = rig.type(line)
     assert rig.results[-1].action == action
     assert not sent.endswith(b"rayos> ")
+
+
+def test_only_a_program_can_turn_the_line_into_a_link(rig):
+    sent = rig.type(b"link\r")
+    assert (rig.results[-1].action, rig.results[-1].status) == (0, -9)
+    assert b"error: link is for programs" in sent and sent.endswith(b"rayos> ")
+    rig.type(RAW)
+    assert raw(rig, b"link\r") == (0, "")
+    assert rig.results[-1].action == 4
 
 
 @pytest.mark.parametrize("size", [64, 300, 2000, 9000])

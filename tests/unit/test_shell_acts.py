@@ -227,3 +227,20 @@ def test_a_loaded_configuration_keeps_balances_and_asks_before_it_drops_edits(ri
     assert said.status == STATE and "confirm config load frozen" in said.text
     assert rig.ok("confirm config load frozen").startswith("loaded: ")
     assert rig.ok("config source").startswith("configuration         frozen")
+
+
+@pytest.mark.parametrize(("text", "live"), [
+    (b"clock virtual 2026-01-01\n", 0), (b"\n# first\nclock virtual 0\n", 0),
+    (b"version\nclock virtual 2026-01-01\n", 1), (b"", 1), (None, 1)])
+def test_a_script_that_begins_with_virtual_time_starts_a_clock_that_stands(text, live):
+    states = []
+    for raw_ns in (10**9, 77 * 10**9):
+        rig = Rig(config=rayos_blob())
+        script = rig.ffi.NULL
+        if text is not None:
+            script = rig.ffi.new("ray_script *", {"text": rig.word(text), "length": len(text)})
+        rig.lib.ray_start_clock(rig.ray, raw_ns, 5 * 10**9, script)
+        states.append(rig.state())
+        assert rig.stats().clock_virtual == 1 - live
+        assert rig.stats().wall_offset_ns == 5 * 10**9 * live
+    assert (states[0] == states[1]) == (not live)
