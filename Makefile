@@ -35,7 +35,9 @@ CORE_HEADERS  := $(sort $(wildcard kernel/include/ray/*.h kernel/profiles/*/ray/
 .PHONY: help
 help: ## this text
 	@printf 'raygate: one decision engine in C, on the host and in a bootable image\n\n'
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@for target in run sim test tidy image iso bench docs clean; do \
+	    sed -n "s/^$$target:.*## */$$target\t/p" $(filter %Makefile boot/boot.mk,$(MAKEFILE_LIST)); \
+	done | awk -F '\t' '{ printf "  make %-7s %s\n", $$1, $$2 }'
 	@printf '\n  CONFIG=FILE.toml  configuration for run, sim   LOG=FILE  replayed before the prompt (run)\n'
 	@printf '  V=1  shows every command   make -s  shows only the program itself\n'
 
