@@ -54,6 +54,20 @@ def test_iso_boots_to_the_frozen_configuration(machine):
         assert console.poweroff(20.0).clean
 
 
+def test_iso_can_carry_a_configuration_as_a_module(tmp_path):
+    if shutil.which("grub-mkrescue") is None:
+        pytest.skip("grub-mkrescue is not installed (apt-get install grub-common xorriso mtools)")
+    vm.built()
+    other = load(ROOT / "examples" / "web.toml")
+    (tmp_path / "web.blob").write_bytes(other.blob)
+    made = ["sh", "boot/mkiso.sh", IMAGE, tmp_path / "web.iso", tmp_path / "web.blob"]
+    subprocess.run(made, cwd=ROOT, check=True)
+    with vm.boot(machine="iso-bios", iso=tmp_path / "web.iso", timeout_s=90.0) as console:
+        said = console.json("version --machine")
+        assert said["config_hash"] == other.hash and said["config_source"] == "boot module"
+        assert console.poweroff(20.0).clean
+
+
 def test_fits_its_budget_and_carries_no_symbols():
     vm.built()
     assert IMAGE.stat().st_size <= 128 << 10
