@@ -137,9 +137,9 @@ class Replay:
             lib.ray_replay_stop(self._replay)
         if state == lib.RAY_REPLAY_DONE:
             return False
+        self._report()
         if state == lib.RAY_REPLAY_INPUT and not self._stopped:
             self._feed()
-            self._report()
         elif state == lib.RAY_REPLAY_OUTPUT:
             self._flush()
         elif state == lib.RAY_REPLAY_MEMORY:
