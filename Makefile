@@ -41,7 +41,7 @@ help: ## this text
 	@printf '\n  CONFIG=FILE.toml  configuration for run, sim   LOG=FILE  replayed before the prompt (run)\n'
 	@printf '  V=1  shows every command   make -s  shows only the program itself\n'
 
-# -- ready: what a fresh machine lacks --------------------------------------------------------------
+# -- ready: what a fresh machine lacks -------------------------------------------------------------
 READY_PYTHON := $(VENV)/raygate.stamp
 READY_QEMU   := build/ready-qemu
 READY_ISO    := build/ready-iso
@@ -64,14 +64,14 @@ $(EXTENSIONS): $(READY_PYTHON) $(CORE_SOURCES) $(SHELL_SOURCES) $(CORE_HEADERS) 
 ready: $(READY_PYTHON) $(READY_QEMU) $(EXTENSIONS)
 extensions: $(EXTENSIONS)
 
-# -- the image: the targets image and iso, and the files they make ----------------------------------
+# -- the image: the targets image and iso, and the files they make ---------------------------------
 BUILD := build
 include boot/boot.mk
 image: $(READY_PYTHON)
 iso: $(READY_ISO)
 $(FROZEN_BLOB): | $(READY_PYTHON)
 
-# -- the two machines -------------------------------------------------------------------------------
+# -- the two machines ------------------------------------------------------------------------------
 .PHONY: run
 run: ready image ## boots the image and opens its console (CONFIG=, LOG=)
 	@$(PYTHON) -m shell.console $(if $(CONFIG),--config '$(CONFIG)') $(if $(LOG),--log '$(LOG)')
@@ -99,13 +99,13 @@ sim: $(SIM) $(FROZEN_BLOB) ## the same shell as a native program (CONFIG=)
 	$(SIM) --frozen $(FROZEN_BLOB) --scripts boot/frozen \
 	    $(if $(CONFIG),--config build/sim.blob --name '$(basename $(notdir $(CONFIG)))')
 
-# -- the C side of the benchmark, one program per profile ---------------------------------------------
+# -- the C side of the benchmark, one program per profile ------------------------------------------
 BENCH := build/bench-$(PROFILE)
 BENCH_CORE := $(patsubst %.c,$(SIM_DIR)/%.o,$(CORE_SOURCES))
 $(BENCH): tests/bench/core.c $(BENCH_CORE)
 	$(call say,link,$@)$(CC) -std=gnu11 -O2 $(CORE_WARNINGS) -Werror $(CORE_INCLUDES) $^ -o $@
 
-# -- proof ------------------------------------------------------------------------------------------
+# -- proof -----------------------------------------------------------------------------------------
 .PHONY: tidy test bench docs clean
 tidy: $(READY_PYTHON) ## the style laws, under a minute
 	@$(PYTHON) -m tests.tidy
@@ -127,6 +127,6 @@ docs: $(EXTENSIONS) ## writes the generated pages of docs/ anew
 clean: ## removes build/ (keeps .venv)
 	@rm -rf build host_sim/_ext
 
-# Prints a variable, so that tests and other build files use the shipped flags: make -s print-CORE_CFLAGS
+# Prints a variable, so that the laws judge the shipped flags: make -s print-CORE_CFLAGS
 print-%:
 	@echo '$($*)'
