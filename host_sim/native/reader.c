@@ -40,6 +40,16 @@ static void use(ray_reader *reader, uint8_t target)
         reader->used[reader->used_count++] = target;
 }
 
+static void prepare(ray_reader_literal *literal, const ray_reader_field *field)
+{
+    uint8_t mask[8] = { 0 };
+
+    memset(mask, 0xff, field->name_length < 8 ? field->name_length : 8);
+    memcpy(&literal->mask, mask, 8);
+    memcpy(&literal->word, field->name, 8);
+    literal->word &= literal->mask;
+}
+
 static uint32_t copy_fields(ray_reader *reader, const ray_reader_spec *spec)
 {
     if (spec->field_count == 0 || spec->field_count > RAY_READER_FIELD_MAX
@@ -52,6 +62,7 @@ static uint32_t copy_fields(ray_reader *reader, const ray_reader_spec *spec)
             || field->also >= RAY_READER_TARGET_MAX)
             return 0;
         reader->fields[i] = *field;
+        prepare(&reader->literals[i], field);
         use(reader, field->target);
         use(reader, field->also);
     }

@@ -42,8 +42,15 @@ typedef struct ray_reader_day {
     int64_t zone_s;
 } ray_reader_day;
 
+/* The first eight bytes of a field's literal, for one comparison. */
+typedef struct ray_reader_literal {
+    uint64_t word;
+    uint64_t mask;
+} ray_reader_literal;
+
 struct ray_reader {
     ray_reader_field fields[RAY_READER_FIELD_MAX];
+    ray_reader_literal literals[RAY_READER_FIELD_MAX];
     ray_name headers[RAY_READER_HEADER_MAX];
     uint32_t header_length[RAY_READER_HEADER_MAX];
     ray_reader_names services;

@@ -20,25 +20,32 @@ static const uint8_t *closing_quote(const uint8_t *at, const uint8_t *end)
     }
 }
 
-/* Where `literal` begins at or behind `at`; the end of the line for an empty one; NULL when it is
- * not there. */
-static const uint8_t *find_literal(const uint8_t *at, const uint8_t *end,
-                                   const ray_reader_field *literal)
+/* Does the literal of field `i` stand at `at`? It may be compared past the end of the line. */
+static uint32_t is_here(const ray_reader *reader, uint32_t i, const uint8_t *at, const uint8_t *end)
 {
-    const uint8_t *first = (const uint8_t *)literal->name;
-    uint32_t length = literal->name_length;
+    uint32_t length = reader->fields[i].name_length;
+    uint64_t word;
 
-    if (length == 0)
+    memcpy(&word, at, 8);
+    return (word & reader->literals[i].mask) == reader->literals[i].word
+           && (uint64_t)(end - at) >= length
+           && (length <= 8 || memcmp(at + 8, reader->fields[i].name + 8, length - 8) == 0);
+}
+
+/* Where the literal of field `i` begins at or behind `at`; the end of the line for an empty one;
+ * NULL when it is not there. */
+static const uint8_t *find_literal(const ray_reader *reader, uint32_t i, const uint8_t *at,
+                                   const uint8_t *end)
+{
+    uint8_t first = (uint8_t)reader->fields[i].name[0];
+
+    if (reader->fields[i].name_length == 0)
         return end;
-    while (at < end) {
-        const uint8_t *p = ray_reader_seek(at, end, first[0]);
-        if (!p || (uint64_t)(end - p) < length)
-            return NULL;
-        if (length == 1 || memcmp(p + 1, first + 1, length - 1) == 0)
-            return p;
-        at = p + 1;
+    for (;; at++) {
+        at = ray_reader_seek(at, end, first);
+        if (!at || is_here(reader, i, at, end))
+            return at;
     }
-    return NULL;
 }
 
 uint32_t ray_reader_split_format(const ray_reader *reader, const uint8_t *line, const uint8_t *end,
@@ -49,13 +56,12 @@ uint32_t ray_reader_split_format(const ray_reader *reader, const uint8_t *line, 
     for (uint32_t i = 0; i < reader->field_count; i++) {
         const ray_reader_field *field = &reader->fields[i];
         const uint8_t *stop;
-        if ((uint64_t)(end - p) < field->name_length
-            || memcmp(p, field->name, field->name_length) != 0)
+        if (!is_here(reader, i, p, end))
             return 0;
         p += field->name_length;
         if (field->last)
             return p == end;
-        stop = field->quoted ? closing_quote(p, end) : find_literal(p, end, field + 1);
+        stop = field->quoted ? closing_quote(p, end) : find_literal(reader, i + 1, p, end);
         if (!stop)
             return 0;
         if (field->target)
