@@ -131,8 +131,8 @@ ray_status ray_quota_ask(const ray_quota *quota, uint64_t now_ns, const ray_quot
 uint32_t ray_quota_take(ray_quota *quota, uint64_t now_ns, const ray_quota_query *query,
                         const ray_quota_answers *answers, ray_quota_hold *holds);
 
-/* Once for every ask, after the verdict: counts asked, granted and denied, of the module and of each
- * allocation. `granted`: the whole verdict; a grant that another stage denied is counted unspent. */
+/* Counts an ask after the verdict; `granted` is all stages' together: a grant that another denied
+ * is unspent. */
 void ray_quota_note(ray_quota *quota, uint64_t now_ns, const ray_quota_answers *answers,
                     uint32_t granted);
 
@@ -231,12 +231,11 @@ typedef struct ray_quota_outcome {
     uint8_t flags; /* enum ray_quota_flag */
 } ray_quota_outcome;
 
-/* Asks, and if granted charges every quota of the event at once. A duplicate id answers the first
- * outcome and charges nothing. A denied event is counted and changes no balance; an error changes
- * nothing but error_count. */
+/* Asks (test: no more), and if granted charges every quota of the event at once. A duplicate id
+ * answers the first outcome and charges nothing. A denied event is counted and changes no balance;
+ * an error changes nothing but error_count. */
 ray_status ray_quota_consume(ray_quota *quota, uint64_t now_ns, const ray_quota_event *event,
                              ray_quota_outcome *out);
-/* The same question only. */
 ray_status ray_quota_test(const ray_quota *quota, uint64_t now_ns, const ray_quota_event *event,
                           ray_quota_outcome *out);
 
@@ -253,13 +252,11 @@ ray_status ray_quota_reservation_settle(ray_quota *quota, uint64_t now_ns, int64
                                         uint32_t *ended);
 ray_status ray_quota_reservation_release(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns,
                                          uint64_t handle, uint32_t *ended);
-
 /* -- time -- */
-/* When the first reservation expires, RAY_NEVER when there is none. */
+/* When the first reservation expires, RAY_NEVER when there is none; and expires what is due at or
+ * before now_ns, each at its own due time, and nothing else. */
 uint64_t ray_quota_due(const ray_quota *quota);
-/* Expires what is due at or before now_ns, each at its own due time, and nothing else. */
 void ray_quota_tick(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns);
-
 /* -- reading -- */
 typedef struct ray_quota_stats {
     uint64_t asked_count;
