@@ -114,6 +114,9 @@ struct ray {
     ray_clock clock;
     ray_who who;
     struct ray_gateway gateway;
+    /* To the next cache line: the limiter's key windows and buckets each lie in one. */
+    uint8_t reserved[64U - (sizeof(ray_sip_stream) + 16U + sizeof(ray_clock) + sizeof(ray_who) +
+                            sizeof(struct ray_gateway)) % 64U];
     struct ray_ratelimit ratelimit;
     struct ray_quota quota;
     ray_inflight inflight;

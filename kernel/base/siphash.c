@@ -73,6 +73,15 @@ uint64_t ray_siphash(const uint8_t key[16], const uint8_t *at, uint64_t length)
     return finish_13(v);
 }
 
+uint64_t ray_siphash_word(const uint8_t key[16], uint64_t a)
+{
+    uint64_t v[4];
+    keyed(v, key);
+    absorb_13(v, a);
+    absorb_13(v, (uint64_t)8 << 56);
+    return finish_13(v);
+}
+
 uint64_t ray_siphash_words(const uint8_t key[16], uint64_t a, uint64_t b)
 {
     uint64_t v[4];

@@ -8,6 +8,9 @@
 /* SipHash-1-3 of `length` bytes: identities and table positions. */
 uint64_t ray_siphash(const uint8_t key[16], const uint8_t *at, uint64_t length);
 
+/* The same as ray_siphash over the eight little-endian bytes of a number. */
+uint64_t ray_siphash_word(const uint8_t key[16], uint64_t a);
+
 /* The same over two 64-bit words, for keys that are numbers (an identity mixed with a rule's). */
 uint64_t ray_siphash_words(const uint8_t key[16], uint64_t a, uint64_t b);
 

@@ -134,6 +134,7 @@ ray_status ray_ratelimit_remove(ray_ratelimit *rl, uint64_t now_ns, uint32_t lim
     for (uint32_t i = hot->plan_head; i != 0;) {
         uint32_t next = rl->config.rule[i - 1].next;
         memset(&rl->config.rule[i - 1], 0, sizeof rl->config.rule[i - 1]);
+        memset(&rl->config.rate[i - 1 - RAY_LIMIT_MAX], 0, sizeof rl->config.rate[0]);
         i = next;
     }
     ray_bucket_clear(rl, &rl->book.own[slot].main);
@@ -194,6 +195,7 @@ ray_status ray_ratelimit_set_rate(ray_ratelimit *rl, uint64_t now_ns, uint32_t l
     if (rate->plan == RAY_NONE) {
         replace_rule(rl, now_ns, slot, &rule);
         rl->config.spec[slot] = spec;
+        ray_rules_mark(&rl->config);
         return RAY_OK;
     }
     if (spec.scope == RAY_SCOPE_SERVICE || spec.scope == RAY_SCOPE_NAMED ||
@@ -204,14 +206,17 @@ ray_status ray_ratelimit_set_rate(ray_ratelimit *rl, uint64_t now_ns, uint32_t l
     if (number != slot) {
         rule.next = rl->config.rule[number].next;
         replace_rule(rl, now_ns, number, &rule);
-        return RAY_OK;
+    } else {
+        number = free_plan_rule(rl);
+        if (number == RAY_NONE)
+            return RAY_E_FULL;
+        rule.next = hot->plan_head;
+        hot->plan_head = (uint16_t)(number + 1U);
+        rl->config.rule[number] = rule;
     }
-    number = free_plan_rule(rl);
-    if (number == RAY_NONE)
-        return RAY_E_FULL;
-    rule.next = hot->plan_head;
-    hot->plan_head = (uint16_t)(number + 1U);
-    rl->config.rule[number] = rule;
+    rl->config.rate[number - RAY_LIMIT_MAX].tokens = spec.rate_tokens;
+    rl->config.rate[number - RAY_LIMIT_MAX].period_ns = spec.rate_period_ns;
+    ray_rules_mark(&rl->config);
     return RAY_OK;
 }
 
@@ -236,6 +241,7 @@ ray_status ray_ratelimit_set_excess(ray_ratelimit *rl, uint64_t now_ns, uint32_t
     replace_rule(rl, now_ns, slot, &rule);
     rl->config.spec[slot] = spec;
     rl->config.hot[slot].excess = excess != 0;
+    ray_rules_mark(&rl->config);
     return RAY_OK;
 }
 
@@ -252,6 +258,7 @@ ray_status ray_ratelimit_set_mode(ray_ratelimit *rl, uint64_t now_ns, uint32_t l
         return RAY_E_STATE;
     rl->config.spec[slot].mode = (uint8_t)mode;
     rl->config.hot[slot].mode = (uint8_t)mode;
+    ray_rules_mark(&rl->config);
     return RAY_OK;
 }
 

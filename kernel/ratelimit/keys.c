@@ -43,10 +43,7 @@ uint64_t ray_key_of_bytes(const ray_ratelimit *rl, const uint8_t *at, uint64_t l
 
 uint64_t ray_key_of_number(const ray_ratelimit *rl, uint64_t number)
 {
-    uint8_t bytes[8];
-    for (uint32_t i = 0; i < sizeof bytes; i++)
-        bytes[i] = (uint8_t)(number >> (8U * i));
-    return ray_siphash(rl->config.seed, bytes, sizeof bytes);
+    return ray_siphash_word(rl->config.seed, number);
 }
 
 /* An address counts as its network; a client whose address is not known counts by its name; one
@@ -75,34 +72,6 @@ uint32_t ray_key_window(uint32_t keyed, uint64_t identity)
 {
     uint32_t size = keyed == RAY_KEYED_USER ? RAY_LIMIT_USER_KEY_MAX : RAY_LIMIT_IP_KEY_MAX;
     return place_of(identity, size, 0) / RAY_GROUP;
-}
-
-const ray_bucket *ray_bucket_at(const ray_ratelimit *rl, uint32_t slot)
-{
-    if (slot < RAY_SLOT_USER)
-        return &rl->book.own[slot].main;
-    return slot < RAY_SLOT_IP ? &rl->book.user[slot - RAY_SLOT_USER]
-                              : &rl->book.ip[slot - RAY_SLOT_IP];
-}
-
-ray_bucket *ray_bucket_in(ray_ratelimit *rl, uint32_t slot)
-{
-    if (slot < RAY_SLOT_USER)
-        return &rl->book.own[slot].main;
-    return slot < RAY_SLOT_IP ? &rl->book.user[slot - RAY_SLOT_USER]
-                              : &rl->book.ip[slot - RAY_SLOT_IP];
-}
-
-uint32_t ray_key_find(const ray_ratelimit *rl, uint32_t keyed, uint64_t identity)
-{
-    uint32_t size, slot;
-    const uint64_t *keys = keys_of(rl, keyed, &size, &slot);
-    for (uint32_t i = 0; i < RAY_GROUP; i++) {
-        uint32_t place = place_of(identity, size, i);
-        if (keys[place] == identity)
-            return slot + place;
-    }
-    return RAY_NONE;
 }
 
 uint32_t ray_key_place(const ray_ratelimit *rl, uint32_t keyed, uint64_t identity,

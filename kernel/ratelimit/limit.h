@@ -26,6 +26,8 @@ uint64_t ray_limit_wall(uint64_t now_ns, int64_t wall_offset_ns);
  * exactly. */
 ray_status ray_rule_prepare(ray_limit_rule *rule, const ray_limit_spec *spec, uint64_t rate_tokens,
                             uint64_t rate_period_ns, uint64_t capacity);
+/* What a rule was configured as. */
+ray_limit_rate ray_rate_of(const ray_ratelimit_config *config, uint32_t number);
 /* The byte offset of the first field that no rule allows, RAY_NONE when all is well; *status says
  * how. */
 uint32_t ray_spec_check(const ray_limit_spec *spec, ray_status *status);
@@ -136,10 +138,41 @@ static inline uint64_t ray_key_identity(const ray_limit_hot *hot, uint64_t hash)
 
 /* The window of an identity: eight places that begin at a multiple of eight. */
 uint32_t ray_key_window(uint32_t keyed, uint64_t identity);
-const ray_bucket *ray_bucket_at(const ray_ratelimit *rl, uint32_t slot);
-ray_bucket *ray_bucket_in(ray_ratelimit *rl, uint32_t slot);
-uint32_t ray_key_find(const ray_ratelimit *rl, uint32_t keyed,
-                      uint64_t identity); /* slot or RAY_NONE */
+static inline const ray_bucket *ray_bucket_at(const ray_ratelimit *rl, uint32_t slot)
+{
+    if (slot < RAY_SLOT_USER)
+        return &rl->book.own[slot].main;
+    return slot < RAY_SLOT_IP ? &rl->book.user[slot - RAY_SLOT_USER]
+                              : &rl->book.ip[slot - RAY_SLOT_IP];
+}
+
+static inline ray_bucket *ray_bucket_in(ray_ratelimit *rl, uint32_t slot)
+{
+    if (slot < RAY_SLOT_USER)
+        return &rl->book.own[slot].main;
+    return slot < RAY_SLOT_IP ? &rl->book.user[slot - RAY_SLOT_USER]
+                              : &rl->book.ip[slot - RAY_SLOT_IP];
+}
+
+/* The place of a key in its window, RAY_NONE when it is not there. All eight are compared, without
+ * a branch: where a key stands cannot be predicted, and the window is one cache line. */
+static inline uint32_t ray_key_find_in(const uint64_t *keys, uint32_t size, uint64_t identity)
+{
+    uint32_t first = (uint32_t)identity & (size - 1U) & ~(uint32_t)(RAY_GROUP - 1), found = 0;
+    for (uint32_t i = 0; i < RAY_GROUP; i++)
+        found |= (uint32_t)(keys[first + i] == identity) << i;
+    return found != 0 ? first + (uint32_t)__builtin_ctz(found) : RAY_NONE;
+}
+
+/* Its slot, or RAY_NONE. */
+static inline uint32_t ray_key_find(const ray_ratelimit *rl, uint32_t keyed, uint64_t identity)
+{
+    uint32_t users = keyed == RAY_KEYED_USER;
+    uint32_t place = users ? ray_key_find_in(rl->book.user_key, RAY_LIMIT_USER_KEY_MAX, identity)
+                           : ray_key_find_in(rl->book.ip_key, RAY_LIMIT_IP_KEY_MAX, identity);
+    return place == RAY_NONE ? RAY_NONE : place + (uint32_t)(users ? RAY_SLOT_USER : RAY_SLOT_IP);
+}
+
 /* Where a new bucket may go: a free place, else a full bucket's; RAY_NONE when the window holds
  * neither. Slots in `taken` are left alone. */
 uint32_t ray_key_place(const ray_ratelimit *rl, uint32_t keyed, uint64_t identity,
@@ -189,6 +222,10 @@ void ray_lists_build(ray_ratelimit_config *config);
  * there are named ones, up to its own maximum; this module cannot see routes, so it counts them
  * all. */
 uint32_t ray_lists_few(const ray_ratelimit_config *config, const ray_limit_spec *spec);
+/* 1 + handle for a rule of an unkeyed, enforced limit that nothing but credits decides, else 0. */
+uint32_t ray_rule_direct(const ray_ratelimit_config *config, uint32_t number);
+/* Marks the rules that ray_ratelimit_try may use without a further look. */
+void ray_rules_mark(ray_ratelimit_config *config);
 /* Fills the part of `hot` that follows from the specification and its prepared rule; keeps
  * generation and born. */
 void ray_hot_fill(const uint8_t seed[16], ray_limit_hot *hot, const ray_limit_spec *spec,

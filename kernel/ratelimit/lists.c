@@ -62,6 +62,24 @@ void ray_lists_build(ray_ratelimit_config *config)
         hot->next = *head;
         *head = (uint16_t)(i + 1U);
     }
+    for (uint32_t i = 0; i < RAY_LIMIT_MAX; i++)
+        config->rule[i].direct = ray_rule_direct(config, i);
+}
+
+uint32_t ray_rule_direct(const ray_ratelimit_config *config, uint32_t number)
+{
+    if (number >= RAY_LIMIT_MAX || !config->hot[number].used)
+        return 0;
+    const ray_limit_hot *hot = &config->hot[number];
+    uint32_t decided =
+        hot->keyed | hot->excess | hot->plan_head | hot->mode | config->spec[number].debt;
+    return decided == 0 && hot->kind <= RAY_KIND_METER ? 1U + ray_limit_handle(hot, number) : 0;
+}
+
+void ray_rules_mark(ray_ratelimit_config *config)
+{
+    for (uint32_t i = 0; i < RAY_LIMIT_MAX; i++)
+        config->rule[i].direct = ray_rule_direct(config, i);
 }
 
 /* -- reading -- */

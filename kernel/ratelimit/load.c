@@ -183,8 +183,9 @@ static void stage_places(ray_ratelimit *rl, const ray_limit_spec *limits, uint32
 static uint32_t same_rule(const ray_limit_rule *a, const ray_limit_rule *b)
 {
     return a->kind == b->kind && a->tick == b->tick && a->debt == b->debt &&
-           a->edge_ns == b->edge_ns && a->excess == b->excess &&
-           ray_same(a, b, offsetof(ray_limit_rule, capacity_tokens));
+           a->edge_ns == b->edge_ns && a->excess == b->excess && a->tokens == b->tokens &&
+           a->period == b->period && a->capacity == b->capacity &&
+           ray_same(a->ceiling, b->ceiling, sizeof a->ceiling);
 }
 
 /* Brings one bucket from its old rule to the new one; the bucket's rule number is the caller's to
@@ -301,6 +302,7 @@ static void swap_in(ray_ratelimit *rl, const ray_limit_spec *limits, uint32_t co
     ray_ratelimit_config *config = &rl->config;
     memcpy(config->rule, config->stage.rule, sizeof config->rule);
     memset(config->spec, 0, sizeof config->spec);
+    memset(config->rate, 0, sizeof config->rate);
     for (uint32_t i = 0; i < RAY_LIMIT_MAX; i++) {
         ray_limit_hot *hot = &config->hot[i];
         uint16_t born = hot->born;
@@ -341,5 +343,9 @@ void ray_ratelimit_load(ray_ratelimit *rl, uint64_t now_ns, int64_t wall_offset_
         if (rl->config.hot[old].used)
             move_own(rl, old, &at);
     swap_in(rl, limits, counts->limit_count);
+    for (uint32_t j = 0; j < counts->limit_rate_count; j++) {
+        rl->config.rate[j].tokens = rates[j].rate_tokens;
+        rl->config.rate[j].period_ns = rates[j].rate_period_ns;
+    }
     give_chunks(rl, counts->limit_count, &at);
 }

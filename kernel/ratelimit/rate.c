@@ -35,13 +35,15 @@ static void fill_ceilings(ray_limit_rule *rule, const ray_limit_spec *spec)
     for (uint32_t i = 0; i < RAY_CLASS_MAX; i++)
         rule->ceiling[i] =
             rule->capacity - ray_mul_div_ceil(rule->capacity, spec->reserve_ppm[i], 1000000U);
+    rule->usual = rule->ceiling[RAY_CLASS_NORMAL];
 }
 
-static ray_status prepare_window(ray_limit_rule *rule, const ray_limit_spec *spec)
+static ray_status prepare_window(ray_limit_rule *rule, const ray_limit_spec *spec,
+                                 uint64_t rate_tokens, uint64_t rate_period_ns)
 {
-    rule->period = rule->rate_period_ns;
-    rule->capacity = rule->rate_tokens;
-    rule->capacity_tokens = rule->rate_tokens;
+    rule->period = rate_period_ns;
+    rule->capacity = rate_tokens;
+    rule->capacity_tokens = rate_tokens;
     if (spec->algorithm == RAY_FIXED_WINDOW) {
         rule->kind = RAY_KIND_FIXED;
         uint64_t anchor =
@@ -57,11 +59,12 @@ static ray_status prepare_window(ray_limit_rule *rule, const ray_limit_spec *spe
 }
 
 static ray_status prepare_credits(ray_limit_rule *rule, const ray_limit_spec *spec,
-                                  uint64_t capacity)
+                                  const ray_limit_rate_spec *rate)
 {
+    uint64_t capacity = rate->capacity;
     uint64_t most = ray_add_capped(capacity, spec->excess);
     uint32_t tick = 0;
-    while (tick < 3 && !fits(rule, rule->rate_tokens, rule->rate_period_ns, most, tick))
+    while (tick < 3 && !fits(rule, rate->rate_tokens, rate->rate_period_ns, most, tick))
         tick++;
     if (tick == 3)
         return RAY_E_RATE;
@@ -87,13 +90,20 @@ ray_status ray_rule_prepare(ray_limit_rule *rule, const ray_limit_spec *spec, ui
                             uint64_t rate_period_ns, uint64_t capacity)
 {
     memset(rule, 0, sizeof *rule);
-    rule->rate_tokens = rate_tokens;
-    rule->rate_period_ns = rate_period_ns;
+    const ray_limit_rate_spec rate = {rate_tokens, rate_period_ns, capacity, 0, RAY_NONE};
     rule->plan = RAY_NONE;
     rule->used = 1;
     if (spec->algorithm == RAY_FIXED_WINDOW || spec->algorithm == RAY_SLIDING_WINDOW)
-        return prepare_window(rule, spec);
-    return prepare_credits(rule, spec, capacity);
+        return prepare_window(rule, spec, rate_tokens, rate_period_ns);
+    return prepare_credits(rule, spec, &rate);
+}
+
+ray_limit_rate ray_rate_of(const ray_ratelimit_config *config, uint32_t number)
+{
+    if (number >= RAY_LIMIT_MAX)
+        return config->rate[number - RAY_LIMIT_MAX];
+    ray_limit_rate own = {config->spec[number].rate_tokens, config->spec[number].rate_period_ns};
+    return own;
 }
 
 /* -- control -- */

@@ -37,28 +37,34 @@ enum ray_limit_layout {
 
 /* A rate, prepared: everything the admitting path needs without a division. Rules 0 to
  * RAY_LIMIT_MAX - 1 are the limits' own, the rest belong to plans. Windows keep tokens where
- * buckets keep credits. */
+ * buckets keep credits. The first cache line is all that ray_ratelimit_try reads. */
 typedef struct ray_limit_rule {
-    uint64_t tokens;                 /* credits one tick adds */
-    uint64_t period;                 /* credits one token costs; windows: the window in ns */
-    uint64_t fill_ticks;             /* after so many ticks nothing is missing any more */
-    uint64_t ceiling[RAY_CLASS_MAX]; /* how much may be missing after a take, by class */
-    uint64_t capacity;               /* credits; windows: tokens */
-    uint64_t capacity_tokens;        /* the largest request that can ever be granted */
-    uint64_t excess;                 /* credits the second bucket holds */
+    uint64_t tokens;          /* credits one tick adds */
+    uint64_t period;          /* credits one token costs; windows: the window in ns */
+    uint64_t fill_ticks;      /* after so many ticks nothing is missing any more */
+    uint64_t capacity_tokens; /* the largest request that can ever be granted */
+    uint64_t usual;           /* the ceiling of class normal once more */
     uint64_t edge_ns; /* fixed: added to the wall clock so that windows start at 0; queue: longest
                          wait */
-    uint64_t rate_tokens; /* as configured */
-    uint64_t rate_period_ns;
-    uint32_t plan;  /* RAY_NONE: the limit's own rate */
-    uint16_t limit; /* slot */
-    uint16_t next;  /* 1 + the limit's next plan rule */
+    uint32_t direct;  /* 1 + handle when nothing but credits decides: see try.c; else 0 */
+    uint32_t plan;    /* RAY_NONE: the limit's own rate */
+    uint16_t limit;   /* slot */
+    uint16_t next;    /* 1 + the limit's next plan rule */
     uint8_t kind;
     uint8_t tick; /* 0 ns, 1 us, 2 ms */
     uint8_t debt;
     uint8_t used;
-    uint8_t reserved[4];
+    uint64_t ceiling[RAY_CLASS_MAX]; /* how much may be missing after a take, by class */
+    uint64_t capacity;               /* credits; windows: tokens */
+    uint64_t excess;                 /* credits the second bucket holds */
+    uint64_t reserved;
 } ray_limit_rule;
+
+/* A rule's rate as it was configured; only people ask for it. */
+typedef struct ray_limit_rate {
+    uint64_t tokens;
+    uint64_t period_ns;
+} ray_limit_rate;
 
 /* What every request looks at, apart from the specification that only people look at. */
 typedef struct ray_limit_hot {
@@ -118,6 +124,7 @@ typedef struct ray_limit_tally {
 /* Where a load prepares what it is about to swap in; zero at all other times. */
 typedef struct ray_limit_stage {
     ray_limit_rule rule[RAY_RULE_MAX];
+    ray_limit_rate rate[RAY_LIMIT_RATE_MAX]; /* of the plans' rules; a limit's own is its spec's */
     ray_limit_bucket own[RAY_LIMIT_MAX];
     ray_limit_tally tally[RAY_LIMIT_MAX];
     uint16_t place[RAY_LIMIT_MAX];     /* old slot: 1 + new slot */
@@ -128,6 +135,7 @@ typedef struct ray_limit_stage {
 typedef struct ray_ratelimit_config {
     ray_limit_hot hot[RAY_LIMIT_MAX];
     ray_limit_rule rule[RAY_RULE_MAX];
+    ray_limit_rate rate[RAY_LIMIT_RATE_MAX]; /* of the plans' rules; a limit's own is its spec's */
     ray_limit_spec spec[RAY_LIMIT_MAX];
     uint64_t pin_hash[RAY_LIMIT_MAX];
     uint16_t pin_head[RAY_PIN_MAX];         /* 1 + slot, by the pinned user's hash */
@@ -170,10 +178,14 @@ typedef struct ray_ratelimit_tally {
     uint64_t folded_hold_count;
 } ray_ratelimit_tally;
 
+/* book and tally begin on a cache line, so that a window of keys and a bucket each lie in one. */
 struct ray_ratelimit {
     ray_ratelimit_config config;
+    uint8_t reserved[64U - sizeof(ray_ratelimit_config) % 64U];
     ray_ratelimit_book book;
+    uint8_t reserved_2[64U - sizeof(ray_ratelimit_book) % 64U];
     ray_ratelimit_tally tally;
+    uint8_t reserved_3[64U - sizeof(ray_ratelimit_tally) % 64U];
 };
 
 _Static_assert(sizeof(ray_limit_rule) == 128, "a rule is two cache lines");

@@ -158,10 +158,11 @@ ray_status ray_ratelimit_read_rate(const ray_ratelimit *rl, uint32_t limit, uint
     ray_status status = ray_limit_slot(rl, limit, &slot);
     if (status != RAY_OK)
         return status;
-    const ray_limit_rule *rule =
-        &rl->config.rule[ray_limit_rule_for(rl, &rl->config.hot[slot], slot, plan)];
-    out->rate_tokens = rule->rate_tokens;
-    out->rate_period_ns = rule->rate_period_ns;
+    uint32_t number = ray_limit_rule_for(rl, &rl->config.hot[slot], slot, plan);
+    const ray_limit_rule *rule = &rl->config.rule[number];
+    ray_limit_rate rate = ray_rate_of(&rl->config, number);
+    out->rate_tokens = rate.tokens;
+    out->rate_period_ns = rate.period_ns;
     out->capacity = rule->kind <= RAY_KIND_QUEUE ? rule->capacity / rule->period : rule->capacity;
     out->limit = limit;
     out->plan = rule->plan;

@@ -7,18 +7,13 @@
 enum { AHEAD = 16, NO_LIMIT = 255 };
 
 /* -- the short way (private) -- */
-static uint32_t short_way(const ray_limit_hot *hot)
-{
-    return hot->kind <= RAY_KIND_METER && !hot->excess && hot->mode == RAY_MODE_ENFORCE;
-}
-
 /* Nothing but credits: 1 when booked. */
 static inline uint32_t spend(const ray_limit_rule *rule, ray_bucket *bucket, uint64_t now_ns,
                              uint64_t tokens)
 {
     uint64_t tick = ray_tick_of(now_ns, rule->tick);
     uint64_t missing = ray_credits_missing(rule, bucket, tick);
-    uint64_t ceiling = rule->ceiling[RAY_CLASS_NORMAL], cost = rule->period;
+    uint64_t cost = rule->period;
     if (__builtin_expect(tokens != 1, 0)) {
         if (tokens > rule->capacity_tokens)
             return 0;
@@ -26,9 +21,9 @@ static inline uint32_t spend(const ray_limit_rule *rule, ray_bucket *bucket, uin
             return 1;
         cost = tokens * rule->period;
     }
-    if (rule->debt ? missing >= ceiling : cost > ceiling || missing > ceiling - cost)
+    if (missing + cost > rule->usual)
         return 0;
-    if (bucket->holds != 0 && missing < bucket->word)
+    if (__builtin_expect(bucket->holds != 0, 0) && missing < bucket->word)
         bucket->word = missing;
     bucket->level = missing + cost;
     bucket->at = tick > bucket->at ? tick : bucket->at;
@@ -63,17 +58,18 @@ int32_t ray_ratelimit_try(ray_ratelimit *rl, uint64_t now_ns, uint32_t limit, ui
     uint32_t slot = limit & 0xffffU;
     if (slot >= RAY_LIMIT_MAX)
         return RAY_E_UNKNOWN;
-    const ray_limit_hot *hot = &rl->config.hot[slot];
-    if (!hot->used || hot->generation != limit >> 16)
-        return ray_limit_slot(rl, limit, &slot);
-    if (hot->keyed != RAY_KEYED_NOT)
-        return RAY_E_ARGUMENT;
+    const ray_limit_rule *rule = &rl->config.rule[slot];
     ray_limit_bucket *own = &rl->book.own[slot];
-    if (out == NULL && short_way(hot) && own->main.rule == slot && own->held_until_ns <= now_ns) {
-        uint32_t granted = spend(&rl->config.rule[slot], &own->main, now_ns, tokens);
+    if (rule->direct == limit + 1U && out == NULL && own->held_until_ns <= now_ns) {
+        uint32_t granted = spend(rule, &own->main, now_ns, tokens);
         count(rl, slot, granted, tokens);
         return (int32_t)granted;
     }
+    ray_status status = ray_limit_slot(rl, limit, &slot);
+    if (status != RAY_OK)
+        return status;
+    if (rl->config.hot[slot].keyed != RAY_KEYED_NOT)
+        return RAY_E_ARGUMENT;
     return try_slot(rl, now_ns, slot, 0, tokens, out);
 }
 
@@ -81,7 +77,8 @@ static int32_t try_hash(ray_ratelimit *rl, uint64_t now_ns, uint32_t slot, uint6
                         uint64_t tokens, ray_limit_answer *out)
 {
     const ray_limit_hot *hot = &rl->config.hot[slot];
-    if (out == NULL && short_way(hot) && rl->book.own[slot].held_until_ns <= now_ns) {
+    if (out == NULL && hot->kind <= RAY_KIND_METER && hot->mode == RAY_MODE_ENFORCE &&
+        !rl->config.rule[slot].debt && rl->book.own[slot].held_until_ns <= now_ns) {
         uint32_t place = ray_key_find(rl, hot->keyed, ray_key_identity(hot, hash));
         ray_bucket *bucket = place != RAY_NONE ? ray_bucket_in(rl, place) : NULL;
         if (bucket != NULL && bucket->rule == slot) {

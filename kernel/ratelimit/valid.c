@@ -123,14 +123,13 @@ static uint32_t rule_law(const ray_ratelimit *rl, uint32_t number)
     uint64_t capacity =
         rule->kind <= RAY_KIND_QUEUE ? rule->capacity / rule->period : spec->capacity;
     ray_limit_rule again;
-    if (number < RAY_LIMIT_MAX &&
-        (rule->rate_tokens != spec->rate_tokens || rule->rate_period_ns != spec->rate_period_ns))
-        return 9;
-    if (ray_rule_prepare(&again, spec, rule->rate_tokens, rule->rate_period_ns, capacity) != RAY_OK)
+    ray_limit_rate rate = ray_rate_of(&rl->config, number);
+    if (ray_rule_prepare(&again, spec, rate.tokens, rate.period_ns, capacity) != RAY_OK)
         return 9;
     again.limit = rule->limit;
     again.next = rule->next;
     again.plan = rule->plan;
+    again.direct = ray_rule_direct(&rl->config, number);
     return ray_same(&again, rule, sizeof again) ? 0 : 9;
 }
 
