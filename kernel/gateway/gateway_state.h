@@ -120,6 +120,7 @@ typedef struct ray_gateway_path {
     ray_view path;
     ray_view query;
     ray_view authority;        /* of an absolute-form target, else length 0 */
+    uint64_t ends;             /* bit: a segment of `path` ends there, of the first 64; 0 unknown */
     uint16_t reason;           /* RAY_REASON_OK or why it is refused */
     uint8_t escaped;           /* %2F or %5C was kept */
     uint8_t reserved[5];
@@ -141,6 +142,7 @@ typedef struct ray_gateway_search {
     ray_view path;
     ray_view query;
     ray_view headers;
+    uint64_t ends;             /* as in ray_gateway_path */
     uint32_t method;           /* bit */
     uint32_t accepted;         /* bits of methods that serve it: HEAD is served by GET too */
     uint32_t best;             /* rank of the best route so far, RAY_NONE: none */

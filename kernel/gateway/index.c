@@ -255,7 +255,7 @@ void ray_gateway_index_build(ray_gateway_config *config)
 {
     ray_gateway_index *index = &config->index;
     memset(index, 0, sizeof *index);
-    uint32_t slots = 8;
+    uint32_t slots = config->route_count > 0 ? 8 : 1;
     while (slots < 16 * config->route_count && slots < RAY_GATEWAY_TABLE)
         slots *= 2;
     index->mask = slots - 1;

@@ -173,7 +173,7 @@ static inline uint64_t segment_ends(const uint8_t *path, uint64_t from, uint64_t
     uint64_t bits = 0;
     for (uint64_t i = 0; i < 64 && from + i < end; i += 8) {
         uint64_t slash = ray_word_equal(ray_word_load(path, from + i, end), '/');
-        bits |= (slash >> 7) * 0x0102040810204080U >> 56 << i;
+        bits |= ray_word_bits(slash) << i;
     }
     return end - from < 64 ? bits | (uint64_t)1 << (end - from) : bits;
 }
@@ -181,8 +181,10 @@ static inline uint64_t segment_ends(const uint8_t *path, uint64_t from, uint64_t
 static inline walk_frame frame_at(const ray_gateway_search *search, uint32_t node, uint64_t from)
 {
     walk_frame frame = {{hash_start(node), 0}, 0, node, (uint32_t)from, 0, 0};
-    frame.bits = segment_ends(search->path.at, from, search->path.length) &
-                 search->config->index.lengths[node][0];
+    uint64_t ends = from == 0 && search->ends != 0
+                        ? search->ends
+                        : segment_ends(search->path.at, from, search->path.length);
+    frame.bits = ends & search->config->index.lengths[node][0];
     return frame;
 }
 

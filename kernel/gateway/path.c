@@ -32,30 +32,36 @@ static uint32_t is_dots(const uint8_t *at, const uint8_t *end)
 /* Eight bytes at once: 0 when they are plain and no slash among them starts an empty or a dot
  * segment; the byte behind them belongs to the next eight. Blank and "!"#$%&' count as special with
  * all below them, so that one addition finds them; so do '?' and 0x7f, which differ in a bit. */
-static inline uint64_t needs_care(uint64_t word)
+static inline uint64_t needs_care(uint64_t word, uint64_t *slashes)
 {
     uint64_t low = word & ~ray_highs;
     uint64_t special = word | ~(low + (0x80 - 0x28) * ray_ones);
     special |= (low | 0x40 * ray_ones) + ray_ones;
     uint64_t slash = ray_word_equal(low, '/');
     uint64_t slash_or_dot = ray_word_equal(low | ray_ones, '/');
+    *slashes = slash;
     return (special & ray_highs) | (slash << 8 & slash_or_dot);
 }
 
 /* The end of the path when it is canonical and has no escape; NULL when it must be rewritten or
- * refused, which the slow pass then finds out. */
-static const uint8_t *settled_end(const uint8_t *at, const uint8_t *end)
+ * refused, which the slow pass then finds out. *ends gets a bit for each of the first 64 places
+ * where a segment ends, and stays 0 when that is not known. */
+static const uint8_t *settled_end(const uint8_t *at, const uint8_t *end, uint64_t *ends)
 {
-    uint64_t length = (uint64_t)(end - at), from = 0;
+    uint64_t length = (uint64_t)(end - at), from = 0, bits = 0, slashes = 0;
     for (;;) {
         uint64_t word = ray_word_load(at, from, length), left = length - from;
         if (left < 8)
             word |= 'a' * ray_ones << 8 * left;
-        if (needs_care(word) != 0)
+        if (needs_care(word, &slashes) != 0)
             break;
-        if (left <= 8)
+        if (from < 64)
+            bits |= ray_word_bits(slashes) << from;
+        if (left <= 8) {
+            *ends = length < 64 ? bits | (uint64_t)1 << length : bits;
             return end;
-        from += 8U - (at[from + 7] == '/');
+        }
+        from += 8U - (slashes >> 63);
     }
     for (at += from; at < end; at++) {
         uint32_t class = class_of[*at];
@@ -243,6 +249,7 @@ void ray_gateway_path_read(ray_view target, uint8_t *scratch, ray_gateway_path *
     out->query.length = 0;
     out->query.at = NULL;
     out->authority.length = 0;
+    out->ends = 0;
     out->escaped = 0;
     out->reason = RAY_REASON_PATH_BAD;
     if (target.length > RAY_TARGET_BYTES_MAX) {
@@ -258,7 +265,7 @@ void ray_gateway_path_read(ray_view target, uint8_t *scratch, ray_gateway_path *
         out->path.at = scratch;
         out->path.length = 1;
         stop = at;
-    } else if ((stop = settled_end(at, end)) != NULL) {
+    } else if ((stop = settled_end(at, end, &out->ends)) != NULL) {
         out->path.at = at;
         out->path.length = (uint64_t)(stop - at);
     } else {

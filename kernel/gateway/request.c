@@ -69,6 +69,7 @@ static uint32_t route(const ray_gateway *gateway, const ray_gateway_query *query
     search.path = path->path;
     search.query = path->query;
     search.headers = query->headers;
+    search.ends = path->ends;
     search.method = 1U << query->method;
     search.accepted = serving(query->method);
     ray_gateway_search_run(&search, host);

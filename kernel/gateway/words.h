@@ -39,6 +39,12 @@ static inline uint64_t ray_word_at(const uint8_t *at)
     return word;
 }
 
+/* One bit for each byte whose high bit is set in `highs`, the first byte's lowest. */
+static inline uint64_t ray_word_bits(uint64_t highs)
+{
+    return (highs >> 7) * 0x0102040810204080U >> 56;
+}
+
 static inline uint32_t ray_word_same(const uint8_t *a, const uint8_t *b, uint64_t length)
 {
     if (length < 8)
