@@ -100,10 +100,19 @@ def decisions_file(path: str | None) -> Iterator[IO[bytes] | None]:
 
 @contextlib.contextmanager
 def booted() -> Iterator[Any]:
-    """The machine link of an image started for this replay."""
+    """The machine link of an image started for this replay.
+
+    A terminal's Ctrl-C goes to QEMU too; it is started with SIGINT blocked, or it would end before
+    the replay does.
+    """
     from shell.console import Console
 
-    with Console.boot() as console:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        console = Console.boot()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    with console:
         yield console.link
         ended = console.poweroff()
         if not ended.clean:

@@ -7,9 +7,15 @@ names, addresses, rows out of order, durations with requests in flight, weights.
 
 from __future__ import annotations
 
+import gzip
 import io
+import json
+import os
+import pathlib
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -167,3 +173,26 @@ def test_an_image_that_dies_is_code_3(tmp_path):
         capture_output=True, text=True, check=False, cwd=ROOT, timeout=120)
     assert done.returncode == 3, done.stdout + done.stderr
     assert "the image failed" in done.stderr
+
+
+def test_ctrl_c_ends_an_images_replay_in_order():
+    """The terminal's SIGINT reaches QEMU too; it must not die of it."""
+    vm.built()
+    words = [sys.executable, "-m", "host_sim", "replay", ROOT / "examples" / "web.toml", "-",
+             "--engine", "image", "--order", "clamp", "--json"]
+    log = gzip.decompress(data("access-logs", "web_day_1995.tsv.gz").read_bytes())
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT,
+                          stderr=subprocess.PIPE, start_new_session=True) as child:
+        assert child.stdin is not None and child.stdout is not None
+        child.stdin.write(log[: 1 << 20])
+        child.stdin.flush()
+        until = time.monotonic() + 60
+        calls = pathlib.Path(f"/proc/{child.pid}/syscall")
+        while not calls.read_text().startswith("0 0x0 ") and time.monotonic() < until:
+            time.sleep(0.02)
+        os.killpg(child.pid, signal.SIGINT)
+        told = json.loads(child.stdout.read())
+        assert child.wait(60) == 1, child.stderr
+    assert told["interrupted"]
+    assert told["requests"] > 1000
+    assert len(told["decision_digest"]) == 32

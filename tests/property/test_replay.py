@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""replay: sorting is sorting, nothing is lost uncounted, and the stream never depends on batches."""
+"""replay: sorting is sorting, nothing is lost uncounted, and batches change nothing."""
 
 import io
 
