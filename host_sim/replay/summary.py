@@ -186,7 +186,8 @@ def _page(s: Summary) -> Iterator[str]:
     yield from _rules(s)
     yield from _services(s)
     yield from _keys("client", s.clients, s.client_count)
-    yield from _keys("user", s.users, s.user_count)
+    if s.users != s.clients:  # they are the same where a client is its own user
+        yield from _keys("user", s.users, s.user_count)
     yield ""
     yield from _proof(s)
     findings = s.findings()

@@ -180,6 +180,9 @@ def test_totals_by_verdict_rule_service_and_client():
 def test_users_are_counted_apart_from_clients():
     summary, _, _ = replay(b"time,ip,user\n1,10.0.0.1,ada\n1,10.0.0.2,ada\n1,10.0.0.1,\n")
     assert [(k.name, k.requests) for k in summary.users] == [("ada", 2)]
+    assert "Busiest users, of 1" in summary.text()
+    same, _, _ = replay(b"time,ip,user\n1,triton,triton\n")
+    assert "users, of" not in same.text()
 
 
 def test_text_from_a_log_reaches_no_terminal():
