@@ -273,7 +273,7 @@ static const ray_subcommand subs[] = {
      "registers a service", ray_gateway_run_add_service, 0, 0},
     {"add-route",
      "NAME SERVICE KIND PATTERN [--methods LIST] [--host H] [--priority N] [--weight N] "
-     "[--allow-escapes]",
+     "[--limits LIST] [--allow-escapes]",
      "KIND is exact, prefix or wildcard; regex routes come from the configuration",
      ray_gateway_run_add_route, 0, 0},
     {"remove-service", "NAME|ID [--cascade]", "forgets a service; --cascade: its routes too",

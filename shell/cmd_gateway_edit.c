@@ -217,6 +217,38 @@ static ray_status take_priority(ray_call *call, int32_t *priority)
     return RAY_OK;
 }
 
+/* The handle of a limit of scope named, the only ones a route may ask for. */
+static uint32_t find_named_limit(ray_call *call, const char *at, uint32_t length, uint32_t *limit)
+{
+    const ray_ratelimit *limits = ray_ratelimit_of(call->ray);
+    ray_limit_spec spec;
+    ray_limit_stats stats;
+    return ray_ratelimit_find(limits, at, length, limit) == RAY_OK &&
+           ray_ratelimit_read_limit(limits, *limit, &spec, &stats) == RAY_OK &&
+           spec.scope == RAY_SCOPE_NAMED;
+}
+
+/* "bots,uploads" as handles. */
+static ray_status take_named_limits(ray_call *call, ray_route_spec *spec)
+{
+    const char *at;
+    uint32_t length, from = 0;
+    if (!ray_call_option(call, "--limits", &at, &length))
+        return RAY_OK;
+    while (from <= length) {
+        uint32_t to = from, limit = 0;
+        while (to < length && at[to] != ',')
+            to++;
+        if (spec->limit_count == RAY_ROUTE_LIMIT_MAX)
+            return refuse(call, RAY_E_RANGE, "a route names at most 4 limits");
+        if (!find_named_limit(call, at + from, to - from, &limit))
+            return refuse(call, RAY_E_UNKNOWN, "--limits lists limits of scope named, by name");
+        spec->limits[spec->limit_count++] = limit;
+        from = to + 1;
+    }
+    return RAY_OK;
+}
+
 static ray_status take_kind(ray_call *call, uint8_t *kind)
 {
     ray_near near;
@@ -262,6 +294,8 @@ static ray_status fill_route(ray_call *call, ray_route_spec *spec)
     status = take_methods(call, &spec->methods);
     if (status == RAY_OK)
         status = take_priority(call, &spec->priority);
+    if (status == RAY_OK)
+        status = take_named_limits(call, spec);
     if (status == RAY_OK)
         status = number(call, "--weight", RAY_NONE - 1, &weight);
     spec->weight = (uint32_t)weight;
