@@ -342,3 +342,25 @@ def test_a_raised_limit_leaves_exactly_the_difference(quota: QuotaManager) -> No
         True,
         False,
     ]
+
+
+def test_the_largest_limit_is_two_to_the_63(quota: QuotaManager) -> None:
+    quota_id = quota.allocate_quota(0, limit=1)
+    quota.update_limit(quota_id, 1 << 63)
+    assert quota.consume_quota(quota_id, (1 << 63) - 1).granted
+    assert quota.get_quota_status(quota_id).usage.available == 1
+
+
+def test_one_instance_is_reset_alone(quota: QuotaManager) -> None:
+    each = quota.allocate_quota(None, limit=5, per_user=True)
+    for tenant, user in [(0, "ada"), (0, "bob"), (1, "ada")]:
+        quota.consume_quota(each, 3, tenant_id=tenant, user=user)
+    quota.reset_quota(each, tenant_id=0, user="ada")
+    left = [used(quota, each, tenant_id=t, user=u) for t, u in [(0, "ada"), (0, "bob"), (1, "ada")]]
+    assert left == [0, 3, 3]
+    before = quota.snapshot()
+    with pytest.raises(UnknownError):
+        quota.reset_quota(each, tenant_id=0, user="eve")
+    assert quota.snapshot() == before
+    quota.reset_quota(each)
+    assert used(quota, each, tenant_id=1, user="ada") == 0

@@ -204,3 +204,17 @@ def test_places_are_walked_to_the_last_and_no_further(small: QuotaManager) -> No
     small.consume_quota(None, tenant_id=0)
     read = [lib.ray_quota_active_read(small._quota, 0, 0, place, usage) for place in range(10)]
     assert read == [0] * 3 + [-2] * 5 + [-7] * 2
+
+
+def test_a_whole_table_of_yesterday_makes_room_for_a_whole_table_of_today(
+    quota: QuotaManager,
+) -> None:
+    quota_id = quota.allocate_quota(None, limit=2, window_size_sec=60, per_user=True)
+    for n in range(512):
+        assert quota.consume_quota(quota_id, tenant_id=0, user=f"old{n}").granted
+    for n in range(512):
+        assert quota.consume_quota(quota_id, tenant_id=0, user=f"new{n}", now_ns=60 * S).granted
+    assert not quota.consume_quota(quota_id, tenant_id=0, user="one more").granted
+    stats = quota.stats()
+    assert (stats.evicted_count, stats.active_count, stats.table_full_count) == (512, 512, 1)
+    assert quota.valid() == 0
