@@ -330,7 +330,9 @@ class RateLimitReader:
     def get_limit_stats(self, limit_id: int) -> LimitStats:
         """One limit's counters and its number of keys. Raises UnknownError, StaleError."""
         _spec, stats = self._spec(limit_id)
-        return LimitStats(**{f.name: getattr(stats, f.name) for f in dataclasses.fields(LimitStats)})
+        return LimitStats(
+            **{f.name: getattr(stats, f.name) for f in dataclasses.fields(LimitStats)}
+        )
 
     def stats(self) -> LimiterStats:
         """The module's counters: asked = granted + denied."""

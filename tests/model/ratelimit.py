@@ -2,10 +2,10 @@
 """The obviously correct limiter: fractions, dictionaries and plain loops, written from the rules
 alone.
 
-Token buckets hold tokens, leaky ones a level, windows counts, exact logs a list of instants. Time is
-whole nanoseconds, floored to the tick the rules prescribe. Only the order in which a full key table
-is used is taken from the core's answers, because only a full bucket can be pushed out and a full
-bucket is the same as none.
+Token buckets hold tokens, leaky ones a level, windows counts, exact logs a list of instants. Time
+is whole nanoseconds, floored to the tick the rules prescribe. Only the order in which a full key
+table is used is taken from the core's answers, because only a full bucket can be pushed out and a
+full bucket is the same as none.
 """
 
 from __future__ import annotations

@@ -50,8 +50,11 @@ def test_a_million_addresses_of_one_v6_network_share_one_bucket() -> None:
     limit = limiter.add_token_bucket(capacity=5, refill_rate=1, scope=LimitScope.IP)
     picks = random.Random(7)
     passed = sum(
-        limiter.allow_request(ip(f"2001:db8:1:2:{picks.getrandbits(16):x}::{k:x}"), now_ns=0).allowed
-        for k in range(2000))
+        limiter.allow_request(
+            ip(f"2001:db8:1:2:{picks.getrandbits(16):x}::{k:x}"), now_ns=0
+        ).allowed
+        for k in range(2000)
+    )
     assert passed == 5
     assert limiter.get_limit_stats(limit).key_count == 1
     assert limiter.allow_request(ip("2001:db8:1:3::1"), now_ns=0).allowed

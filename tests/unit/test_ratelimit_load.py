@@ -118,7 +118,9 @@ def test_names_tables_and_references_are_checked_over_the_whole_file(limiter: Ra
         rated.add("u", scope=1)
         rated.rates.append({"rate_tokens": 1, "rate_period_ns": 1, "capacity": 1, **rate})
         assert rated.check()[:2] == (getattr(lib, f"RAY_E_{status}"), 21)
-    rated.rates = [{"rate_tokens": 1, "rate_period_ns": 1, "capacity": 1, "limit": 0, "plan": 0}] * 2
+    rated.rates = [
+        {"rate_tokens": 1, "rate_period_ns": 1, "capacity": 1, "limit": 0, "plan": 0}
+    ] * 2
     assert rated.check() == (lib.RAY_E_EXISTS, 21, 1)
 
 

@@ -47,8 +47,10 @@ def test_a_script_prints_prompt_line_and_answer_and_ends_with_the_worst(words, t
     script.write_text("# nothing\n\nclock virtual 2026-01-01\nconfig hash\n")
     code, said, _ = run([*words, "--script", script])
     assert code == 0
-    assert said.startswith("rayos> clock virtual 2026-01-01\nvirtual clock at 2026-01-01T00:00:00Z\n"
-                           "rayos> config hash\n")
+    assert said.startswith(
+        "rayos> clock virtual 2026-01-01\nvirtual clock at 2026-01-01T00:00:00Z\n"
+        "rayos> config hash\n"
+    )
     script.write_text("nonsense\nconfig hash")
     code, said, _ = run([*words, "--script", script])
     assert (code, said.count(PROMPT)) == (1, 2)

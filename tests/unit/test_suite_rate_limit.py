@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""The shared rate-limit suite: 115 steps of golang.org/x/time/rate (33 + 66) and throttled (16), and
-39 header values of the IETF draft.
+"""The shared rate-limit suite: 115 steps of golang.org/x/time/rate (33 + 66) and throttled (16),
+and 39 header values of the IETF draft.
 
 How far our rules cover theirs:
 - `allow` sequences run as they are on a token bucket: tokens before and verdict.
-- `reserve` runs on a leaky queue of the same rate. Their token level is burst minus our backlog; our
-  queue says when the *next* request could start, and theirs may act one burst earlier. `allow` between
-  reservations is a request that does not wait. A cost above the burst is what our token bucket of that
-  size calls NEVER.
-- `cancel` is refund, and release once it has acted: what was sent stays booked. Ours takes back only
-  the last departure, so a cancel in the middle gives nothing, where theirs gives what later
+- `reserve` runs on a leaky queue of the same rate. Their token level is burst minus our backlog;
+  our queue says when the *next* request could start, and theirs may act one burst earlier. `allow`
+  between reservations is a request that does not wait. A cost above the burst is what our token
+  bucket of that size calls NEVER.
+- `cancel` is refund, and release once it has acted: what was sent stays booked. Ours takes back
+  only the last departure, so a cancel in the middle gives nothing, where theirs gives what later
   reservations do not stand on: the steps after such a cancel are not covered (Cancel1Token,
   CancelMulti, ReserveJumpBackCancel).
 - `set_rate` is update_rate, which ends open holds without a refund: the step after the cancel of
@@ -17,9 +17,9 @@ How far our rules cover theirs:
 - A clock that goes back passes the clock gate of DESIGN.md section 4 first, as every event of the
   pipeline does; as with them, what was not granted leaves the clock where it was.
 - gcra runs as it is; `reset_after_ms` is our full_ns.
-- headers: every value that is a whole sf-list of strings is read back by the reader below; the rest are
-  named. What the core can say (name, q, w and name, r, t) it also writes, byte for byte, from limits
-  that have these numbers.
+- headers: every value that is a whole sf-list of strings is read back by the reader below; the
+  rest are named. What the core can say (name, q, w and name, r, t) it also writes, byte for byte,
+  from limits that have these numbers.
 """
 
 from __future__ import annotations
