@@ -107,6 +107,22 @@ def test_sha256_agrees_with_hashlib(base, parts):
     assert bytes(out) == hashlib.sha256(b"".join(parts)).digest()
 
 
+def crc32c(data: bytes) -> int:
+    """Bit by bit, from the polynomial."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+@given(data=st.binary(max_size=40), cut=st.integers(0, 40))
+def test_crc32c_agrees_with_the_polynomial_wherever_it_is_cut(base, data, cut):
+    first = base.lib.ray_crc32c(0, data[:cut], len(data[:cut]))
+    assert base.lib.ray_crc32c(first, data[cut:], len(data[cut:])) == crc32c(data)
+
+
 def test_crc32c_check_value_and_continuation(base):
     assert base.lib.ray_crc32c(0, b"123456789", 9) == 0xE3069283
     assert base.lib.ray_crc32c(base.lib.ray_crc32c(0, b"1234", 4), b"56789", 5) == 0xE3069283
