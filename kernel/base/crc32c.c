@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* crc32c.c - four bytes at a time (Kounavis and Berry 2005): TABLE[k][b] is what byte b does k
- * bytes further on; row 0 is the reflected polynomial 0x82f63b78 applied to every byte value. The machine
- * link checks every row it carries, so this counts. */
+ * bytes further on; row 0 is the reflected polynomial 0x82f63b78 applied to every byte value. The
+ * machine link checks every row it carries, so this counts. */
 #include "base/crc32c.h"
 
 static const uint32_t TABLE[4][256] = {
@@ -158,7 +158,8 @@ uint32_t ray_crc32c(uint32_t before, const uint8_t *at, uint64_t length)
 {
     uint32_t crc = ~before;
     for (; length >= 4; at += 4, length -= 4) {
-        crc ^= (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+        crc ^=
+            (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
         crc = TABLE[3][crc & 0xffU] ^ TABLE[2][crc >> 8 & 0xffU] ^ TABLE[1][crc >> 16 & 0xffU] ^
               TABLE[0][crc >> 24];
     }
