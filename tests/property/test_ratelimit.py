@@ -39,14 +39,19 @@ STEPS = st.one_of(
 class Machine(RuleBasedStateMachine):
     """One limiter, one model, one clock."""
 
-    @initialize(seed=st.binary(min_size=16, max_size=16), start=st.sampled_from([0, 5, 10**18]))
-    def begin(self, seed: bytes, start: int) -> None:
+    @initialize(seed=st.binary(min_size=16, max_size=16), start=st.sampled_from([0, 5, 10**18]),
+                kind=st.sampled_from(KINDS))
+    def begin(self, seed: bytes, start: int, kind: str) -> None:
         self.real = RateLimiter(profile="tiny", seed=seed, now_ns=start, wall_offset_ns=WALL)
         self.model = Limiter()
         self.now = start
         self.service: dict[int, int | None] = {}
         self.named: set[int] = set()
         self.holds: list[tuple[Hold, list[tuple[int, str, int]], int]] = []
+        self.register("token", 3, 10**9, 5, 0, 0, False, LimitScope.USER, None, LimitMode.ENFORCE,
+                      {}, False, 0)
+        self.register(kind, 4, 7 * 10**9, 6, 0, 10**9, False, LimitScope.SERVICE, None,
+                      LimitMode.ENFORCE, {Priority.LOW: 300_000}, False, 3)
 
     # -- helpers --------------------------------------------------------------------------------
     @property
@@ -86,6 +91,13 @@ class Machine(RuleBasedStateMachine):
     def add(self, kind: str, rate: int, per: int, capacity: int, excess: int, delay: int,
             debt: bool, scope: LimitScope, service: int | None, mode: LimitMode,
             reserve: dict[Priority, int], deny: bool, anchor: int) -> None:
+        self.register(kind, rate, per, capacity, excess, delay, debt, scope, service, mode,
+                      reserve, deny, anchor)
+
+    def register(self, kind: str, rate: int, per: int, capacity: int, excess: int, delay: int,
+                 debt: bool, scope: LimitScope, service: int | None, mode: LimitMode,
+                 reserve: dict[Priority, int], deny: bool, anchor: int) -> None:
+        """Adds a limit to both, or to neither when the core refuses it."""
         keyed = scope == LimitScope.USER
         if kind == "exact" and keyed:
             return
@@ -238,8 +250,9 @@ class Machine(RuleBasedStateMachine):
             assert self.book_of(self.real.snapshot()) == self.book_of(before)
 
     def book_of(self, snapshot: bytes) -> bytes:
-        """All but the counters at the end, of which a denial raises some."""
-        return snapshot[: len(snapshot) - 64 * int(self.real.lib.RAY_LIMIT_MAX) - 80]
+        """All but the counters at the end, of which a denial raises some: one cache line for each
+        limit and two for the module."""
+        return snapshot[: len(snapshot) - 64 * (int(self.real.lib.RAY_LIMIT_MAX) + 2)]
 
     def check_verdict(self, ask: RateLimitRequest, answer: Any) -> None:
         """Verdict, binding limit and an exact retry (R7)."""
