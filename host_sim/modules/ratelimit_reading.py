@@ -383,10 +383,7 @@ class RateLimitReader:
 
     def snapshot(self) -> bytes:
         """Every byte of the module's state."""
-        return bytes(self.ffi.buffer(self._limits_bytes(), self._bytes))
-
-    def _limits_bytes(self) -> Any:
-        return self.ffi.cast("char *", self._limits)
+        return bytes(self.ffi.buffer(self.ffi.cast("char *", self._limits), self._bytes))
 
     def valid(self) -> int:
         """0 when every law of the state holds, else the number of the broken one
