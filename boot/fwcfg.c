@@ -5,7 +5,7 @@
 #include "x86.h"
 
 enum { SELECTOR = 0x510, BYTES = 0x511, DMA = 0x514 };
-enum { SIGNATURE = 0, FEATURES = 1, DIRECTORY = 0x19, HAS_DMA = 2, FILES_MAX = 256 };
+enum { SIGNATURE = 0, FEATURES = 1, DIRECTORY = 0x19, HAS_DMA = 2, FILES_MAX = 128 };
 enum { DMA_ERROR = 1, DMA_READ = 2, DMA_SELECT = 8 };
 
 typedef struct dma_request {
@@ -20,6 +20,10 @@ typedef struct file {
     char name[56];
 } file;
 
+static struct {
+    uint32_t count;                             /* big-endian too */
+    file entry[FILES_MAX];
+} directory;
 static uint32_t known, present, dma;
 
 static void read_bytes(uint8_t *to, uint32_t bytes)
@@ -67,21 +71,22 @@ void fwcfg_read(const fwcfg_item *item, void *to, uint32_t bytes)
     read_bytes(to, bytes);
 }
 
+/* Read whole and once: byte by byte it would cost every search a millisecond. */
 fwcfg_item fwcfg_find(const char *name)
 {
+    const fwcfg_item all = {sizeof directory, DIRECTORY, 1};
     uint32_t count;
-    file entry;
 
     if (!fwcfg_present())
         return (fwcfg_item){0, 0, 0};
-    out16(SELECTOR, DIRECTORY);
-    read_bytes((uint8_t *)&count, 4);
-    count = __builtin_bswap32(count);
+    if (!directory.count)
+        fwcfg_read(&all, &directory, sizeof directory);
+    count = __builtin_bswap32(directory.count);
     for (uint32_t i = 0; i < count && i < FILES_MAX; i++) {
-        read_bytes((uint8_t *)&entry, sizeof entry);
-        entry.name[sizeof entry.name - 1] = 0;
-        if (same_text(entry.name, name))
-            return (fwcfg_item){__builtin_bswap32(entry.size), __builtin_bswap16(entry.select), 1};
+        const file *entry = &directory.entry[i];
+        if (!entry->name[sizeof entry->name - 1] && same_text(entry->name, name))
+            return (fwcfg_item){__builtin_bswap32(entry->size),
+                                __builtin_bswap16(entry->select), 1};
     }
     return (fwcfg_item){0, 0, 0};
 }

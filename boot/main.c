@@ -341,8 +341,6 @@ static void start_link(void)
 {
     link = memory_take(ray_link_state_bytes(), BLOB_ALIGN);
     own_link_line = ctl_init(boot.rsdp != 0) || !com2.present ? LINE_CTL : LINE_COM2;
-    if (own_link_line == LINE_COM2)
-        apic_route(3, VECTOR_COM2, 0);
     link_moves(own_link_line);
 }
 
@@ -354,6 +352,15 @@ static void start_core(void)
     configure();
     read_script();
     start_clock();
+}
+
+/* What came too early raised an edge that nobody saw and that is not repeated: looked at once. */
+static void listen(uart *u, uint32_t gsi, uint32_t vector)
+{
+    if (!u->present)
+        return;
+    apic_route(gsi, vector, 0);
+    uart_interrupt(u);
 }
 
 void core_print(void)
@@ -388,13 +395,15 @@ __attribute__((no_stack_protector)) void start(uint32_t eax, uint64_t ebx)
     apic_init();
     describe(clock_init(&boot, acpi_hpet()));
     start_core();
-    start_link();
-    apic_route(4, VECTOR_COM1, 0);
+    listen(&com1, 4, VECTOR_COM1);
+    listen(&com2, 3, VECTOR_COM2);
     interrupts_on();
     run_script();
     machine.boot_ns = clock_ns();
     ray_text_init(&out, out_bytes, sizeof out_bytes);
     ray_console_start(&console, ray, &machine, clock_ns(), &out);
     uart_send(&com1, (const uint8_t *)out.at, out.length);
+    (void)uart_busy(&com1);                     /* the prompt is out before the link is set up */
+    start_link();
     serve();
 }

@@ -12,7 +12,7 @@ import threading
 import pexpect
 import pytest
 
-from shell.machine import ROOT
+from shell.machine import ROOT, Machine
 from shell.wire import DROP, PROMPT
 from tests.image import vm
 
@@ -72,6 +72,22 @@ def test_a_burst_longer_than_the_fifo_loses_nothing(console):
     console.wire.write(b"version\r" * lines)
     for _ in range(lines):
         assert b"raygate " in console.wait_for(b"\n" + PROMPT, 10.0)
+
+
+def test_what_is_typed_too_early_does_not_deafen_the_machine():
+    vm.built()
+    console = vm.Console((machine := Machine(vm.Boot())).serial, machine)
+    with console:
+        for _ in range(100):
+            console.wire.write(b"x")        # long before the prompt, and until it is there
+            if b"rayos> " in console.transcript:
+                break
+            console.receive(0.02)
+        console.wait_for(PROMPT, 20.0)
+        console.wire.write(DROP)
+        console.wait_for(PROMPT, 5.0)
+        assert "raygate " in typed(console, b"version\r")
+        assert console.poweroff().clean
 
 
 def test_a_line_without_end_is_refused_and_forgotten(console):
