@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from host_sim import _raw, config
 
 from .measure import WORK, Result, in_c
-from .workload import Traffic, everything, indexed, keyed, rows_file
+from .workload import Traffic, everything, indexed, keyed, routed, rows_file
 
 
 def blob(name: str, text: str, profile: str = "seed") -> pathlib.Path:
@@ -67,7 +67,7 @@ def admits() -> Iterator[Result]:
 def routes() -> Iterator[Result]:
     """ray_gateway_ask as the table grows: the cost must not."""
     for count in (1, 8, 64, 256, 512):
-        setup = blob(f"routes{count}", everything(count, tenants=0))
+        setup = blob(f"routes{count}", routed(count))
         traffic = rows(f"routes{count}", Traffic(routes=count, tenants=0))
         ns, granted = in_c("seed", "route", setup, traffic)
         checked(granted, 65536, f"routes {count}")

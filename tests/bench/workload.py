@@ -78,6 +78,11 @@ def everything(route_count: int = 512, tenants: int = 64) -> str:
     return "".join(parts)
 
 
+def routed(count: int) -> str:
+    """Routes of all kinds and nothing else."""
+    return "version = 1\n" + services(64) + routes(count, 64)
+
+
 def keyed() -> str:
     """One keyed token bucket and one for all traffic, no route, no quota."""
     return (
