@@ -10,6 +10,7 @@ declarations.
 
 import concurrent.futures
 import contextlib
+import fcntl
 import os
 import pathlib
 import shlex
@@ -229,8 +230,12 @@ def main(arguments: list[str]) -> int:
     if unknown:
         print(f"unknown profile {unknown[0]!r}: choose from {', '.join(PROFILES)}", file=sys.stderr)
         return 2
-    for profile in arguments or PROFILES:
-        print(build(profile).relative_to(ROOT))
+    lock = ROOT / "build/ext.lock"
+    lock.parent.mkdir(exist_ok=True)
+    with lock.open("w") as held:  # two builders at once would write the same objects
+        fcntl.flock(held, fcntl.LOCK_EX)
+        for profile in arguments or PROFILES:
+            print(build(profile).relative_to(ROOT))
     return 0
 
 

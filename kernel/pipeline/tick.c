@@ -119,6 +119,5 @@ void ray_drain(struct ray *ray, uint64_t now_ns)
     ray->who.draining = 1;
     for (uint32_t place; (place = ray_inflight_due(ray)) != RAY_NONE;)
         expire(ray, at_ns, place);
-    for (uint64_t due_ns; (due_ns = ray_quota_due(&ray->quota)) != RAY_NEVER;)
-        ray_quota_tick(&ray->quota, due_ns, ray->clock.wall_offset_ns);
+    ray_quota_drain(&ray->quota, at_ns, ray->clock.wall_offset_ns);
 }

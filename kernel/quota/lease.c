@@ -122,14 +122,25 @@ uint64_t ray_quota_due(const ray_quota *quota)
                                         : (uint64_t)RAY_NEVER;
 }
 
+/* Ends the lease that is due first, at this instant. */
+static void end_first(ray_quota *quota, uint64_t at_ns, int64_t wall_offset_ns)
+{
+    uint32_t slot = quota->book.lease_order[0];
+    const ray_quota_lease *lease = &quota->book.lease[slot];
+    ray_quota_refund(quota, at_ns, wall_offset_ns, lease->hold, lease->count);
+    lease_free(&quota->book, slot);
+    quota->tally.expired_count++;
+}
+
 void ray_quota_tick(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns)
 {
     uint64_t due_ns;
-    while ((due_ns = ray_quota_due(quota)) <= now_ns && quota->book.lease_count != 0) {
-        uint32_t slot = quota->book.lease_order[0];
-        const ray_quota_lease *lease = &quota->book.lease[slot];
-        ray_quota_refund(quota, due_ns, wall_offset_ns, lease->hold, lease->count);
-        lease_free(&quota->book, slot);
-        quota->tally.expired_count++;
-    }
+    while ((due_ns = ray_quota_due(quota)) <= now_ns && quota->book.lease_count != 0)
+        end_first(quota, due_ns, wall_offset_ns);
+}
+
+void ray_quota_drain(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns)
+{
+    while (quota->book.lease_count != 0)
+        end_first(quota, now_ns, wall_offset_ns);
 }

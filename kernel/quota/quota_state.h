@@ -152,4 +152,7 @@ _Static_assert(RAY_QUOTA_ALLOCATION_MAX <= 65536, "a handle holds a 16-bit slot"
 _Static_assert(RAY_REQUEST_QUOTA_MAX <= RAY_QUOTA_ACTIVE_MAX,
                "one request's instances fit the table");
 
+/* For the pipeline's drain: every reservation ends now, whatever its time. */
+void ray_quota_drain(struct ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns);
+
 #endif

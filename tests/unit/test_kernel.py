@@ -19,6 +19,7 @@ from host_sim.errors import (
     VersionError,
 )
 from host_sim.kernel import NEVER, Kernel, RowKind, Verdict
+from host_sim.modules.quota import QuotaManager
 
 S = 10**9
 TEXT = """version = 1
@@ -217,8 +218,20 @@ def test_drain_refuses_new_requests_and_returns_every_lease(kernel):
     assert kernel.valid() == 0
 
 
+def test_drain_ends_reservations_now_and_rolls_no_period(kernel):
+    """A reservation that would hold for a year ends at the drain's instant, in its own month."""
+    quotas = QuotaManager(kernel=kernel)
+    month, acme = quotas.find_quota("month"), kernel.tenant_id("acme")
+    quotas.reserve_quota(month, 2, ttl_ns=366 * 86400 * S, tenant_id=acme, now_ns=S)
+    before = quotas.get_quota_status(month, tenant_id=acme).usage
+    assert before.reserved == 2
+    kernel.drain()
+    after = quotas.get_quota_status(month, tenant_id=acme).usage
+    assert (after.reserved, after.window_start_time) == (0, before.window_start_time)
+    assert kernel.explain("/x", tenant="acme", as_json=True)["quota"][0]["left_units"] == 4
+
+
 # -- bytes
-# ------------------------------------------------------------------------------------------
 def test_snapshot_fork_and_restore_are_byte_operations(kernel):
     kernel.admit("/x", at_ns=S, ip="192.0.2.9")
     kept, twin = kernel.snapshot(), kernel.fork()
@@ -270,7 +283,6 @@ def test_a_second_thread_is_refused_while_a_batch_runs(kernel):
 
 
 # -- the clock
-# --------------------------------------------------------------------------------------
 def test_live_clock_counts_steps_back_and_clamps_jumps():
     kernel = Kernel(profile="tiny")
     lib, ray, day = kernel.lib, kernel.ray, 86400 * S
@@ -301,7 +313,6 @@ def test_virtual_time_is_never_clamped_and_never_goes_back(kernel):
 
 
 # -- configuration
-# ----------------------------------------------------------------------------------
 def test_reload_keeps_balances_and_raises_the_epoch(kernel):
     for _ in range(2):
         kernel.admit("/x", at_ns=S, ip="192.0.2.9", tenant="acme", exchange=True)
@@ -326,7 +337,6 @@ def test_a_refused_configuration_changes_no_byte(kernel):
 
 
 # -- audit
-# ------------------------------------------------------------------------------------------
 def test_the_audit_ring_has_no_gap_and_counts_what_it_overwrote(kernel):
     most = kernel.lib.RAY_AUDIT_MAX
     for _ in range(most + 5):
@@ -340,7 +350,6 @@ def test_the_audit_ring_has_no_gap_and_counts_what_it_overwrote(kernel):
 
 
 # -- the client's address (RELIABILITY.md I1, I2, I6)
-# -----------------------------------------------
 def spend(kernel, at, peer, *forwarded):
     return kernel.admit(
         "/x", at_ns=at, ip=peer, headers=[("X-Forwarded-For", f) for f in forwarded], exchange=True
