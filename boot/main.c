@@ -339,7 +339,6 @@ static void serve(void)
 
 static void start_link(void)
 {
-    link = memory_take(ray_link_state_bytes(), BLOB_ALIGN);
     own_link_line = ctl_init(boot.rsdp != 0) || !com2.present ? LINE_CTL : LINE_COM2;
     link_moves(own_link_line);
 }
@@ -348,6 +347,7 @@ static void start_core(void)
 {
     machine.entropy_known = rng_seed(machine.seed);
     ray = memory_take(ray_bytes(), PAGE_BYTES);
+    link = memory_take(ray_link_state_bytes(), BLOB_ALIGN);
     ray_init(ray, machine.seed);
     configure();
     read_script();
