@@ -237,3 +237,10 @@ uint32_t ray_valid(const struct ray *ray)
         return 300 + broken;
     return 0;
 }
+
+ray_status ray_adopt(struct ray *ray)
+{
+    if (ray_valid(ray) != 0 || ray_gateway_reindex(&ray->gateway) == 0)
+        return RAY_E_ARGUMENT;
+    return RAY_OK;
+}

@@ -216,8 +216,8 @@ static int64_t do_restore(ray_link_request *r)
     int64_t whole = take_part(r, total, read_u64(r->payload + 8), 16);
     if (whole <= 0)
         return whole;
-    const struct ray *staged = (const struct ray *)(const void *)ray_link_stage(r->link);
-    if (ray_valid(staged) != 0)
+    struct ray *staged = (struct ray *)(void *)ray_link_stage(r->link);
+    if (ray_adopt(staged) != RAY_OK)
         return RAY_E_ARGUMENT;
     __builtin_memcpy(r->ray, staged, total);
     return 0;

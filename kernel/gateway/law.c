@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* law.c - what must hold after every call, and what each table takes. */
 #include "gateway_state.h"
+#include "base/crc32c.h"
 
 static uint32_t counts_hold(const ray_gateway_config *config)
 {
@@ -80,6 +81,8 @@ static uint32_t free_is_zero(const ray_gateway *gateway)
 static uint32_t index_holds(const ray_gateway_config *config)
 {
     const ray_gateway_index *index = &config->index;
+    if (index->entry_count > RAY_GATEWAY_ENTRY_MAX)
+        return 0;
     for (uint32_t i = 0; i < config->route_count; i++) {
         const ray_gateway_candidate *candidate = &index->candidate[i];
         if (index->ranked[i] >= RAY_ROUTE_MAX || candidate->rank >= config->route_count ||
@@ -138,6 +141,16 @@ uint32_t ray_gateway_valid(const ray_gateway *gateway)
     if (!index_holds(config))
         return 6;
     return counters_hold(&gateway->tally) ? 0 : 7;
+}
+
+/* The index is a function of the rows. A state from elsewhere may hold one that passes the laws and
+ * still points nowhere, so it is made anew and compared. */
+uint32_t ray_gateway_reindex(ray_gateway *gateway)
+{
+    const uint8_t *index = (const uint8_t *)&gateway->config.index;
+    uint32_t before = ray_crc32c(0, index, sizeof gateway->config.index);
+    ray_gateway_index_build(&gateway->config);
+    return before == ray_crc32c(0, index, sizeof gateway->config.index);
 }
 
 ray_status ray_gateway_read_part(const ray_gateway *gateway, uint32_t index, ray_gateway_part *out)

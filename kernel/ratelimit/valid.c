@@ -10,7 +10,8 @@ static uint32_t bucket_law(const ray_ratelimit *rl, const ray_bucket *bucket, ui
     if (bucket->rule >= RAY_RULE_MAX)
         return 5;
     const ray_limit_rule *rule = &rl->config.rule[bucket->rule];
-    if (!rule->used || rl->config.hot[rule->limit].keyed != keyed ||
+    if (!rule->used || rule->limit >= RAY_LIMIT_MAX ||
+        rl->config.hot[rule->limit].keyed != keyed ||
         (keyed == RAY_KEYED_NOT && rule->limit != slot))
         return 5;
     if (rule->kind <= RAY_KIND_QUEUE) {
@@ -54,10 +55,10 @@ static uint32_t own_law(const ray_ratelimit *rl)
             continue;
         }
         const ray_bucket *bucket = &own->main;
-        const ray_limit_rule *rule = &rl->config.rule[bucket->rule];
         uint32_t law = bucket_law(rl, bucket, i, rl->config.hot[i].keyed);
         if (law != 0)
             return law;
+        const ray_limit_rule *rule = &rl->config.rule[bucket->rule];
         if (own->excess > rule->excess || own->excess_word > own->excess)
             return 1;
         if (rl->config.hot[i].kind == RAY_KIND_EXACT && bucket->word == 0)
@@ -101,6 +102,8 @@ static uint32_t chunk_law(const ray_ratelimit *rl)
 {
     const ray_ratelimit_book *book = &rl->book;
     uint32_t free_count = 0;
+    if (book->exact_high > RAY_CHUNK_MAX)
+        return 7;
     for (uint32_t i = book->exact_free; i != 0; i = book->exact_link[i - 1]) {
         if (i > book->exact_high || ++free_count > book->exact_high)
             return 7;
@@ -112,6 +115,32 @@ static uint32_t chunk_law(const ray_ratelimit *rl)
                : 7;
 }
 
+/* What is looked at first for every request is what its specification says, and points nowhere but
+ * at rules of its own. */
+static uint32_t hot_law(const ray_ratelimit *rl, uint32_t slot)
+{
+    const ray_limit_hot *hot = &rl->config.hot[slot];
+    const ray_limit_spec *spec = &rl->config.spec[slot];
+    const ray_limit_rule *rules = rl->config.rule;
+    ray_status status = RAY_OK;
+    uint32_t steps = 0;
+    if (!hot->used)
+        return 0;
+    if (ray_spec_check(spec, &status) != RAY_NONE || rules[slot].used == 0 ||
+        rules[slot].limit != slot || hot->instead_of > RAY_LIMIT_MAX ||
+        (spec->service != RAY_NONE && (spec->service & 0xffffU) >= RAY_SERVICE_MAX))
+        return 9;
+    ray_limit_hot again = *hot;
+    ray_hot_fill(rl->config.seed, &again, spec, &rules[slot]);
+    if (!ray_same(&again, hot, sizeof again))
+        return 9;
+    for (uint32_t i = hot->plan_head; i != 0; i = rules[i - 1].next)
+        if (i > RAY_RULE_MAX || rules[i - 1].used == 0 || rules[i - 1].limit != slot ||
+            rules[i - 1].kind != hot->kind || ++steps > RAY_RULE_MAX)
+            return 9;
+    return 0;
+}
+
 static uint32_t rule_law(const ray_ratelimit *rl, uint32_t number)
 {
     const ray_limit_rule *rule = &rl->config.rule[number];
@@ -120,6 +149,10 @@ static uint32_t rule_law(const ray_ratelimit *rl, uint32_t number)
     if (rule->limit >= RAY_LIMIT_MAX || !rl->config.hot[rule->limit].used)
         return 9;
     const ray_limit_spec *spec = &rl->config.spec[rule->limit];
+    ray_status status = RAY_OK;
+    if (ray_spec_check(spec, &status) != RAY_NONE ||
+        (rule->kind <= RAY_KIND_QUEUE && rule->period == 0))
+        return 9;
     uint64_t capacity =
         rule->kind <= RAY_KIND_QUEUE ? rule->capacity / rule->period : spec->capacity;
     ray_limit_rule again;
@@ -139,6 +172,8 @@ static uint32_t name_law(const ray_ratelimit_config *config)
     for (uint32_t i = 0; i < RAY_LIMIT_MAX; i++) {
         if (!config->hot[i].used)
             continue;
+        if (config->hot[i].scope >= RAY_SCOPE_MAX)
+            return 11;
         counts[config->hot[i].scope]++;
         for (uint32_t k = 0; k < i; k++)
             if (config->hot[k].used && config->hot[k].name_hash == config->hot[i].name_hash &&
@@ -160,8 +195,10 @@ static uint32_t list_law(const ray_ratelimit_config *config)
                          ? config->pin_head[list - RAY_SERVICE_MAX]
                          : config->any_head;
         for (; i != 0; i = config->hot[i - 1].next) {
+            if (i > RAY_LIMIT_MAX)
+                return 10;
             const ray_limit_hot *hot = &config->hot[i - 1];
-            if (i > RAY_LIMIT_MAX || !hot->used || hot->scope == RAY_SCOPE_NAMED || ++met > most)
+            if (!hot->used || hot->scope == RAY_SCOPE_NAMED || ++met > most)
                 return 10;
             if (!hot->pinned && list < RAY_SERVICE_MAX && (hot->service & 0xffffU) != list)
                 return 10;
@@ -173,7 +210,11 @@ static uint32_t list_law(const ray_ratelimit_config *config)
 /* -- law -- */
 uint32_t ray_ratelimit_valid(const ray_ratelimit *rl)
 {
-    uint32_t law = own_law(rl);
+    uint32_t law = 0;
+    for (uint32_t i = 0; law == 0 && i < RAY_LIMIT_MAX; i++)
+        law = hot_law(rl, i);
+    if (law == 0)
+        law = own_law(rl);
     if (law == 0)
         law = table_law(rl, RAY_KEYED_USER);
     if (law == 0)

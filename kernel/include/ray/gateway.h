@@ -207,7 +207,6 @@ enum ray_gateway_export_format {
     RAY_GATEWAY_EXPORT_ROUTES_CSV = 1,
     RAY_GATEWAY_EXPORT_SERVICES_CSV = 2
 };
-
 typedef struct ray_gateway_part {
     ray_name name;
     uint64_t bytes;
@@ -231,8 +230,7 @@ ray_status ray_gateway_remove_service(ray_gateway *gateway, uint64_t now_ns, uin
 ray_status ray_gateway_set_health(ray_gateway *gateway, uint64_t now_ns, uint32_t id,
                                   uint32_t healthy);
 
-/* RAY_MODE_ENFORCE, or RAY_MODE_OFF: its traffic passes ungoverned. Shadow is for limits and
- * quotas: RAY_E_RANGE. */
+/* ENFORCE, or OFF: its traffic passes ungoverned. SHADOW is for limits and quotas: RAY_E_RANGE. */
 ray_status ray_gateway_set_mode(ray_gateway *gateway, uint64_t now_ns, uint32_t id, uint32_t mode);
 
 /* Adds a route behind all others of its precedence. `table` is the compiled table of a regex route
@@ -258,8 +256,7 @@ uint32_t ray_gateway_next_route(const ray_gateway *gateway, uint32_t id);
 /* The route at this place in the order of precedence, RAY_NONE past the last. */
 uint32_t ray_gateway_ranked_route(const ray_gateway *gateway, uint32_t rank);
 
-/* Rows with their counters: services in table order, routes in table order (JSON) or by rank (CSV).
- * RAY_E_ARGUMENT for a format there is not, RAY_E_TRUNCATED when `out` is too small. */
+/* Rows and counters, routes in table order (JSON) or by rank (CSV). RAY_E_TRUNCATED: no room. */
 ray_status ray_gateway_export(const ray_gateway *gateway, uint32_t format, ray_text *out);
 /* {"service": ..., "route": ...}, each a row of the export or null for RAY_NONE. */
 void ray_gateway_export_row(const ray_gateway *gateway, uint32_t service, uint32_t route,
@@ -269,6 +266,9 @@ const char *ray_route_kind_word(uint32_t kind);
 /* 0 when every invariant holds, else the number of the first that does not: 1 counts, 2 service
  * rows, 3 route rows, 4 tables, 5 free slots, 6 the index, 7 counters. */
 uint32_t ray_gateway_valid(const ray_gateway *gateway);
+/* Makes the index of a valid state anew from its rows; 0 when it was another one: then the state
+ * was tampered with, and is sound only now. */
+uint32_t ray_gateway_reindex(ray_gateway *gateway);
 /* Parts by index from 0; RAY_E_UNKNOWN past the last. */
 ray_status ray_gateway_read_part(const ray_gateway *gateway, uint32_t index, ray_gateway_part *out);
 

@@ -184,6 +184,9 @@ void ray_digest(const struct ray *ray, ray_digests *out);
 /* 0 when every invariant holds, else a number that names the first that does not (see the module's
  * valid). */
 uint32_t ray_valid(const struct ray *ray);
+/* Is this state, which came from elsewhere as bytes, fit to run? Checks every law and makes what is
+ * derived anew. RAY_E_ARGUMENT when it is not; then the memory must not be used as a state. */
+ray_status ray_adopt(struct ray *ray);
 /* Parts by index from 0; RAY_E_UNKNOWN past the last. */
 ray_status ray_part_read(const struct ray *ray, uint32_t index, ray_part *out);
 
