@@ -169,6 +169,9 @@ uint32_t pci_find(uint32_t vendor_device, uint32_t *slot);
 uint64_t pci_bar(uint32_t slot, uint32_t bar);          /* assigned and mapped; 0: none */
 uint32_t pci_capability(uint32_t slot, uint32_t id, uint32_t after);
 
+/* -- board.c -- */
+const char *machine_name(void);
+
 /* -- virtio.c: one device, modern, over MMIO or PCI -- */
 enum virtio_size { VIRTIO_QUEUE_MAX = 10, VIRTIO_RING = 16 };
 

@@ -5,7 +5,7 @@
 #include "rayconfigport.h"
 #include "x86.h"
 
-enum { HOST_BRIDGE_Q35 = 0x29c08086, HOST_BRIDGE_PC = 0x12378086, BLOB_ALIGN = 64 };
+enum { BLOB_ALIGN = 64 };
 #define NS_PER_S 1000000000ull
 
 static struct ray *ray;
@@ -125,20 +125,6 @@ static void start_clock(void)
     if (!wall)
         wall = clock_wall_ns();
     ray_start_clock(ray, clock_ns(), wall ? (int64_t)(wall - ray_clock_now(ray)) : 0, &script);
-}
-
-static const char *machine_name(void)
-{
-    uint32_t bridge = pci_present() ? pci_read(0, 0) : 0, hypervisor = cpuid_read(1).c >> 31;
-    uint32_t tcg = hypervisor && cpuid_read(0x40000000).b == 0x54474354;
-
-    if (!fwcfg_present())
-        return hypervisor ? "x86_64, virtual" : "x86_64";
-    if (bridge == HOST_BRIDGE_Q35)
-        return tcg ? "QEMU q35, TCG" : "QEMU q35";
-    if (bridge == HOST_BRIDGE_PC)
-        return tcg ? "QEMU pc, TCG" : "QEMU pc";
-    return tcg ? "QEMU microvm, TCG" : "QEMU microvm";
 }
 
 static void describe(clock_facts facts)
