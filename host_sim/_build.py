@@ -41,6 +41,10 @@ CORE_FLAGS = ["-std=c11", "-ffreestanding", "-mgeneral-regs-only"]
 GLUE_FLAGS = ["-std=gnu11", f"-I{sysconfig.get_path('include')}"]
 FLAGS = ["-O2", "-g", "-fPIC", "-fvisibility=hidden", "-fno-semantic-interposition"]
 
+# What is shipped is optimised as one program: a fifth fewer instructions a request. The tiny profile
+# is rebuilt often and runs only in tests.
+WHOLE_PROGRAM = ("seed", "edge")
+
 # Scalar calls keep the GIL: releasing it costs more than a decision. The batch glue releases it by
 # hand, once; the Kernel's busy flag keeps a second thread out meanwhile (DESIGN.md section 5).
 PREAMBLE = r"""
@@ -134,7 +138,8 @@ def builder(profile: str) -> cffi.FFI:
         includes + PREAMBLE,
         sources=[str(path.relative_to(ROOT)) for path in sources()],
         include_dirs=include_dirs(profile),
-        extra_compile_args=["-O2", "-fvisibility=hidden"],
+        extra_compile_args=["-O2", "-flto", "-fvisibility=hidden"],
+        extra_link_args=["-O2", "-flto"],
     )
     return ffi
 
@@ -159,8 +164,9 @@ def compile_one(profile: str, source: pathlib.Path, target: pathlib.Path, flags:
     """Compiles one file; raises with the compiler's own words when it does not."""
     target.parent.mkdir(parents=True, exist_ok=True)
     includes = [f"-I{path}" for path in include_dirs(profile)]
-    command = [*compiler(), *flags, *FLAGS, *includes, "-MMD", "-MF", str(target.with_suffix(".d")),
-               "-c", str(source), "-o", str(target)]
+    whole = ["-flto"] if profile in WHOLE_PROGRAM else []
+    command = [*compiler(), *flags, *FLAGS, *whole, *includes, "-MMD", "-MF",
+               str(target.with_suffix(".d")), "-c", str(source), "-o", str(target)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if done.returncode != 0:
         target.unlink(missing_ok=True)
@@ -201,7 +207,8 @@ def build(profile: str) -> pathlib.Path:
     ):
         library.parent.mkdir(exist_ok=True)
         made = library.with_suffix(".new")
-        link = [*compiler(), "-shared", "-o", str(made), *objects]
+        whole = ["-O2", f"-flto={os.cpu_count() or 2}"] if profile in WHOLE_PROGRAM else []
+        link = [*compiler(), "-shared", *whole, "-o", str(made), *objects]
         check_defined(objects)
         subprocess.run(link, cwd=ROOT, check=True)
         made.rename(library)

@@ -262,8 +262,8 @@ class Kernel:
             raise ChecksumError("the snapshot was changed since it was taken")
         before = bytes(self.ffi.buffer(self.ray_memory(), self._bytes))
         self.ffi.memmove(self.ray_memory(), body, length)
-        broken = self.valid()
-        if broken:
+        if self.lib.ray_adopt(self.ray) < 0:
+            broken = self.valid()
             self.ffi.memmove(self.ray_memory(), before, length)
             raise VersionError(f"the snapshot breaks law {broken}")
 

@@ -20,7 +20,10 @@ uint64_t ray_bytes(void)
 
 void ray_init(struct ray *ray, const uint8_t seed[16])
 {
-    memset(ray, 0, sizeof *ray);
+    uint8_t *bytes = (uint8_t *)ray;   /* the modules clear their own part: it is the larger one */
+    memset(bytes, 0, offsetof(struct ray, gateway));
+    memset(ray->reserved, 0, sizeof ray->reserved);
+    memset(bytes + offsetof(struct ray, inflight), 0, sizeof *ray - offsetof(struct ray, inflight));
     ray_sip_begin(&ray->decision, "raygate-decision");
     ray->state_version = RAY_STATE_VERSION;
     ray->profile = RAY_PROFILE;
@@ -39,6 +42,16 @@ static void refuse(struct ray *ray, ray_answer *answer, ray_status status)
     answer->status = status;
     answer->by_id = RAY_NONE;
     ray->tally.error_count++;
+}
+
+/* Will the request of this row be in flight when the row happens? One whose deadline comes first is
+ * not, whether or not a tick has said so already: ticks change no answer. */
+static uint32_t still_inflight(const struct ray *ray, const ray_row *row)
+{
+    uint32_t place = ray_inflight_find(ray, row->id);
+    if (place == RAY_NONE || (row->flags & RAY_ROW_NOW) != 0)
+        return place != RAY_NONE;
+    return ray->inflight.due_ns[place] > ray_gate_peek(ray, row->at_ns);
 }
 
 /* What can be said against a row before time passes: a refused row does not even move the clock. */
@@ -60,7 +73,7 @@ static ray_status row_fits(const struct ray *ray, const ray_rows *rows, const ra
     case RAY_ROW_REFUND:
         if ((row->flags & RAY_ROW_QUIET) != 0)
             return RAY_OK;
-        return ray_inflight_find(ray, row->id) == RAY_NONE ? RAY_E_UNKNOWN : RAY_OK;
+        return still_inflight(ray, row) ? RAY_OK : RAY_E_UNKNOWN;
     case RAY_ROW_DISPATCH:
         return RAY_E_UNBUILT;
     }

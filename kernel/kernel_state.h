@@ -132,6 +132,8 @@ uint64_t ray_record(struct ray *ray, uint64_t now_ns, const ray_answer *answer);
 uint64_t ray_audit_add(struct ray *ray, const ray_audit_record *record);
 /* Passes a raw time through the gate, then runs whatever is due; returns the gated time. */
 uint64_t ray_gate_pass(struct ray *ray, uint64_t raw_ns);
+/* What ray_gate_pass would return; nothing moves. */
+uint64_t ray_gate_peek(const struct ray *ray, uint64_t raw_ns);
 void ray_tick_run(struct ray *ray, uint64_t now_ns);
 
 uint32_t ray_inflight_find(const struct ray *ray, uint64_t id);    /* slot or RAY_NONE */

@@ -35,10 +35,21 @@ static uint64_t gate_virtual(ray_clock *clock, uint64_t raw_ns)
     return raw_ns;
 }
 
+static uint64_t gate(ray_clock *clock, uint64_t raw_ns)
+{
+    return clock->live != 0 ? gate_live(clock, raw_ns) : gate_virtual(clock, raw_ns);
+}
+
+uint64_t ray_gate_peek(const struct ray *ray, uint64_t raw_ns)
+{
+    ray_clock clock = ray->clock;
+    return gate(&clock, raw_ns);
+}
+
 uint64_t ray_gate_pass(struct ray *ray, uint64_t raw_ns)
 {
     ray_clock *clock = &ray->clock;
-    uint64_t now_ns = clock->live != 0 ? gate_live(clock, raw_ns) : gate_virtual(clock, raw_ns);
+    uint64_t now_ns = gate(clock, raw_ns);
     if (now_ns != clock->now_ns) {
         ray_tick_run(ray, now_ns);
         clock->now_ns = now_ns;

@@ -67,14 +67,12 @@ def test_an_empty_kernel_is_valid_and_knows_no_route():
     assert kernel.stats()["denied_count"] == 1
 
 
-def test_two_kernels_begin_byte_for_byte_equal():
-    ffi, lib = (k := Kernel(profile="tiny")).ffi, k.lib
-    zeros = ffi.new("uint64_t[]", lib.ray_bytes() // 8)
-    other = ffi.cast("struct ray *", zeros)
-    lib.ray_init(other, bytes(16))
-    assert bytes(ffi.buffer(zeros, lib.ray_bytes())) == bytes(
-        ffi.buffer(k.ray_memory(), lib.ray_bytes())
-    )
+def test_init_leaves_nothing_of_what_was_there_before():
+    kernel = Kernel(profile="tiny")
+    fresh = kernel.snapshot()
+    kernel.ffi.memmove(kernel.ray_memory(), b"\xa5" * kernel._bytes, kernel._bytes)
+    kernel.lib.ray_init(kernel.ray, bytes(16))
+    assert kernel.snapshot() == fresh
 
 
 def test_limit_and_quota_decide_together_or_not_at_all(kernel):
@@ -181,6 +179,18 @@ def test_no_outcome_by_the_deadline_returns_everything(kernel):
     # the sent one is kept, the held one was given back
     assert said["quota"][0]["left_units"] == 3
     assert said["ratelimit"][0]["left_tokens"] == 2
+
+
+@pytest.mark.parametrize("ticked", [False, True])
+def test_an_outcome_after_the_deadline_is_refused_whether_or_not_a_tick_came_first(kernel, ticked):
+    kernel.admit("/x", at_ns=S, id=1)
+    if ticked:
+        kernel.tick(3 * S)
+    with pytest.raises(UnknownError):
+        kernel.complete(1, at_ns=3 * S)
+    assert kernel.stats()["now_ns"] == (3 * S if ticked else S)      # a refused row moves no clock
+    kernel.admit("/x", at_ns=3 * S, id=2)
+    assert kernel.stats()["expired_count"] == 1
 
 
 def test_refund_is_only_for_what_was_held_back(kernel):
