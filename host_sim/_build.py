@@ -41,8 +41,8 @@ CORE_FLAGS = ["-std=c11", "-ffreestanding", "-mgeneral-regs-only"]
 GLUE_FLAGS = ["-std=gnu11", f"-I{sysconfig.get_path('include')}"]
 FLAGS = ["-O2", "-g", "-fPIC", "-fvisibility=hidden", "-fno-semantic-interposition"]
 
-# What is shipped is optimised as one program: a fifth fewer instructions a request. The tiny profile
-# is rebuilt often and runs only in tests.
+# What is shipped is optimised as one program: a fifth fewer instructions a request. The tiny
+# profile is rebuilt often and runs only in tests.
 WHOLE_PROGRAM = ("seed", "edge")
 
 # Scalar calls keep the GIL: releasing it costs more than a decision. The batch glue releases it by
