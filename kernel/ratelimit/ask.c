@@ -13,7 +13,8 @@ typedef struct asking {
     uint32_t user_hashed; /* a key is hashed once per request */
     uint32_t new_count;   /* buckets the request would make */
     uint32_t one_key;     /* 1: user_hash is the key of whichever limit is asked */
-    uint32_t reserved;
+    uint32_t client_prefixes;   /* prefix lengths client_hash was made with, 0: none yet */
+    uint64_t client_hash;
 } asking;
 
 static uint64_t user_hash(asking *ask)
@@ -23,6 +24,17 @@ static uint64_t user_hash(asking *ask)
         ask->user_hashed = 1;
     }
     return ask->user_hash;
+}
+
+/* Limits mostly agree on how much of an address counts: then it is hashed once. */
+static uint64_t client_hash(asking *ask, const ray_limit_hot *hot)
+{
+    uint32_t prefixes = (uint32_t)hot->prefix_v4 << 8 | hot->prefix_v6;
+    if (ask->client_prefixes != prefixes) {
+        ask->client_hash = ray_key_of_client(ask->rl, hot, ask->query);
+        ask->client_prefixes = prefixes;
+    }
+    return ask->client_hash;
 }
 
 uint32_t ray_limit_rule_for(const ray_ratelimit *rl, const ray_limit_hot *hot, uint32_t slot,
@@ -58,16 +70,16 @@ static ray_status meet(asking *ask, uint32_t slot)
     if (out->count == RAY_REQUEST_LIMIT_MAX)
         return RAY_E_ARGUMENT;
     ray_limit_answer *a = &out->at[out->count++];
+    memset(a, 0, sizeof *a);
     a->limit = ray_limit_handle(hot, slot);
     a->rate = ray_limit_rule_for(ask->rl, hot, slot, ask->query->plan);
     a->flags = hot->mode == RAY_MODE_SHADOW ? RAY_LIMIT_SHADOW : 0;
     a->slot = slot;
-    a->key = 0;
     if (hot->keyed == RAY_KEYED_NOT)
         return RAY_OK;
     uint64_t hash = ask->one_key || hot->keyed == RAY_KEYED_USER
                         ? user_hash(ask)
-                        : ray_key_of_client(ask->rl, hot, ask->query);
+                        : client_hash(ask, hot);
     a->key = ray_key_identity(hot, hash);
     a->slot = ray_key_find(ask->rl, hot->keyed, a->key);
     ask->new_count += a->slot == RAY_NONE;
@@ -298,13 +310,10 @@ ray_limit_moment ray_limit_moment_of(uint64_t now_ns, int64_t wall_offset_ns, ui
 static asking begin(const ray_ratelimit *rl, uint64_t now_ns, const ray_ratelimit_query *query,
                     ray_ratelimit_answer *out)
 {
-    asking ask = {
-        rl,  query,
-        out, ray_limit_moment_of(now_ns, query->wall_offset_ns, query->tokens, query->priority),
-        0,   0,
-        0,   0,
-        0};
-    memset(out, 0, sizeof *out);
+    asking ask = {.rl = rl, .query = query, .out = out};
+    ask.at = ray_limit_moment_of(now_ns, query->wall_offset_ns, query->tokens, query->priority);
+    /* Answers are cleared as they are added: most requests meet few limits. */
+    memset(&out->tokens, 0, sizeof *out - offsetof(ray_ratelimit_answer, tokens));
     out->tokens = query->tokens;
     out->wall_offset_ns = query->wall_offset_ns;
     out->by = RAY_NONE;

@@ -125,9 +125,9 @@ uint64_t ray_ratelimit_bytes(void);
 /* Empties `rl` and seeds the key hash. An all-zero state is valid and empty too (seed zero). */
 void ray_ratelimit_init(ray_ratelimit *rl, const uint8_t seed[16]);
 
-/* Would every limit that applies grant `query->tokens` now? Changes nothing. Fills `out` whole.
- * RAY_E_ARGUMENT when more than RAY_REQUEST_LIMIT_MAX limits apply (a configuration can never cause
- * it). */
+/* Would every limit that applies grant `query->tokens` now? Changes nothing; `at` past `count` is
+ * not written. RAY_E_ARGUMENT when more than RAY_REQUEST_LIMIT_MAX limits apply (a configuration
+ * can never cause it). */
 ray_status ray_ratelimit_ask(const ray_ratelimit *rl, uint64_t now_ns,
                              const ray_ratelimit_query *query, ray_ratelimit_answer *out);
 
