@@ -50,6 +50,8 @@ class RowFlag(enum.IntFlag):
     ADDRESS = 1
     REFUNDABLE = 2
     NOW = 4
+    QUIET = 8
+    WEIGHT = 16
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -130,7 +132,7 @@ class RequestFields(TypedDict, total=False):
 
     `method` GET, `host` "", `headers` a mapping or pairs, `ip` the peer's address, `client` the
     peer's name where its address is not known, `user` and `tenant` who asks, `service` instead of a
-    route, `weight` tokens (0: the route's), `priority` 0 critical .. 4 batch (255: the default),
+    route, `weight` tokens (absent: the route's; 0 takes none), `priority` 0 critical .. 4 batch (255: the default),
     sizes in bytes and units as integers.
     """
 

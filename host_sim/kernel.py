@@ -118,13 +118,14 @@ class Kernel:
         duration does. `request` says the rest, see RequestFields. Raises a RaygateError subclass
         when the row itself is impossible.
         """
-        if id is None:
-            id, self._next_id = self._next_id, self._next_id + 1
+        chosen = self._next_id if id is None else id
         kind = RowKind.EXCHANGE if exchange else RowKind.ADMIT
-        self._fill(kind, at_ns, id, RowFlag.REFUNDABLE if refundable else RowFlag(0))
+        self._fill(kind, at_ns, chosen, RowFlag.REFUNDABLE if refundable else RowFlag(0))
         arena = self._fill_request(target, request)
-        self.last_id = id
-        return self._step_one(arena, f"{request.get('method', 'GET')} {target!r}")
+        decision = self._step_one(arena, f"{request.get('method', 'GET')} {target!r}")
+        self.last_id = chosen
+        self._next_id += id is None
+        return decision
 
     def complete(
         self, id: int, *, at_ns: int | None = None, http_status: int = 200, response_bytes: int = 0,
@@ -210,6 +211,8 @@ class Kernel:
         numbers = cast(Mapping[str, int], request)
         for field, default in NUMBERS.items():
             setattr(row, field, numbers.get(field, default))
+        if "weight" in request:
+            row.flags |= RowFlag.WEIGHT
         row.tenant = NONE if tenant is None else self.tenant_id(tenant)
         row.service = NONE if service is None else self.service_id(service)
         return bytes(arena)
@@ -266,6 +269,7 @@ class Kernel:
             broken = self.valid()
             self.ffi.memmove(self.ray_memory(), before, length)
             raise VersionError(f"the snapshot breaks law {broken}")
+        self._next_id = int(self.stats()["seq"]) + 1  # above every number `admit` ever chose
 
     def fork(self) -> Kernel:
         """A second Kernel with an equal state; the two never touch each other."""

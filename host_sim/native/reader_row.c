@@ -296,6 +296,8 @@ static uint32_t put_numbers(const ray_reader_cell *cells, ray_row *row)
         return 0;
     row->http_status = (uint16_t)status;
     row->weight = (uint32_t)weight;
+    if (!ray_reader_absent(&cells[RAY_READER_WEIGHT]))
+        row->flags |= RAY_ROW_WEIGHT;   /* a stated 0 takes nothing */
     return 1;
 }
 

@@ -91,10 +91,24 @@ static uint32_t connection_sound(ray_view value)
     return 1;
 }
 
+/* Fields of which there may be one (RFC 9110 and 9112): a bit each; 0 for all others. Two of one are
+ * refused, equal or not, because the next server may believe the other. */
+static uint32_t single_bit(ray_view name)
+{
+    static const char names[][20] = {"host", "content-length", "transfer-encoding",
+                                     "authorization", "content-type"};
+    for (uint32_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (is_named(name, names[i], ray_length_of(names[i])))
+            return 1U << i;
+    return 0;
+}
+
+enum { CONTENT_LENGTH_AND_TRANSFER_ENCODING = 6 };
+
 uint32_t ray_headers_sound(ray_view headers)
 {
     ray_header_walk walk = {0};
-    uint32_t host_count = 0;
+    uint32_t seen = 0;
     while (ray_headers_next(headers, &walk)) {
         if (walk.name.length == 0)
             return 0;
@@ -104,11 +118,15 @@ uint32_t ray_headers_sound(ray_view headers)
         for (uint64_t i = 0; i < walk.value.length; i++)
             if (!is_value_byte(walk.value.at[i]))
                 return 0;
-        if (walk.name.length == 4 && is_named(walk.name, "host", 4) && ++host_count > 1)
+        uint32_t bit = single_bit(walk.name);
+        if ((seen & bit) != 0)
             return 0;
+        seen |= bit;
         if (walk.name.length == 10 && is_named(walk.name, "connection", 10) &&
             !connection_sound(walk.value))
             return 0;
     }
+    if ((seen & CONTENT_LENGTH_AND_TRANSFER_ENCODING) == CONTENT_LENGTH_AND_TRANSFER_ENCODING)
+        return 0;   /* no precedence rule: smuggling lives on them (CL and TE, RFC 9112 6.1) */
     return walk.at == headers.length;
 }

@@ -22,8 +22,9 @@ uint32_t ray_headers_find(ray_view headers, const char *name, uint64_t length, u
                           ray_view *value);
 
 /* 1 when the block parses to its last byte and may be believed: names are tokens (RFC 9110 5.6.2)
- * without '_', which other servers read as '-'; values have no control but a tab; there is at most
- * one Host; and Connection names no field that this gateway acts on. */
+ * without '_', which other servers read as '-'; values have no control but a tab; Host,
+ * Content-Length, Transfer-Encoding, Authorization and Content-Type stand once at most, the second
+ * and third not together; and Connection names no field that this gateway acts on. */
 uint32_t ray_headers_sound(ray_view headers);
 
 #endif

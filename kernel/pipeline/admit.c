@@ -25,7 +25,8 @@ ray_status ray_row_check(const struct ray *ray, const ray_rows *rows, const ray_
         return RAY_E_ARGUMENT;
     if (row->priority >= RAY_CLASS_MAX && row->priority != RAY_CLASS_DEFAULT)
         return RAY_E_ARGUMENT;
-    if (row->flags > (RAY_ROW_ADDRESS | RAY_ROW_REFUNDABLE | RAY_ROW_NOW | RAY_ROW_QUIET))
+    if (row->flags > (RAY_ROW_ADDRESS | RAY_ROW_REFUNDABLE | RAY_ROW_NOW | RAY_ROW_QUIET |
+                      RAY_ROW_WEIGHT))
         return RAY_E_ARGUMENT;
     if (row->request_bytes > RAY_UNITS_MAX || row->response_bytes > RAY_UNITS_MAX ||
         row->compute_units > RAY_UNITS_MAX || row->custom_units > RAY_UNITS_MAX)
@@ -69,7 +70,9 @@ static __attribute__((noinline)) ray_status ask_limits(const struct ray *ray, ui
         .user = view(rows, row->user_at, row->user_length),
         .client = view(rows, row->client_at, row->client_length),
         .address = row->address,
-        .tokens = row->weight != 0 ? row->weight : journey->gateway.weight,
+        .tokens = row->weight != 0 || (row->flags & RAY_ROW_WEIGHT) != 0
+                      ? row->weight
+                      : journey->gateway.weight,
         .wall_offset_ns = ray->clock.wall_offset_ns,
         .address_known = (row->flags & RAY_ROW_ADDRESS) != 0,
         .service = journey->gateway.service,
@@ -147,6 +150,17 @@ static void list_shadows(const ray_journey *journey, ray_answer *answer)
         }
 }
 
+/* Who makes the request wait: the first limit whose queue starts it last. */
+static void name_delay(const ray_ratelimit_answer *limits, ray_answer *answer)
+{
+    for (uint32_t i = 0; i < limits->count && answer->by_kind == RAY_BY_NONE; i++)
+        if ((limits->at[i].flags & RAY_LIMIT_SHADOW) == 0 &&
+            limits->at[i].start_at_ns == limits->start_at_ns) {
+            answer->by_kind = RAY_BY_LIMIT;
+            answer->by_id = limits->at[i].limit;
+        }
+}
+
 /* Both limits and quotas were asked in full: the largest retry_after binds, ties go to the earlier
  * stage. */
 static void judge_governed(const struct ray *ray, const ray_journey *journey, ray_answer *answer)
@@ -164,6 +178,8 @@ static void judge_governed(const struct ray *ray, const ray_journey *journey, ra
         answer->start_at_ns = limits->start_at_ns;
         answer->reason = limits->start_at_ns != 0 ? RAY_REASON_RATE_DELAYED :
                          answer->limit_count == 0 ? RAY_REASON_NO_LIMIT : RAY_REASON_OK;
+        if (limits->start_at_ns != 0)
+            name_delay(limits, answer);
         return;
     }
     if (limits->granted == 0 &&

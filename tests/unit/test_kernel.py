@@ -193,6 +193,42 @@ def test_an_outcome_after_the_deadline_is_refused_whether_or_not_a_tick_came_fir
     assert kernel.stats()["expired_count"] == 1
 
 
+def test_a_stated_weight_of_zero_takes_nothing_and_an_unstated_one_is_the_routes(kernel):
+    for said, left in (({"weight": 0}, 2), ({}, 1), ({"weight": 1}, 0), ({"weight": 0}, 0)):
+        assert kernel.admit("/x", at_ns=S, ip="192.0.2.1", exchange=True, **said).allowed
+        explained = kernel.explain("/x", ip="192.0.2.1", weight=0, as_json=True)
+        assert explained["ratelimit"][0]["left_tokens"] == left
+
+
+def test_a_delay_names_the_limit_whose_queue_it_waits_in():
+    text = TEXT.split("[[limit]]")[0] + """[[limit]]
+name = "queue"
+scope = "service"
+algorithm = "leaky_bucket"
+queue = true
+rate = "1/s"
+capacity = 3
+max_delay = "5s"
+"""
+    kernel = Kernel(config=compiler.loads(text))
+    said = [kernel.admit("/x", at_ns=S, exchange=True) for _ in range(2)]
+    assert [d.verdict for d in said] == [Verdict.ALLOW, Verdict.DELAY]
+    assert (said[1].by_kind, said[1].by, said[1].start_at_ns) == ("limit", "queue", 2 * S)
+
+
+@pytest.mark.parametrize("headers", [
+    [("Content-Length", "5"), ("Transfer-Encoding", "chunked")],
+    [("Content-Length", "5"), ("content-length", "6")],
+    [("Content-Length", "5"), ("Content-Length", "5")],
+    [("Transfer-Encoding", "chunked"), ("Transfer-Encoding", "chunked")],
+    [("Authorization", "a"), ("authorization", "b")],
+    [("Host", "a"), ("Host", "a")]])
+def test_contradictory_headers_are_refused(kernel, headers):
+    decision = kernel.admit("/x", at_ns=S, headers=headers, exchange=True)
+    assert (decision.reason, decision.http_status) == ("headers-bad", 400)
+    assert kernel.admit("/x", at_ns=S, headers=headers[:1], exchange=True).allowed
+
+
 def test_refund_is_only_for_what_was_held_back(kernel):
     kernel.admit("/x", at_ns=S, tenant="acme", ip="192.0.2.1", id=1)
     with pytest.raises(StateError):
@@ -250,6 +286,15 @@ def test_snapshot_fork_and_restore_are_byte_operations(kernel):
     assert twin.snapshot() == kept
     kernel.restore(kept)
     assert kernel.admit("/x", at_ns=2 * S, ip="192.0.2.9") == a
+
+
+def test_a_fresh_kernel_goes_on_where_a_snapshot_was_taken(kernel):
+    for i in range(3):
+        assert kernel.admit("/x", at_ns=S, ip=f"192.0.2.{i}", refundable=True).allowed
+    other = Kernel(config=compiler.loads(TEXT))
+    other.restore(kernel.snapshot())
+    assert all(other.admit("/x", at_ns=S, ip=f"192.0.2.{i}").allowed for i in range(3))
+    assert other.stats()["error_count"] == 0
 
 
 def test_a_damaged_or_foreign_snapshot_is_refused_and_nothing_changes(kernel):

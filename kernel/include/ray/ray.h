@@ -27,14 +27,15 @@ enum ray_row_kind {
 };
 
 enum ray_row_flag {
-    RAY_ROW_ADDRESS = 1, /* `address` is known; else the bytes at `client` name the client */
-    RAY_ROW_REFUNDABLE =
-        2, /* ADMIT: keep what it takes refundable until COMPLETE: REFUND and a missed deadline give
-            * it back. Such a request counts as queued, not as dispatched, until then. */
-    RAY_ROW_NOW = 4, /* at_ns is ignored: the event happens at the clock's current instant */
-    RAY_ROW_QUIET =
-        8 /* COMPLETE, CANCEL, REFUND: of a request that is not in flight (denied, expired) it is
-           * only a TICK, no error: a stream may carry outcomes before it knows the verdicts */
+    RAY_ROW_ADDRESS = 1,       /* `address` is known; else the bytes at `client` name the client */
+    /* ADMIT: what it takes stays refundable until COMPLETE: REFUND and a missed deadline give it
+     * back. Until then such a request counts as queued, not as dispatched. */
+    RAY_ROW_REFUNDABLE = 2,
+    RAY_ROW_NOW = 4,           /* at_ns is ignored: it happens at the clock's current instant */
+    /* COMPLETE, CANCEL, REFUND: of a request that is not in flight (denied, expired) it is only a
+     * TICK, no error: a stream may carry outcomes before it knows the verdicts. */
+    RAY_ROW_QUIET = 8,
+    RAY_ROW_WEIGHT = 16        /* `weight` is stated even when 0: the request takes no token */
 };
 
 /* One event. Bytes are offsets into ray_rows.bytes; a length of 0 is empty. 136 bytes, no
@@ -60,7 +61,7 @@ typedef struct ray_row {
     uint32_t client_length;
     uint32_t tenant;           /* handle, RAY_NONE: none */
     uint32_t service;          /* RAY_NONE: route by path */
-    uint32_t weight;           /* tokens; 0: what the route says */
+    uint32_t weight;           /* tokens; 0 and no RAY_ROW_WEIGHT: what the route says */
     uint16_t http_status;      /* COMPLETE, EXCHANGE: what the service answered */
     uint8_t kind;
     uint8_t flags;
