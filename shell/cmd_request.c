@@ -160,6 +160,10 @@ static ray_status fill_numbers(ray_call *call, ray_row *row)
     if (status == RAY_OK)
         status = number(call, "--status", ray_parse_u64, 999, &http_status);
     row->weight = (uint32_t)weight;
+    const char *stated;
+    uint32_t length;
+    if (ray_call_option(call, "--weight", &stated, &length) != 0)
+        row->flags |= RAY_ROW_WEIGHT;   /* a stated 0 takes nothing */
     row->http_status = (uint16_t)http_status;
     return status;
 }
