@@ -16,11 +16,17 @@ IMAGE_FLAGS := -std=c11 -ffreestanding -mgeneral-regs-only -mno-red-zone -fno-pi
   -fdata-sections -fcf-protection=none -fno-asynchronous-unwind-tables -fno-ident \
   -mstringop-strategy=libcall -ffile-prefix-map=$(CURDIR)/= $(IMAGE_WARN) \
   -Ikernel/include -Ikernel/profiles/seed -Ikernel -Ishell
-# Size first: under TCG -O2 buys the core nothing that shows, and costs 30 KB.
-IMAGE_CORE_OPT ?= -Os
+# The core is optimised as one program, for size but for what every request goes through: under TCG
+# that takes a quarter off a replayed request (43 to 58 k/s) and costs 7 KB.
+IMAGE_CORE_OPT ?= -Os -flto
+IMAGE_HOT_OPT ?= -O2 -flto
 IMAGE_EDGE_OPT ?= -Os
 
 IMAGE_CORE_C := $(sort $(wildcard kernel/kernel.c kernel/*/*.c))
+IMAGE_HOT_C := kernel/kernel.c kernel/pipeline/admit.c $(addprefix kernel/base/, \
+  siphash.c crc32c.c fixed.c) $(addprefix kernel/ratelimit/, ask.c bucket.c algorithm.c keys.c \
+  ratelimit.c) $(addprefix kernel/quota/, quota.c table.c window.c) $(addprefix kernel/gateway/, \
+  lookup.c path.c request.c)
 IMAGE_EDGE_C := $(sort $(wildcard shell/*.c boot/*.c))
 IMAGE_S := $(sort $(wildcard boot/*.S))
 IMAGE_CORE_O := $(IMAGE_CORE_C:%.c=$(IMAGE_DIR)/%.o)
@@ -55,12 +61,14 @@ $(IMAGE_DIR)/pack: tools/pack.c
 
 # The same image unpacked and with symbols: boots with -kernel too, for gdb and addr2line.
 $(BUILD)/raygate.debug.elf: $(IMAGE_O) boot/link.ld
-	ld -nostdlib -static -z max-page-size=4096 -z noexecstack --gc-sections --build-id=none \
+	$(IMAGE_CC) $(filter-out -I% -W%,$(IMAGE_FLAGS)) -O2 -flto=$(shell nproc) -nostdlib -static \
+	  -Wl,-z,max-page-size=4096,-z,noexecstack,--gc-sections,--build-id=none \
 	  -T boot/link.ld -o $@ $(IMAGE_O)
 
 $(IMAGE_CORE_O): $(IMAGE_DIR)/%.o: %.c boot/boot.mk
 	@mkdir -p $(@D)
-	$(IMAGE_CC) $(IMAGE_FLAGS) $(IMAGE_CORE_OPT) -MMD -MP -c $< -o $@
+	$(IMAGE_CC) $(IMAGE_FLAGS) $(if $(filter $<,$(IMAGE_HOT_C)),$(IMAGE_HOT_OPT),$(IMAGE_CORE_OPT)) \
+	  -MMD -MP -c $< -o $@
 
 $(IMAGE_EDGE_O): $(IMAGE_DIR)/%.o: %.c boot/boot.mk
 	@mkdir -p $(@D)
