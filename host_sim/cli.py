@@ -3,13 +3,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import pkgutil
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import click
 
 from host_sim import commands
+from host_sim.printing import printable_lines
+
+
+@contextlib.contextmanager
+def _printable_errors() -> Iterator[None]:
+    """click quotes the words it refuses, some of them as they are."""
+    try:
+        yield
+    except click.ClickException as error:
+        vars(error)["message"] = printable_lines(error.message)
+        raise
 
 
 class Commands(click.Group):
@@ -27,6 +41,19 @@ class Commands(click.Group):
         module = importlib.import_module(f"{commands.__name__}.{name}")
         found: click.Command = module.command
         return found
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """As click's; what it says of wrong words is printable."""
+        with _printable_errors():
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click's; what it says of wrong words is printable."""
+        with _printable_errors():
+            return super().invoke(ctx)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

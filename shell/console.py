@@ -247,7 +247,10 @@ class Console:
         """Reads to the end of the machine's output and says how it ended."""
         until = time.monotonic() + timeout_s
         while not self.wire.closed and time.monotonic() < until:
+            if self.machine is None and MARKER in self.transcript[-TAIL:]:
+                break                      # a serial line stays open; nothing comes after this
             self.receive(0.2)
+        self._raw = False
         left = max(until - time.monotonic(), 0.5)
         code = None if self.machine is None else self.machine.wait(left)
         return Exit(MARKER in self.transcript[-TAIL:], code)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import click
 
 from host_sim import config as compiler
 from host_sim.config.capacities import PROFILES
+from host_sim.printing import json_text, printable
 
 FINE, FINDINGS, BAD_FILE = 0, 1, 2
 
@@ -63,15 +63,15 @@ def _run_tests(config: compiler.Config, profile: str) -> dict[str, Any]:
 
 def _print_tests(name: str, result: dict[str, Any]) -> None:
     for outcome in result["tests"]:
-        click.echo(f"{'ok  ' if outcome['passed'] else 'FAIL'}  {outcome['name']}")
+        click.echo(f"{'ok  ' if outcome['passed'] else 'FAIL'}  {printable(outcome['name'])}")
         for difference in outcome["differences"]:
-            click.echo(f"      {difference}")
+            click.echo(f"      {printable(difference)}")
     held = sum(outcome["passed"] for outcome in result["tests"])
     click.echo(f"{name}: {held} of {len(result['tests'])} expectations hold")
     for what, rows in result["uncovered"].items():
         if rows:
             verb = "reaches" if what == "routes" else "is held back by"
-            click.echo(f"no expectation {verb} these {what}: {', '.join(rows)}")
+            click.echo(f"no expectation {verb} these {what}: {printable(', '.join(rows))}")
 
 
 @click.command("check", short_help="Check a configuration and run its expectations.")
@@ -106,21 +106,23 @@ def _check(file: str, tests: bool, as_json: bool, profile: str) -> int:
     try:
         found = compiler.examine(Path(file).read_bytes(), room=PROFILES[profile])
     except OSError as error:
-        raise click.UsageError(f"cannot read {file}: {error.strerror}") from error
+        raise click.UsageError(f"cannot read {printable(file)}: {error.strerror}") from error
     findings, config = found.findings, None
     if not findings:
         config = compiler.load(file, profile=profile)
         findings = _core_findings(config.blob, profile)
     result = _run_tests(config, profile) if config and tests and not findings else None
     if as_json:
-        click.echo(json.dumps(_report(file, findings, found.notes, config, result), indent=2))
+        report = _report(file, findings, found.notes, config, result)
+        click.echo(json_text(report, indent=2))
     else:
         for finding in [*findings, *found.notes]:
             click.echo(finding.text(file))
-        click.echo(f"{file}: {_count(findings)}" if findings or config is None else
-                   f"{file}: fine: {_summary(config)}")  # fmt: skip
+        name = printable(file)
+        click.echo(f"{name}: {_count(findings)}" if findings or config is None else
+                   f"{name}: fine: {_summary(config)}")  # fmt: skip
         if result is not None:
-            _print_tests(file, result)
+            _print_tests(name, result)
     if findings:
         return BAD_FILE
     failed = result is not None and not all(outcome["passed"] for outcome in result["tests"])

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import click
 
 from host_sim import config as compiler
 from host_sim.config.capacities import PROFILES
+from host_sim.printing import json_text, printable
 
 
 def _seed(_context: click.Context, _option: click.Parameter, value: str | None) -> bytes | None:
@@ -45,12 +45,15 @@ def command(file: str, output: str, seed: bytes | None, as_json: bool, profile: 
         click.echo(error, err=True)
         sys.exit(2)
     except OSError as error:
-        raise click.UsageError(f"cannot read {file}: {error.strerror}") from error
+        raise click.UsageError(f"cannot read {printable(file)}: {error.strerror}") from error
     if output == "-":
         sys.stdout.buffer.write(config.blob)
         return
-    Path(output).write_bytes(config.blob)
+    try:
+        Path(output).write_bytes(config.blob)
+    except OSError as error:
+        raise click.UsageError(f"cannot write {printable(output)}: {error.strerror}") from error
     if as_json:
-        click.echo(json.dumps({"file": output, "hash": config.hash, "bytes": len(config.blob)}))
+        click.echo(json_text({"file": output, "hash": config.hash, "bytes": len(config.blob)}))
     else:
-        click.echo(f"{output}: {len(config.blob)} bytes, hash {config.hash}")
+        click.echo(f"{printable(output)}: {len(config.blob)} bytes, hash {config.hash}")

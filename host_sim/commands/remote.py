@@ -7,12 +7,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
 from host_sim.config import ConfigError
 from host_sim.errors import RaygateError
-from shell.console import Console, compiled
+from host_sim.printing import printable, printable_lines
+from shell.console import Answer, Console, compiled
 from shell.wire import ImageError
 
 DONE, BAD, FAILED = 0, 2, 3
@@ -26,14 +28,28 @@ def _line(port: str, baud: int) -> Iterator[Console]:
             yield console
             console.leave_raw()
     except ImageError as error:
-        click.echo(f"raygate: {error}", err=True)
-        sys.exit(FAILED)
+        _fail(FAILED, f"raygate: {error}")
+    except UnicodeDecodeError:
+        _fail(FAILED, "raygate: the machine sent bytes that are no text")
     except ConfigError as error:
-        click.echo(str(error), err=True)
-        sys.exit(BAD)
-    except RaygateError as error:
-        click.echo(f"raygate: {error}", err=True)
-        sys.exit(BAD)
+        _fail(BAD, str(error))
+    except (RaygateError, ValueError) as error:
+        _fail(BAD, f"raygate: {error}")
+
+
+def _fail(code: int, what: str) -> NoReturn:
+    click.echo(printable_lines(what), err=True)
+    sys.exit(code)
+
+
+def _ask(console: Console, text: str) -> tuple[Answer, bool]:
+    """A command's answer, and whether the machine then said goodbye, as after `poweroff`."""
+    answer = console.execute(text)
+    ends = answer.status >= 0 and text.split()[:1] == ["poweroff"]
+    if ends and not console.ended().marker:
+        click.echo(printable_lines(answer.text), nl=False)
+        raise ImageError("the machine was told to end, but did not say goodbye")
+    return answer, ends
 
 
 def _commands(path: str) -> list[str]:
@@ -56,14 +72,20 @@ def command(context: click.Context, port: str, baud: int) -> None:
     context.obj = (port, baud)
 
 
-@command.command("exec")
-@click.argument("words", nargs=-1, required=True)
+@command.command(
+    "exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False}
+)
+@click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_obj
 def exec_(line: tuple[str, int], words: tuple[str, ...]) -> None:
-    """Runs one command and prints what it says."""
+    """Runs one command, its own options included, and prints what it says.
+
+    For example: exec request GET / --user web --explain. After poweroff the machine's totals are
+    printed.
+    """
     with _line(*line) as console:
-        answer = console.execute(" ".join(words))
-    click.echo(answer.text, nl=False)
+        answer, _ = _ask(console, " ".join(words))
+    click.echo(printable_lines(answer.text), nl=False)
     sys.exit(DONE if answer.status >= 0 else BAD)
 
 
@@ -77,8 +99,10 @@ def run(line: tuple[str, int], script: str, keep_going: bool) -> None:
     commands = _commands(script)
     with _line(*line) as console:
         for text in commands:
-            answer = console.execute(text)
-            click.echo(f"rayos> {text}\n{answer.text}", nl=False)
+            answer, ended = _ask(console, text)
+            click.echo(f"rayos> {printable(text)}\n{printable_lines(answer.text)}", nl=False)
+            if ended:
+                break
             if answer.status < 0:
                 worst = BAD
                 if not keep_going:
@@ -104,4 +128,4 @@ def put_config(line: tuple[str, int], file: str) -> None:
 def reset(line: tuple[str, int]) -> None:
     """Soft reset: the core begins anew with its seed and start configuration."""
     with _line(*line) as console:
-        click.echo(console.soft_reset(), nl=False)
+        click.echo(printable_lines(console.soft_reset()), nl=False)

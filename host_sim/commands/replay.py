@@ -5,16 +5,16 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import json
 import signal
 import sys
 from collections.abc import Iterator
-from typing import IO, TYPE_CHECKING, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn, cast
 
 import click
 
 from host_sim.config import Config, ConfigError, load
 from host_sim.errors import RaygateError
+from host_sim.printing import json_text, printable
 from host_sim.replay.engine import ORDERS, TOP, WINDOW, Options, Progress, Replay, StopReading
 from host_sim.replay.mapping import parse_maps
 from host_sim.replay.program import FormatError
@@ -28,7 +28,7 @@ DONE, FINDINGS, BAD, IMAGE_FAILED = 0, 1, 2, 3
 
 def fail(code: int, what: str) -> NoReturn:
     """Says what is wrong in one line and ends with `code`."""
-    click.echo(f"error: {what}", err=True)
+    click.echo(f"error: {printable(what)}", err=True)
     sys.exit(code)
 
 
@@ -82,20 +82,44 @@ def progress_bar() -> Iterator[Progress | None]:
         yield update
 
 
-@contextlib.contextmanager
-def decisions_file(path: str | None) -> Iterator[IO[bytes] | None]:
-    """Where decisions go: nowhere, standard output for -, else a file, gzip when it ends in .gz."""
-    if path is None:
-        yield None
-    elif path == "-":
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-    elif path.endswith(".gz"):
-        with gzip.open(path, "wb", compresslevel=1) as packed:
-            yield packed  # type: ignore[misc]
-    else:
-        with open(path, "wb") as file:
-            yield file
+class DecisionsError(Exception):
+    """The decisions could not be written: the log is not to blame."""
+
+
+class Decisions:
+    """Where decisions go: standard output for -, else a file, gzip when it ends in .gz."""
+
+    def __init__(self, path: str) -> None:
+        self._name = "standard output" if path == "-" else path
+        with self._blamed():
+            if path == "-":
+                self._file: IO[bytes] = sys.stdout.buffer
+            elif path.endswith(".gz"):
+                self._file = cast("IO[bytes]", gzip.open(path, "wb", compresslevel=1))
+            else:
+                self._file = open(path, "wb")
+
+    @contextlib.contextmanager
+    def _blamed(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise DecisionsError(f"{self._name}: {error.strerror or error}") from error
+
+    def write(self, data: bytes, /) -> None:
+        """Takes all of `data`; DecisionsError names the file."""
+        with self._blamed():
+            self._file.write(data)
+
+    def __enter__(self) -> Decisions:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._blamed():
+            if self._file is sys.stdout.buffer:
+                self._file.flush()
+            else:
+                self._file.close()
 
 
 @contextlib.contextmanager
@@ -180,6 +204,8 @@ def command(
     try:
         options = Options(order, window, form, parse_maps(maps), top)
         summary = _replay(_config(config, profile), log, engine, profile, options, decisions)
+    except DecisionsError as error:
+        fail(BAD, str(error))
     except OSError as error:
         fail(BAD, f"{error.filename or log}: {error.strerror or error}")
     except FormatError as error:
@@ -187,7 +213,7 @@ def command(
     except MemoryError as error:
         fail(BAD, str(error))
     if as_json:
-        click.echo(json.dumps(summary.as_json(), indent=2))
+        click.echo(json_text(summary.as_json(), indent=2))
     else:
         click.echo(summary.text(), nl=False, err=decisions == "-")
     sys.exit(FINDINGS if summary.findings() else DONE)
@@ -199,7 +225,7 @@ def _replay(
     interrupt = Interrupt()
     with (
         Source(log) as source,
-        decisions_file(decisions) as sink,
+        contextlib.nullcontext() if decisions is None else Decisions(decisions) as sink,
         progress_bar() as progress,
         Replay(config, source, profile=profile, options=options, decisions=sink,
                progress=progress, stopping=interrupt) as replay,

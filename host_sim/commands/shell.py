@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from host_sim.config import ConfigError, load
+from host_sim.printing import printable_lines
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "build/raygate-sim"
@@ -83,7 +84,7 @@ def command(config: Path | None, script: Path | None, seed: str | None) -> None:
     try:
         words = command_line(config, script=script, seed=seed)
     except (BuildError, ConfigError, OSError) as error:
-        click.echo(error, err=True)
+        click.echo(printable_lines(str(error)), err=True)
         sys.exit(USAGE)
     sys.stdout.flush()
     os.execv(words[0], words)

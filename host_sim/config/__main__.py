@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from host_sim.config import ConfigError, load
+from host_sim.printing import printable, printable_lines
 
 
 def main(arguments: list[str]) -> int:
@@ -18,9 +19,9 @@ def main(arguments: list[str]) -> int:
         config = load(arguments[0])
         Path(arguments[1]).write_bytes(config.blob)
     except (ConfigError, OSError) as error:
-        print(error, file=sys.stderr)
+        print(printable_lines(str(error)), file=sys.stderr)
         return 2
-    print(f"{arguments[1]}: {len(config.blob)} bytes, hash {config.hash}")
+    print(f"{printable(arguments[1])}: {len(config.blob)} bytes, hash {config.hash}")
     return 0
 
 

@@ -7,6 +7,8 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from host_sim.printing import printable
+
 # Codes are part of the interface: scripts grep for them. They are added to, never renamed.
 CODES: dict[str, str] = {
     "syntax": "the file is not TOML; nothing after it is checked",
@@ -55,6 +57,8 @@ NOTES: dict[str, str] = {
     "note-private": "headers trusted from anybody",
 }
 
+SHOWN = 5  # names in an advice; more are counted
+
 
 @dataclass(frozen=True, order=True)
 class Diagnostic:
@@ -67,8 +71,8 @@ class Diagnostic:
     message: str
 
     def text(self, name: str) -> str:
-        """`file:line:column: code: message`, as compilers and editors know it."""
-        return f"{name}:{self.line}:{self.column}: {self.code}: {self.message}"
+        """`file:line:column: code: message`, as compilers and editors know it; printable."""
+        return printable(f"{name}:{self.line}:{self.column}: {self.code}: {self.message}")
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -84,11 +88,19 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 def did_you_mean(word: str, known: Sequence[str] | Iterable[str], *, what: str = "it") -> str:
     """` did you mean "x"?` or the list of what there is; always says what to do."""
-    names = sorted(set(known))
+    names = sorted({name for name in known if name})
     near = nearest(word, names)
     if near is not None:
         return f'did you mean "{near}"?'
     if not names:
         return f"the file defines no {what} yet"
-    shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
-    return f"use one of: {shown}"
+    likely = difflib.get_close_matches(word, names, n=SHOWN, cutoff=0.3)
+    shown = [*likely, *(name for name in names if name not in likely)][:SHOWN]
+    return f"use one of: {some(shown, of=len(names))}"
+
+
+def some(names: Sequence[str], *, most: int = SHOWN, of: int = 0) -> str:
+    """The first names, and how many more there are of them, or of `of` in all."""
+    total = max(len(names), of)
+    more = f", ... and {total - most} more" if total > most else ""
+    return ", ".join(names[:most]) + more

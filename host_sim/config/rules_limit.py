@@ -8,6 +8,7 @@ from collections import Counter
 
 from host_sim.config import rates, units
 from host_sim.config.compiler import BUCKETS, capacity_of, mode_of, plan_rate_of
+from host_sim.config.diagnostics import some
 from host_sim.config.model import Limit
 from host_sim.config.positions import Path
 from host_sim.config.rules import Ground
@@ -234,7 +235,7 @@ def _too_many(
     most, (service, user) = ground.room.request_limit_max, whose
     who = f'of service "{service}"' if service else "of any service"
     by = f' by user "{user}"' if user else ""
-    names = ", ".join([*(row.name or "?" for _, row in applying), *named])
+    names = some([*(row.name or "?" for _, row in applying), *named], most=12)
     ground.say(
         ("limit", applying[min(most, len(applying) - 1)][0]),
         "too-many-limits",

@@ -7,7 +7,7 @@ import re
 
 from host_sim.config import units
 from host_sim.config.compiler import QUOTA_TYPES, anchor_of, mode_of, window_of
-from host_sim.config.diagnostics import did_you_mean
+from host_sim.config.diagnostics import did_you_mean, some
 from host_sim.config.fields import NAME
 from host_sim.config.model import Quota
 from host_sim.config.positions import Path
@@ -150,7 +150,7 @@ def _check_per_request(ground: Ground) -> None:
 def _too_many(
     ground: Ground, applying: list[tuple[int, Quota]], tenant: str | None, most: int
 ) -> None:
-    names = ", ".join(row.name or "?" for _, row in applying)
+    names = some([row.name or "?" for _, row in applying], most=12)
     who = f'tenant "{tenant}"' if tenant else "any tenant"
     ground.say(
         ("quota", applying[most][0]),

@@ -79,7 +79,10 @@ def _cells(line: bytes, delimiter: str) -> list[str]:
     text = line.decode("utf-8", "replace")
     if delimiter == "\t":
         return text.split("\t")
-    return next(csv.reader([text], delimiter=delimiter), [])
+    try:
+        return next(csv.reader([text], delimiter=delimiter), [])
+    except csv.Error:  # a carriage return inside, for one: no header of a table
+        return []
 
 
 def _table(lines: list[bytes], delimiters: tuple[str, ...], maps: Maps) -> Program:
@@ -139,7 +142,7 @@ def _json(lines: list[bytes], maps: Maps) -> Program:
             _keys(value, "", names)
     for mapping in maps.maps:
         names.setdefault(mapping.column, None)
-    known = [name for name in names if len(name.encode()) <= 64]
+    known = [name for name in names if len(name.encode("utf-8", "surrogatepass")) <= 64]
     fields = tuple(f for f in fields_for(known, maps) if f.target != "skip") or (Field("skip"),)
     if not any("time" in (field.target, field.also) for field in fields):
         raise FormatError("no key is known as the time; say which with --map time=KEY. "

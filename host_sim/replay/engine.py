@@ -13,7 +13,7 @@ import ipaddress
 import os
 import time
 from collections.abc import Callable, Iterator
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from host_sim import _raw
 from host_sim.errors import BusyError, RaygateError, check
@@ -33,8 +33,16 @@ WINDOW = 262_144
 HOST_BATCH = 512
 LINK_PAYLOAD = 65_536
 TOP = 10
+RANKED = 4096  # clients and users that are ranked; at most 1000 of them are shown
 
 Progress = Callable[[int, int, int], None]  # bytes read, bytes in all (0 unknown), requests
+
+
+class Sink(Protocol):
+    """Where the decision lines go."""
+
+    def write(self, data: bytes, /) -> object:
+        """Takes all of `data` or raises."""
 
 
 class StopReading(Exception):
@@ -61,7 +69,7 @@ class Replay:
 
     def __init__(
         self, config: Config, source: Source, *, profile: str = "seed",
-        options: Options | None = None, decisions: IO[bytes] | None = None,
+        options: Options | None = None, decisions: Sink | None = None,
         progress: Progress | None = None, stopping: Callable[[], bool] | None = None,
     ) -> None:
         self.config, self.source, self.profile = config, source, profile
@@ -215,6 +223,7 @@ class Replay:
                     for word in VERDICTS}
         limits = self.ffi.new("ray_ratelimit_stats *")
         lib.ray_ratelimit_read(lib.ray_ratelimit_of(self.kernel.ray), limits)
+        clients, users = self._keys(0), self._keys(1)
         return Summary(
             log=self.source.name, config=self.config.path, engine=engine, profile=self.profile,
             form=self.program.label, columns=self.program.said(), order=self.options.order,
@@ -227,8 +236,10 @@ class Replay:
             unheld=int(out.unheld_count), not_replayed=int(out.dropped_count),
             concurrent_max=int(out.held_max), first_ns=int(out.first_ns), last_ns=int(out.last_ns),
             rules=tuple(self._rules()), services=tuple(self._services()),
-            clients=self._keys(0), client_count=int(out.client_count),
-            users=self._keys(1), user_count=int(out.user_count),
+            clients=clients[: self.options.top], client_count=int(out.client_count),
+            users=users[: self.options.top], user_count=int(out.user_count),
+            users_differ=out.client_count != out.user_count
+            or _firm(clients, out.client_count) != _firm(users, out.user_count),
             folded_totals=int(out.folded_client_count + out.folded_user_count),
             folded_keys=int(limits.overflow_count),
             config_hash=digests.config, decision_digest=digests.decision,
@@ -263,11 +274,12 @@ class Replay:
         return sorted(services, key=lambda s: (-s.requests, s.name))
 
     def _keys(self, users: int) -> tuple[Key, ...]:
-        rows = self.ffi.new("ray_replay_key[]", max(self.options.top, 1))
-        count = self.lib.ray_replay_top(self._replay, users, self.options.top, rows)
-        return tuple(
-            Key(self._key_name(row), int(row.request_count), int(row.denied_count),
-                int(row.delayed_count), int(row.would_deny_count)) for row in rows[0:count])
+        """The first RANKED keys, ties by name as it is printed (the core's are by its bytes)."""
+        rows = self.ffi.new("ray_replay_key[]", RANKED)
+        count = self.lib.ray_replay_top(self._replay, users, RANKED, rows)
+        keys = (Key(self._key_name(row), int(row.request_count), int(row.denied_count),
+                    int(row.delayed_count), int(row.would_deny_count)) for row in rows[0:count])
+        return tuple(sorted(keys, key=lambda key: (*_rank(key), key.name)))
 
     def _key_name(self, row: Any) -> str:
         raw = bytes(self.ffi.buffer(row.name, row.length))
@@ -275,6 +287,17 @@ class Replay:
             return raw.decode("utf-8", "backslashreplace")
         ip = ipaddress.IPv6Address(raw)
         return str(ip.ipv4_mapped or ip)
+
+
+def _rank(key: Key) -> tuple[int, int, int]:
+    return -key.denied, -key.would_deny, -key.requests
+
+
+def _firm(keys: tuple[Key, ...], total: int) -> tuple[Key, ...]:
+    """The keys whose place a cut did not choose: of a tie that goes on past the end it took any."""
+    if len(keys) == total or _rank(keys[0]) == _rank(keys[-1]):
+        return keys
+    return tuple(key for key in keys if _rank(key) != _rank(keys[-1]))
 
 
 @contextlib.contextmanager

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from host_sim.printing import printable
 from host_sim.replay.reader import ReaderStats
 
 UNPARSABLE_FINDING_PPM = 10_000  # more than 1 % of the lines is a finding
@@ -84,6 +85,7 @@ class Summary:
     client_count: int
     users: tuple[Key, ...]
     user_count: int
+    users_differ: bool  # false where each client is its own user
     folded_totals: int
     folded_keys: int
     config_hash: str
@@ -162,19 +164,33 @@ def instant(unix_ns: int) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def share(part: int, whole: int) -> str:
-    """A percentage with one decimal, cut, never rounded to 0.0 or 100.0 %."""
+def shares(parts: Sequence[int]) -> list[str]:
+    """Percentages of the parts' sum with one decimal, which add up to 100.0 %.
+
+    Each is the nearest below or above: the parts that lose most by cutting take what cutting left.
+    Some is never shown as 0.0 %, and not all never as 100.0 %.
+    """
+    whole = sum(parts)
     if not whole:
-        return "0 %"
-    permille = part * 1000 // whole
+        return ["0 %"] * len(parts)
+    permille = [part * 1000 // whole for part in parts]
+    losses = sorted(range(len(parts)), key=lambda place: -(parts[place] * 1000 % whole))
+    for place in losses[: 1000 - sum(permille)]:
+        permille[place] += 1
+    return [_percent(number, part, whole) for number, part in zip(permille, parts, strict=True)]
+
+
+def _percent(permille: int, part: int, whole: int) -> str:
     if part and not permille:
         return "< 0.1 %"
+    if part < whole and permille == 1000:
+        return "> 99.9 %"
     return f"{permille // 10}.{permille % 10} %"
 
 
-def printable(text: str) -> str:
-    """Text from a log, safe for a terminal."""
-    return "".join(c if " " <= c <= "~" else c.encode("unicode_escape").decode() for c in text)
+def share(part: int, whole: int) -> str:
+    """The nearest percentage of one part with one decimal."""
+    return shares((part, whole - part))[0]
 
 
 def _page(s: Summary) -> Iterator[str]:
@@ -186,7 +202,7 @@ def _page(s: Summary) -> Iterator[str]:
     yield from _rules(s)
     yield from _services(s)
     yield from _keys("client", s.clients, s.client_count)
-    if s.users != s.clients:  # they are the same where a client is its own user
+    if s.users_differ:
         yield from _keys("user", s.users, s.user_count)
     yield ""
     yield from _proof(s)
@@ -194,7 +210,7 @@ def _page(s: Summary) -> Iterator[str]:
     if findings:
         yield ""
         yield "Findings"
-        yield from (f"  {finding}" for finding in findings)
+        yield from (f"  {printable(finding)}" for finding in findings)
 
 
 def _lines(s: Summary) -> Iterator[str]:
@@ -233,10 +249,11 @@ def _verdicts(s: Summary) -> Iterator[str]:
     span = f" from {instant(s.first_ns)} to {instant(s.last_ns)}" if s.requests else ""
     yield f"{count(s.requests, 'request')}{span}"
     words = {"allow": "allowed", "deny": "denied", "delay": "delayed", "redirect": "redirected"}
-    for verdict in VERDICTS:
-        number = s.verdicts.get(verdict, 0)
+    numbers = [s.verdicts.get(verdict, 0) for verdict in VERDICTS]
+    others = s.requests - sum(numbers)  # rows the core refused are requests too
+    for verdict, number, part in zip(VERDICTS, numbers, shares([*numbers, others]), strict=False):
         if number or verdict in ("allow", "deny"):
-            yield f"  {words[verdict]:10} {number:>13,}  {share(number, s.requests):>8}"
+            yield f"  {words[verdict]:10} {number:>13,}  {part:>8}"
     for reason, number in s.reasons.items():
         if reason not in ("ok", "none"):
             yield f"    {reason:24} {number:>13,}"

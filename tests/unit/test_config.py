@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from host_sim import config as compiler
 from host_sim.config import layout, schema
 from host_sim.config.capacities import PROFILES
+from host_sim.config.diagnostics import did_you_mean
 from host_sim.config.identity import NONE, Request
 from tests.configs import HEAD, codes, found, identity, limit, route
 from tests.data import ROOT
@@ -100,6 +101,25 @@ def test_one_bad_key_hides_no_error_in_the_same_row():
         "unknown-reference",
         "unknown-reference",
     ]
+
+
+def test_an_advice_names_five_rows_at_most_and_counts_the_others():
+    rows = "".join(limit(name=f"lim{n}", service="b") for n in range(300))
+    result = compiler.examine((HEAD + rows + route(limits=["none-of-them"])).encode())
+    told = [one.message for one in result.findings if one.code == "unknown-reference"]
+    assert told == ['no limit "none-of-them"; use one of: '
+                    "lim0, lim1, lim10, lim100, lim101, ... and 295 more"]
+    many = next(one.message for one in result.findings if one.code == "too-many-limits")
+    assert "lim11, ... and 288 more; remove some" in many
+
+
+def test_an_advice_puts_likely_names_first_and_leaves_out_empty_ones():
+    names = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "tot-x"]
+    said = did_you_mean("total-per-user", ["", *names])
+    assert said.startswith("use one of: tot-x, alpha") or said.startswith("use one of: tot-x, beta")
+    assert said.endswith(", ... and 2 more")
+    assert did_you_mean("qqq", ["", "a"]) == "use one of: a"
+    assert did_you_mean("qqq", [""], what="limit") == "the file defines no limit yet"
 
 
 # -- notes -----------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 import gzip
 import json
 import pathlib
+import random
 import signal
 import subprocess
 import sys
@@ -91,6 +92,28 @@ def test_an_empty_log_and_a_senseless_one_are_refused(files):
         (files / "a.log").write_bytes(text)
         got = run(files, "c.toml", "a.log")
         assert (got.exit_code, why in got.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("form", [(), ("--format", "csv"), ("--map", "time=1"),
+                                  ("--format", "jsonl")])
+def test_what_is_no_table_is_refused_in_one_line(files, form):
+    noise = [random.Random(seed).randbytes(100_000) for seed in range(8)]
+    for text in (b"a,b\rc\n1,2\n", b'{"\\ud800": 1}\n', *noise):
+        (files / "a.log").write_bytes(text)
+        got = run(files, "c.toml", "a.log", *form)
+        assert got.exit_code in (1, 2), got.exception
+        assert got.exit_code == 1 or got.stderr.startswith("error: ")
+        assert got.stderr.count("\n") <= 1
+
+
+@pytest.mark.parametrize("rows", [3, 30_000])
+def test_decisions_that_cannot_be_written_are_not_the_logs_fault(files, rows):
+    (files / "a.log").write_bytes(busy_log(rows))
+    got = run(files, "c.toml", "a.log", "--decisions", "/dev/full")
+    assert got.exit_code == 2
+    assert got.stderr == "error: /dev/full: No space left on device\n"
+    got = run(files, "c.toml", "a.log", "--decisions", str(files))
+    assert (got.exit_code, got.stderr) == (2, f"error: {files}: Is a directory\n")
 
 
 def test_a_truncated_log_is_a_finding(files):
