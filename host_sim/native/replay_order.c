@@ -54,7 +54,8 @@ static void move_bytes(ray_reader_block *to, const uint8_t *bytes, uint32_t *at,
 ray_row *ray_replay_block_add(ray_reader_block *to, const ray_row *row, const uint8_t *bytes)
 {
     ray_row *copy = &to->rows[to->row_count++];
-    uint32_t shared = row->user_length && row->user_at == row->client_at;
+    uint32_t shared = row->user_length && row->user_at == row->client_at
+                      && row->user_length <= row->client_length; /* an address has no bytes at 0 */
 
     *copy = *row;
     move_bytes(to, bytes, &copy->target_at, copy->target_length);

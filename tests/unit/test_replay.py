@@ -8,6 +8,8 @@ import json
 import types
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from host_sim import _raw
 from host_sim.config import loads
@@ -16,6 +18,7 @@ from host_sim.replay import replay as replay_file
 from host_sim.replay.engine import Options, Replay
 from host_sim.replay.mapping import parse_maps
 from host_sim.replay.source import from_bytes
+from host_sim.replay.summary import shares
 from tests.data import data
 from tests.replaying import CONFIG, S, busy_log, config_of, log_of
 
@@ -183,6 +186,42 @@ def test_users_are_counted_apart_from_clients():
     assert "Busiest users, of 1" in summary.text()
     same, _, _ = replay(b"time,ip,user\n1,triton,triton\n")
     assert "users, of" not in same.text()
+
+
+def test_users_are_listed_only_where_they_are_not_the_clients():
+    """Addresses rank by their bytes and names by their letters: neither order tells them apart."""
+    names = [f"10.0.0.{n}" for n in range(1, 40)]
+    rows = "".join(f"1,/,{name},{name}\n" for name in names)
+    same, _, _ = replay(b"time,path,ip,user\n" + rows.encode())
+    assert "users, of" not in same.text()
+    assert [key.name for key in same.clients] == sorted(names)[:10]
+    assert same.clients == same.users
+    other, _, _ = replay(b"time,path,ip,user\n" + rows.replace(",10.0.0.9\n", ",ada\n").encode())
+    assert "Busiest users, of 39" in other.text()
+
+
+def test_the_first_user_keeps_its_name_where_nothing_else_is_text():
+    summary, _, _ = replay(b"time,ip,user\n1,10.0.0.1,ada\n1,10.0.0.2,bob\n1,10.0.0.3,eve\n")
+    assert [(k.name, k.requests) for k in summary.users] == [("ada", 1), ("bob", 1), ("eve", 1)]
+
+
+@pytest.mark.parametrize(("parts", "shown"), [
+    ((27801, 3168), ["89.8 %", "10.2 %"]),
+    ((1, 1, 1), ["33.4 %", "33.3 %", "33.3 %"]),
+    ((2, 1), ["66.7 %", "33.3 %"]),
+    ((1, 99_999), ["< 0.1 %", "> 99.9 %"]),
+    ((5, 0), ["100.0 %", "0.0 %"]),
+    ((0, 0), ["0 %", "0 %"]),
+])
+def test_percentages_are_the_nearest_that_add_up(parts, shown):
+    assert shares(parts) == shown
+
+
+@given(st.lists(st.integers(1, 10**6), min_size=1, max_size=5))
+def test_percentages_add_up_to_a_hundred(parts):
+    shown = shares(parts)
+    if not any(sign in text for text in shown for sign in "<>"):
+        assert sum(int(text[:-2].replace(".", "")) for text in shown) == 1000
 
 
 def test_text_from_a_log_reaches_no_terminal():
