@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import socket
 import subprocess
@@ -12,7 +13,7 @@ import threading
 import pexpect
 import pytest
 
-from shell.machine import ROOT, Machine
+from shell.machine import EXIT_CLEAN, ROOT, Machine
 from shell.wire import DROP, PROMPT
 from tests.image import vm
 
@@ -25,7 +26,8 @@ def console():
     """A machine at its prompt, nothing typed yet."""
     with vm.boot() as machine:
         yield machine
-        assert machine.poweroff().clean
+        if machine.machine.process.poll() is None:
+            assert machine.poweroff().clean
 
 
 def typed(console, keys):
@@ -200,6 +202,28 @@ def test_remote_exec_prints_the_answer(port):
 def test_remote_exec_of_a_refused_command_is_two(port):
     done = remote(port, "exec", "nonsense")
     assert done.returncode == 2 and done.stdout.startswith("error: ")
+
+
+def test_remote_exec_leaves_the_commands_options_alone(port):
+    done = remote(port, "exec", "status", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)
+    done = remote(port, "exec", "request", "GET", "/kernel/version", "--user", "web", "--help")
+    assert "Usage: raygate" not in done.stdout
+
+
+def test_remote_exec_of_a_line_that_cannot_be_typed_is_two(port):
+    done = remote(port, "exec", "version\x1b[31m")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [("exec", "poweroff"), ("run", "-")])
+def test_remote_poweroff_is_a_clean_end_with_totals(console, port, words):
+    done = remote(port, *words, given="poweroff\nversion\n")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "drained: nothing is admitted any more\noffered " in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("configuration ")
+    assert console.machine.wait(10.0) == EXIT_CLEAN
 
 
 def test_remote_run_prints_a_transcript(port):
