@@ -41,6 +41,19 @@ void ray_quota_alert_check(ray_quota *quota, uint64_t now_ns, uint32_t place)
     }
 }
 
+/* After a limit moved: thresholds are armed anew and those that usage has passed fire at once. What
+ * was never used has passed nothing. */
+void ray_quota_alert_anew(ray_quota *quota, uint64_t now_ns, uint32_t slot)
+{
+    for (uint32_t place = 0; place < quota->book.active_top; place++) {
+        if (quota->book.active[place].allocation != slot + 1)
+            continue;
+        quota->book.active[place].fired = 0;
+        if (quota->book.active[place].used_units != 0)
+            ray_quota_alert_check(quota, now_ns, place);
+    }
+}
+
 ray_status ray_quota_alert_read(const ray_quota *quota, uint64_t id, ray_quota_alert *out)
 {
     const ray_quota_tally *tally = &quota->tally;

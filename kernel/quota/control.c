@@ -73,9 +73,7 @@ ray_status ray_quota_set_limit(ray_quota *quota, uint64_t now_ns, int64_t wall_o
         return RAY_E_RANGE;
     roll_all(quota, slot, ray_quota_wall(now_ns, wall_offset_ns));
     quota->config.row[slot].spec.limit_units = limit_units;
-    for (uint32_t place = 0; place < quota->book.active_top; place++)
-        if (quota->book.active[place].allocation == slot + 1)
-            quota->book.active[place].fired = 0;
+    ray_quota_alert_anew(quota, now_ns, slot);
     return RAY_OK;
 }
 

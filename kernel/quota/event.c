@@ -152,6 +152,15 @@ static void charge_now(ray_quota *quota, uint64_t now_ns, const ray_quota_event 
                      charge->query.units);
 }
 
+/* Nothing asked for is a look: it books and counts nothing. */
+static uint32_t only_looks(const ray_quota_answers *answers)
+{
+    uint64_t units = 0;
+    for (uint32_t i = 0; i < answers->count; i++)
+        units |= answers->at[i].units;
+    return answers->count != 0 && units == 0;
+}
+
 ray_status ray_quota_consume(ray_quota *quota, uint64_t now_ns, const ray_quota_event *event,
                              ray_quota_outcome *out)
 {
@@ -169,6 +178,8 @@ ray_status ray_quota_consume(ray_quota *quota, uint64_t now_ns, const ray_quota_
         quota->tally.duplicate_count++;
         return RAY_OK;
     }
+    if (only_looks(&charge.answers))
+        return RAY_OK;
     if (charge.answers.granted != 0)
         charge_now(quota, now_ns, event, &charge, out);
     ray_quota_note(quota, now_ns, &charge.answers, charge.answers.granted);

@@ -94,8 +94,9 @@ static const char *depletion_word(uint32_t depletion)
 /* -- columns -- */
 enum { COLUMN_MAX = 12 };
 
-/* The columns after the words, in this order. A tenant of nobody is -1; an end or amount without
- * bound is the largest number of its width. */
+/* The columns after the words, in this order. An allocation without an instance has one row, whose
+ * tenant is its own: empty (CSV) or null (JSON) where it has none. An end or amount without bound
+ * is the largest number of its width. */
 static uint32_t columns_of(const ray_quota_usage *usage, const char *names[COLUMN_MAX],
                            uint64_t values[COLUMN_MAX])
 {
@@ -132,7 +133,8 @@ static void csv_row(const ray_quota_spec *spec, const ray_quota_usage *usage, ra
     ray_text_char(text, ',');
     ray_text_csv(text, spec->name.at, ray_name_length(&spec->name));
     ray_text_char(text, ',');
-    ray_text_i64(text, usage->tenant == RAY_NONE ? -1 : (int64_t)usage->tenant);
+    if (usage->tenant != RAY_NONE)
+        ray_text_u64(text, usage->tenant);
     ray_text_char(text, ',');
     ray_text_hex(text, usage->user_key, 16);
     ray_text_char(text, ',');
@@ -185,7 +187,10 @@ static void json_row(const ray_quota_spec *spec, const ray_quota_usage *usage, r
     ray_text_json_open(text, 0, '{');
     ray_text_json_u64(text, "id", usage->allocation);
     ray_text_json_name(text, "name", &spec->name);
-    ray_text_json_i64(text, "tenant", usage->tenant == RAY_NONE ? -1 : (int64_t)usage->tenant);
+    if (usage->tenant == RAY_NONE)
+        ray_text_json_null(text, "tenant");
+    else
+        ray_text_json_u64(text, "tenant", usage->tenant);
     ray_text_json_hex(text, "user_key", user_key, sizeof user_key);
     ray_text_json_literal(text, "type", type_word(spec->type));
     ray_text_json_name(text, "custom", &spec->custom);

@@ -139,8 +139,6 @@ static void move_instances(ray_quota *quota, int64_t wall_ns)
             continue;
         }
         ray_quota_roll(&quota->config.row[active->allocation - 1].spec, wall_ns, active);
-        if (move->armed != 0)
-            active->fired = 0;
     }
     for (uint32_t place = 0; place < quota->book.active_top; place++)
         if (quota->book.active[place].allocation != 0)
@@ -190,6 +188,9 @@ void ray_quota_load(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns,
         quota->config.row[moves[slot].to - 1].born_ns = moves[slot].born_ns;
         quota->tally.row[moves[slot].to - 1] = moves[slot].tail;
     }
+    for (uint32_t slot = 0; slot < RAY_QUOTA_ALLOCATION_MAX; slot++)
+        if (moves[slot].armed != 0)
+            ray_quota_alert_anew(quota, now_ns, moves[slot].to - 1);
     memset(moves, 0, sizeof quota->tally.move);
     ray_quota_list_all(quota);
     ray_quota_rehash(quota);

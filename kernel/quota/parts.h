@@ -70,6 +70,7 @@ ray_status ray_quota_ask_only(const ray_quota *quota, uint64_t now_ns, const ray
 
 /* alert.c */
 void ray_quota_alert_check(ray_quota *quota, uint64_t now_ns, uint32_t place);
+void ray_quota_alert_anew(ray_quota *quota, uint64_t now_ns, uint32_t slot);
 
 /* check.c */
 typedef struct ray_quota_rows {

@@ -265,6 +265,8 @@ class QuotaModel:
             if event and seen == key:
                 return {**first, "duplicate": True}
         outcome = {**self.outcome(answers), "duplicate": False}
+        if answers and not any(answer.units for answer in answers):
+            return outcome  # nothing asked for is only a look
         if outcome["granted"]:
             self.settle(self.take(answers, wall), query["units"], wall, now)
         self.deny(answers)
@@ -311,14 +313,18 @@ class QuotaModel:
         return [instance for key, instance in self.instances.items() if key[0] == row.id]
 
     def change(
-        self, row: Row, wall: int, *, limit: int | None = None, bp: int | None = None
+        self, row: Row, wall: int, now: int, *, limit: int | None = None, bp: int | None = None
     ) -> None:
         for instance in self.of(row):
             instance.roll(row, wall)
-            if limit is not None:
-                instance.fired.clear()
-        row.limit = row.limit if limit is None else limit
         row.rollover_bp = row.rollover_bp if bp is None else bp
+        if limit is None:
+            return
+        row.limit = limit
+        for instance in self.of(row):
+            instance.fired.clear()
+            if instance.used:
+                self.alert(row, instance, now)
 
     def reset(self, row: Row, wall: int) -> None:
         for instance in self.of(row):

@@ -169,6 +169,8 @@ def test_rollover_is_exactly_the_rule(
 ) -> None:
     quota_id = quota.allocate_quota(0, limit=1_000, window_size_sec=60, rollover_bp=bp)
     for period, (units, carry) in enumerate(zip(use, carries, strict=True)):
+        lease = quota.reserve_quota(quota_id, 1, ttl_ns=S, now_ns=period * 60 * S)
+        assert quota.release_reservation(lease.handle, now_ns=period * 60 * S), "opens the period"
         assert quota.consume_quota(quota_id, units, now_ns=period * 60 * S).granted
         before = quota.snapshot()
         usage = quota.get_quota_status(quota_id, now_ns=(period + 1) * 60 * S).usage

@@ -143,8 +143,9 @@ def test_a_changed_limit_keeps_the_usage_and_arms_the_alerts(loader: Loader) -> 
     loader.quota.consume_quota(0, 1, tenant_id=0)
     assert len(loader.quota.get_quota_alerts()) == 1, "nothing changed, nothing fires again"
     loader.load({**row, "limit_units": 110})
+    assert [alert.used for alert in loader.quota.get_quota_alerts()] == [60, 61], "at the load"
     loader.quota.consume_quota(0, 1, tenant_id=0)
-    assert [alert.used for alert in loader.quota.get_quota_alerts()] == [60, 62]
+    assert [alert.used for alert in loader.quota.get_quota_alerts()] == [60, 61]
     loader.load({**row, "limit_units": 40})
     denied = loader.quota.consume_quota(0, 1, tenant_id=0)
     assert (denied.granted, used(loader, "a")) == (False, 62)
