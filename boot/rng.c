@@ -43,7 +43,7 @@ uint32_t rng_seed(uint8_t seed[16])
 
     if (item.found && item.size >= SEED_BYTES) {
         fwcfg_read(&item, seed, SEED_BYTES);
-        return 1;
+        return 2;
     }
     uint32_t known = hardware(&words[0]) && hardware(&words[1]);
     if (!known) {

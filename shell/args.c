@@ -2,6 +2,8 @@
 /* args.c - what handlers ask of their words, say when a word is wrong, and need from the core. */
 #include "parts.h"
 
+enum args_size { NAMES_SHOWN = 8 };
+
 /* -- words -- */
 uint32_t ray_word_length(const char *literal)
 {
@@ -72,14 +74,64 @@ ray_status ray_call_error(ray_call *call, ray_status status, const char *what, u
 
 ray_status ray_call_unknown(ray_call *call, const char *what, uint32_t word, uint32_t completes)
 {
-    ray_near near;
-    ray_name name;
     if (word >= call->count)
         return ray_call_error(call, RAY_E_UNKNOWN, what, RAY_NONE, 0);
-    ray_near_begin(&near, call->word[word], call->length[word]);
+    return ray_call_unknown_value(call, what, call->word[word], call->length[word], completes);
+}
+
+/* The first names there are, when none is near. */
+static void put_names(ray_call *call, uint32_t completes)
+{
+    ray_name name;
+    uint32_t said = 0;
+    if (completes == RAY_COMPLETE_NONE)
+        return;
+    if (completes == RAY_COMPLETE_COMMAND) {
+        ray_text_put(call->out, "; try: help");
+        return;
+    }
+    for (uint32_t i = 0; ray_live_name(call->ray, call->machine, completes, i, &name) != 0; i++) {
+        if (name.at[0] == 0)
+            continue;
+        ray_text_put(call->out, said == 0 ? "; there is: " : said == NAMES_SHOWN ? " ..." : ", ");
+        if (said++ == NAMES_SHOWN)
+            return;
+        ray_text_name(call->out, &name, 0);
+    }
+    ray_text_put(call->out, said == 0 ? "; there is none" : "");
+}
+
+ray_status ray_call_unknown_value(ray_call *call, const char *what, const char *at, uint32_t length,
+                                  uint32_t completes)
+{
+    ray_near near;
+    ray_name name;
+    ray_near_begin(&near, at, length);
     for (uint32_t i = 0; ray_live_name(call->ray, call->machine, completes, i, &name) != 0; i++)
         ray_near_offer(&near, name.at, ray_word_length(name.at));
-    return ray_call_error(call, RAY_E_UNKNOWN, what, word, ray_near_word(&near));
+    ray_text_put(call->out, "error: ");
+    ray_text_put(call->out, what);
+    ray_text_put(call->out, ": \"");
+    ray_text_escaped(call->out, at, length);
+    ray_text_put(call->out, "\"");
+    if (ray_near_word(&near) != 0) {
+        ray_text_put(call->out, "; did you mean \"");
+        ray_text_escaped(call->out, near.best.at, ray_word_length(near.best.at));
+        ray_text_put(call->out, "\"?");
+    } else
+        put_names(call, completes);
+    ray_text_put(call->out, "\n");
+    return RAY_E_UNKNOWN;
+}
+
+uint32_t ray_word_names(const char *at, uint64_t length)
+{
+    for (uint64_t i = 0; i < length; i++)
+        if (!((at[i] >= 'a' && at[i] <= 'z') || (at[i] >= 'A' && at[i] <= 'Z') ||
+              (at[i] >= '0' && at[i] <= '9') || at[i] == '.' || at[i] == '_' || at[i] == ':' ||
+              at[i] == '-'))
+            return 0;
+    return length > 0 && length < RAY_NAME_BYTES;
 }
 
 uint32_t ray_call_confirmed(ray_call *call, const char *consequence)
@@ -117,17 +169,34 @@ void *ray_call_memory(ray_call *call, uint64_t bytes)
     return out->at + at;
 }
 
-void ray_call_edited(ray_call *call, uint32_t what, uint32_t by_kind, uint32_t by_id,
-                     uint64_t before, uint64_t after)
+static ray_audit_record record_of(const ray_call *call, uint32_t what, uint64_t before,
+                                  uint64_t after)
 {
     ray_audit_record record;
     __builtin_memset(&record, 0, sizeof record);
     record.seq = RAY_NEVER;
     record.before = before;
     record.after = after;
-    record.by_id = by_id;
+    record.by_id = RAY_NONE;
     record.what = (uint8_t)what;
     record.who = (uint8_t)call->who;
+    return record;
+}
+
+void ray_call_edited(ray_call *call, uint32_t what, uint32_t by_kind, uint32_t by_id,
+                     uint64_t before, uint64_t after)
+{
+    ray_audit_record record = record_of(call, what, before, after);
+    record.by_id = by_id;
     record.by_kind = (uint8_t)by_kind;
     ray_edited(call->ray, call->now_ns, &record);
+}
+
+void ray_call_noted(ray_call *call, uint32_t what, uint32_t by_kind, uint32_t by_id,
+                    uint64_t before, uint64_t after)
+{
+    ray_audit_record record = record_of(call, what, before, after);
+    record.by_id = by_id;
+    record.by_kind = (uint8_t)by_kind;
+    ray_noted(call->ray, ray_clock_now(call->ray), &record);
 }

@@ -16,7 +16,7 @@ static const char *what_word(uint32_t what)
 {
     static const char *const words[] = {"?",      "decision", "load",  "add",   "set",
                                         "remove", "reset",    "drain", "grant", "revoke",
-                                        "clock",  "refund",   "expire"};
+                                        "clock",  "refund",   "expire", "consume"};
     return what < sizeof words / sizeof words[0] ? words[what] : "?";
 }
 

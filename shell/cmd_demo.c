@@ -4,7 +4,8 @@
  * by splitmix64. */
 #include "parts.h"
 
-enum demo_size { DEMO_DEFAULT = 1000, DEMO_RATE = 1000, DEMO_KINDS = 32, DEMO_ROUTES = 64 };
+enum demo_size { DEMO_DEFAULT = 1000, DEMO_RATE = 1000, DEMO_KINDS = 32, DEMO_ROUTES = 64,
+                 DEMO_USERS = 120 };
 #define DEMO_MOST 1000000U
 #define SECOND 1000000000ULL
 
@@ -51,6 +52,15 @@ static uint32_t draw_rank(demo *d, uint32_t most)
     return rank;
 }
 
+/* Half of the requests come from the busy few, half from everybody alike: with the clock
+ * standing still most users stay within their burst, and some do not. */
+static uint32_t draw_user(demo *d)
+{
+    if (draw(d) % 2 == 0)
+        return draw_rank(d, 16);
+    return (uint32_t)(draw(d) % DEMO_USERS);
+}
+
 static void find_routes(ray_call *call, demo *d)
 {
     const ray_gateway *gateway = ray_gateway_of(call->ray);
@@ -90,17 +100,20 @@ static void make_row(ray_call *call, demo *d)
         uint32_t id = d->route[draw(d) % d->route_count];
         row->method = (uint8_t)ray_target_method(call->ray, id);
         ray_target_put(call->ray, id, draw(d) % 100, &text);
+        row->target_length = (uint32_t)text.length;
+        ray_target_more_put(call->ray, id, row, &text);
     }
-    row->target_length = (uint32_t)text.length;
-    uint32_t rank = draw_rank(d, 16);
-    row->user_at = row->target_length;
+    if (row->target_length == 0)
+        row->target_length = (uint32_t)text.length;
+    uint32_t rank = draw_user(d);
+    row->user_at = (uint32_t)text.length;
     put_user(&text, rank);
     row->user_length = (uint32_t)text.length - row->user_at;
     row->address.at[10] = 0xff;
     row->address.at[11] = 0xff;
     row->address.at[12] = 192;
     row->address.at[14] = 2;
-    row->address.at[15] = (uint8_t)(1 + rank * 8 + draw(d) % 8);
+    row->address.at[15] = (uint8_t)(1 + rank * 2 + draw(d) % 2);
     if (ray_tenant_count(call->ray) != 0)
         row->tenant = draw_rank(d, ray_tenant_count(call->ray));
     row->request_bytes = draw(d) % 1024;

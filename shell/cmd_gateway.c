@@ -250,8 +250,9 @@ static ray_status run_export(ray_call *call)
         return put_json(call);
     if (ray_call_is(call, 2, "services"))
         return ray_gateway_export(gateway_of(call), RAY_GATEWAY_EXPORT_SERVICES_CSV, call->out);
-    if (call->plain_count > 2 && !ray_call_is(call, 2, "routes"))
-        return ray_call_error(call, RAY_E_ARGUMENT, "an export is routes, services or json, not", 2,
+    if (call->plain_count > 2 && !ray_call_is(call, 2, "routes") && !ray_call_is(call, 2, "csv"))
+        return ray_call_error(call, RAY_E_ARGUMENT,
+                              "an export is routes, services, csv (of the routes) or json, not", 2,
                               0);
     return ray_gateway_export(gateway_of(call), RAY_GATEWAY_EXPORT_ROUTES_CSV, call->out);
 }
@@ -267,8 +268,8 @@ static const ray_subcommand subs[] = {
      RAY_COMPLETE_ROUTE},
     {"test", "METHOD PATH [--header N:V]... [--host H] [--body BYTES]",
      "where a request would go; asks only", ray_gateway_run_test, 1, 0},
-    {"export", "[routes|services|json]", "rows with their counters, as CSV or JSON", run_export, 1,
-     0},
+    {"export", "[routes|services|csv|json]",
+     "rows with their counters, as CSV (csv: routes) or JSON", run_export, 1, 0},
     {"add-service", "NAME [--at HOST:PORT] [--timeout D] [--max-body BYTES]",
      "registers a service", ray_gateway_run_add_service, 0, 0},
     {"add-route",

@@ -62,7 +62,7 @@ static ray_status explain(ray_call *call, ray_status status, uint32_t word)
 
 /* -- services -- */
 
-/* HOST:PORT, or HOST alone. A port follows the last colon unless that is inside brackets. */
+/* HOST:PORT, as in the file. The port follows the last colon unless that is inside brackets. */
 static ray_status take_place(ray_call *call, ray_service_spec *spec)
 {
     const char *at;
@@ -73,7 +73,7 @@ static ray_status take_place(ray_call *call, ray_service_spec *spec)
     uint32_t colon = length;
     for (uint32_t i = 0; i < length; i++)
         colon = at[i] == ':' ? i : at[i] == ']' ? length : colon;
-    if (colon < length && (ray_parse_u64(at + colon + 1, length - colon - 1, &port) != RAY_OK ||
+    if (colon == length || (ray_parse_u64(at + colon + 1, length - colon - 1, &port) != RAY_OK ||
                            port == 0 || port > 65535))
         return refuse(call, RAY_E_SYNTAX, "--at is HOST:PORT, with a port from 1 to 65535");
     if (colon == 0 || colon >= RAY_HOST_BYTES)

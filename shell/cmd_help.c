@@ -131,6 +131,21 @@ static void put_wrapped(ray_text *out, const char *usage, uint64_t indent, uint6
 }
 
 /* -- one command -- */
+static void help_sub(ray_text *out, const ray_command *command, const ray_subcommand *sub)
+{
+    uint64_t from = out->length;
+    ray_text_put(out, "  ");
+    ray_text_put(out, command->word);
+    if (sub->word[0] != 0) {
+        ray_text_char(out, ' ');
+        ray_text_put(out, sub->word);
+    }
+    put_wrapped(out, sub->usage, 6, out->length - from);
+    ray_text_put(out, "\n      ");
+    ray_text_put(out, sub->help);
+    ray_text_put(out, sub->reads != 0 ? " (reads, --json)\n" : "\n");
+}
+
 ray_status ray_help_command(ray_call *call, const ray_command *command)
 {
     ray_text *out = call->out;
@@ -138,20 +153,8 @@ ray_status ray_help_command(ray_call *call, const ray_command *command)
     ray_text_put(out, ": ");
     ray_text_put(out, command->help);
     ray_text_char(out, '\n');
-    for (uint32_t i = 0; i < command->sub_count; i++) {
-        const ray_subcommand *sub = &command->sub[i];
-        uint64_t from = out->length;
-        ray_text_put(out, "  ");
-        ray_text_put(out, command->word);
-        if (sub->word[0] != 0) {
-            ray_text_char(out, ' ');
-            ray_text_put(out, sub->word);
-        }
-        put_wrapped(out, sub->usage, 6, out->length - from);
-        ray_text_put(out, "\n      ");
-        ray_text_put(out, sub->help);
-        ray_text_put(out, sub->reads != 0 ? " (reads, --json)\n" : "\n");
-    }
+    for (uint32_t i = 0; i < command->sub_count; i++)
+        help_sub(out, command, &command->sub[i]);
     if (command->built == 0)
         ray_text_put(out, "  not built in this version\n");
     return RAY_OK;
@@ -246,6 +249,22 @@ static void json_all(ray_text *out, const ray_command *only)
 }
 
 /* -- the command -- */
+/* One subcommand of a command alone. */
+static ray_status help_word(ray_call *call, const ray_command *command)
+{
+    ray_near near;
+    ray_near_begin(&near, call->word[2], call->length[2]);
+    for (uint32_t i = 0; i < command->sub_count; i++) {
+        const char *word = command->sub[i].word;
+        ray_near_offer(&near, word, ray_word_length(word));
+        if (!ray_call_is(call, 2, word))
+            continue;
+        help_sub(call->out, command, &command->sub[i]);
+        return RAY_OK;
+    }
+    return ray_call_error(call, RAY_E_UNKNOWN, "no such subcommand", 2, ray_near_word(&near));
+}
+
 static ray_status run_help(ray_call *call)
 {
     const ray_command *only = 0;
@@ -259,13 +278,13 @@ static ray_status run_help(ray_call *call)
     else if (ray_call_flag(call, "--markdown"))
         markdown(call->out);
     else if (only != 0)
-        return ray_help_command(call, only);
+        return call->plain_count > 2 ? help_word(call, only) : ray_help_command(call, only);
     else
         help_all(call->out);
     return RAY_OK;
 }
 
-static const ray_subcommand subs[] = {{"", "[COMMAND] [--markdown]",
-                                       "this list, or one command whole", run_help, 1,
+static const ray_subcommand subs[] = {{"", "[COMMAND] [SUBCOMMAND] [--markdown]",
+                                       "this list, a command whole, or a subcommand", run_help, 1,
                                        RAY_COMPLETE_COMMAND}};
 const ray_command ray_command_help = {"help", "what can be typed here", subs, 1, 0, 1, 0};

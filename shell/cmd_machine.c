@@ -58,6 +58,7 @@ static ray_status run_clock_virtual(ray_call *call)
         return ray_call_error(call, RAY_E_RANGE, "time does not run backwards; `clock` shows now",
                               2, 0);
     ray_clock_virtual(call->ray, at);
+    ray_call_noted(call, RAY_AUDIT_CLOCK, RAY_BY_NONE, RAY_NONE, 0, at);
     return clock_done(call);
 }
 
@@ -83,7 +84,11 @@ static ray_status run_clock_advance(ray_call *call)
 
 static ray_status run_clock_live(ray_call *call)
 {
+    ray_stats stats;
+    ray_read(call->ray, &stats);
+    uint64_t before = stats.clock_virtual != 0 ? stats.now_ns : 0;
     ray_clock_live(call->ray, call->raw_ns);
+    ray_call_noted(call, RAY_AUDIT_CLOCK, RAY_BY_NONE, RAY_NONE, before, 0);
     return clock_done(call);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_quota.c - quota: what may be used per period; the table of subcommands, status and rows. */
 #include "cmd_quota.h"
+#include "parts.h"
 
 /* -- words -- */
 const char *ray_quota_type_word(uint32_t type)
@@ -89,7 +90,7 @@ ray_status ray_quota_instance(ray_call *call, ray_quota_key *key)
     if (ray_call_option(call, "--tenant", &at, &length) == 0 ||
         ray_tenant_find(call->ray, at, length, &key->tenant) == RAY_OK)
         return RAY_OK;
-    return ray_call_error(call, RAY_E_UNKNOWN, "--tenant names nobody", RAY_NONE, 0);
+    return ray_call_unknown_value(call, "--tenant names nobody", at, length, RAY_COMPLETE_TENANT);
 }
 
 ray_status ray_quota_amount(ray_call *call, uint32_t type, uint32_t word, uint64_t *units)
@@ -272,9 +273,11 @@ static ray_status run_export(ray_call *call)
 static const ray_subcommand subs[] = {
     {"status", "", "counters: asked, granted, denied, late, alerts ...", run_status, 1, 0},
     {"allocations", "", "every quota: whose, of what, how much, per what", run_allocations, 1, 0},
+    {"list", "", "the same as allocations", run_allocations, 1, 0},
     {"usage", "[NAME]", "what was used, by tenant and user", ray_quota_run_usage, 1,
      RAY_COMPLETE_QUOTA},
-    {"show", "NAME [--tenant=T] [--user=U]", "one instance: period, balances, when it runs out",
+    {"show", "NAME [--tenant=T] [--user=U]",
+     "one instance: period, balances, when it runs out; every one where there are several",
      ray_quota_run_show, 1, RAY_COMPLETE_QUOTA},
     {"alerts", "[--all]", "thresholds crossed and not yet acknowledged", ray_quota_run_alerts, 1,
      0},

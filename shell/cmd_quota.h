@@ -11,6 +11,10 @@ int64_t ray_quota_wall_offset(const ray_call *call);
 ray_status ray_quota_instance(ray_call *call, ray_quota_key *key);
 /* An amount in the unit of the quota's type: bytes may be written as 8KiB. */
 ray_status ray_quota_amount(ray_call *call, uint32_t type, uint32_t word, uint64_t *units);
+/* `quota allocate`'s words as terms; says which rule of the core they break. */
+ray_status ray_quota_terms_read(ray_call *call, ray_quota_spec *spec);
+ray_status ray_quota_terms_refuse(ray_call *call, ray_status status, const ray_quota_spec *spec);
+#define RAY_LIMIT_WORD "9223372036854775808"
 void ray_quota_outcome_put(ray_call *call, uint32_t allocation, uint64_t units,
                            const ray_quota_outcome *outcome);
 

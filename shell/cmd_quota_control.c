@@ -2,172 +2,12 @@
 /* cmd_quota_control.c - quota: the half that changes allocations and balances. */
 #include "cmd_quota.h"
 
-/* -- the terms of an allocation (private) -- */
-static uint64_t length_of(const char *literal)
-{
-    uint64_t length = 0;
-    while (literal[length] != 0)
-        length++;
-    return length;
-}
-
-static uint32_t same(const char *at, uint64_t length, const char *literal)
-{
-    return length == length_of(literal) && __builtin_memcmp(at, literal, length) == 0;
-}
-
-static uint32_t begins(const char *at, uint64_t length, const char *literal)
-{
-    uint64_t size = length_of(literal);
-    return length > size && __builtin_memcmp(at, literal, size) == 0;
-}
-
-static ray_status name_of(ray_name *out, const char *at, uint64_t length)
-{
-    if (length == 0 || length >= RAY_NAME_BYTES)
-        return RAY_E_ARGUMENT;
-    __builtin_memset(out, 0, sizeof *out);
-    __builtin_memcpy(out->at, at, length);
-    return RAY_OK;
-}
-
-static ray_status type_of(const char *at, uint64_t length, ray_quota_spec *spec)
-{
-    static const char *const words[] = {"requests", "bytes", "compute"};
-    for (uint8_t type = 0; type < RAY_QUOTA_CUSTOM; type++)
-        if (same(at, length, words[type])) {
-            spec->type = type;
-            return RAY_OK;
-        }
-    spec->type = RAY_QUOTA_CUSTOM;
-    return begins(at, length, "custom:") ? name_of(&spec->custom, at + 7, length - 7)
-                                         : RAY_E_ARGUMENT;
-}
-
-/* never, day, week, month, a duration, or rolling: and a duration. */
-static ray_status window_of(const char *at, uint64_t length, ray_quota_spec *spec)
-{
-    static const char *const words[] = {"never", "", "", "day", "week", "month"};
-    for (uint8_t reset = 0; reset <= RAY_RESET_MONTH; reset++)
-        if (words[reset][0] != 0 && same(at, length, words[reset])) {
-            spec->reset = reset;
-            spec->anchor_day = reset >= RAY_RESET_WEEK;
-            return RAY_OK;
-        }
-    uint32_t rolling = begins(at, length, "rolling:");
-    spec->reset = rolling ? RAY_RESET_ROLLING : RAY_RESET_FIXED;
-    spec->anchor_day = 0;
-    return ray_parse_duration(at + (rolling ? 8 : 0), length - (rolling ? 8 : 0), &spec->period_ns);
-}
-
-static ray_status alerts_of(const char *at, uint64_t length, ray_quota_spec *spec)
-{
-    uint32_t count = 0;
-    __builtin_memset(spec->alert_percent, 0, sizeof spec->alert_percent);
-    for (uint64_t start = 0; start < length;) {
-        uint64_t end = start, percent;
-        while (end < length && at[end] != ',')
-            end++;
-        uint64_t digits = end > start && at[end - 1] == '%' ? end - start - 1 : end - start;
-        if (count == RAY_QUOTA_ALERT_EACH ||
-            ray_parse_u64(at + start, digits, &percent) != RAY_OK || percent == 0 || percent > 255)
-            return RAY_E_ARGUMENT;
-        spec->alert_percent[count++] = (uint8_t)percent;
-        start = end + 1;
-    }
-    return RAY_OK;
-}
-
-static ray_status anchor_of(const char *at, uint64_t length, ray_quota_spec *spec)
-{
-    uint64_t value;
-    if (spec->reset == RAY_RESET_WEEK || spec->reset == RAY_RESET_MONTH) {
-        if (ray_parse_u64(at, length, &value) != RAY_OK || value > 31)
-            return RAY_E_ARGUMENT;
-        spec->anchor_day = (uint32_t)value;
-        return RAY_OK;
-    }
-    if (spec->reset == RAY_RESET_NEVER)
-        return RAY_E_ARGUMENT;
-    ray_status status = spec->reset == RAY_RESET_DAY ? ray_parse_duration(at, length, &value)
-                                                     : ray_parse_time(at, length, &value);
-    if (status != RAY_OK || value > 0x7fffffffffffffffULL)
-        return RAY_E_ARGUMENT;
-    spec->anchor_ns = (int64_t)value;
-    return RAY_OK;
-}
-
-static ray_status service_of(ray_call *call, const char *at, uint64_t length, uint32_t *service)
-{
-    return ray_gateway_find_service(ray_gateway_of(call->ray), at, length, service);
-}
-
-/* What is wrong, in words; NULL when every option was understood. */
-static const char *options_read(ray_call *call, ray_quota_spec *spec)
-{
-    const char *at;
-    uint32_t length;
-    if (ray_call_option(call, "--tenant", &at, &length) != 0 &&
-        ray_tenant_find(call->ray, at, length, &spec->tenant) != RAY_OK)
-        return "--tenant names nobody";
-    if (ray_call_option(call, "--plan", &at, &length) != 0 &&
-        ray_plan_find(call->ray, at, length, &spec->plan) != RAY_OK)
-        return "--plan names no plan";
-    if (ray_call_option(call, "--service", &at, &length) != 0 &&
-        service_of(call, at, length, &spec->service) != RAY_OK)
-        return "--service names no service";
-    if (ray_call_option(call, "--type", &at, &length) != 0 && type_of(at, length, spec) != RAY_OK)
-        return "--type is requests, bytes, compute or custom:NAME";
-    if (ray_call_option(call, "--window", &at, &length) != 0 &&
-        window_of(at, length, spec) != RAY_OK)
-        return "--window is never, day, week, month, a duration, or rolling: and a duration";
-    if (ray_call_option(call, "--anchor", &at, &length) != 0 &&
-        anchor_of(at, length, spec) != RAY_OK)
-        return "--anchor is a day of the month or week, an hour of the day, or an instant";
-    if (ray_call_option(call, "--rollover", &at, &length) != 0 &&
-        ray_parse_percent_bp(at, length, &spec->rollover_bp) != RAY_OK)
-        return "--rollover is a percentage up to 10%";
-    if (ray_call_option(call, "--alerts", &at, &length) != 0 &&
-        alerts_of(at, length, spec) != RAY_OK)
-        return "--alerts is up to four whole percentages, 80%,95%,100%";
-    if (ray_call_option(call, "--guard-requests", &at, &length) != 0 &&
-        ray_parse_u64(at, length, &spec->guard_requests_per_s) != RAY_OK)
-        return "--guard-requests is requests per second";
-    if (ray_call_option(call, "--guard-bytes", &at, &length) != 0 &&
-        ray_parse_bytes(at, length, &spec->guard_bytes_per_s) != RAY_OK)
-        return "--guard-bytes is bytes per second";
-    return 0;
-}
-
-static void defaults(ray_call *call, ray_quota_spec *spec)
-{
-    static const uint8_t percent[] = {80, 95, 100};
-    ray_settings_spec settings;
-    ray_settings_read(call->ray, &settings);
-    __builtin_memset(spec, 0, sizeof *spec);
-    spec->tenant = spec->plan = spec->service = RAY_NONE;
-    spec->reset = RAY_RESET_MONTH;
-    spec->anchor_day = 1;
-    spec->utc_offset_minutes = settings.utc_offset_minutes;
-    __builtin_memcpy(spec->alert_percent, percent, sizeof percent);
-    spec->enforcement = ray_call_flag(call, "--soft") != 0;
-    spec->mode = ray_call_flag(call, "--shadow") != 0 ? RAY_MODE_SHADOW : RAY_MODE_ENFORCE;
-    spec->per_user = ray_call_flag(call, "--per-user") != 0;
-    spec->carry_overage = ray_call_flag(call, "--carry-overage") != 0;
-}
-
 /* -- allocations -- */
 ray_status ray_quota_run_allocate(ray_call *call)
 {
     ray_quota_spec spec;
     uint32_t allocation;
-    defaults(call, &spec);
-    if (name_of(&spec.name, call->word[2], call->length[2]) != RAY_OK)
-        return ray_call_error(call, RAY_E_ARGUMENT, "a name is 1 to 47 bytes", 2, 0);
-    const char *wrong = options_read(call, &spec);
-    if (wrong != 0)
-        return ray_call_error(call, RAY_E_ARGUMENT, wrong, RAY_NONE, 0);
-    ray_status status = ray_quota_amount(call, spec.type, 3, &spec.limit_units);
+    ray_status status = ray_quota_terms_read(call, &spec);
     if (status != RAY_OK)
         return status;
     status = ray_quota_allocate(ray_quota_of(call->ray), call->now_ns, ray_quota_wall_offset(call),
@@ -180,7 +20,7 @@ ray_status ray_quota_run_allocate(ray_call *call)
                               "meet in one request",
                               RAY_NONE, 0);
     if (status != RAY_OK)
-        return ray_call_error(call, status, "no quota may be like that", 2, 0);
+        return ray_quota_terms_refuse(call, status, &spec);
     ray_call_edited(call, RAY_AUDIT_ADD, RAY_BY_QUOTA, allocation, 0, spec.limit_units);
     ray_text_name(call->out, &spec.name, 0);
     ray_text_put(call->out, " allocated, id ");
@@ -200,7 +40,7 @@ typedef struct change {
 
 static change set_limit(ray_call *call, uint32_t allocation, const ray_quota_spec *spec)
 {
-    change made = {RAY_OK, 4, spec->limit_units, 0, "not a limit"};
+    change made = {RAY_OK, 4, spec->limit_units, 0, "a limit is at most " RAY_LIMIT_WORD ", not"};
     made.status = ray_quota_amount(call, spec->type, 4, &made.after);
     made.what = made.status != RAY_OK ? 0 : made.what;
     if (made.status == RAY_OK)
@@ -259,7 +99,7 @@ ray_status ray_quota_run_set(ray_call *call)
     } else {
         ray_near_begin(&near, call->word[3], call->length[3]);
         for (uint32_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
-            ray_near_offer(&near, fields[i], length_of(fields[i]));
+            ray_near_offer(&near, fields[i], ray_word_length(fields[i]));
         return ray_call_error(call, RAY_E_UNKNOWN, "a quota has no such field", 3,
                               ray_near_word(&near));
     }
@@ -376,7 +216,16 @@ ray_status ray_quota_run_consume(ray_call *call)
     ray_status status = event_read(call, &allocation, &event);
     if (status != RAY_OK)
         return status;
-    status = ray_quota_consume(ray_quota_of(call->ray), call->now_ns, &event, &outcome);
+    ray_quota *quota = ray_quota_of(call->ray);
+    ray_quota_key key = {.user = event.query.user, .tenant = event.query.tenant};
+    ray_quota_usage before, after;
+    int64_t wall_offset_ns = event.query.wall_offset_ns;
+    ray_quota_usage_read(quota, call->now_ns, wall_offset_ns, allocation, &key, &before);
+    status = ray_quota_consume(quota, call->now_ns, &event, &outcome);
+    ray_quota_usage_read(quota, call->now_ns, wall_offset_ns, allocation, &key, &after);
+    if (status == RAY_OK && after.used_units != before.used_units)
+        ray_call_noted(call, RAY_AUDIT_CONSUME, RAY_BY_QUOTA, allocation, before.used_units,
+                       after.used_units);
     return answered(call, allocation, &event, status, &outcome);
 }
 

@@ -96,16 +96,13 @@ static void usage_row(ray_call *call, const ray_quota_spec *spec, const ray_quot
     ray_text_char(out, '\n');
 }
 
-ray_status ray_quota_run_usage(ray_call *call)
+/* The instances of quota `only`, of all for RAY_NONE. */
+static ray_status usage_rows(ray_call *call, uint32_t only)
 {
     ray_quota *quota = ray_quota_of(call->ray);
     int64_t wall_offset_ns = ray_quota_wall_offset(call);
-    uint32_t only = RAY_NONE;
     ray_quota_spec spec;
     ray_quota_usage usage;
-    ray_status status = call->plain_count > 2 ? ray_quota_named(call, &only) : RAY_OK;
-    if (status != RAY_OK)
-        return status;
     if (call->json != 0)
         ray_quota_list_open(call->out, "usage");
     else
@@ -126,6 +123,13 @@ ray_status ray_quota_run_usage(ray_call *call)
     return RAY_OK;
 }
 
+ray_status ray_quota_run_usage(ray_call *call)
+{
+    uint32_t only = RAY_NONE;
+    ray_status status = call->plain_count > 2 ? ray_quota_named(call, &only) : RAY_OK;
+    return status == RAY_OK ? usage_rows(call, only) : status;
+}
+
 /* -- show -- */
 static void show_line(ray_text *out, const char *name, uint64_t value)
 {
@@ -133,6 +137,15 @@ static void show_line(ray_text *out, const char *name, uint64_t value)
     ray_text_column(out, 16);
     ray_text_u64(out, value);
     ray_text_char(out, '\n');
+}
+
+/* The quota has an instance for each tenant or user, and which one was not said. */
+static uint32_t has_several(const ray_call *call, const ray_quota_spec *spec)
+{
+    const char *at;
+    uint32_t length;
+    return (spec->tenant == RAY_NONE && ray_call_option(call, "--tenant", &at, &length) == 0) ||
+           (spec->per_user != 0 && ray_call_option(call, "--user", &at, &length) == 0);
 }
 
 ray_status ray_quota_run_show(ray_call *call)
@@ -149,6 +162,8 @@ ray_status ray_quota_run_show(ray_call *call)
     if (status != RAY_OK)
         return status;
     ray_quota_spec_read(quota, allocation, &spec);
+    if (has_several(call, &spec))
+        return usage_rows(call, allocation);
     ray_quota_usage_read(quota, call->now_ns, ray_quota_wall_offset(call), allocation, &key,
                          &usage);
     if (call->json != 0) {

@@ -2,30 +2,18 @@
 /* cmd_ratelimit.c - limits at the console: what there is, what is left, what would be said, and
  * changing it. */
 #include "cmd_ratelimit.h"
+#include "parts.h"
 
 enum buckets_default { BUCKETS_SHOWN = 20 };
 
 /* -- words (private) -- */
-static uint64_t length_of(const char *literal)
-{
-    uint64_t length = 0;
-    while (literal[length] != 0)
-        length++;
-    return length;
-}
-
-static uint32_t same(const char *at, uint64_t length, const char *literal)
-{
-    return length == length_of(literal) && __builtin_memcmp(at, literal, length) == 0;
-}
-
 /* The place of a word in a list of `count` words that `word_of` names; `count` when it is none of
  * them. */
 uint32_t ray_option_place(const char *at, uint64_t length, const char *(*word_of)(uint32_t),
                           uint32_t count)
 {
     uint32_t i = 0;
-    while (i < count && !same(at, length, word_of(i)))
+    while (i < count && !ray_word_is(at, length, word_of(i)))
         i++;
     return i;
 }
@@ -73,7 +61,7 @@ ray_status ray_option_duration(ray_call *call, const char *name, uint64_t *out)
     uint32_t length;
     if (!ray_call_option(call, name, &at, &length) || ray_parse_duration(at, length, out) == RAY_OK)
         return RAY_OK;
-    if (same(at, length, "forever")) {
+    if (ray_word_is(at, length, "forever")) {
         *out = RAY_NEVER;
         return RAY_OK;
     }
@@ -108,7 +96,7 @@ ray_status ray_limit_who(ray_call *call, ray_ratelimit_query *who, uint32_t *giv
     }
     if (ray_call_option(call, "--service", &at, &length) &&
         ray_gateway_find_service(ray_gateway_of(call->ray), at, length, &who->service) != RAY_OK)
-        return ray_option_refuse(call, RAY_E_UNKNOWN, "no such service", at, length);
+        return ray_call_unknown_value(call, "no such service", at, length, RAY_COMPLETE_SERVICE);
     if (ray_call_option(call, "--plan", &at, &length) &&
         ray_plan_find(call->ray, at, length, &who->plan) != RAY_OK)
         return ray_option_refuse(call, RAY_E_UNKNOWN, "no such plan", at, length);
@@ -237,23 +225,32 @@ static ray_status run_status(ray_call *call)
     return RAY_OK;
 }
 
+static const char header[] =
+    "name                     scope    algorithm       rate          capacity  mode    granted     "
+    "denied\n";
+
+static ray_status run_export(ray_call *call)
+{
+    uint32_t json = call->json != 0 || ray_call_is(call, 2, "json");
+    if (call->plain_count > 2 && !json && !ray_call_is(call, 2, "csv"))
+        return ray_call_error(call, RAY_E_ARGUMENT, "an export is csv or json, not", 2, 0);
+    ray_status status =
+        ray_ratelimit_export(limits_of(call), call->now_ns,
+                             json ? RAY_RATELIMIT_JSON : RAY_RATELIMIT_CSV, call->out);
+    if (json)
+        ray_text_char(call->out, '\n');
+    return status;
+}
+
 static ray_status run_limits(ray_call *call)
 {
     ray_limit_spec spec;
     ray_limit_stats stats;
     ray_bucket_state state;
     uint32_t slot = 0, limit;
-    if (call->json || ray_call_flag(call, "--csv")) {
-        uint32_t format = call->json ? RAY_RATELIMIT_JSON : RAY_RATELIMIT_CSV;
-        ray_status status = ray_ratelimit_export(limits_of(call), call->now_ns, format, call->out);
-        if (call->json)
-            ray_text_char(call->out, '\n');
-        return status;
-    }
-    ray_text_put(
-        call->out,
-        "name                     scope    algorithm       rate          capacity  mode    granted"
-        "     denied\n");
+    if (call->json || ray_call_flag(call, "--csv"))
+        return run_export(call);
+    ray_text_put(call->out, header);
     while (ray_ratelimit_next(limits_of(call), &slot, &limit) == RAY_OK) {
         (void)ray_ratelimit_read_limit(limits_of(call), limit, &spec, &stats);
         (void)ray_ratelimit_read_bucket(limits_of(call), call->now_ns, limit, 0, &state);
@@ -338,6 +335,7 @@ static ray_status run_show(ray_call *call)
         ray_text_char(call->out, '\n');
         return RAY_OK;
     }
+    ray_text_put(call->out, header);
     put_limit(call->out, &spec, &stats, &state);
     put_count(call->out, "left", state.left_tokens);
     put_count(call->out, "used", state.used_tokens);
@@ -391,6 +389,8 @@ static ray_status run_test(ray_call *call)
 static const ray_subcommand subs[] = {
     {"status", "", "counters and how full the tables are", run_status, 1, 0},
     {"limits", "[--csv]", "every limit with its counters", run_limits, 1, 0},
+    {"list", "[--csv]", "the same as limits", run_limits, 1, 0},
+    {"export", "[csv|json]", "every limit in fixed columns", run_export, 1, 0},
     {"buckets", "[NAME] [--keys N]", "what is left in the buckets, the first keys of each limit",
      run_buckets, 1, RAY_COMPLETE_LIMIT},
     {"show", "NAME " WHO " [--plan PLAN]", "one limit, or one key's bucket of it", run_show, 1,

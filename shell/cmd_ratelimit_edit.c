@@ -2,6 +2,7 @@
 /* cmd_ratelimit_edit.c - the half of `ratelimit` that changes something: checked by the core, then
  * audited. */
 #include "cmd_ratelimit.h"
+#include "parts.h"
 
 /* -- words (private) -- */
 static ray_ratelimit *limits_of(const ray_call *call)
@@ -15,6 +16,27 @@ static void edited(ray_call *call, uint32_t what, uint32_t limit, uint64_t befor
     ray_text_put(call->out, "ok\n");
 }
 
+/* The rule that a limit breaks, NULL when it is none of these. */
+static const char *broken_rule(const ray_limit_spec *spec)
+{
+    uint32_t window = spec->algorithm >= RAY_FIXED_WINDOW;
+    if (spec->rate_tokens == 0)
+        return ": a rate has at least 1 token, as 1/s";
+    if (!window && spec->capacity == 0)
+        return ": --burst is at least 1";
+    if (spec->exact != 0 && spec->algorithm != RAY_SLIDING_WINDOW)
+        return ": --exact is for --algorithm sliding_window";
+    if (spec->debt != 0 && spec->algorithm != RAY_TOKEN_BUCKET)
+        return ": --debt is for --algorithm token_bucket";
+    if (spec->excess != 0 && (spec->algorithm != RAY_TOKEN_BUCKET || spec->debt != 0))
+        return ": --excess is for --algorithm token_bucket, without --debt";
+    if (spec->queue != 0 && spec->algorithm != RAY_LEAKY_BUCKET)
+        return ": --queue is for --algorithm leaky_bucket";
+    if (spec->scope == RAY_SCOPE_IP && (spec->prefix_v4 == 0 || spec->prefix_v6 == 0))
+        return ": a prefix has at least 1 bit";
+    return 0;
+}
+
 static ray_status explain(ray_call *call, ray_status status, const ray_limit_spec *spec)
 {
     uint64_t tokens, period_ns;
@@ -22,6 +44,15 @@ static ray_status explain(ray_call *call, ray_status status, const ray_limit_spe
         return RAY_OK;
     ray_text_put(call->out, "error: ");
     ray_text_put(call->out, ray_status_word(status));
+    const char *rule = broken_rule(spec);
+    if (rule != 0)
+        ray_text_put(call->out, rule);
+    else if (spec->exact != 0 && spec->rate_tokens > RAY_LIMIT_EXACT_EACH) {
+        ray_text_put(call->out, ": --exact remembers each request, so its rate has at most ");
+        ray_text_u64(call->out, RAY_LIMIT_EXACT_EACH);
+        ray_text_put(call->out, " tokens");
+    } else if (status == RAY_E_RANGE)
+        ray_text_put(call->out, ": rate, burst, excess and period are below 2^63");
     if (status == RAY_E_EXISTS)
         ray_text_put(call->out, ": that name is taken");
     if (status == RAY_E_FULL)
@@ -48,6 +79,32 @@ typedef struct word_option {
     uint8_t *to;
 } word_option;
 
+/* "--scope is service, user, ip, named, not: "usr"; did you mean "user"?" */
+static ray_status refuse_word(ray_call *call, const word_option *option, const char *at,
+                              uint32_t length)
+{
+    ray_near near;
+    ray_near_begin(&near, at, length);
+    ray_text_put(call->out, "error: ");
+    ray_text_put(call->out, option->name);
+    ray_text_put(call->out, " is ");
+    for (uint32_t i = 0; i < option->count; i++) {
+        const char *word = option->word_of(i);
+        ray_near_offer(&near, word, ray_word_length(word));
+        ray_text_put(call->out, i == 0 ? "" : i + 1 == option->count ? " or " : ", ");
+        ray_text_put(call->out, word);
+    }
+    ray_text_put(call->out, ", not: \"");
+    ray_text_escaped(call->out, at, length);
+    ray_text_put(call->out, ray_near_word(&near) != 0 ? "\"; did you mean \"" : "\"");
+    if (ray_near_word(&near) != 0) {
+        ray_text_put(call->out, ray_near_word(&near));
+        ray_text_put(call->out, "\"?");
+    }
+    ray_text_char(call->out, '\n');
+    return RAY_E_SYNTAX;
+}
+
 static ray_status word_options(ray_call *call, const word_option *options, uint32_t count)
 {
     const char *at;
@@ -57,8 +114,7 @@ static ray_status word_options(ray_call *call, const word_option *options, uint3
             continue;
         uint32_t place = ray_option_place(at, length, options[i].word_of, options[i].count);
         if (place == options[i].count)
-            return ray_option_refuse(call, RAY_E_SYNTAX, "no such word for this option", at,
-                                     length);
+            return refuse_word(call, &options[i], at, length);
         *options[i].to = (uint8_t)place;
     }
     return RAY_OK;
@@ -70,10 +126,10 @@ static ray_status reference_options(ray_call *call, ray_limit_spec *spec)
     uint32_t length;
     if (ray_call_option(call, "--service", &at, &length) &&
         ray_gateway_find_service(ray_gateway_of(call->ray), at, length, &spec->service) != RAY_OK)
-        return ray_option_refuse(call, RAY_E_UNKNOWN, "no such service", at, length);
+        return ray_call_unknown_value(call, "no such service", at, length, RAY_COMPLETE_SERVICE);
     if (ray_call_option(call, "--instead-of", &at, &length) &&
         ray_ratelimit_find(limits_of(call), at, length, &spec->instead_of) != RAY_OK)
-        return ray_option_refuse(call, RAY_E_UNKNOWN, "no such limit", at, length);
+        return ray_call_unknown_value(call, "no such limit", at, length, RAY_COMPLETE_LIMIT);
     if (ray_call_option(call, "--user", &at, &length)) {
         if (length == 0 || length >= RAY_NAME_BYTES)
             return ray_option_refuse(call, RAY_E_RANGE, "a pinned user has 1 to 47 bytes", at,
@@ -110,8 +166,8 @@ static ray_status add(ray_call *call)
     const char *at;
     uint32_t length, limit;
     __builtin_memset(&spec, 0, sizeof spec);
-    if (call->length[2] == 0 || call->length[2] >= RAY_NAME_BYTES)
-        return ray_call_error(call, RAY_E_RANGE, "a name has 1 to 47 bytes", 2, 0);
+    if (!ray_word_names(call->word[2], call->length[2]))
+        return ray_call_error(call, RAY_E_ARGUMENT, RAY_NAME_RULE, 2, 0);
     __builtin_memcpy(spec.name.at, call->word[2], call->length[2]);
     spec.service = RAY_NONE;
     spec.instead_of = RAY_NONE;

@@ -101,7 +101,9 @@ static ray_status run_version(ray_call *call)
     row_text(out, "configuration name", m->config_name);
     row_text(out, "came from", m->config_source);
     row_text(out, "entropy",
-             m->entropy_known != 0 ? "yes" : "no: the hash seed is the configuration's");
+             m->entropy_known == 2   ? "given: the hash seed was an input, as for a repeated run"
+             : m->entropy_known != 0 ? "yes: the hash seed came from a random source"
+                                     : "no: without a random source the hash seed is guessable");
     return RAY_OK;
 }
 

@@ -75,7 +75,8 @@ void ray_edit_insert(ray_feed *f, char byte)
     c->length++;
     if (c->mode == RAY_CONSOLE_RAW)
         return;
-    if (c->mode == RAY_CONSOLE_PASTE || (c->cursor == c->length && c->length < visible()))
+    if (c->mode == RAY_CONSOLE_PASTE ||
+        (c->cursor == c->length && (c->plain != 0 || c->length < visible())))
         put_shown(c, f->out, c->cursor - 1, c->cursor);
     else
         ray_edit_redraw(f);

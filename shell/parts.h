@@ -41,13 +41,23 @@ uint32_t ray_usage_next(const char *usage, uint64_t *place, ray_usage_word *out)
  * others. */
 ray_status ray_usage_check(ray_call *call, uint32_t first);
 
+/* -- words (args.c) -- */
+#define RAY_NAME_RULE "a name is 1 to 47 of A-Z a-z 0-9 . _ : -, this is not"
+/* 1 for what RAY_NAME_RULE says. */
+uint32_t ray_word_names(const char *at, uint64_t length);
+/* As ray_call_unknown, for the value of an option. */
+ray_status ray_call_unknown_value(ray_call *call, const char *what, const char *at, uint32_t length,
+                                  uint32_t completes);
+
 /* -- help (cmd_help.c) -- */
 ray_status ray_help_command(ray_call *call, const ray_command *command);
 
 /* -- requests made here (traffic.c) -- */
-/* Writes a target that route `id` matches, with `number` where a path may vary; 0 when it is a
- * regex or unknown. */
+/* Writes a target that route `id` matches, with `number` where a path may vary; 0 when it is
+ * unknown, or a regex whose table no short path was found for. */
 uint32_t ray_target_put(struct ray *ray, uint32_t id, uint64_t number, ray_text *out);
+/* Appends the host and the packed headers the route asks for, and says where in `to`. */
+void ray_target_more_put(struct ray *ray, uint32_t id, ray_row *to, ray_text *out);
 /* A method the route serves, GET where it may. */
 uint32_t ray_target_method(struct ray *ray, uint32_t id);
 /* Writes "GET /path" of the first route in precedence that can be written out. */

@@ -55,7 +55,7 @@ typedef struct ray_machine {
     uint64_t memory_bytes;
     uint64_t image_bytes;
     uint64_t boot_ns;       /* entry to prompt; 0 unknown */
-    uint64_t entropy_known; /* 1: the seed came from a real source */
+    uint64_t entropy_known; /* of the seed: 0 guessable, 1 from a real source, 2 given */
     uint32_t script_count;
     uint32_t faults_allowed; /* 1: `fault` may be used */
     const uint8_t *start_config; /* as frozen_config: what it started with, NULL: the frozen one */
@@ -179,6 +179,10 @@ ray_status ray_call_line(ray_call *call, const char *line, uint64_t length);
 /* Reports a successful control call: raises the epoch and writes the audit record. */
 void ray_call_edited(ray_call *call, uint32_t what, uint32_t by_kind, uint32_t by_id,
                      uint64_t before, uint64_t after);
+/* The same for an act that edits no configuration: the epoch stays, and the record carries the
+ * instant the clock shows after the act. */
+void ray_call_noted(ray_call *call, uint32_t what, uint32_t by_kind, uint32_t by_id,
+                    uint64_t before, uint64_t after);
 /* Digits with '_' between them; 1h30m, 500ms, 1.5s; 5/1h30m; 8KiB, 10MB; 2026-01-05T23:00:00Z or
  * Unix nanoseconds; v4 or v6; 10% or 0.5% in basis points. RAY_E_SYNTAX for what is none of them,
  * RAY_E_RANGE for what does not fit or is no whole number; then *out is untouched. */
@@ -215,6 +219,7 @@ typedef struct ray_console {
     uint32_t history_at;
     uint32_t exit_status; /* of the last command, as ray_status negated */
     uint32_t lost_bytes;  /* typed past RAY_SHELL_LINE_MAX */
+    uint32_t plain;       /* 1: no terminal (the port's to set): the echo of a long line runs on */
     char line[RAY_SHELL_LINE_MAX];
     char kept[RAY_SHELL_LINE_MAX]; /* the line set aside while history is browsed */
     char history[RAY_SHELL_HISTORY_MAX][RAY_SHELL_LINE_MAX];

@@ -246,7 +246,7 @@ int main(int count, char **words)
     s.machine.memory_bytes = hal_memory_bytes();
     if (o.seed != NULL && !read_seed(o.seed, s.machine.seed))
         return usage("--seed takes 32 hexadecimal digits");
-    s.machine.entropy_known = o.seed == NULL && hal_random(s.machine.seed);
+    s.machine.entropy_known = o.seed != NULL ? 2 : hal_random(s.machine.seed);
     s.ray = hal_memory(ray_bytes());
     s.link = hal_memory(ray_link_state_bytes());
     ray_init(s.ray, s.machine.seed);
@@ -270,6 +270,7 @@ int main(int count, char **words)
     ray_text out;
     ray_text_init(&out, s.out, sizeof s.out);
     ray_console_start(&s.console, s.ray, &s.machine, raw_ns, &out);
+    s.console.plain = isatty(STDIN_FILENO) == 0;
     hal_terminal_raw();
     hal_write(out.at, out.length);
     serve(&s);

@@ -130,3 +130,57 @@ uint32_t ray_gateway_dfa_prefix(const uint8_t *table, uint8_t *out, uint32_t cap
     }
     return slash;
 }
+
+/* -- an accepted text -- */
+enum { WALKS = 64, WALK_BYTES = 96 };
+
+/* splitmix64 (Steele, Lea and Flood 2014). */
+static uint64_t draw(uint64_t *random)
+{
+    uint64_t z = *random += 0x9e3779b97f4a7c15U;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9U;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebU;
+    return z ^ z >> 31;
+}
+
+/* A byte that leads on from `state`, one that leaves it when `away`; 0 when there is none. */
+static uint32_t any_byte(const uint8_t *table, uint32_t *state, uint32_t away, uint64_t random)
+{
+    static const char bytes[] = "/abcdefghijklmnopqrstuvwxyz0123456789-_."
+                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    ray_dfa_header header = header_of(table);
+    const uint8_t *row = next_of(table, header.state_count) + 2ULL * *state * header.class_count;
+    uint8_t live[sizeof bytes];
+    uint32_t count = 0;
+    for (uint32_t i = 0; i + 1 < sizeof bytes; i++) {
+        uint32_t to = next_at(row, table[CLASSES_AT + (uint8_t)bytes[i]]);
+        if (to != 0 && !(away && to == *state))
+            live[count++] = (uint8_t)bytes[i];
+    }
+    if (count == 0)
+        return 0;
+    uint32_t byte = live[random % count];
+    *state = next_at(row, table[CLASSES_AT + byte]);
+    return byte;
+}
+
+uint32_t ray_gateway_dfa_example(const uint8_t *table, uint64_t choice, ray_text *out)
+{
+    uint64_t from = out->length, random = choice;
+    for (uint32_t walk = 0; walk < WALKS; walk++) {
+        uint32_t state = 1;
+        for (uint32_t i = 0; i < WALK_BYTES && !accepts(table, state); i++) {
+            uint64_t bits = draw(&random);
+            uint32_t byte = any_byte(table, &state, bits >> 63 != 0, bits >> 1);
+            if (byte == 0)
+                byte = any_byte(table, &state, 0, bits >> 1);
+            if (byte == 0)
+                break;
+            ray_text_char(out, (char)byte);
+        }
+        if (accepts(table, state) && out->truncated == 0)
+            return 1;
+        out->length = from;
+    }
+    return 0;
+}

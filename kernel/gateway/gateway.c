@@ -312,6 +312,16 @@ ray_status ray_gateway_read_route(const ray_gateway *gateway, uint32_t id, ray_r
     return RAY_OK;
 }
 
+uint32_t ray_gateway_put_example(const ray_gateway *gateway, uint32_t id, uint64_t choice,
+                                 ray_text *out)
+{
+    ray_route_row row;
+    if (ray_gateway_read_route(gateway, id, &row) != RAY_OK || row.dfa_states == 0)
+        return 0;
+    const uint8_t *pool = (const uint8_t *)gateway->config.pool;
+    return ray_gateway_dfa_example(pool + gateway->config.dfa[row.spec->dfa].offset, choice, out);
+}
+
 ray_status ray_gateway_find_service(const ray_gateway *gateway, const char *name, uint64_t length,
                                     uint32_t *id)
 {

@@ -167,6 +167,8 @@ uint32_t ray_gateway_query_fits(const ray_match_spec *match, ray_view query);
 uint32_t ray_gateway_dfa_run(const uint8_t *table, ray_view text);
 /* The bytes every accepted text begins with, up to and without the last slash among them. */
 uint32_t ray_gateway_dfa_prefix(const uint8_t *table, uint8_t *out, uint32_t capacity);
+/* Walks the table to an accepting state by bytes of plain paths; 0 when chance found none. */
+uint32_t ray_gateway_dfa_example(const uint8_t *table, uint64_t choice, ray_text *out);
 
 /* -- tables.c: the pool -- */
 /* Appends a checked table that fits; its place. */

@@ -65,14 +65,19 @@ uint64_t ray_audit_add(struct ray *ray, const ray_audit_record *record)
     return id;
 }
 
-void ray_edited(struct ray *ray, uint64_t now_ns, const ray_audit_record *record)
+void ray_noted(struct ray *ray, uint64_t now_ns, const ray_audit_record *record)
 {
     ray_audit_record copy = *record;
-    ray->who.epoch++;
-    ray->who.edit_count++;
     copy.at_ns = now_ns;
     copy.seq = RAY_NEVER;
     ray_audit_add(ray, &copy);
+}
+
+void ray_edited(struct ray *ray, uint64_t now_ns, const ray_audit_record *record)
+{
+    ray->who.epoch++;
+    ray->who.edit_count++;
+    ray_noted(ray, now_ns, record);
 }
 
 uint64_t ray_audit_count(const struct ray *ray)

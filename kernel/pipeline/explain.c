@@ -79,8 +79,8 @@ static void explain_no(ray_text *out, uint32_t granted, uint32_t reason, uint64_
     ray_text_char(out, '\n');
 }
 
-static void explain_governed(const struct ray *ray, uint64_t now_ns, const ray_journey *journey,
-                             ray_text *out)
+static void explain_governed(const struct ray *ray, uint64_t now_ns, uint32_t tenant,
+                             const ray_journey *journey, ray_text *out)
 {
     const ray_ratelimit_answer *limits = &journey->limits;
     const ray_quota_answers *quotas = &journey->quotas;
@@ -109,7 +109,8 @@ static void explain_governed(const struct ray *ray, uint64_t now_ns, const ray_j
     }
     if (quotas->count == 0) {
         stage(out, "quota");
-        ray_text_put(out, "no quota applies\n");
+        ray_text_put(out, tenant == RAY_NONE ? "no tenant given: no quota applies\n"
+                                             : "no quota applies\n");
     }
 }
 
@@ -243,7 +244,7 @@ static __attribute__((noinline)) ray_status explain_into(const struct ray *ray, 
     } else {
         explain_gateway(ray, &journey.gateway, out);
         if (journey.asked != 0)
-            explain_governed(ray, now_ns, &journey, out);
+            explain_governed(ray, now_ns, rows->row->tenant, &journey, out);
         explain_verdict(ray, answer, out);
     }
     return out->truncated != 0 ? RAY_E_TRUNCATED : RAY_OK;

@@ -180,6 +180,65 @@ def test_allocate_set_reset_and_remove_work_and_are_audited(kernel: Kernel) -> N
     assert kernel.valid() == 0
 
 
+def test_list_export_and_help_are_where_they_are_looked_for(kernel: Kernel) -> None:
+    assert said(kernel, "quota list") == said(kernel, "quota allocations")
+    assert said(kernel, "ratelimit list") == said(kernel, "ratelimit limits")
+    assert said(kernel, "ratelimit export") == said(kernel, "ratelimit limits --csv")
+    assert json.loads(said(kernel, "ratelimit export json")) == told(kernel, "ratelimit list")
+    assert said(kernel, "gateway export csv") == said(kernel, "gateway export routes")
+    words = said(kernel, "help quota allocate")
+    assert words.startswith("  quota allocate NAME LIMIT [--tenant=T]")
+    assert "quota set" not in words
+    said(kernel, "ratelimit add web 5/s")
+    head, row = said(kernel, "ratelimit show web").splitlines()[:2]
+    assert head.startswith("name  ") and row.startswith("web  ")
+
+
+def test_show_lists_the_instances_when_none_was_named(kernel: Kernel) -> None:
+    spend(kernel, 1)
+    text = said(kernel, "quota show each-bytes")
+    assert text == said(kernel, "quota usage each-bytes") and "acme/" in text
+    rows = said(kernel, "quota export").splitlines()
+    said(kernel, "quota allocate unused 5")
+    assert said(kernel, "quota export").splitlines()[-1].split(",")[1:3] == ["unused", ""]
+    assert len(rows) == 3 and json.loads(said(kernel, "quota export json"))[-1]["tenant"] is None
+
+
+def test_consume_and_the_clock_leave_audit_records_and_no_epoch(kernel: Kernel) -> None:
+    epoch = kernel.stats()["epoch"]
+    said(kernel, "quota consume acme-day 2")
+    said(kernel, "quota consume acme-day 0")
+    assert told(kernel, "quota show acme-day")["admitted"] == 1, "nothing asked for is a look"
+    said(kernel, "clock virtual 2026-01-02")
+    said(kernel, "clock live")
+    at = START + 86_400 * S
+    assert kernel.stats()["epoch"] == epoch
+    audit = told(kernel, "audit 3")["records"]
+    assert [(record["what"], record["before"], record["after"]) for record in audit] == [
+        ("consume", 0, 2),
+        ("clock", 0, at),
+        ("clock", at, 0),
+    ]
+
+
+def test_a_limit_under_the_use_alerts_at_once(kernel: Kernel) -> None:
+    spend(kernel, 2)
+    assert told(kernel, "quota alerts")["alerts"] == []
+    said(kernel, "quota set acme-day limit 1")
+    alerts = [a for a in told(kernel, "quota alerts")["alerts"] if a["quota"] == "acme-day"]
+    assert [(a["percent"], a["used_units"], a["limit_units"]) for a in alerts] == [
+        (80, 2, 1),
+        (100, 2, 1),
+        (0, 2, 1),
+    ]
+
+
+def test_a_request_of_nobody_says_why_no_quota_applies(kernel: Kernel) -> None:
+    assert "no tenant given: no quota applies" in said(kernel, "explain GET /a")
+    said(kernel, "confirm quota remove each-bytes")
+    assert "quota       no quota applies" in said(kernel, "explain GET /a --tenant blue")
+
+
 def test_exports_at_the_console_are_the_modules_own(kernel: Kernel) -> None:
     spend(kernel, 2)
     csv = said(kernel, "quota export")
@@ -195,16 +254,16 @@ def test_exports_at_the_console_are_the_modules_own(kernel: Kernel) -> None:
         ("quota show acme-dya", ['no quota of that name: "acme-dya"', '"acme-day"']),
         ("quota set acme-day limt 3", ['no such field: "limt"', '"limit"']),
         ("quota set acme-day limit 3KiB", ['not an amount of units: "3KiB"']),
-        ("quota set acme-day limit 9223372036854775809", ["not a limit"]),
+        ("quota set acme-day limit 9223372036854775809", ["a limit is at most 92233"]),
         ("quota set acme-day enforcement firm", ['hard or soft, not: "firm"']),
         ("quota set acme-day mode of", ["enforce, shadow or off"]),
         ("quota set acme-day rollover 11%", ["0% to 10%"]),
         ("quota allocate acme-day 5", ["exists"]),
         ("quota allocate x", ["LIMIT is missing"]),
         ("quota allocate x 5 --window=soon", ["--window is never"]),
-        ("quota allocate x 5 --tenant=acm", ["--tenant"]),
+        ("quota allocate x 5 --tenant=acm", ["--tenant", '"acm"', '"acme"']),
         ("quota allocate x 5 --plan=tin", ["--plan"]),
-        ("quota allocate x 5 --service=shp", ["--service"]),
+        ("quota allocate x 5 --service=shp", ["--service", '"shp"', '"shop"']),
         ("quota allocate x 5 --type=reqs", ["--type is requests"]),
         ("quota allocate x 5 --type=custom:", ["--type is requests"]),
         ("quota allocate x 5 --alerts=80%,0%", ["--alerts"]),
@@ -212,8 +271,21 @@ def test_exports_at_the_console_are_the_modules_own(kernel: Kernel) -> None:
         ("quota allocate x 5 --window=never --anchor=1", ["--anchor"]),
         ("quota allocate x 5 --window=month --anchor=32", ["--anchor"]),
         ("quota allocate x 5 --rollover=ten", ["--rollover"]),
-        ("quota allocate x 5 --window=1h --rollover=11%", ["no quota may be like that"]),
-        ("quota allocate 'x y' 5", ["no quota may be like that"]),
+        ("quota allocate x 5 --window=1h --rollover=11%", ["--rollover is 0% to 10%"]),
+        ("quota allocate 'x y' 5", ["a name is 1 to 47", '"x y"']),
+        ("quota allocate x 5 --window=0s", ["--window is longer than 0s"]),
+        ("quota allocate x 18446744073709551615", ["at most 9223372036854775808"]),
+        ("quota show nobody", ['"nobody"', "there is: acme-day, each-bytes"]),
+        ("quota show each-bytes --tenant=acm", ['"acm"', '"acme"']),
+        ("ratelimit add z 0/s", ["at least 1 token"]),
+        ("ratelimit add z 5/s --burst 0", ["--burst is at least 1"]),
+        ("ratelimit add z 999/s --algorithm sliding_window --exact", ["--exact remembers"]),
+        ("ratelimit add 'a b' 5/s", ["a name is 1 to 47", '"a b"']),
+        ("ratelimit add z 5/s --scope usr", ["service, user, ip or named", '"user"']),
+        ("ratelimit add z 5/s --algorithm foo", ["token_bucket, leaky_bucket", '"foo"']),
+        ("ratelimit show nope", ['"nope"', "there is none"]),
+        ("run nope", ['"nope"', "there is"]),
+        ("gateway add-service s --at nonsense", ["HOST:PORT"]),
         ("quota allocate x 5 --windw=day", ["--windw", "--window"]),
         ("quota export xml", ["csv or json"]),
         ("quota ack none", ["no such alert"]),

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """shell: commands that act go through the real pipeline, are audited, and leave nothing leased."""
 
+import csv
+import io
 import re
 
 import pytest
@@ -129,6 +131,12 @@ def test_demo_is_the_same_for_the_same_seed():
 
     assert play("demo 500 --seed 3") == play("demo 500 --seed 3")
     assert play("demo 500 --seed 3") != play("demo 500 --seed 4")
+
+
+def test_demo_reaches_every_route_and_most_requests_pass(rig):
+    assert rig.json("demo 2000")["allow"] > 1000
+    rows = csv.DictReader(io.StringIO(rig.ok("gateway export csv")))
+    assert not [row["name"] for row in rows if int(row["asked"]) == 0]
 
 
 def test_demo_counts_what_the_pipeline_counts(rig):

@@ -36,6 +36,14 @@ def test_piped_lines_are_a_session(words):
     assert "drained: nothing is admitted any more" in said
 
 
+def test_a_piped_line_is_echoed_once_however_long(words):
+    line = "request GET /kernel/health --user " + "a" * 80
+    code, said, _ = run(words, f"{line}\nversion --machine\npoweroff\n")
+    assert code == 0 and said.count(PROMPT) == 3
+    assert f"{PROMPT}{line}\nallow (200), ok\n" in said
+    assert re.search(r"^entropy +given: the hash seed was an input", said, re.M)
+
+
 def test_the_end_of_input_drains_too(words):
     code, said, _ = run(words, "request GET /kernel/x\n")
     assert code == 0 and re.search(r"^in flight +0$", said, re.M)

@@ -262,7 +262,9 @@ ray_status ray_gateway_export(const ray_gateway *gateway, uint32_t format, ray_t
 void ray_gateway_export_row(const ray_gateway *gateway, uint32_t service, uint32_t route,
                             ray_text *out);
 const char *ray_route_kind_word(uint32_t kind);
-
+/* Writes a path that regex route `id` accepts, another one for another `choice`; 0: none found. */
+uint32_t ray_gateway_put_example(const ray_gateway *gateway, uint32_t id, uint64_t choice,
+                                 ray_text *out);
 /* 0 when every invariant holds, else the number of the first that does not: 1 counts, 2 service
  * rows, 3 route rows, 4 tables, 5 free slots, 6 the index, 7 counters. */
 uint32_t ray_gateway_valid(const ray_gateway *gateway);
@@ -273,7 +275,6 @@ uint32_t ray_gateway_reindex(ray_gateway *gateway);
 ray_status ray_gateway_read_part(const ray_gateway *gateway, uint32_t index, ray_gateway_part *out);
 
 /* -- tables and paths by themselves, for the host's tests and tools -- */
-
 /* Is this one sound table (format above)? Reads nothing past its length. */
 ray_status ray_gateway_check_table(ray_view table);
 /* 1 when the table accepts exactly these bytes, else 0. `table` was checked. */
@@ -284,7 +285,6 @@ uint32_t ray_gateway_canonical(ray_view target, uint8_t *scratch, ray_view *path
                                uint32_t *escaped);
 
 /* -- configuration -- */
-
 /* The whole hostile check of the service, route and DFA sections; changes nothing. Fills section,
  * row and field of the report for the first row that no rule allows. */
 ray_status ray_gateway_check(const ray_service_spec *services, const ray_route_spec *routes,

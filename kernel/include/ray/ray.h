@@ -244,7 +244,8 @@ enum ray_audit_what {
     RAY_AUDIT_REVOKE = 9,
     RAY_AUDIT_CLOCK = 10,
     RAY_AUDIT_REFUND = 11,
-    RAY_AUDIT_EXPIRE = 12
+    RAY_AUDIT_EXPIRE = 12,
+    RAY_AUDIT_CONSUME = 13     /* a balance was charged by hand: used before and after */
 };
 
 typedef struct ray_audit_record {
@@ -266,6 +267,8 @@ typedef struct ray_audit_record {
 /* Records a successful control call: raises the epoch and appends `record` (id, at_ns and epoch are
  * filled in). */
 void ray_edited(struct ray *ray, uint64_t now_ns, const ray_audit_record *record);
+/* The same for an act that is no edit of the configuration: the epoch stays. */
+void ray_noted(struct ray *ray, uint64_t now_ns, const ray_audit_record *record);
 uint64_t ray_audit_count(const struct ray *ray);          /* written so far */
 uint64_t ray_audit_overwritten_count(const struct ray *ray);
 ray_status ray_audit_read(const struct ray *ray, uint64_t id, ray_audit_record *out);
