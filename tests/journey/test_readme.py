@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import pathlib
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 
@@ -12,6 +14,7 @@ import pytest
 
 from host_sim.config import loads
 from host_sim.kernel import Kernel
+from tests.data import data
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -56,3 +59,97 @@ def test_every_command_line_tool_named_is_there() -> None:
         cwd=ROOT, capture_output=True, text=True, check=True,
     ).stdout
     assert all(name in help_text for name in named)
+
+
+# -- console sessions: what is typed, and what comes of it -----------------------------------------
+
+WALL = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
+IMAGE_ONLY = re.compile(r"raygate \S+ on |raygate: clean exit")
+HAS_QEMU = shutil.which("qemu-system-x86_64") is not None
+
+
+def typed_and_said(block: str) -> list[tuple[str, list[str]]]:
+    """Each `$ command` of a block with the lines under it; a block without one is a session."""
+    if not block.startswith("$ "):
+        typed = [line.removeprefix("rayos> ") for line in block.splitlines()
+                 if line.startswith("rayos> ")]
+        return [(f"printf '%s\\n' {shlex.join(typed)} | make -s run", block.splitlines())]
+    rows: list[tuple[str, list[str]]] = []
+    for line in block.splitlines():
+        if line.startswith("$ "):
+            rows.append((line[2:], []))
+        else:
+            rows[-1][1].append(line)
+    return rows
+
+
+def timeless(line: str) -> str:
+    """A line without its wall time: of a decision, and how long a replay took."""
+    if line.startswith("  decision "):
+        return WALL.sub("WHEN", line)
+    return re.sub(r"^[\d,]+ lines/s, .* in all$", "N lines/s, T in all", line)
+
+
+def pattern_of(lines: list[str]) -> str:
+    """A regex of the lines: `...` is anything in its line, and as a line of its own any lines."""
+    out = ""
+    for line in lines:
+        if line == "...":
+            out += r"(?:.*\n)*?"
+        else:
+            out += ".*".join(re.escape(part) for part in timeless(line).split("...")) + r"\n"
+    return out
+
+
+def first_difference(lines: list[str], said: str) -> str:
+    """The first line of the README that did not come, and what was printed."""
+    held = 0
+    while held < len(lines) and re.match(pattern_of(lines[: held + 1]), said):
+        held += 1
+    wrong = lines[held] if held < len(lines) else "(more lines than the README has)"
+    return f"README: {wrong!r}\nprinted:\n{said}"
+
+
+@pytest.fixture
+def folder(tmp_path: pathlib.Path) -> pathlib.Path:
+    """A place where the README's paths are: the repository's, and the shared access logs."""
+    for path in ROOT.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(("command", "lines"),
+                         [row for block in blocks("console") for row in typed_and_said(block)])
+def test_console_examples_print_what_the_readme_shows(
+    folder: pathlib.Path, command: str, lines: list[str]
+) -> None:
+    where = folder
+    if "make -s run" in command:
+        where = ROOT
+        if not HAS_QEMU:
+            command = command.replace("make -s run", "make -s sim")
+            lines = [line for line in lines if not IMAGE_ONLY.match(line)]
+    elif "access-logs/" in command:
+        (folder / "access-logs").symlink_to(data("access-logs"))
+    done = subprocess.run(["bash", "-c", command], cwd=where, capture_output=True, text=True,
+                          timeout=600, check=False)
+    assert done.returncode == 0, done.stderr
+    printed = [timeless(line) for line in done.stdout.splitlines()
+               if HAS_QEMU or not IMAGE_ONLY.match(line)]
+    if lines[0].startswith("rayos> ") and lines[0] in printed:   # a session begins at its prompt
+        printed = printed[printed.index(lines[0]):]
+    said = "".join(f"{line}\n" for line in printed)
+    assert re.fullmatch(pattern_of(lines), said), first_difference(lines, said)
+
+
+def test_a_console_example_that_is_not_so_is_found() -> None:
+    said = "one\ntwo 2\nthree\nlast\n"
+    assert re.fullmatch(pattern_of(["one", "two ...", "...", "last"]), said)
+    assert re.fullmatch(pattern_of(["one", "...", "last", "..."]), said)
+    for lines in (["one", "three", "..."], ["one", "..", "last"], ["one", "...", "two 2"],
+                  ["one", "two ...", "last"], ["one", "two 2", "three"]):
+        assert not re.fullmatch(pattern_of(lines), said)
+    assert "'three'" in first_difference(["one", "three", "..."], said)
+    assert timeless("  decision    0 at 2026-01-01T00:00:00.5Z, epoch 1") == (
+        "  decision    0 at WHEN, epoch 1")
+    assert timeless("  header 2026-01-01T00:00:00Z") == "  header 2026-01-01T00:00:00Z"
