@@ -139,6 +139,16 @@ def test_demo_reaches_every_route_and_most_requests_pass(rig):
     assert not [row["name"] for row in rows if int(row["asked"]) == 0]
 
 
+@pytest.mark.parametrize(("known", "says"), [
+    (0, "no: without a random source the hash seed is guessable"),
+    (1, "yes: the hash seed came from a random source"), (2, "given: the hash seed was an input"),
+])
+def test_version_says_where_the_seed_came_from(rig, known, says):
+    rig.machine.entropy_known = known
+    assert re.search(f"^entropy +{says}", rig.ok("version --machine"), re.M)
+    assert rig.json("version --machine")["entropy"] is (known != 0)
+
+
 def test_demo_counts_what_the_pipeline_counts(rig):
     said = rig.json("demo 1000 --rate 500")
     stats = rig.stats()
