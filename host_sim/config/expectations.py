@@ -90,7 +90,8 @@ def _fields(config: Config, test: Expectation) -> dict[str, Any]:
     if request.tenant is not None:
         tenant = config.tenants.index(request.tenant)
     is_address = address_of(client) is not None
-    return {
+    weight = {} if request.weight is None else {"weight": request.weight}  # 0 would take nothing
+    return weight | {
         "method": request.method,
         "host": request.host or "",
         "headers": request.headers,
@@ -99,7 +100,6 @@ def _fields(config: Config, test: Expectation) -> dict[str, Any]:
         "user": user,
         "tenant": None if tenant == NONE else config.tenants[tenant],
         "service": request.service,
-        "weight": request.weight or 0,
         "priority": CLASSES.index(request.priority) if request.priority else 255,
         "request_bytes": request.body,
         "response_bytes": request.response,
