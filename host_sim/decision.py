@@ -132,8 +132,8 @@ class RequestFields(TypedDict, total=False):
 
     `method` GET, `host` "", `headers` a mapping or pairs, `ip` the peer's address, `client` the
     peer's name where its address is not known, `user` and `tenant` who asks, `service` instead of a
-    route, `weight` tokens (absent: the route's; 0 takes none), `priority` 0 critical .. 4 batch (255: the default),
-    sizes in bytes and units as integers.
+    route, `weight` tokens (absent: the route's; 0 takes none), `priority` 0 critical .. 4 batch
+    (255: the default), sizes in bytes and units as integers.
     """
 
     method: str

@@ -322,8 +322,10 @@ def _opened(config: str | None, script: str | None, machine: str, memory: int, i
     if attach is not None:
         return Console.attach(attach)
     text = None if script is None else Path(script).read_text()
+    # A machine that is played with gets entropy from its host; a scripted one must repeat itself.
+    seed = None if icount or script is not None else os.urandom(16)
     return Console.boot(config=config, script=text, machine=machine, memory_mib=memory,
-                        icount=icount, reboots=True)
+                        icount=icount, reboots=True, seed=seed)
 
 
 if __name__ == "__main__":

@@ -91,8 +91,8 @@ static uint32_t connection_sound(ray_view value)
     return 1;
 }
 
-/* Fields of which there may be one (RFC 9110 and 9112): a bit each; 0 for all others. Two of one are
- * refused, equal or not, because the next server may believe the other. */
+/* Fields of which there may be one (RFC 9110 and 9112): a bit each; 0 for all others. Two of one
+ * are refused, equal or not, because the next server may believe the other. */
 static uint32_t single_bit(ray_view name)
 {
     static const char names[][20] = {"host", "content-length", "transfer-encoding",
