@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import array
 import random
 from typing import Any
 
@@ -18,6 +19,7 @@ from host_sim.modules.ratelimit import (
 )
 
 S = 1_000_000_000
+DAY = 86_400 * S
 
 
 def user(name: str | bytes, tokens: int = 1, **more: Any) -> RateLimitRequest:
@@ -243,7 +245,6 @@ def test_keys_chosen_against_an_unkeyed_hash_spread_all_the_same() -> None:
 
 # -- batches ------------------------------------------------------------------------------------
 def test_a_batch_says_what_the_calls_one_by_one_would() -> None:
-    import array
     one, two = RateLimiter(), RateLimiter()
     for limiter in (one, two):
         for service in range(4):
@@ -263,7 +264,6 @@ def test_a_batch_says_what_the_calls_one_by_one_would() -> None:
 
 
 def test_a_batch_of_numbers_counts_them_as_their_eight_bytes() -> None:
-    import array
     one, limit = per_user("seed", capacity=2)
     two, _same = per_user("seed", capacity=2)
     keys = array.array("Q", [k % 50 for k in range(200)])
@@ -278,3 +278,32 @@ def test_a_batch_of_numbers_counts_them_as_their_eight_bytes() -> None:
         one.batch(out=bytearray(3), keys=keys, limit_id=limit)
     with pytest.raises(ArgumentError):
         one.batch(out=out)
+
+
+@pytest.mark.parametrize("rate", [(7, S), (1000, S), (1, DAY), (1_000_000, 3 * DAY)])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_short_way_of_one_limit_is_ask_take_and_note(rate: tuple[int, int], seed: int) -> None:
+    """With an answer wanted, the core takes the long way: same grants, same bytes."""
+    picks = random.Random(seed)
+    short, long, batch = RateLimiter(), RateLimiter(), RateLimiter()
+    for limiter in (short, long, batch):
+        ids = [limiter.add_token_bucket(service, capacity=3 + 40 * service, refill_rate=rate[0],
+                                        per_ns=rate[1])
+               for service in range(3)]
+        limiter.drain_bucket(ids[2], now_ns=0, hold_ns=rate[1] // 2)
+    answer = long.ffi.new("ray_limit_answer *")
+    out, now_ns, seen = bytearray(1), 0, set()
+    for _ in range(1500):
+        now_ns += picks.choice((0, 0, 1, rate[1] // rate[0] - 1, rate[1] // (3 * rate[0]), rate[1]))
+        at_ns = now_ns - picks.choice((0, 0, 0, min(now_ns, 1000)))
+        limit, tokens = picks.choice(ids), picks.choice((1, 1, 1, 1, 0, 2, 500))
+        granted = long.lib.ray_ratelimit_try(long._limits, at_ns, limit, tokens, answer)
+        assert granted == answer.granted == short.allow(limit, tokens, now_ns=at_ns)
+        more = {} if tokens == 1 else {"tokens": array.array("I", [tokens])}
+        row = array.array("I", [limit])
+        assert batch.allow_batch(out, limit_ids=row, now_ns=at_ns, **more) == granted
+        assert out[0] == granted
+        seen.add((tokens, granted))
+    assert {(1, 0), (1, 1), (2, 0), (2, 1), (0, 1), (500, 0)} <= seen
+    assert short.snapshot() == long.snapshot() == batch.snapshot()
+    assert short.valid() == 0
