@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Kernel: one state, rows in, decisions out; snapshots, forks, the clock gate, leases, audit, the
-client's address.
-"""
+"""Kernel: one state, rows in, decisions out; snapshots, forks, the clock gate, leases, audit."""
 import threading
 
 import pytest

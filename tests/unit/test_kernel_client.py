@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Kernel: who a request is from and whether its head may be believed (RELIABILITY.md H3, I1, I2, I6)."""
+"""Kernel: who a request is from, and whether its head may be believed (H3, I1, I2, I6)."""
 
 import pytest
 
