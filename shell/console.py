@@ -323,7 +323,7 @@ def _opened(config: str | None, script: str | None, machine: str, memory: int, i
         return Console.attach(attach)
     text = None if script is None else Path(script).read_text()
     # A machine that is played with gets entropy from its host; a scripted one must repeat itself.
-    seed = None if icount or script is not None else os.urandom(16)
+    seed = bytes(16) if icount or script is not None else os.urandom(16)
     return Console.boot(config=config, script=text, machine=machine, memory_mib=memory,
                         icount=icount, reboots=True, seed=seed)
 

@@ -54,6 +54,8 @@ def interact(console: Console) -> None:
 
 def feed_lines(console: Console, lines: Iterable[str]) -> None:
     """Each line as a command, shown as a person would see it; the last one leaves."""
+    if console.wire.closed:
+        return                              # a script ended the machine: the report shows it whole
     _show(bytes(console.transcript[:-len(PROMPT)]).replace(b"\r", b""))
     for line in chain(lines, ["poweroff"] if console.machine is not None else []):
         words = line.split()

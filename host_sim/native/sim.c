@@ -246,7 +246,9 @@ int main(int count, char **words)
     s.machine.memory_bytes = hal_memory_bytes();
     if (o.seed != NULL && !read_seed(o.seed, s.machine.seed))
         return usage("--seed takes 32 hexadecimal digits");
-    s.machine.entropy_known = o.seed != NULL ? 2 : hal_random(s.machine.seed);
+    /* A script repeats itself: without a seed it leaves the choice to the configuration. */
+    s.machine.entropy_known =
+        o.seed != NULL || o.script != NULL ? 2 : hal_random(s.machine.seed);
     s.ray = hal_memory(ray_bytes());
     s.link = hal_memory(ray_link_state_bytes());
     ray_init(s.ray, s.machine.seed);

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 
 import pytest
 
@@ -56,6 +57,20 @@ def test_transcript_is_the_hosts(tmp_path):
          "--script", tmp_path / "script.ray", "--seed", "00" * 16],
         capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     assert vm.script(VIRTUAL).removesuffix(MARKER) == host.stdout
+
+
+def test_the_console_prints_a_script_once_and_as_the_host_does(tmp_path):
+    """As a person runs it: no seed is given, so both leave it to the configuration."""
+    (tmp_path / "script.ray").write_text(VIRTUAL)
+    image = subprocess.run(
+        [sys.executable, "-m", "shell.console", "--icount", "--script", tmp_path / "script.ray"],
+        cwd=ROOT, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    host = subprocess.run(
+        [SIM, "--frozen", ROOT / "build/frozen/rayos.blob", "--scripts", ROOT / "boot/frozen",
+         "--script", tmp_path / "script.ray"],
+        capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    assert image.returncode == 0, image.stderr
+    assert image.stdout.removesuffix(MARKER) == host.stdout
 
 
 def test_a_month_of_virtual_time_passes_in_one_line():
