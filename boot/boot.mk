@@ -61,7 +61,7 @@ $(IMAGE_DIR)/pack: tools/pack.c
 
 # The same image unpacked and with symbols: boots with -kernel too, for gdb and addr2line.
 $(BUILD)/raygate.debug.elf: $(IMAGE_O) boot/link.ld
-	$(IMAGE_CC) $(filter-out -I% -W%,$(IMAGE_FLAGS)) -O2 -flto=$(shell nproc) -nostdlib -static \
+	$(IMAGE_CC) $(filter-out -I%,$(IMAGE_FLAGS)) -O2 -flto=$(shell nproc) -nostdlib -static \
 	  -Wl,-z,max-page-size=4096,-z,noexecstack,--gc-sections,--build-id=none \
 	  -T boot/link.ld -o $@ $(IMAGE_O)
 
