@@ -120,6 +120,19 @@ static void place_section(ray_config_blob *blob, uint32_t kind, const void *at, 
     case RAY_SECTION_LIMIT: blob->limits = at; blob->counts.limit_count = count; break;
     case RAY_SECTION_LIMIT_RATE: blob->rates = at; blob->counts.limit_rate_count = count; break;
     case RAY_SECTION_QUOTA: blob->quotas = at; blob->counts.quota_count = count; break;
+    case RAY_SECTION_QUEUE:
+    case RAY_SECTION_SERVICE_QUEUE:
+    case RAY_SECTION_SLA: break;
+    case RAY_SECTION_POLICY_SET:
+    case RAY_SECTION_POLICY:
+    case RAY_SECTION_POLICY_TERM:
+    case RAY_SECTION_POLICY_HEADER: break;
+    case RAY_SECTION_BILLING:
+    case RAY_SECTION_COST:
+    case RAY_SECTION_COST_MULTIPLIER:
+    case RAY_SECTION_COST_TIER:
+    case RAY_SECTION_COST_ALERT: break;
+    case RAY_SECTION_ALERT: break;
     case RAY_SECTION_SECRETS: blob->seed = at; break;
     }
 }

@@ -162,5 +162,10 @@ void ray_by_name(const struct ray *ray, uint32_t by_kind, uint32_t by_id, ray_na
         if (ray_quota_spec_read(&ray->quota, by_id, &quota) == RAY_OK)
             *out = quota.name;
         break;
+    case RAY_BY_POLICY: break;
+    case RAY_BY_QUEUE:
+        if (ray_gateway_read_service(&ray->gateway, by_id, &service) == RAY_OK)
+            *out = service.spec->name;
+        break;
     }
 }

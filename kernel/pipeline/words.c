@@ -62,6 +62,16 @@ const char *ray_reason_word(uint32_t reason)
     case RAY_REASON_QUOTA_NEVER: return "quota-never";
     case RAY_REASON_QUOTA_GUARD: return "quota-guard";
     case RAY_REASON_QUOTA_TABLE_FULL: return "quota-table-full";
+    case RAY_REASON_QUEUED: return "queued";
+    case RAY_REASON_QUEUE_FULL: return "queue-full";
+    case RAY_REASON_DISPLACED: return "displaced";
+    case RAY_REASON_PREEMPTED: return "preempted";
+    case RAY_REASON_SERVICE_GONE: return "service-gone";
+    case RAY_REASON_POLICY_DENIED: return "policy-denied";
+    case RAY_REASON_POLICY_INDETERMINATE: return "policy-indeterminate";
+    case RAY_REASON_POLICY_DEFAULT: return "policy-default";
+    case RAY_REASON_POLICY_REDIRECT: return "policy-redirect";
+    case RAY_REASON_COST_RANGE: return "cost-range";
     }
     return "?";
 }
@@ -74,6 +84,8 @@ const char *ray_by_word(uint32_t by_kind)
     case RAY_BY_SERVICE: return "service";
     case RAY_BY_LIMIT: return "limit";
     case RAY_BY_QUOTA: return "quota";
+    case RAY_BY_POLICY: return "policy";
+    case RAY_BY_QUEUE: return "queue";
     }
     return "?";
 }

@@ -324,7 +324,7 @@ static asking begin(const ray_ratelimit *rl, uint64_t now_ns, const ray_ratelimi
 ray_status ray_ratelimit_ask(const ray_ratelimit *rl, uint64_t now_ns,
                              const ray_ratelimit_query *query, ray_ratelimit_answer *out)
 {
-    if (query->named_count > RAY_ROUTE_LIMIT_MAX)
+    if (query->named_count > RAY_REQUEST_LIMIT_MAX)
         return RAY_E_ARGUMENT;
     asking ask = begin(rl, now_ns, query, out);
     ray_status status = meet_all(&ask);

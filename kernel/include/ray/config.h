@@ -32,6 +32,19 @@ enum ray_config_section_kind {
     RAY_SECTION_LIMIT = 20,
     RAY_SECTION_LIMIT_RATE = 21,
     RAY_SECTION_QUOTA = 30,
+    RAY_SECTION_QUEUE = 40,            /* one ray_queue_spec */
+    RAY_SECTION_SERVICE_QUEUE = 41,    /* ray_service_queue_spec each */
+    RAY_SECTION_SLA = 42,              /* ray_sla_spec each */
+    RAY_SECTION_POLICY_SET = 50,       /* one ray_policy_set_spec */
+    RAY_SECTION_POLICY = 51,           /* ray_policy_spec each */
+    RAY_SECTION_POLICY_TERM = 52,      /* ray_policy_term each, by rule */
+    RAY_SECTION_POLICY_HEADER = 53,    /* ray_policy_header each, by rule */
+    RAY_SECTION_BILLING = 60,          /* one ray_billing_spec */
+    RAY_SECTION_COST = 61,             /* ray_cost_spec each: a price book per service */
+    RAY_SECTION_COST_MULTIPLIER = 62,  /* ray_cost_multiplier_spec each, by price book, in order */
+    RAY_SECTION_COST_TIER = 63,        /* ray_cost_tier_spec each, by price book, ascending */
+    RAY_SECTION_COST_ALERT = 64,       /* ray_cost_alert_spec each */
+    RAY_SECTION_ALERT = 70,            /* ray_alert_spec each */
     RAY_SECTION_SECRETS = 0xffff       /* always last: 16 bytes of hash seed */
 };
 

@@ -75,7 +75,7 @@ typedef struct ray_ratelimit_query {
     uint32_t plan;     /* RAY_NONE: the limit's own rate */
     uint32_t priority; /* enum ray_class */
     uint32_t named_count;
-    uint32_t named[RAY_ROUTE_LIMIT_MAX]; /* limits a route or a policy adds */
+    uint32_t named[RAY_REQUEST_LIMIT_MAX]; /* limits a route or a policy adds, each once */
     uint32_t reserved;
 } ray_ratelimit_query;
 

@@ -35,7 +35,17 @@ enum ray_reason {
     RAY_REASON_QUOTA_EXCEEDED = 300,
     RAY_REASON_QUOTA_NEVER = 301,         /* more units than limit and carry together */
     RAY_REASON_QUOTA_GUARD = 302,         /* a guard's rate was reached in the last full second */
-    RAY_REASON_QUOTA_TABLE_FULL = 303     /* no slot left for one more active quota */
+    RAY_REASON_QUOTA_TABLE_FULL = 303,    /* no slot left for one more active quota */
+    RAY_REASON_QUEUED = 400,              /* admitted; waits in its service's queue */
+    RAY_REASON_QUEUE_FULL = 401,          /* no place, and nobody of a lower class to displace */
+    RAY_REASON_DISPLACED = 402,           /* a request of a higher class took its place */
+    RAY_REASON_PREEMPTED = 403,           /* taken out of its queue by an operator */
+    RAY_REASON_SERVICE_GONE = 404,        /* its service left the configuration while it waited */
+    RAY_REASON_POLICY_DENIED = 500,       /* a rule says deny */
+    RAY_REASON_POLICY_INDETERMINATE = 501, /* a deny rule whose attribute is not known */
+    RAY_REASON_POLICY_DEFAULT = 502,      /* rules of its type exist, none allows it */
+    RAY_REASON_POLICY_REDIRECT = 503,     /* a rule sends the client elsewhere */
+    RAY_REASON_COST_RANGE = 600           /* a price that no balance can hold */
 };
 
 #endif

@@ -25,7 +25,9 @@ enum ray_by_kind {
     RAY_BY_ROUTE = 1,
     RAY_BY_SERVICE = 2,
     RAY_BY_LIMIT = 3,
-    RAY_BY_QUOTA = 4
+    RAY_BY_QUOTA = 4,
+    RAY_BY_POLICY = 5,
+    RAY_BY_QUEUE = 6            /* by_id is the service whose queue it is */
 };
 
 #endif

@@ -55,6 +55,35 @@ enum ray_limits {
     RAY_QUOTA_ALERT_EACH = 4,                 /* thresholds of one allocation */
     RAY_REQUEST_QUOTA_MAX = 6,                /* quotas charged by one request */
 
+    /* priority */
+    RAY_QUEUE_ENTRY_MAX = 8,                  /* requests that wait, all 256 queues together */
+    RAY_QUEUE_FLOW_MAX = 2,                   /* fair flows inside one lane */
+
+    /* policy */
+    RAY_POLICY_MAX = 8,                       /* phase 20 task 4 */
+    RAY_POLICY_TERM_MAX = 16,                 /* ids, networks, times of all conditions */
+    RAY_POLICY_HEADER_MAX = 4,                /* header conditions of all rules together */
+    RAY_POLICY_AUDIT_MAX = 8,                 /* audited decisions that are kept */
+    RAY_POLICY_LIMIT_MAX = 4,                 /* limits policies may add to one request */
+    RAY_POLICY_QUOTA_MAX = 2,                 /* quotas policies may charge for one request */
+
+    /* cost */
+    RAY_COST_CELL_MAX = 8,                    /* phase 20 task 5: (tenant, service, metric) */
+    RAY_COST_MULTIPLIER_MAX = 4,              /* of all price books together */
+    RAY_COST_TIER_MAX = 4,                    /* of all price books together */
+    RAY_COST_PERIOD_MAX = 3,                  /* closed periods kept per tenant */
+    RAY_COST_ALERT_MAX = 4,                   /* thresholds on what is spent */
+
+    /* governance */
+    RAY_SERIES_MAX = 8,                       /* phase 20 task 6; a full table folds */
+    RAY_SERIES_SECOND_MAX = 4,                /* windows of a second a series keeps */
+    RAY_SERIES_MINUTE_MAX = 3,                /* windows of a minute */
+    RAY_SERIES_HOUR_MAX = 2,                  /* windows of an hour */
+    RAY_HISTOGRAM_SUB_BITS = 1,               /* fine histogram: 2^bits buckets an octave */
+    RAY_WAIT_HISTOGRAM_MAX = 1,               /* fine histograms of waits */
+    RAY_ALERT_RULE_MAX = 2,                   /* configured alerts */
+    RAY_ALERT_EVENT_MAX = 4,                  /* notifications that are kept */
+
     /* pipeline */
     RAY_INFLIGHT_MAX = 8,
     RAY_AUDIT_MAX = 8
