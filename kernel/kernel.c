@@ -8,7 +8,7 @@ _Static_assert(sizeof(struct ray) <= RAY_STATE_BYTES_MAX,
                "struct ray is over its profile's budget: lower a capacity");
 _Static_assert(sizeof(ray_inflight_slot) <= 320,
                "an in-flight slot is at most 320 bytes (DESIGN.md section 4)");
-_Static_assert(sizeof(ray_row) == 136,
+_Static_assert(sizeof(ray_row) == 144,
                "a row has no padding: the machine link carries it as it is");
 _Static_assert(sizeof(struct ray) % 8 == 0, "the state is digested in 64-bit words");
 
@@ -62,44 +62,25 @@ static ray_status row_fits(const struct ray *ray, const ray_rows *rows, const ra
         return status;
     switch ((enum ray_row_kind)row->kind) {
     case RAY_ROW_ADMIT:
-        if (row->id == 0)
+        if (row->id == 0 || row->id >= RAY_EXCHANGE_ID)
             return RAY_E_ARGUMENT;
-        return ray_inflight_find(ray, row->id) != RAY_NONE ? RAY_E_EXISTS : RAY_OK;
+        return still_inflight(ray, row) ? RAY_E_EXISTS : RAY_OK;
     case RAY_ROW_EXCHANGE:
     case RAY_ROW_TICK:
+    case RAY_ROW_DISPATCH:
         return RAY_OK;
+    case RAY_ROW_SETTLE:
+        return ray->clock.live != 0 ? RAY_E_STATE : RAY_OK;
     case RAY_ROW_COMPLETE:
     case RAY_ROW_CANCEL:
     case RAY_ROW_REFUND:
+        if (row->id >= RAY_EXCHANGE_ID)
+            return RAY_E_ARGUMENT;
         if ((row->flags & RAY_ROW_QUIET) != 0)
             return RAY_OK;
         return still_inflight(ray, row) ? RAY_OK : RAY_E_UNKNOWN;
-    case RAY_ROW_DISPATCH:
-        return RAY_E_UNBUILT;
     }
     return RAY_E_ARGUMENT;
-}
-
-/* The second record of an exchange: its completion, at the same instant. */
-static void complete_exchange(struct ray *ray, uint64_t now_ns, const ray_answer *admitted)
-{
-    ray_answer answer;
-    memset(&answer, 0, sizeof answer);
-    answer.verdict = RAY_VERDICT_COMPLETE;
-    answer.reason = RAY_REASON_OK;
-    answer.by_id = RAY_NONE;
-    answer.epoch = admitted->epoch;
-    ray_record(ray, now_ns, &answer);
-    ray->tally.completed_count++;
-}
-
-/* The part of an answer before `shadow`; the list is written as far as it is filled. */
-static void answer_clear(ray_answer *answer)
-{
-    memset(answer, 0, offsetof(ray_answer, shadow));
-    answer->by_id = RAY_NONE;
-    answer->service = RAY_NONE;
-    answer->route = RAY_NONE;
 }
 
 static void step(struct ray *ray, const ray_rows *rows, const ray_row *row, ray_answer *answer)
@@ -109,19 +90,22 @@ static void step(struct ray *ray, const ray_rows *rows, const ray_row *row, ray_
         refuse(ray, answer, status);
         return;
     }
-    uint64_t now_ns =
-        (row->flags & RAY_ROW_NOW) != 0 ? ray->clock.now_ns : ray_gate_pass(ray, row->at_ns);
-    answer_clear(answer);
-    answer->at_ns = now_ns;
-    answer->epoch = ray->who.epoch;
-    if (row->kind == RAY_ROW_ADMIT || row->kind == RAY_ROW_EXCHANGE)
-        ray_step_admit(ray, now_ns, rows, row, answer);
-    else if (row->kind != RAY_ROW_TICK)
-        ray_step_end(ray, now_ns, row, answer);
+    uint64_t now_ns = (row->flags & RAY_ROW_NOW) != 0 || row->kind == RAY_ROW_SETTLE
+                          ? ray->clock.now_ns
+                          : ray_gate_pass(ray, row->at_ns);
+    ray_answer_begin(ray, now_ns, answer);
+    switch ((enum ray_row_kind)row->kind) {
+    case RAY_ROW_ADMIT:
+    case RAY_ROW_EXCHANGE: ray_step_admit(ray, now_ns, rows, row, answer); break;
+    case RAY_ROW_DISPATCH: ray_step_dispatch(ray, now_ns, row, answer); break;
+    case RAY_ROW_TICK: break;
+    case RAY_ROW_SETTLE: answer->status = ray_settle(ray); break;
+    case RAY_ROW_COMPLETE:
+    case RAY_ROW_CANCEL:
+    case RAY_ROW_REFUND: ray_step_end(ray, now_ns, row, answer); break;
+    }
     if (answer->status != RAY_OK)
         refuse(ray, answer, answer->status);
-    else if (row->kind == RAY_ROW_EXCHANGE && answer->verdict != RAY_VERDICT_DENY)
-        complete_exchange(ray, now_ns, answer);
 }
 
 ray_status ray_step_batch(struct ray *ray, const ray_rows *rows, uint32_t n, ray_answer *answers)
@@ -156,6 +140,7 @@ void ray_read(const struct ray *ray, ray_stats *out)
     out->refunded_count = tally->refunded_count;
     out->would_deny_count = tally->would_deny_count;
     out->inflight_count = ray->inflight.count;
+    out->inflight_count_max = tally->inflight_count_max;
     out->clock_back_count = ray->clock.back_count;
     out->clock_clamp_count = ray->clock.clamp_count;
     out->seq = ray->seq;

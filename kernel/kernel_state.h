@@ -19,6 +19,8 @@ enum ray_kernel_constant {
     RAY_INFLIGHT_TABLE = 2 * RAY_INFLIGHT_MAX,   /* half full at most, so probes stay short */
     RAY_DEFAULT_TIMEOUT_S = 30                   /* of a service that states none */
 };
+/* An exchange is in flight under a name of its own: this and its decision's number. */
+#define RAY_EXCHANGE_ID 0x8000000000000000ULL
 
 /* The one clock gate (DESIGN.md section 4). */
 typedef struct ray_clock {
@@ -50,8 +52,9 @@ typedef struct ray_who {
 
 enum ray_inflight_phase {
     RAY_PHASE_FREE = 0,
-    RAY_PHASE_HELD = 1,          /* refundable: admitted, not yet sent */
-    RAY_PHASE_SENT = 2
+    RAY_PHASE_HELD = 1,          /* refundable: admitted, its caller has not sent it yet */
+    RAY_PHASE_SENT = 2,
+    RAY_PHASE_QUEUED = 3         /* waits in its service's queue */
 };
 
 /* One request between its admission and its outcome, at most 320 bytes. */
@@ -66,16 +69,36 @@ typedef struct ray_inflight_slot {
     uint8_t phase;
     uint8_t limit_count;
     uint8_t quota_count;
-    uint8_t reserved[5];
+    uint8_t timed;               /* 1: an EXCHANGE, it ends by itself */
+    uint8_t priority;            /* its class */
+    uint8_t width;               /* servers it occupies, 0: nobody counts them */
+    uint8_t reserved[2];
     ray_limit_hold limit[RAY_REQUEST_LIMIT_MAX];
     ray_quota_hold quota[RAY_REQUEST_QUOTA_MAX];
 } ray_inflight_slot;
+
+/* What else is known of the request in the slot of the same place: when, and its outcome where it
+ * brought one. */
+typedef struct ray_inflight_more {
+    uint64_t arrival_ns;
+    uint64_t sent_ns;
+    uint64_t timeout_ns;
+    uint64_t duration_ns;
+    uint64_t response_bytes;
+    uint64_t compute_units;
+    uint64_t custom_units;
+    uint32_t access_count;
+    uint32_t hit_count;
+    uint32_t entry;              /* handle in its queue, RAY_NONE */
+    uint16_t http_status;
+    uint8_t reserved[2];
+} ray_inflight_more;
 
 typedef struct ray_inflight {
     uint32_t count;
     uint32_t first_free;         /* 1 + slot; 0: the next never used one */
     uint32_t used;               /* slots that were ever used */
-    uint32_t held_count;
+    uint32_t held_count;         /* not sent yet: held by their callers, or queued */
     uint32_t heap_count;
     uint32_t reserved;
     uint64_t due_ns[RAY_INFLIGHT_MAX];
@@ -83,6 +106,7 @@ typedef struct ray_inflight {
     uint32_t heap_place[RAY_INFLIGHT_MAX];
     uint32_t table[RAY_INFLIGHT_TABLE];      /* 1 + slot, by hash of id, linear probing */
     ray_inflight_slot slot[RAY_INFLIGHT_MAX];
+    ray_inflight_more more[RAY_INFLIGHT_MAX];
 } ray_inflight;
 
 typedef struct ray_audit {
@@ -104,6 +128,7 @@ typedef struct ray_tally {
     uint64_t cancelled_count;
     uint64_t refunded_count;
     uint64_t would_deny_count;
+    uint64_t inflight_count_max;
 } ray_tally;
 
 struct ray {
@@ -138,23 +163,41 @@ void ray_tick_run(struct ray *ray, uint64_t now_ns);
 
 uint32_t ray_inflight_find(const struct ray *ray, uint64_t id);    /* slot or RAY_NONE */
 uint32_t ray_inflight_add(struct ray *ray, uint64_t id, uint64_t due_ns); /* RAY_NONE when full */
+void ray_inflight_set_due(struct ray *ray, uint32_t slot, uint64_t due_ns);
 void ray_inflight_free(struct ray *ray, uint32_t slot);
 uint32_t ray_inflight_due(const struct ray *ray);    /* earliest, RAY_NONE when empty */
 uint32_t ray_inflight_valid(const struct ray *ray);
 
-/* Ends the request in `slot` at now_ns with this verdict and reason; fills answer. */
+/* How a request ends: why, by what, and whether it is as if it had never been. */
 typedef struct ray_ending {
-    uint64_t units[RAY_QUOTA_TYPE_MAX];      /* what was really used */
+    uint32_t by_id;
     uint16_t reason;
     uint8_t verdict;
-    uint8_t refund;                          /* 1: as if it had never been */
-    uint32_t reserved;
+    uint8_t by_kind;
+    uint8_t refund;
+    uint8_t reserved[3];
 } ray_ending;
-void ray_end(struct ray *ray, uint64_t now_ns, uint32_t slot, const ray_ending *ending,
+/* Ends the request in `place` at now_ns; fills answer, which was begun. `_unheard`: nobody waits
+ * for the answer. `_timed`: what was due has come, outcome or deadline. */
+void ray_end(struct ray *ray, uint64_t now_ns, uint32_t place, const ray_ending *ending,
              ray_answer *answer);
+void ray_end_unheard(struct ray *ray, uint64_t now_ns, uint32_t place, const ray_ending *ending);
+void ray_end_timed(struct ray *ray, uint64_t now_ns, uint32_t place);
+/* An answer about nothing yet; `shadow` is not written. */
+void ray_answer_begin(const struct ray *ray, uint64_t now_ns, ray_answer *answer);
 
 void ray_step_admit(struct ray *ray, uint64_t now_ns, const ray_rows *rows, const ray_row *row,
                     ray_answer *answer);
+void ray_step_dispatch(struct ray *ray, uint64_t now_ns, const ray_row *row, ray_answer *answer);
 void ray_step_end(struct ray *ray, uint64_t now_ns, const ray_row *row, ray_answer *answer);
+/* Lets time run until nothing is in flight. RAY_E_STATE when the clock is live. */
+ray_status ray_settle(struct ray *ray);
+
+/* Queues: enter, send what may be sent, and lose what waits for services that are gone. */
+void ray_queue_take(struct ray *ray, uint64_t now_ns, const ray_journey *journey, uint32_t place);
+void ray_queue_pump(struct ray *ray, uint64_t now_ns, uint32_t service);
+void ray_queue_pump_all(struct ray *ray, uint64_t now_ns);
+void ray_queue_drop_gone(struct ray *ray, uint64_t now_ns, const void *names, uint64_t stride,
+                         uint32_t count);
 
 #endif

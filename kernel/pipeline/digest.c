@@ -78,6 +78,7 @@ void ray_edited(struct ray *ray, uint64_t now_ns, const ray_audit_record *record
     ray->who.epoch++;
     ray->who.edit_count++;
     ray_noted(ray, now_ns, record);
+    ray_queue_pump_all(ray, now_ns);   /* an edit may have freed a server */
 }
 
 uint64_t ray_audit_count(const struct ray *ray)

@@ -55,9 +55,19 @@ uint32_t ray_inflight_add(struct ray *ray, uint64_t id, uint64_t due_ns)
     flight->slot[slot].id = id;
     flight->due_ns[slot] = due_ns;
     flight->table[place_of(ray, id)] = slot + 1;
+    if (flight->count > ray->tally.inflight_count_max)
+        ray->tally.inflight_count_max = flight->count;
     ray_heap heap = heap_of(flight);
     ray_heap_add(&heap, slot);
     return slot;
+}
+
+void ray_inflight_set_due(struct ray *ray, uint32_t slot, uint64_t due_ns)
+{
+    ray_heap heap = heap_of(&ray->inflight);
+    ray_heap_remove(&heap, slot);
+    ray->inflight.due_ns[slot] = due_ns;
+    ray_heap_add(&heap, slot);
 }
 
 /* Moves later entries of the run back over the hole, unless that would put one before its home. */
@@ -85,6 +95,7 @@ void ray_inflight_free(struct ray *ray, uint32_t slot)
     ray_heap_remove(&heap, slot);
     table_remove(ray, place_of(ray, flight->slot[slot].id));
     memset(&flight->slot[slot], 0, sizeof flight->slot[slot]);
+    memset(&flight->more[slot], 0, sizeof flight->more[slot]);
     flight->due_ns[slot] = 0;
     flight->slot[slot].next_free = flight->first_free;
     flight->first_free = slot + 1;
@@ -131,7 +142,7 @@ uint32_t ray_inflight_valid(const struct ray *ray)
         if (slot->phase == RAY_PHASE_FREE)
             continue;
         busy++;
-        held += slot->phase == RAY_PHASE_HELD;
+        held += slot->phase != RAY_PHASE_SENT;
         if (flight->heap_place[i] == 0 || ray_inflight_find(ray, slot->id) != i)
             return 6;
         if (slot->limit_count > RAY_REQUEST_LIMIT_MAX || slot->quota_count > RAY_REQUEST_QUOTA_MAX)

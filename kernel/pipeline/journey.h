@@ -5,23 +5,66 @@
 #define RAY_PIPELINE_JOURNEY_H
 #include "kernel_state.h"
 
-struct ray_journey {
-    ray_gateway_answer gateway;
+/* The two stages that are asked in full. Apart from the rest, so that each of the two fits into one
+ * stack frame. */
+typedef struct ray_governed {
     ray_ratelimit_answer limits;
     ray_quota_answers quotas;
+} ray_governed;
+
+struct ray_journey {
+    ray_address client;        /* behind the proxies that are trusted */
+    ray_gateway_answer gateway;
+    ray_policy_answer policy;
+    ray_priority_query place;  /* what is asked of the queue */
+    ray_priority_answer queue;
+    ray_cost_quote quote;
+    ray_governed *governed;    /* the caller's */
     uint32_t plan;
+    uint32_t priority;         /* its class */
+    uint32_t priced;           /* 1: quote says what it is expected to cost */
     uint32_t asked;            /* 1: the limits and quotas were asked */
+    uint32_t queue_asked;
     uint32_t others_allowed;   /* 1: every stage but ratelimit says yes */
     uint32_t granted;          /* 1: every stage says yes */
+    uint32_t reserved;
 };
 
 /* The offsets and ids of a row against its bytes and the configuration: RAY_OK or why the row
  * cannot be a request. */
 ray_status ray_row_check(const struct ray *ray, const ray_rows *rows, const ray_row *row);
 
-/* Asks every stage; changes nothing but rows->scratch. Fills journey and the verdict part of
- * answer. `asks` is the caller's scratch for the two queries. */
+/* Asks every stage; changes nothing but rows->scratch. journey->governed must lead to memory. Fills
+ * journey and the verdict part of answer. */
 void ray_journey_ask(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
                      const ray_row *row, ray_journey *journey, ray_answer *answer);
+
+/* What a row is to each stage that books by its query, once the stages before were asked. */
+void ray_policy_query_of(const struct ray *ray, const ray_rows *rows, const ray_row *row,
+                         const ray_journey *journey, ray_policy_query *query);
+void ray_quota_query_of(const struct ray *ray, const ray_rows *rows, const ray_row *row,
+                        const ray_journey *journey, ray_quota_query *query);
+void ray_cost_query_of(const struct ray *ray, const ray_row *row, const ray_journey *journey,
+                       ray_cost_query *query);
+
+/* Asks one stage, in this order. */
+ray_status ray_ask_gateway(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
+                           const ray_row *row, ray_journey *journey);
+ray_status ray_ask_policies(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
+                            const ray_row *row, ray_journey *journey);
+void ray_class_choose(const struct ray *ray, const ray_row *row, ray_journey *journey);
+ray_status ray_ask_limits(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
+                          const ray_row *row, ray_journey *journey);
+ray_status ray_ask_cost(const struct ray *ray, uint64_t now_ns, const ray_row *row,
+                        ray_journey *journey);
+ray_status ray_ask_quotas(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
+                          const ray_row *row, ray_journey *journey);
+ray_status ray_ask_queue(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
+                         const ray_row *row, ray_journey *journey, const ray_answer *answer);
+
+/* The end of an exchange that took no time: billed, settled and measured at its admission. */
+void ray_complete_exchange(struct ray *ray, uint64_t now_ns, const ray_row *row,
+                           const ray_journey *journey, const ray_quota_hold *holds, uint32_t count,
+                           ray_answer *answer);
 
 #endif

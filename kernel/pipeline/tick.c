@@ -88,37 +88,90 @@ void ray_clock_wall(struct ray *ray, int64_t wall_offset_ns)
 }
 
 /* -- what is due -- */
-static void expire(struct ray *ray, uint64_t now_ns, uint32_t place)
+/* In the order in which things due at one instant happen. */
+enum due_kind { DUE_COST, DUE_FLIGHT, DUE_LEASE, DUE_QUEUE, DUE_ALERT, DUE_KINDS };
+
+static uint32_t first_due(const struct ray *ray, uint64_t *at_ns)
 {
-    const ray_inflight_slot *slot = &ray->inflight.slot[place];
-    ray_ending ending = {.reason = RAY_REASON_DEADLINE, .verdict = RAY_VERDICT_EXPIRED};
-    ray_answer answer;
-    memset(&answer, 0, sizeof answer);
-    ending.units[RAY_QUOTA_REQUESTS] = 1;
-    ending.units[RAY_QUOTA_BYTES] = slot->request_bytes;
-    ending.refund = slot->phase == RAY_PHASE_HELD;
-    answer.at_ns = now_ns;
-    answer.by_id = RAY_NONE;
-    answer.epoch = ray->who.epoch;
-    ray_end(ray, now_ns, place, &ending, &answer);
+    uint32_t place = ray_inflight_due(ray), first = DUE_COST;
+    uint64_t due_ns[DUE_KINDS] = {
+        ray_cost_due(&ray->cost, ray->clock.wall_offset_ns),
+        place != RAY_NONE ? ray->inflight.due_ns[place] : RAY_NEVER,
+        ray_quota_due(&ray->quota),
+        ray_priority_due(&ray->priority),
+        ray_governance_due(&ray->governance),
+    };
+    for (uint32_t kind = 1; kind < DUE_KINDS; kind++)
+        first = due_ns[kind] < due_ns[first] ? kind : first;
+    *at_ns = due_ns[first];
+    return first;
+}
+
+static void end_first(struct ray *ray, uint64_t at_ns)
+{
+    uint32_t place = ray_inflight_due(ray);
+    uint32_t service = ray->inflight.slot[place].service;
+    ray_end_timed(ray, at_ns, place);
+    if (service != RAY_NONE)
+        ray_queue_pump(ray, at_ns, service);
+}
+
+static void join_first(struct ray *ray, uint64_t at_ns)
+{
+    uint32_t service = ray_priority_tick(&ray->priority, at_ns);
+    if (service != RAY_NONE)
+        ray_queue_pump(ray, at_ns, service);
 }
 
 void ray_tick_run(struct ray *ray, uint64_t now_ns)
 {
+    uint64_t at_ns;
     for (;;) {
-        uint32_t place = ray_inflight_due(ray);
-        uint64_t lease_ns = ray_quota_due(&ray->quota);
-        uint64_t flight_ns = place != RAY_NONE ? ray->inflight.due_ns[place] : RAY_NEVER;
-        if (flight_ns > now_ns && lease_ns > now_ns)
+        uint32_t kind = first_due(ray, &at_ns);
+        if (at_ns > now_ns)
             return;
-        if (flight_ns <= lease_ns)
-            expire(ray, flight_ns, place);
-        else
-            ray_quota_tick(&ray->quota, lease_ns, ray->clock.wall_offset_ns);
+        switch ((enum due_kind)kind) {
+        case DUE_COST: ray_cost_tick(&ray->cost, at_ns, ray->clock.wall_offset_ns); break;
+        case DUE_FLIGHT: end_first(ray, at_ns); break;
+        case DUE_LEASE: ray_quota_tick(&ray->quota, at_ns, ray->clock.wall_offset_ns); break;
+        case DUE_QUEUE: join_first(ray, at_ns); break;
+        case DUE_ALERT: ray_governance_tick(&ray->governance, at_ns); break;
+        case DUE_KINDS: break;
+        }
     }
 }
 
+ray_status ray_settle(struct ray *ray)
+{
+    uint32_t place;
+    if (ray->clock.live != 0)
+        return RAY_E_STATE;   /* real time cannot be hurried */
+    while ((place = ray_inflight_due(ray)) != RAY_NONE) {
+        uint64_t at_ns = ray->inflight.due_ns[place];
+        if (ray_priority_due(&ray->priority) < at_ns)
+            at_ns = ray_priority_due(&ray->priority);
+        at_ns = at_ns > ray->clock.now_ns ? at_ns : ray->clock.now_ns;
+        ray_tick_run(ray, at_ns);
+        ray->clock.now_ns = at_ns;
+    }
+    return RAY_OK;
+}
+
 /* -- shutting down -- */
+static void drain_one(struct ray *ray, uint64_t now_ns, uint32_t place)
+{
+    const ray_inflight_slot *slot = &ray->inflight.slot[place];
+    uint32_t unsent = slot->phase != RAY_PHASE_SENT;
+    ray_ending ending = {.reason = RAY_REASON_DEADLINE,
+                         .verdict = slot->phase == RAY_PHASE_QUEUED ? RAY_VERDICT_DROPPED
+                                                                    : RAY_VERDICT_EXPIRED,
+                         .refund = (uint8_t)unsent};
+    ending.by_id = RAY_NONE;
+    if (unsent == 0)
+        ray->inflight.more[place].response_bytes = 0;
+    ray_end_unheard(ray, now_ns, place, &ending);
+}
+
 void ray_drain(struct ray *ray, uint64_t now_ns)
 {
     uint64_t at_ns = now_ns > ray->clock.now_ns ? now_ns : ray->clock.now_ns;
@@ -129,6 +182,6 @@ void ray_drain(struct ray *ray, uint64_t now_ns)
     }
     ray->who.draining = 1;
     for (uint32_t place; (place = ray_inflight_due(ray)) != RAY_NONE;)
-        expire(ray, at_ns, place);
+        drain_one(ray, at_ns, place);
     ray_quota_drain(&ray->quota, at_ns, ray->clock.wall_offset_ns);
 }

@@ -18,12 +18,15 @@
  */
 enum ray_row_kind {
     RAY_ROW_ADMIT = 1,         /* a request arrives; `id` names it until its COMPLETE */
-    RAY_ROW_DISPATCH = 2,      /* reserved for the queue */
+    RAY_ROW_DISPATCH = 2,      /* the next request to send, of `service` or (RAY_NONE) of any */
     RAY_ROW_COMPLETE = 3,      /* its outcome */
     RAY_ROW_TICK = 4,          /* nothing but time */
     RAY_ROW_CANCEL = 5,        /* the client went away */
-    RAY_ROW_EXCHANGE = 6,      /* ADMIT followed at once by its COMPLETE, at the same instant */
-    RAY_ROW_REFUND = 7         /* gives back what request `id` took, if it is still in flight */
+    /* A request that brings its outcome: admitted, sent as soon as its queue lets it go, completed
+     * duration_ns after that, all by itself. No later row can name it. */
+    RAY_ROW_EXCHANGE = 6,
+    RAY_ROW_REFUND = 7,        /* gives back what request `id` took, if it has not been sent */
+    RAY_ROW_SETTLE = 8         /* time runs on until nothing is in flight; at_ns is ignored */
 };
 
 enum ray_row_flag {
@@ -38,16 +41,16 @@ enum ray_row_flag {
     RAY_ROW_WEIGHT = 16        /* `weight` is stated even when 0: the request takes no token */
 };
 
-/* One event. Bytes are offsets into ray_rows.bytes; a length of 0 is empty. 136 bytes, no
+/* One event. Bytes are offsets into ray_rows.bytes; a length of 0 is empty. 144 bytes, no
  * padding. */
 typedef struct ray_row {
     uint64_t at_ns;            /* raw time of the event */
-    uint64_t id;               /* chosen by the caller, not 0, unique among requests in flight */
+    uint64_t id;               /* chosen by the caller, 1 to 2^63 - 1, unique in flight */
     uint64_t request_bytes;    /* body size; with response_bytes what byte quotas count */
     uint64_t response_bytes;   /* COMPLETE, EXCHANGE */
     uint64_t compute_units;
     uint64_t custom_units;
-    uint64_t duration_ns;      /* COMPLETE, EXCHANGE: time the service took, 0 unknown */
+    uint64_t duration_ns;      /* EXCHANGE: how long the service will take */
     ray_address address;
     uint32_t target_at;
     uint32_t target_length;
@@ -62,12 +65,17 @@ typedef struct ray_row {
     uint32_t tenant;           /* handle, RAY_NONE: none */
     uint32_t service;          /* RAY_NONE: route by path */
     uint32_t weight;           /* tokens; 0 and no RAY_ROW_WEIGHT: what the route says */
-    uint16_t http_status;      /* COMPLETE, EXCHANGE: what the service answered */
+    uint32_t access_count;     /* COMPLETE, EXCHANGE: accesses to storage, for their price */
+    uint32_t hit_count;        /* COMPLETE, EXCHANGE: answers that came from a cache */
+    uint16_t http_status;      /* COMPLETE, EXCHANGE: what the service answered, 0 unknown */
     uint8_t kind;
     uint8_t flags;
     uint8_t method;
     uint8_t priority;          /* enum ray_class or RAY_CLASS_DEFAULT */
-    uint8_t reserved[6];
+    uint8_t role;              /* enum ray_role, 0 unknown */
+    uint8_t origin;            /* 0 client 1 retry 2 requeue 3 internal */
+    uint8_t width;             /* servers it occupies, 0 counts as 1 */
+    uint8_t reserved[5];
 } ray_row;
 
 typedef struct ray_rows {
@@ -91,6 +99,9 @@ typedef struct ray_answer {
     uint64_t at_ns;            /* after the clock gate */
     uint64_t retry_after_ns;   /* 0 none, RAY_NEVER */
     uint64_t start_at_ns;      /* DELAY: may start then */
+    uint64_t request;          /* the caller's id of the request this is about */
+    uint64_t wait_ns;          /* queued: the estimate; SENT: how long it waited */
+    int64_t cost_nano;         /* completed: what it was charged, in 10^-9 units */
     uint32_t by_id;            /* RAY_NONE: none */
     uint32_t epoch;
     uint32_t service;
@@ -105,6 +116,11 @@ typedef struct ray_answer {
     uint8_t shadow_count;      /* entries of `shadow` that are filled; the rest is not written */
     uint8_t limit_count;       /* limits and quotas that applied */
     uint32_t allow;            /* 405: methods the path knows */
+    uint32_t redirect;         /* REDIRECT: the policy whose location it is, else RAY_NONE */
+    uint32_t header;           /* policy that sets a response header, RAY_NONE */
+    uint8_t queued;            /* 1: admitted, and waits in its service's queue */
+    uint8_t priority;          /* its class */
+    uint8_t reserved[6];
     ray_shadow shadow[RAY_REQUEST_LIMIT_MAX];
 } ray_answer;
 
@@ -133,6 +149,7 @@ typedef struct ray_stats {
     uint64_t refunded_count;
     uint64_t would_deny_count;
     uint64_t inflight_count;   /* now */
+    uint64_t inflight_count_max;
     uint64_t clock_back_count;
     uint64_t clock_clamp_count;
     uint64_t seq;              /* decision records so far */
@@ -188,6 +205,10 @@ uint32_t ray_valid(const struct ray *ray);
 /* Is this state, which came from elsewhere as bytes, fit to run? Checks every law and makes what is
  * derived anew. RAY_E_ARGUMENT when it is not; then the memory must not be used as a state. */
 ray_status ray_adopt(struct ray *ray);
+/* Takes a request that waits out of its queue and gives back what it took (SEMANTICS.md, priority,
+ * "Preemption"). `entry` is its handle there; RAY_E_STALE, RAY_E_UNKNOWN when it does not wait. */
+ray_status ray_preempt(struct ray *ray, uint64_t now_ns, uint32_t entry);
+
 /* Parts by index from 0; RAY_E_UNKNOWN past the last. */
 ray_status ray_part_read(const struct ray *ray, uint32_t index, ray_part *out);
 

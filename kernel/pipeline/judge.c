@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/* judge.c - what every stage's word comes to: gateway (route) > policy > ratelimit > cost (quote) >
+ * quota > priority (queue). Nothing is booked here; read ray_journey_ask top to bottom. */
+#include "pipeline/journey.h"
+#include "base/bytes.h"
+
+/* -- the verdict -- */
+static uint32_t admits(const ray_answer *answer)
+{
+    return answer->verdict == RAY_VERDICT_ALLOW || answer->verdict == RAY_VERDICT_DELAY;
+}
+
+static void deny(ray_answer *answer, uint32_t reason, uint32_t http_status)
+{
+    answer->verdict = RAY_VERDICT_DENY;
+    answer->reason = (uint16_t)reason;
+    answer->http_status = (uint16_t)http_status;
+}
+
+static void shadow_add(ray_answer *answer, uint32_t by_kind, uint32_t by_id, uint32_t reason,
+                       uint64_t retry_after_ns)
+{
+    answer->would_deny_count++;
+    if (answer->shadow_count == RAY_REQUEST_LIMIT_MAX)
+        return;
+    ray_shadow *shadow = &answer->shadow[answer->shadow_count++];
+    shadow->retry_after_ns = retry_after_ns;
+    shadow->by_id = by_id;
+    shadow->reason = (uint16_t)reason;
+    shadow->by_kind = (uint8_t)by_kind;
+    shadow->reserved = 0;
+}
+
+static void list_shadows(const ray_journey *journey, ray_answer *answer)
+{
+    if (journey->governed->limits.shadow_denied_count != 0)
+        for (uint32_t i = 0; i < journey->governed->limits.count; i++) {
+            const ray_limit_answer *at = &journey->governed->limits.at[i];
+            if ((at->flags & RAY_LIMIT_SHADOW) != 0 && at->granted == 0)
+                shadow_add(answer, RAY_BY_LIMIT, at->limit, at->reason, at->retry_after_ns);
+        }
+    if (journey->governed->quotas.shadow_denied_count != 0)
+        for (uint32_t i = 0; i < journey->governed->quotas.count; i++) {
+            const ray_quota_answer *at = &journey->governed->quotas.at[i];
+            if (at->shadow != 0 && at->granted == 0)
+                shadow_add(answer, RAY_BY_QUOTA, at->allocation, at->reason, at->retry_after_ns);
+        }
+}
+
+/* Who makes the request wait: the first limit whose queue starts it last. */
+static void name_delay(const ray_ratelimit_answer *limits, ray_answer *answer)
+{
+    for (uint32_t i = 0; i < limits->count && answer->by_kind == RAY_BY_NONE; i++)
+        if ((limits->at[i].flags & RAY_LIMIT_SHADOW) == 0 &&
+            limits->at[i].start_at_ns == limits->start_at_ns) {
+            answer->by_kind = RAY_BY_LIMIT;
+            answer->by_id = limits->at[i].limit;
+        }
+}
+
+/* Both limits and quotas were asked in full: the largest retry_after binds, ties go to the earlier
+ * stage. */
+static void judge_governed(const struct ray *ray, const ray_journey *journey, ray_answer *answer)
+{
+    const ray_ratelimit_answer *limits = &journey->governed->limits;
+    const ray_quota_answers *quotas = &journey->governed->quotas;
+    answer->limit_count = (uint8_t)(limits->count + quotas->count);
+    list_shadows(journey, answer);
+    if (limits->granted != 0 && quotas->granted != 0) {
+        if (limits->count == 0 && ray->who.settings.no_limit_deny != 0) {
+            deny(answer, RAY_REASON_LIMIT_REQUIRED, 429);
+            return;
+        }
+        answer->verdict = limits->start_at_ns != 0 ? RAY_VERDICT_DELAY : RAY_VERDICT_ALLOW;
+        answer->start_at_ns = limits->start_at_ns;
+        answer->reason = limits->start_at_ns != 0 ? RAY_REASON_RATE_DELAYED :
+                         answer->limit_count == 0 ? RAY_REASON_NO_LIMIT : RAY_REASON_OK;
+        if (limits->start_at_ns != 0)
+            name_delay(limits, answer);
+        return;
+    }
+    if (limits->granted == 0 &&
+        (quotas->granted != 0 || limits->retry_after_ns >= quotas->retry_after_ns)) {
+        const ray_limit_answer *by = &limits->at[limits->by];
+        deny(answer, by->reason, 429);
+        answer->by_kind = RAY_BY_LIMIT;
+        answer->by_id = by->limit;
+        answer->retry_after_ns = limits->retry_after_ns;
+    } else {
+        const ray_quota_answer *by = &quotas->at[quotas->by];
+        deny(answer, by->reason, 429);
+        answer->by_kind = RAY_BY_QUOTA;
+        answer->by_id = by->allocation;
+        answer->retry_after_ns = quotas->retry_after_ns;
+    }
+}
+
+/* The first stage that says no has the last word. */
+static void judge_policy(const ray_journey *journey, ray_answer *answer)
+{
+    const ray_policy_answer *policy = &journey->policy;
+    answer->header = policy->header_rule;
+    if (policy->would_by != RAY_NONE)
+        shadow_add(answer, RAY_BY_POLICY, policy->would_by, policy->would_reason, 0);
+    if (policy->granted != 0)
+        return;
+    deny(answer, policy->reason, policy->http_status);
+    answer->by_kind = policy->by != RAY_NONE ? RAY_BY_POLICY : RAY_BY_NONE;
+    answer->by_id = policy->by;
+    if (policy->redirects != 0) {
+        answer->verdict = RAY_VERDICT_REDIRECT;
+        answer->redirect = policy->redirect;
+    }
+}
+
+/* Asks the rest once the policies said yes. */
+static ray_status ask_governed(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
+                               const ray_row *row, ray_journey *journey, ray_answer *answer)
+{
+    ray_status status = ray_ask_limits(ray, now_ns, rows, row, journey);
+    journey->priced = ray_cost_priced(&ray->cost, journey->gateway.service);
+    if (status == RAY_OK && journey->priced != 0)
+        status = ray_ask_cost(ray, now_ns, row, journey);
+    if (status == RAY_OK)
+        status = ray_ask_quotas(ray, now_ns, rows, row, journey);
+    if (status != RAY_OK)
+        return status;
+    journey->asked = 1;
+    judge_governed(ray, journey, answer);
+    journey->others_allowed =
+        journey->governed->quotas.granted != 0 && answer->reason != RAY_REASON_LIMIT_REQUIRED;
+    return RAY_OK;
+}
+
+static void refuse_later(ray_journey *journey, ray_answer *answer, uint32_t reason)
+{
+    answer->retry_after_ns = 0;
+    answer->start_at_ns = 0;
+    journey->others_allowed = 0;
+    deny(answer, reason, 503);
+}
+
+static void judge_queue(ray_journey *journey, ray_answer *answer)
+{
+    const ray_priority_answer *queue = &journey->queue;
+    if (queue->granted == 0) {
+        refuse_later(journey, answer, queue->reason);
+        answer->retry_after_ns = queue->wait_ns;
+        answer->by_kind = RAY_BY_QUEUE;
+        answer->by_id = answer->service;
+    } else if (queue->queued != 0) {
+        answer->queued = 1;
+        answer->wait_ns = queue->wait_ns;
+        if (answer->verdict == RAY_VERDICT_ALLOW)
+            answer->reason = RAY_REASON_QUEUED;
+    }
+}
+
+/* What no stage that is not asked may leave behind. */
+static void journey_begin(const struct ray *ray, const ray_rows *rows, const ray_row *row,
+                          ray_journey *journey, ray_answer *answer)
+{
+    journey->client = row->address;
+    ray_view headers = {rows->bytes + row->headers_at, row->headers_length};
+    if (ray->who.settings.client_ip != 0 && (row->flags & RAY_ROW_ADDRESS) != 0)
+        ray_client_address(ray, &row->address, headers, &journey->client);
+    journey->plan =
+        row->tenant != RAY_NONE ? ray->who.tenant[row->tenant].plan : (uint32_t)RAY_NONE;
+    journey->policy.asked = 0;
+    journey->policy.limit_count = 0;
+    journey->policy.quota_count = 0;
+    journey->policy.set_class = RAY_CLASS_DEFAULT;
+    journey->priced = 0;
+    journey->asked = 0;
+    journey->queue_asked = 0;
+    journey->others_allowed = 0;
+    journey->granted = 0;
+    journey->priority = RAY_CLASS_NORMAL;
+    answer->request = row->id;
+    answer->redirect = RAY_NONE;
+    answer->header = RAY_NONE;
+}
+
+/* Policies, then limits and quotas in full, then the queue. */
+static ray_status ask_rules(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
+                            const ray_row *row, ray_journey *journey, ray_answer *answer)
+{
+    ray_status status = RAY_OK;
+    if (ray_policy_count(&ray->policy) != 0) {
+        status = ray_ask_policies(ray, now_ns, rows, row, journey);
+        if (status == RAY_OK)
+            judge_policy(journey, answer);
+    }
+    ray_class_choose(ray, row, journey);
+    if (status == RAY_OK && admits(answer))
+        status = ask_governed(ray, now_ns, rows, row, journey, answer);
+    if (status == RAY_OK && admits(answer))
+        status = ray_ask_queue(ray, now_ns, rows, row, journey, answer);
+    if (status == RAY_OK && journey->queue_asked != 0)
+        judge_queue(journey, answer);
+    return status;
+}
+
+void ray_journey_ask(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
+                     const ray_row *row, ray_journey *journey, ray_answer *answer)
+{
+    const ray_gateway_answer *gateway = &journey->gateway;
+    journey_begin(ray, rows, row, journey, answer);
+    answer->status = ray_ask_gateway(ray, now_ns, rows, row, journey);
+    if (answer->status != RAY_OK)
+        return;
+    answer->service = gateway->service;
+    answer->route = gateway->route;
+    answer->allow = gateway->allow;
+    answer->http_status = 200;
+    if (gateway->granted == 0) {
+        deny(answer, gateway->reason, gateway->http_status);
+        answer->by_kind = gateway->route != RAY_NONE ? RAY_BY_ROUTE : RAY_BY_NONE;
+        answer->by_id = gateway->route;
+        return;
+    }
+    answer->verdict = RAY_VERDICT_ALLOW;
+    if (ray->who.settings.mode == RAY_MODE_OFF || gateway->service_off != 0)
+        answer->reason = RAY_REASON_OFF;
+    else
+        answer->status = ask_rules(ray, now_ns, rows, row, journey, answer);
+    if (answer->status != RAY_OK)
+        return;
+    answer->priority = (uint8_t)journey->priority;
+    if (admits(answer) && ray->who.draining != 0)
+        refuse_later(journey, answer, RAY_REASON_DRAINING);
+    else if (admits(answer) && ray->inflight.count == RAY_INFLIGHT_MAX)
+        refuse_later(journey, answer, RAY_REASON_INFLIGHT_FULL);
+    journey->granted = admits(answer);
+    answer->queued = journey->granted != 0 ? answer->queued : 0;
+}
