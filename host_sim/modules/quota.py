@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Unpack
 
-from host_sim.errors import ArgumentError, RangeError, check
+from host_sim.errors import RangeError, check
+from host_sim.modules.base import text_bytes, u64
 from host_sim.modules.quota_reading import QuotaReader, outcome_of
-from host_sim.modules.quota_spec import Units, User, spec_fields, u64, user_bytes
+from host_sim.modules.quota_spec import Units, User, spec_fields
 from host_sim.modules.quota_types import (
     NEVER,
     NONE,
@@ -72,7 +73,9 @@ class QuotaManager(QuotaReader):
         monitoring. Source: SEMANTICS.md, quota."""
         spec = self.ffi.new("ray_quota_spec *")
         name = terms.get("name")
-        self._set_name(spec.name, self._next_name() if name is None else name, "name")
+        if name is None:
+            name = self._next_name(self.lib.ray_quota_find, "quota")
+        self._set_name(spec.name, name, "name")
         self._set_name(spec.custom, terms.get("custom", ""), "custom")
         if reset_policy is None:
             sized = window_size_sec != 0 or terms.get("period_ns", 0) != 0
@@ -89,27 +92,11 @@ class QuotaManager(QuotaReader):
         now = self._pass(now_ns)
         out = self.ffi.new("uint32_t *")
         check(
-            self.lib.ray_quota_allocate(self._quota, now, self.wall_offset_ns, spec, out),
-            f"allocate quota {name or ''} limit {limit}",
+            self.lib.ray_quota_allocate(self._state, now, self.wall_offset_ns, spec, out),
+            f"allocate quota {terms.get('name') or ''} limit {limit}",
         )
-        self._edited("ADD", out[0], 0, limit)
+        self._edited("ADD", "QUOTA", out[0], 0, limit)
         return int(out[0])
-
-    def _next_name(self) -> str:
-        out = self.ffi.new("uint32_t *")
-        while True:
-            self._names += 1
-            name = f"quota-{self._names}".encode()
-            if self.lib.ray_quota_find(self._quota, name, len(name), out) < 0:
-                return name.decode()
-
-    def _set_name(self, field: Any, text: str, what: str) -> None:
-        encoded = text.encode()
-        if len(encoded) >= self.lib.RAY_NAME_BYTES:
-            raise ArgumentError(
-                f"{what} is at most {self.lib.RAY_NAME_BYTES - 1} bytes, not {len(encoded)}"
-            )
-        self.ffi.memmove(field.at, encoded, len(encoded))
 
     def update_limit(self, quota_id: int, limit: int, *, now_ns: int | None = None) -> None:
         """Changes the limit to `limit` units. Usage is never edited: a limit below it leaves
@@ -119,11 +106,11 @@ class QuotaManager(QuotaReader):
         now = self._pass(now_ns)
         check(
             self.lib.ray_quota_set_limit(
-                self._quota, now, self.wall_offset_ns, quota_id, u64(limit, "limit")
+                self._state, now, self.wall_offset_ns, quota_id, u64(limit, "limit")
             ),
             f"quota {quota_id}: limit {limit}",
         )
-        self._edited("SET", quota_id, before, limit)
+        self._edited("SET", "QUOTA", quota_id, before, limit)
 
     def set_enforcement_mode(
         self, quota_id: int, enforcement_mode: EnforcementMode, *, now_ns: int | None = None
@@ -132,20 +119,20 @@ class QuotaManager(QuotaReader):
         before = self.get_allocation(quota_id).enforcement_mode
         self._pass(now_ns)
         check(
-            self.lib.ray_quota_set_enforcement(self._quota, quota_id, enforcement_mode),
+            self.lib.ray_quota_set_enforcement(self._state, quota_id, enforcement_mode),
             f"quota {quota_id}: enforcement {enforcement_mode}",
         )
-        self._edited("SET", quota_id, int(before), int(enforcement_mode))
+        self._edited("SET", "QUOTA", quota_id, int(before), int(enforcement_mode))
 
     def set_mode(self, quota_id: int, mode: QuotaMode, *, now_ns: int | None = None) -> None:
         """Enforce, shadow or off. Raises ArgumentError, UnknownError, StaleError."""
         before = self.get_allocation(quota_id).mode
         self._pass(now_ns)
         check(
-            self.lib.ray_quota_set_mode(self._quota, quota_id, mode),
+            self.lib.ray_quota_set_mode(self._state, quota_id, mode),
             f"quota {quota_id}: mode {mode}",
         )
-        self._edited("SET", quota_id, int(before), int(mode))
+        self._edited("SET", "QUOTA", quota_id, int(before), int(mode))
 
     def rollover_unused(
         self, quota_id: int, *, rollover_bp: int, now_ns: int | None = None
@@ -159,11 +146,11 @@ class QuotaManager(QuotaReader):
             raise RangeError(f"rollover_bp is 0 to 1000, not {rollover_bp}")
         check(
             self.lib.ray_quota_rollover(
-                self._quota, now, self.wall_offset_ns, quota_id, rollover_bp
+                self._state, now, self.wall_offset_ns, quota_id, rollover_bp
             ),
             f"quota {quota_id}: rollover {rollover_bp} bp",
         )
-        self._edited("SET", quota_id, before, rollover_bp)
+        self._edited("SET", "QUOTA", quota_id, before, rollover_bp)
 
     def reset_quota(
         self,
@@ -182,25 +169,16 @@ class QuotaManager(QuotaReader):
         if tenant_id is not None or user is not None:
             key, _keep = self._key(tenant_id, user or b"")
         check(
-            self.lib.ray_quota_reset(self._quota, now, self.wall_offset_ns, quota_id, key),
+            self.lib.ray_quota_reset(self._state, now, self.wall_offset_ns, quota_id, key),
             f"reset quota {quota_id}",
         )
-        self._edited("RESET", quota_id, 0, 0)
+        self._edited("RESET", "QUOTA", quota_id, 0, 0)
 
     def remove_quota(self, quota_id: int, *, now_ns: int | None = None) -> None:
         """Removes the allocation and its balances; its id is stale from then on."""
         self._pass(now_ns)
-        check(self.lib.ray_quota_remove(self._quota, quota_id), f"remove quota {quota_id}")
-        self._edited("REMOVE", quota_id, 0, 0)
-
-    def _edited(self, what: str, quota_id: int, before: int, after: int) -> None:
-        if self.kernel is None:
-            return
-        record = self.ffi.new("ray_audit_record *")
-        record.seq, record.before, record.after, record.by_id = NEVER, before, after, quota_id
-        record.what, record.who = getattr(self.lib, f"RAY_AUDIT_{what}"), self.lib.RAY_WHO_HOST
-        record.by_kind = self.lib.RAY_BY_QUOTA
-        self.lib.ray_edited(self.kernel.ray, self._at(None), record)
+        check(self.lib.ray_quota_remove(self._state, quota_id), f"remove quota {quota_id}")
+        self._edited("REMOVE", "QUOTA", quota_id, 0, 0)
 
     # -- consuming ------------------------------------------------------------------------------
     def _units(self, units: Units, quota_type: QuotaType) -> list[int]:
@@ -227,7 +205,7 @@ class QuotaManager(QuotaReader):
             else self.get_allocation(quota_id).quota_type
         )
         event = self.ffi.new("ray_quota_event *")
-        keep = self.ffi.from_buffer("uint8_t[]", user_bytes(user))
+        keep = self.ffi.from_buffer("uint8_t[]", text_bytes(user))
         query = event.query
         query.user.at, query.user.length = keep, len(keep)
         self._fill(
@@ -283,7 +261,7 @@ class QuotaManager(QuotaReader):
         )
         out = self.ffi.new("ray_quota_outcome *")
         check(
-            self.lib.ray_quota_consume(self._quota, self._pass(now_ns), event, out),
+            self.lib.ray_quota_consume(self._state, self._pass(now_ns), event, out),
             f"consume {units} of quota {quota_id}",
         )
         return outcome_of(out, self.lib)
@@ -312,7 +290,7 @@ class QuotaManager(QuotaReader):
         )
         out = self.ffi.new("ray_quota_outcome *")
         check(
-            self.lib.ray_quota_test(self._quota, self._at(now_ns), event, out),
+            self.lib.ray_quota_test(self._state, self._at(now_ns), event, out),
             f"check {units} of quota {quota_id}",
         )
         return outcome_of(out, self.lib)
@@ -346,7 +324,7 @@ class QuotaManager(QuotaReader):
         out = self.ffi.new("ray_quota_outcome *")
         check(
             self.lib.ray_quota_reserve(
-                self._quota, self._pass(now_ns), event, u64(ttl_ns, "ttl_ns"), out
+                self._state, self._pass(now_ns), event, u64(ttl_ns, "ttl_ns"), out
             ),
             f"reserve {units} of quota {quota_id}",
         )
@@ -370,7 +348,7 @@ class QuotaManager(QuotaReader):
         now = self._pass(now_ns)
         check(
             self.lib.ray_quota_reservation_settle(
-                self._quota, now, self.wall_offset_ns, u64(handle, "handle"), amounts, ended
+                self._state, now, self.wall_offset_ns, u64(handle, "handle"), amounts, ended
             ),
             f"settle {handle}",
         )
@@ -382,7 +360,7 @@ class QuotaManager(QuotaReader):
         now = self._pass(now_ns)
         check(
             self.lib.ray_quota_reservation_release(
-                self._quota, now, self.wall_offset_ns, u64(handle, "handle"), ended
+                self._state, now, self.wall_offset_ns, u64(handle, "handle"), ended
             ),
             f"release {handle}",
         )
