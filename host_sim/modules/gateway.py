@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, overload
 
+from host_sim.decision import NONE
 from host_sim.errors import ArgumentError, RangeError, RaygateSyntaxError, check
 from host_sim.modules.gateway_reading import GatewayReader
 from host_sim.modules.gateway_types import (
-    NONE,
     ApiRequest,
     ApiResponse,
     DispatchRecord,

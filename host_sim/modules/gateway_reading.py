@@ -6,11 +6,10 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from host_sim.decision import pack_headers
+from host_sim.decision import NONE, pack_headers
 from host_sim.errors import ArgumentError, UnknownError, check
 from host_sim.modules.base import Module
 from host_sim.modules.gateway_types import (
-    NONE,
     ApiRequest,
     ExportFormat,
     HttpMethod,

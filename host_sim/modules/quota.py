@@ -11,13 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Unpack
 
+from host_sim.decision import NEVER, NONE
 from host_sim.errors import RangeError, check
 from host_sim.modules.base import text_bytes, u64
 from host_sim.modules.quota_reading import QuotaReader, outcome_of
 from host_sim.modules.quota_spec import Units, User, spec_fields
 from host_sim.modules.quota_types import (
-    NEVER,
-    NONE,
     Depletion,
     DepletionKind,
     EnforcementMode,
@@ -32,13 +31,14 @@ from host_sim.modules.quota_types import (
     QuotaTerms,
     QuotaType,
     QuotaUsage,
+    QuotaWho,
     ResetPolicy,
 )
 
 __all__ = [
     "NEVER", "Depletion", "DepletionKind", "EnforcementMode", "QuotaAlert", "QuotaAllocation",
     "QuotaBucket", "QuotaCounts", "QuotaDimension", "QuotaManager", "QuotaMode", "QuotaOutcome",
-    "QuotaStats", "QuotaTerms", "QuotaType", "QuotaUsage", "ResetPolicy",
+    "QuotaStats", "QuotaTerms", "QuotaType", "QuotaUsage", "QuotaWho", "ResetPolicy",
 ]  # fmt: skip
 
 
@@ -192,10 +192,10 @@ class QuotaManager(QuotaReader):
         quota_id: int | None,
         units: Units,
         *,
-        tenant_id: int | None,
-        plan_id: int | None,
-        service_id: int | None,
-        user: User,
+        tenant_id: int | None = None,
+        plan_id: int | None = None,
+        service_id: int | None = None,
+        user: User = b"",
         event_id: int,
         event_unix_ns: int,
     ) -> tuple[Any, Any]:
@@ -233,31 +233,21 @@ class QuotaManager(QuotaReader):
         quota_id: int | None,
         units: Units = 1,
         *,
-        tenant_id: int | None = None,
-        plan_id: int | None = None,
-        service_id: int | None = None,
-        user: User = b"",
         event_id: int = 0,
         event_unix_ns: int = 0,
         now_ns: int | None = None,
+        **who: Unpack[QuotaWho],
     ) -> QuotaOutcome:
         """Deducts units, all dimensions at once or none.
 
         `quota_id` names the one quota to charge; None charges every quota that applies to the
-        tenant, its plan and the service, with `units` by type. A denial is an outcome, not an
-        exception, and changes no balance. An `event_id` other than 0 is counted once: a duplicate
-        answers the first outcome. `event_unix_ns` before the period flags the charge late. Raises
-        RangeError for 2^63 units and more (counted, nothing else changes), UnknownError,
-        StaleError, ArgumentError."""
+        tenant, its plan and the service of `who` (see QuotaWho), with `units` by type. A denial is
+        an outcome, not an exception, and changes no balance. An `event_id` other than 0 is counted
+        once: a duplicate answers the first outcome. `event_unix_ns` before the period flags the
+        charge late. Raises RangeError for 2^63 units and more (counted, nothing else changes),
+        UnknownError, StaleError, ArgumentError."""
         event, _keep = self._event(
-            quota_id,
-            units,
-            tenant_id=tenant_id,
-            plan_id=plan_id,
-            service_id=service_id,
-            user=user,
-            event_id=event_id,
-            event_unix_ns=event_unix_ns,
+            quota_id, units, event_id=event_id, event_unix_ns=event_unix_ns, **who
         )
         out = self.ffi.new("ray_quota_outcome *")
         check(
@@ -271,23 +261,11 @@ class QuotaManager(QuotaReader):
         quota_id: int | None,
         units: Units = 1,
         *,
-        tenant_id: int | None = None,
-        plan_id: int | None = None,
-        service_id: int | None = None,
-        user: User = b"",
         now_ns: int | None = None,
+        **who: Unpack[QuotaWho],
     ) -> QuotaOutcome:
         """The answer `consume_quota` would give, consuming nothing and changing no byte."""
-        event, _keep = self._event(
-            quota_id,
-            units,
-            tenant_id=tenant_id,
-            plan_id=plan_id,
-            service_id=service_id,
-            user=user,
-            event_id=0,
-            event_unix_ns=0,
-        )
+        event, _keep = self._event(quota_id, units, event_id=0, event_unix_ns=0, **who)
         out = self.ffi.new("ray_quota_outcome *")
         check(
             self.lib.ray_quota_test(self._state, self._at(now_ns), event, out),
@@ -301,26 +279,14 @@ class QuotaManager(QuotaReader):
         units: Units = 1,
         *,
         ttl_ns: int,
-        tenant_id: int | None = None,
-        plan_id: int | None = None,
-        service_id: int | None = None,
-        user: User = b"",
         now_ns: int | None = None,
+        **who: Unpack[QuotaWho],
     ) -> QuotaOutcome:
         """Reserves an estimate for at most `ttl_ns`; `handle` of the outcome names the lease.
 
         It ends in exactly one of settle, release and expiry. Raises FullError when no lease is
         free, RangeError for a ttl of 0, and as `consume_quota`."""
-        event, _keep = self._event(
-            quota_id,
-            units,
-            tenant_id=tenant_id,
-            plan_id=plan_id,
-            service_id=service_id,
-            user=user,
-            event_id=0,
-            event_unix_ns=0,
-        )
+        event, _keep = self._event(quota_id, units, event_id=0, event_unix_ns=0, **who)
         out = self.ffi.new("ray_quota_outcome *")
         check(
             self.lib.ray_quota_reserve(

@@ -5,13 +5,12 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from host_sim.decision import NEVER, NONE
 from host_sim.errors import ArgumentError, check
 from host_sim.modules.base import Module, row_of, text_bytes, u64
 from host_sim.modules.quota_spec import User
 from host_sim.modules.quota_types import (
     FOREVER_NS,
-    NEVER,
-    NONE,
     SECOND_NS,
     Depletion,
     DepletionKind,

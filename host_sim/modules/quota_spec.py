@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from host_sim.decision import NONE
 from host_sim.errors import ArgumentError, RangeError, UnbuiltError
 from host_sim.modules.base import u64
 from host_sim.modules.quota_types import (
-    NONE,
     SECOND_NS,
     EnforcementMode,
     QuotaDimension,

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from typing import Any, Unpack
 
+from host_sim.decision import NEVER, NONE
 from host_sim.errors import ArgumentError, RangeError, RateError, RaygateError, check
 from host_sim.modules.base import u64
 from host_sim.modules.ratelimit_reading import Key, RateLimitReader
 from host_sim.modules.ratelimit_types import (
-    NEVER,
     NEVER_MS,
-    NONE,
     SECOND_NS,
     Bucket,
     Hold,

@@ -8,12 +8,11 @@ import ipaddress
 from collections.abc import Iterator
 from typing import Any
 
+from host_sim.decision import NEVER, NONE
 from host_sim.errors import ArgumentError, UnknownError, check
 from host_sim.modules.base import Module, row_of, text_bytes, u64
 from host_sim.modules.ratelimit_types import (
-    NEVER,
     NEVER_MS,
-    NONE,
     Bucket,
     LeakyBucket,
     LimitAnswer,
