@@ -49,7 +49,7 @@ def decider(limiter: RateLimiter, limit_id: int) -> Callable[[str | bytes], bool
         raise ArgumentError("a decider works on a limiter of its own, not on a Kernel's")
     names = {1: "seed", 2: "edge", 3: "tiny"}
     extension = sys.modules[f"host_sim._ext._{names[limiter.lib.RAY_PROFILE]}"]
-    address = int(limiter.ffi.cast("uintptr_t", limiter._limits))
+    address = int(limiter.ffi.cast("uintptr_t", limiter._state))
 
     def refused(status: int) -> None:
         check(status, f"limit {limit_id}")

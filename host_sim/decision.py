@@ -37,11 +37,13 @@ class RowKind(enum.IntEnum):
     """The kinds of event a batch is made of (ray/ray.h)."""
 
     ADMIT = 1
+    DISPATCH = 2
     COMPLETE = 3
     TICK = 4
     CANCEL = 5
     EXCHANGE = 6
     REFUND = 7
+    SETTLE = 8
 
 
 class RowFlag(enum.IntFlag):
@@ -69,7 +71,10 @@ class Decision:
     """What the core says to one event.
 
     Times are nanoseconds; `retry_after_ns` is 0 when there is nothing to wait for and NEVER when no
-    wait helps; `by` names the route, limit or quota that bound the verdict, "" when none did.
+    wait helps; `by` names the route, policy, limit, quota or queue that bound the verdict, "" when
+    none did. `request` is the id of the request it is about. `queued`: it was admitted and waits,
+    for about `wait_ns`; of a request that was sent, `wait_ns` is how long it waited. `cost_nano` is
+    what its completion was charged, in 10^-9 units. `location` is where a redirect leads.
     """
 
     id: int
@@ -88,6 +93,12 @@ class Decision:
     audit_id: int
     would_deny_count: int
     shadow: tuple[Shadow, ...]
+    request: int = 0
+    queued: bool = False
+    priority: int = 0
+    wait_ns: int = 0
+    cost_nano: int = 0
+    location: str = ""
 
     @property
     def allowed(self) -> bool:
@@ -133,7 +144,10 @@ class RequestFields(TypedDict, total=False):
     `method` GET, `host` "", `headers` a mapping or pairs, `ip` the peer's address, `client` the
     peer's name where its address is not known, `user` and `tenant` who asks, `service` instead of a
     route, `weight` tokens (absent: the route's; 0 takes none), `priority` 0 critical .. 4 batch
-    (255: the default), sizes in bytes and units as integers.
+    (255: the default), sizes in bytes and units as integers. `role` is 0 unknown, 1 admin,
+    2 service-account, 3 user, 4 guest; `origin` 0 client, 1 retry, 2 requeue, 3 internal; `width`
+    the servers it occupies. An exchange says what will come of it too: `duration_ns` in the
+    service, `response_bytes`, `http_status`, `access_count` and `hit_count` for their prices.
     """
 
     method: str
@@ -150,10 +164,18 @@ class RequestFields(TypedDict, total=False):
     response_bytes: int
     compute_units: int
     custom_units: int
+    role: int
+    origin: int
+    width: int
+    duration_ns: int
+    http_status: int
+    access_count: int
+    hit_count: int
 
 
 NUMBERS = {"weight": 0, "priority": 255, "request_bytes": 0, "response_bytes": 0,
-           "compute_units": 0, "custom_units": 0}
+           "compute_units": 0, "custom_units": 0, "role": 0, "origin": 0, "width": 0,
+           "duration_ns": 0, "http_status": 0, "access_count": 0, "hit_count": 0}
 
 
 def pack_headers(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> bytes:

@@ -114,9 +114,9 @@ class Kernel:
         """Admits one request at `at_ns` (None: now) and returns the decision.
 
         `id` names the request until its `complete`, `cancel` or `refund` (None: the next free
-        number, see `last_id`). `exchange` completes it at once, as a replayed log line without a
-        duration does. `request` says the rest, see RequestFields. Raises a RaygateError subclass
-        when the row itself is impossible.
+        number, see `last_id`). An `exchange` brings its outcome: it is sent when its queue lets it
+        go and completes `duration_ns` later by itself, as a replayed log line does. `request` says
+        the rest, see RequestFields. Raises a RaygateError subclass when the row is impossible.
         """
         chosen = self._next_id if id is None else id
         kind = RowKind.EXCHANGE if exchange else RowKind.ADMIT
@@ -127,9 +127,34 @@ class Kernel:
         self._next_id += id is None
         return decision
 
+    def dispatch(self, *, service: str | None = None, at_ns: int | None = None) -> Decision:
+        """The next request to send: verdict SENT and `request`, its id; NONE when nothing that
+        waits may be sent now. `service` None: of any service.
+        """
+        self._fill(RowKind.DISPATCH, at_ns, 0, RowFlag(0))
+        self._row.service = NONE if service is None else self.service_id(service)
+        return self._step_one(b"", "dispatch")
+
+    def settle(self) -> int:
+        """Lets time run until nothing is in flight: what is queued is sent or dropped, exchanges
+        complete, what no outcome comes for expires. Returns the time then.
+        """
+        self._fill(RowKind.SETTLE, None, 0, RowFlag(0))
+        self._step_one(b"", "settle")
+        return int(self.lib.ray_clock_now(self.ray))
+
+    def preempt(self, entry: int) -> None:
+        """Takes the waiting request with this queue handle out, as if it had never been.
+
+        Raises UnknownError or StaleError when it does not wait (any more).
+        """
+        now = self.lib.ray_clock_now(self.ray)
+        check(self.lib.ray_preempt(self.ray, now, entry), f"preempt {entry}")
+
     def complete(
         self, id: int, *, at_ns: int | None = None, http_status: int = 200, response_bytes: int = 0,
         request_bytes: int = 0, compute_units: int = 0, custom_units: int = 0,
+        access_count: int = 0, hit_count: int = 0,
     ) -> Decision:
         """Reports the outcome of request `id`; quotas settle with what was really used.
 
@@ -143,6 +168,7 @@ class Kernel:
             request_bytes,
         )
         row.compute_units, row.custom_units = compute_units, custom_units
+        row.access_count, row.hit_count = access_count, hit_count
         return self._step_one(b"", f"complete {id}")
 
     def cancel(self, id: int, *, at_ns: int | None = None) -> Decision:
@@ -239,7 +265,17 @@ class Kernel:
             retry_after_ns=answer.retry_after_ns, start_at_ns=answer.start_at_ns,
             http_status=answer.http_status, service=self._by(lib.RAY_BY_SERVICE, answer.service),
             route=self._by(lib.RAY_BY_ROUTE, answer.route), epoch=answer.epoch,
-            audit_id=answer.audit_id, would_deny_count=answer.would_deny_count, shadow=shadow)
+            audit_id=answer.audit_id, would_deny_count=answer.would_deny_count, shadow=shadow,
+            request=answer.request, queued=bool(answer.queued), priority=answer.priority,
+            wait_ns=answer.wait_ns, cost_nano=answer.cost_nano,
+            location=self._location(answer.redirect))
+
+    def _location(self, rule: int) -> str:
+        if rule == NONE:
+            return ""
+        view = self.ffi.new("ray_view *")
+        self.lib.ray_policy_location(self.lib.ray_policy_of(self.ray), rule, view)
+        return bytes(self.ffi.buffer(view.at, view.length)).decode("latin-1")
 
     # -- the state as bytes ---------------------------------------------------------------------
     def snapshot(self) -> bytes:

@@ -327,7 +327,6 @@ static uint32_t put_time(ray_reader *reader, const ray_reader_cell *cells, ray_r
                                    &row->duration_ns)
         || row->duration_ns > DURATION_NS_MAX)
         return RAY_READER_FAULT_NUMBER;
-    row->kind = RAY_ROW_ADMIT;
     if (reader->time_is_end)
         row->at_ns -= row->duration_ns < row->at_ns ? row->duration_ns : row->at_ns;
     reader->stats.duration_count++;

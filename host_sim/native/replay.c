@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* replay.c - the stream: ordered rows and due outcomes become batches; batches are stepped here or
- * handed out; answers are counted. What is in a batch, and in which order, does not depend on any
+/* replay.c - the stream: ordered rows become batches; batches are stepped here or handed out;
+ * answers are counted. What is in a batch, and in which order, does not depend on any
  * answer. */
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +25,6 @@ struct ray_replay {
     ray_reader *reader;
     const struct ray *names;
     ray_replay_sorter sorter;
-    ray_replay_outcomes outcomes;
     ray_replay_tally tally;
     ray_replay_lines lines;
     ray_replay_run_of_rows run; /* rows that left the sorter and are not in a batch yet */
@@ -39,6 +38,7 @@ struct ray_replay {
     uint32_t batch_bytes;
     uint32_t decisions;
     uint32_t stopped;
+    uint32_t settled; /* 1: the last row was made */
     uint32_t failed; /* enum ray_replay_state, once it is over for good */
 };
 
@@ -92,7 +92,6 @@ void ray_replay_close(ray_replay *replay)
     }
     ray_replay_sorter_close(&replay->sorter);
     ray_replay_tally_close(&replay->tally);
-    free(replay->outcomes.at);
     free(replay->lines.at);
     free(replay->answers);
     free(replay->scratch);
@@ -125,24 +124,16 @@ static uint32_t has_room(const ray_replay *replay, const slot *s, uint64_t bytes
                   <= replay->batch_bytes;
 }
 
-/* Gives the row its id, and its outcome a place among those to come; without one it completes at
- * once. */
-static void admit(ray_replay *replay, ray_row *row)
+/* The last row: lets what is in flight end. */
+static void settle(ray_replay *replay, slot *s)
 {
-    ray_replay_stats *stats = &replay->tally.stats;
+    ray_row *row = &s->block.rows[s->block.row_count++];
 
-    row->id = ++replay->last_id;
-    if (row->kind != RAY_ROW_ADMIT)
-        return;
-    if (!ray_replay_outcome_add(&replay->outcomes, row)) {
-        row->kind = RAY_ROW_EXCHANGE;
-        stats->unheld_count++;
-    } else {
-        row->duration_ns = 0;
-        row->response_bytes = 0;
-    }
-    if (replay->outcomes.count > stats->held_max)
-        stats->held_max = replay->outcomes.count;
+    memset(row, 0, sizeof *row);
+    row->tenant = RAY_NONE;
+    row->service = RAY_NONE;
+    row->kind = RAY_ROW_SETTLE;
+    replay->settled = 1;
 }
 
 /* Makes sure replay->run has a row, if there is one to be had. */
@@ -164,31 +155,25 @@ static uint32_t why_none(const ray_replay *replay)
     return replay->stopped || ray_reader_done(replay->reader) ? RAY_REPLAY_DONE : RAY_REPLAY_INPUT;
 }
 
-/* Adds events to the batch until it is full (returns MORE), or there is none now (INPUT), or ever
- * (DONE). An outcome at the instant of an arrival goes before it. */
+/* Adds rows to the batch until it is full (returns MORE), or there is none now (INPUT), or ever
+ * (DONE). */
 static uint32_t fill(ray_replay *replay, slot *s)
 {
     ray_replay_run_of_rows *run = &replay->run;
 
-    for (;;) {
-        uint32_t more = have_run(replay);
-        uint32_t why = more ? (uint32_t)RAY_REPLAY_MORE : why_none(replay);
-        if (!more && why != RAY_REPLAY_DONE)
-            return why;
-        if (replay->outcomes.count && (!more || replay->outcomes.at[0].at_ns <= run->rows->at_ns)) {
-            if (!has_room(replay, s, 0))
-                return RAY_REPLAY_MORE;
-            ray_replay_outcome_take(&replay->outcomes, &s->block.rows[s->block.row_count++]);
-            continue;
-        }
-        if (!more)
-            return RAY_REPLAY_DONE;
+    while (have_run(replay)) {
         if (!has_room(replay, s, row_bytes(run->rows)))
             return RAY_REPLAY_MORE;
-        admit(replay, ray_replay_block_add(&s->block, run->rows, run->bytes));
+        ray_replay_block_add(&s->block, run->rows, run->bytes)->id = ++replay->last_id;
         run->rows++;
         run->count--;
     }
+    if (why_none(replay) == RAY_REPLAY_DONE && !replay->settled) {
+        if (!has_room(replay, s, 0))
+            return RAY_REPLAY_MORE;
+        settle(replay, s);
+    }
+    return why_none(replay);
 }
 
 /* -- answers -- */
@@ -219,19 +204,13 @@ static uint32_t step(ray_replay *replay, struct ray *ray, ray_row *rows, uint32_
     return count(replay, rows, bytes, n, replay->answers);
 }
 
-/* How many rows at the front of the run are stepped where they lie: none has an outcome to come,
- * and none is due. */
+/* How many rows at the front of the run are stepped where they lie. */
 static uint32_t direct(const ray_replay *replay)
 {
     const ray_replay_run_of_rows *run = &replay->run;
     uint32_t most = run->count < replay->batch_rows ? run->count : replay->batch_rows;
-    uint32_t n = 0;
 
-    if (replay->outcomes.count || most < DIRECT_MIN)
-        return 0;
-    while (n < most && run->rows[n].kind == RAY_ROW_EXCHANGE)
-        n++;
-    return n >= DIRECT_MIN ? n : 0;
+    return most >= DIRECT_MIN ? most : 0;
 }
 
 static uint32_t step_direct(ray_replay *replay, struct ray *ray, uint32_t n)

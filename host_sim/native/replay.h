@@ -7,15 +7,15 @@
 
 /* replay: a log's rows put in time order, stepped through a core in batches, and what came of them.
  *
- * Three stages, each bounded in memory: order (a window of rows, sorted), merge (a request with a
- * duration is an ADMIT and a later COMPLETE), tally (totals, and the decision text). The core is
+ * Two stages, each bounded in memory: order (a window of rows, sorted) and tally (totals, and the
+ * decision text). Each row is an EXCHANGE: the core itself knows when a request with a duration
+ * ends. The last row is a SETTLE, which lets everything in flight end. The core is
  * either stepped here (ray_replay_run) or elsewhere, over the machine link (ray_replay_next and
  * ray_replay_take); the stream of rows is the same, and does not depend on the answers.
  */
 typedef struct ray_replay ray_replay;
 
 enum ray_replay_constant {
-    RAY_REPLAY_HELD_MAX = 1048576, /* requests with a COMPLETE to come */
     RAY_REPLAY_KEY_MAX = 1048576,  /* clients, or users, that are told apart in the totals */
     RAY_REPLAY_SLOT_MAX = 8,       /* batches on their way */
     RAY_REPLAY_ROWS_MAX = 1024,    /* rows of one batch */
@@ -57,14 +57,12 @@ typedef struct ray_replay_stats {
     uint64_t verdict_count[16];  /* by enum ray_verdict, of requests */
     uint64_t error_count;        /* rows the core refused; the totals leave them out */
     uint64_t would_deny_count;   /* requests that a shadow limit or quota would have denied */
-    uint64_t complete_count;     /* outcomes of admitted requests with a duration */
     uint64_t stepped_back_count; /* rows whose time is before the row's above them */
     uint64_t moved_count;        /* CLAMP: rows whose time was raised */
     uint64_t rejected_count;     /* REJECT: rows left out */
     uint64_t late_count;         /* SORT: rows too late for the window; their time was raised */
-    uint64_t unheld_count;       /* requests whose COMPLETE was not held: too many at once */
     uint64_t dropped_count;      /* rows read but not replayed, because the replay was stopped */
-    uint64_t held_max;           /* most requests in the service at once, if all were admitted */
+    uint64_t queued_count;       /* requests that were admitted and had to wait */
     uint64_t first_ns;
     uint64_t last_ns;
     uint64_t client_count;

@@ -146,7 +146,7 @@ uint32_t ray_replay_lines_add(ray_replay_lines *lines, const struct ray *names, 
                               uint32_t count, const ray_answer *answers)
 {
     for (uint32_t i = 0; i < count; i++) {
-        if (rows[i].kind == RAY_ROW_COMPLETE)
+        if (rows[i].kind == RAY_ROW_SETTLE)
             continue;
         if (!make_room(lines))
             return 0;

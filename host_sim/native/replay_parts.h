@@ -54,30 +54,6 @@ uint32_t ray_replay_block_grow(ray_reader_block *block, uint32_t rows, uint64_t 
 /* Copies a row and its bytes to the end of `to`, which has room. */
 ray_row *ray_replay_block_add(ray_reader_block *to, const ray_row *row, const uint8_t *bytes);
 
-/* -- merge: outcomes to come -- */
-
-typedef struct ray_replay_outcome {
-    uint64_t at_ns;
-    uint64_t id;
-    uint64_t response_bytes;
-    uint64_t compute_units;
-    uint64_t custom_units;
-    uint64_t duration_ns;
-    uint64_t http_status;
-} ray_replay_outcome;
-
-/* A binary heap by time, then id. */
-typedef struct ray_replay_outcomes {
-    ray_replay_outcome *at;
-    uint32_t count;
-    uint32_t capacity;
-} ray_replay_outcomes;
-
-/* 0 when it is full. */
-uint32_t ray_replay_outcome_add(ray_replay_outcomes *outcomes, const ray_row *row);
-/* Takes the first out and makes it a COMPLETE row. */
-void ray_replay_outcome_take(ray_replay_outcomes *outcomes, ray_row *row);
-
 /* -- tally -- */
 
 typedef struct ray_replay_entry {

@@ -200,17 +200,15 @@ uint32_t ray_replay_tally_add(ray_replay_tally *tally, const ray_row *rows, cons
             stats->error_count++;
             continue;
         }
-        if (row->kind == RAY_ROW_COMPLETE) {
-            stats->complete_count += answer->verdict == RAY_VERDICT_COMPLETE;
-            stats->last_ns = answer->at_ns > stats->last_ns ? answer->at_ns : stats->last_ns;
+        if (row->kind == RAY_ROW_SETTLE)
             continue;
-        }
         if (stats->request_count++ == 0)
             stats->first_ns = answer->at_ns;
         stats->last_ns = answer->at_ns;
         stats->verdict_count[answer->verdict & 15]++;
+        stats->queued_count += answer->queued;
         stats->reason_count[answer->reason % RAY_REPLAY_REASON_MAX]++;
-        if (answer->verdict == RAY_VERDICT_DENY)
+        if (answer->verdict == RAY_VERDICT_DENY || answer->verdict == RAY_VERDICT_REDIRECT)
             fine &= count_denial(tally, answer);
         if (answer->would_deny_count) {
             stats->would_deny_count++;

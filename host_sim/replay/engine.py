@@ -223,18 +223,20 @@ class Replay:
                     for word in VERDICTS}
         limits = self.ffi.new("ray_ratelimit_stats *")
         lib.ray_ratelimit_read(lib.ray_ratelimit_of(self.kernel.ray), limits)
+        ended = self.kernel.stats()
         clients, users = self._keys(0), self._keys(1)
         return Summary(
             log=self.source.name, config=self.config.path, engine=engine, profile=self.profile,
             form=self.program.label, columns=self.program.said(), order=self.options.order,
             window=self.options.window, lines=self.reader.stats(),
             requests=int(out.request_count), verdicts=verdicts, reasons=self._reasons(out),
-            would_deny=int(out.would_deny_count), completed=int(out.complete_count),
-            expired=self.kernel.stats()["expired_count"],
+            would_deny=int(out.would_deny_count), queued=int(out.queued_count),
+            completed=ended["completed_count"], expired=ended["expired_count"],
+            dropped=ended["dropped_count"],
             errors=int(out.error_count), stepped_back=int(out.stepped_back_count),
             moved=int(out.moved_count), rejected=int(out.rejected_count), late=int(out.late_count),
-            unheld=int(out.unheld_count), not_replayed=int(out.dropped_count),
-            concurrent_max=int(out.held_max), first_ns=int(out.first_ns), last_ns=int(out.last_ns),
+            not_replayed=int(out.dropped_count),
+            concurrent_max=ended["inflight_count_max"], first_ns=int(out.first_ns), last_ns=int(out.last_ns),
             rules=tuple(self._rules()), services=tuple(self._services()),
             clients=clients[: self.options.top], client_count=int(out.client_count),
             users=users[: self.options.top], user_count=int(out.user_count),

@@ -67,14 +67,15 @@ class Summary:
     verdicts: dict[str, int]
     reasons: dict[str, int]
     would_deny: int
+    queued: int
     completed: int
     expired: int
+    dropped: int
     errors: int
     stepped_back: int
     moved: int
     rejected: int
     late: int
-    unheld: int
     not_replayed: int
     concurrent_max: int
     first_ns: int
@@ -110,9 +111,6 @@ class Summary:
         if self.late:
             found.append(f"{count(self.late, 'row')} came too late for the sorting window and "
                          "happened later than the log says: use a larger --window, or 0")
-        if self.unheld:
-            found.append(f"{count(self.unheld, 'request')} counted as complete at once: "
-                         "too many were open at the same time")
         if self.errors:
             found.append(f"the core refused {count(self.errors, 'row')}")
         if self.interrupted:
@@ -265,6 +263,9 @@ def _verdicts(s: Summary) -> Iterator[str]:
                f"{s.concurrent_max:,} at once")
     if s.expired:
         yield f"  {count(s.expired, 'request')} ran past the timeout of their service"
+    if s.queued:
+        yield (f"  {count(s.queued, 'request')} waited in a queue, "
+               f"{s.dropped:,} of them left it unsent")
 
 
 def _rules(s: Summary) -> Iterator[str]:

@@ -5,13 +5,14 @@
 #include "base/bytes.h"
 
 /* -- plain words -- */
-static void stage(ray_text *out, const char *word)
+void ray_explain_stage(ray_text *out, const char *word)
 {
     ray_text_put(out, word);
     ray_text_column(out, 12);
 }
 
-static void by_name(const struct ray *ray, uint32_t by_kind, uint32_t by_id, ray_text *out)
+void ray_explain_name(const struct ray *ray, uint32_t by_kind, uint32_t by_id,
+                      ray_text *out)
 {
     ray_name name;
     ray_by_name(ray, by_kind, by_id, &name);
@@ -20,17 +21,17 @@ static void by_name(const struct ray *ray, uint32_t by_kind, uint32_t by_id, ray
 
 static void explain_gateway(const struct ray *ray, const ray_gateway_answer *gateway, ray_text *out)
 {
-    stage(out, "gateway");
+    ray_explain_stage(out, "gateway");
     ray_text_put(out, gateway->granted != 0 ? "yes" : "NO ");
     ray_text_put(out, " path ");
     ray_text_escaped(out, (const char *)gateway->path.at, gateway->path.length);
     if (gateway->route != RAY_NONE) {
         ray_text_put(out, ", route ");
-        by_name(ray, RAY_BY_ROUTE, gateway->route, out);
+        ray_explain_name(ray, RAY_BY_ROUTE, gateway->route, out);
     }
     if (gateway->service != RAY_NONE) {
         ray_text_put(out, ", service ");
-        by_name(ray, RAY_BY_SERVICE, gateway->service, out);
+        ray_explain_name(ray, RAY_BY_SERVICE, gateway->service, out);
         ray_text_put(out, ", takes ");
         ray_text_u64(out, gateway->weight);
         ray_text_put(out, gateway->weight == 1 ? " token" : " tokens");
@@ -45,9 +46,9 @@ static void explain_gateway(const struct ray *ray, const ray_gateway_answer *gat
 static void explain_row(const struct ray *ray, uint32_t by_kind, uint32_t by_id, uint32_t granted,
                         uint32_t shadow, ray_text *out)
 {
-    stage(out, by_kind == RAY_BY_LIMIT ? "ratelimit" : "quota");
+    ray_explain_stage(out, by_kind == RAY_BY_LIMIT ? "ratelimit" : "quota");
     ray_text_put(out, granted != 0 ? "yes " : shadow != 0 ? "(no) " : "NO  ");
-    by_name(ray, by_kind, by_id, out);
+    ray_explain_name(ray, by_kind, by_id, out);
     if (shadow != 0)
         ray_text_put(out, " (shadow: reported, never decides)");
 }
@@ -82,8 +83,8 @@ static void explain_no(ray_text *out, uint32_t granted, uint32_t reason, uint64_
 static void explain_governed(const struct ray *ray, uint64_t now_ns, uint32_t tenant,
                              const ray_journey *journey, ray_text *out)
 {
-    const ray_ratelimit_answer *limits = &journey->limits;
-    const ray_quota_answers *quotas = &journey->quotas;
+    const ray_ratelimit_answer *limits = &journey->governed->limits;
+    const ray_quota_answers *quotas = &journey->governed->quotas;
     for (uint32_t i = 0; i < limits->count; i++) {
         const ray_limit_answer *at = &limits->at[i];
         explain_row(ray, RAY_BY_LIMIT, at->limit, at->granted, (at->flags & RAY_LIMIT_SHADOW) != 0,
@@ -97,7 +98,7 @@ static void explain_governed(const struct ray *ray, uint64_t now_ns, uint32_t te
         explain_no(out, at->granted, at->reason, at->retry_after_ns);
     }
     if (limits->count == 0) {
-        stage(out, "ratelimit");
+        ray_explain_stage(out, "ratelimit");
         ray_text_put(out, "no limit applies\n");
     }
     for (uint32_t i = 0; i < quotas->count; i++) {
@@ -108,7 +109,7 @@ static void explain_governed(const struct ray *ray, uint64_t now_ns, uint32_t te
         explain_no(out, at->granted, at->reason, at->retry_after_ns);
     }
     if (quotas->count == 0) {
-        stage(out, "quota");
+        ray_explain_stage(out, "quota");
         ray_text_put(out, tenant == RAY_NONE ? "no tenant given: no quota applies\n"
                                              : "no quota applies\n");
     }
@@ -116,7 +117,7 @@ static void explain_governed(const struct ray *ray, uint64_t now_ns, uint32_t te
 
 static void explain_verdict(const struct ray *ray, const ray_answer *answer, ray_text *out)
 {
-    stage(out, "verdict");
+    ray_explain_stage(out, "verdict");
     ray_text_put(out, ray_verdict_word(answer->verdict));
     ray_text_put(out, " (");
     ray_text_u64(out, answer->http_status);
@@ -126,7 +127,7 @@ static void explain_verdict(const struct ray *ray, const ray_answer *answer, ray
         ray_text_put(out, ", by ");
         ray_text_put(out, ray_by_word(answer->by_kind));
         ray_text_char(out, ' ');
-        by_name(ray, answer->by_kind, answer->by_id, out);
+        ray_explain_name(ray, answer->by_kind, answer->by_id, out);
     }
     if (answer->verdict == RAY_VERDICT_DENY && answer->retry_after_ns != 0) {
         ray_text_put(out, ", retry after ");
@@ -209,15 +210,17 @@ static void json_gateway(const struct ray *ray, const ray_gateway_answer *gatewa
     ray_text_json_close(out, '}');
 }
 
-static void json_journey(const struct ray *ray, const ray_journey *journey,
-                         const ray_answer *answer, ray_text *out)
+static void json_journey(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
+                         const ray_journey *journey, const ray_answer *answer, ray_text *out)
 {
     ray_text_json_open(out, NULL, '{');
     json_gateway(ray, &journey->gateway, out);
+    ray_explain_policy_json(ray, now_ns, rows, journey, out);
     if (journey->asked != 0) {
-        json_limits(ray, &journey->limits, out);
-        json_quotas(ray, &journey->quotas, out);
+        json_limits(ray, &journey->governed->limits, out);
+        json_quotas(ray, &journey->governed->quotas, out);
     }
+    ray_explain_queue_json(journey, out);
     ray_text_json_literal(out, "verdict", ray_verdict_word(answer->verdict));
     ray_text_json_u64(out, "http_status", answer->http_status);
     ray_text_json_literal(out, "reason", ray_reason_word(answer->reason));
@@ -233,18 +236,22 @@ static void json_journey(const struct ray *ray, const ray_journey *journey,
 /* Journey and answer live in two frames, so that each stays within the stack a frame may take. */
 static __attribute__((noinline)) ray_status explain_into(const struct ray *ray, uint64_t now_ns,
                                                          const ray_rows *rows, uint32_t json,
+                                                         ray_governed *governed,
                                                          ray_answer *answer, ray_text *out)
 {
     ray_journey journey;
+    journey.governed = governed;
     ray_journey_ask(ray, now_ns, rows, rows->row, &journey, answer);
     if (answer->status != RAY_OK)
         return answer->status;
     if (json != 0) {
-        json_journey(ray, &journey, answer, out);
+        json_journey(ray, now_ns, rows, &journey, answer, out);
     } else {
         explain_gateway(ray, &journey.gateway, out);
+        ray_explain_policy(ray, now_ns, rows, &journey, out);
         if (journey.asked != 0)
             explain_governed(ray, now_ns, rows->row->tenant, &journey, out);
+        ray_explain_queue(now_ns, &journey, out);
         explain_verdict(ray, answer, out);
     }
     return out->truncated != 0 ? RAY_E_TRUNCATED : RAY_OK;
@@ -254,11 +261,10 @@ ray_status ray_explain(const struct ray *ray, uint64_t now_ns, const ray_rows *r
                        ray_text *out)
 {
     ray_answer answer;
-    memset(&answer, 0, sizeof answer);
-    answer.by_id = RAY_NONE;
-    answer.service = RAY_NONE;
-    answer.route = RAY_NONE;
-    answer.epoch = ray->who.epoch;
+    ray_governed governed;
+    ray_answer_begin(ray, now_ns, &answer);
     ray_status status = ray_row_check(ray, rows, rows->row);
-    return status != RAY_OK ? status : explain_into(ray, now_ns, rows, json, &answer, out);
+    if (status == RAY_OK)
+        status = explain_into(ray, now_ns, rows, json, &governed, &answer, out);
+    return status;
 }

@@ -9,26 +9,60 @@
 static void tell(const struct ray *ray, const ray_answer *answer, ray_journey *journey,
                  ray_text *out)
 {
-    ray_ratelimit_answer *limits = &journey->limits;
+    ray_ratelimit_answer *limits = &journey->governed->limits;
     uint32_t waits = answer->verdict == RAY_VERDICT_DENY && answer->retry_after_ns != 0;
     limits->granted = answer->verdict != RAY_VERDICT_DENY;
     limits->retry_after_ns = waits != 0 ? answer->retry_after_ns : RAY_NEVER;
     ray_ratelimit_headers(&ray->ratelimit, answer->at_ns, limits, out);
 }
 
-ray_status ray_step_headers(struct ray *ray, const ray_rows *rows, ray_answer *answer,
-                            ray_text *out)
+static void put_field(ray_text *out, ray_view name, ray_view value)
+{
+    ray_text_bytes(out, (const char *)name.at, name.length);
+    ray_text_put(out, ": ");
+    ray_text_bytes(out, (const char *)value.at, value.length);
+    ray_text_put(out, "\r\n");
+}
+
+/* What policies add to a response: where a redirect leads, and a header that a rule sets. */
+static void tell_policy(const struct ray *ray, const ray_answer *answer, ray_text *out)
+{
+    ray_view name = {(const uint8_t *)"Location", 8}, value;
+    if (answer->verdict == RAY_VERDICT_REDIRECT && answer->redirect != RAY_NONE) {
+        ray_policy_location(&ray->policy, answer->redirect, &value);
+        put_field(out, name, value);
+    }
+    if (answer->header != RAY_NONE) {
+        ray_policy_header(&ray->policy, answer->header, &name, &value);
+        put_field(out, name, value);
+    }
+}
+
+static __attribute__((noinline)) ray_status step_telling(struct ray *ray, const ray_rows *rows,
+                                                         ray_governed *governed,
+                                                         ray_answer *answer, ray_text *out)
 {
     ray_journey journey;
-    if ((rows->row->flags & RAY_ROW_NOW) == 0)
-        return RAY_E_ARGUMENT;
+    journey.governed = governed;
     journey.asked = 0;
-    memset(answer, 0, sizeof *answer);
     if (ray->who.settings.ratelimit_headers != 0 &&
         ray_row_check(ray, rows, rows->row) == RAY_OK)
         ray_journey_ask(ray, ray->clock.now_ns, rows, rows->row, &journey, answer);
     ray_status status = ray_step_batch(ray, rows, 1, answer);
-    if (status == RAY_OK && answer->status == RAY_OK && journey.asked != 0)
+    if (status != RAY_OK || answer->status != RAY_OK)
+        return status;
+    if (journey.asked != 0)
         tell(ray, answer, &journey, out);
-    return status;
+    tell_policy(ray, answer, out);
+    return RAY_OK;
+}
+
+ray_status ray_step_headers(struct ray *ray, const ray_rows *rows, ray_answer *answer,
+                            ray_text *out)
+{
+    ray_governed governed;
+    if ((rows->row->flags & RAY_ROW_NOW) == 0)
+        return RAY_E_ARGUMENT;
+    memset(answer, 0, sizeof *answer);
+    return step_telling(ray, rows, &governed, answer, out);
 }

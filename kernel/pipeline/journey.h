@@ -62,6 +62,16 @@ ray_status ray_ask_quotas(const struct ray *ray, uint64_t now_ns, const ray_rows
 ray_status ray_ask_queue(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
                          const ray_row *row, ray_journey *journey, const ray_answer *answer);
 
+/* Explain's stages that are not gateway, ratelimit or quota. */
+void ray_explain_stage(ray_text *out, const char *word);
+void ray_explain_name(const struct ray *ray, uint32_t by_kind, uint32_t by_id, ray_text *out);
+void ray_explain_policy(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
+                        const ray_journey *journey, ray_text *out);
+void ray_explain_policy_json(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
+                             const ray_journey *journey, ray_text *out);
+void ray_explain_queue(uint64_t now_ns, const ray_journey *journey, ray_text *out);
+void ray_explain_queue_json(const ray_journey *journey, ray_text *out);
+
 /* The end of an exchange that took no time: billed, settled and measured at its admission. */
 void ray_complete_exchange(struct ray *ray, uint64_t now_ns, const ray_row *row,
                            const ray_journey *journey, const ray_quota_hold *holds, uint32_t count,
