@@ -143,13 +143,14 @@ class Kernel:
         self._step_one(b"", "settle")
         return int(self.lib.ray_clock_now(self.ray))
 
-    def preempt(self, entry: int) -> None:
+    def preempt(self, entry: int, *, by_class: int = 0) -> None:
         """Takes the waiting request with this queue handle out, as if it had never been.
 
-        Raises UnknownError or StaleError when it does not wait (any more).
+        Raises UnknownError or StaleError when it does not wait (any more), StateError when its
+        class is not below `by_class`.
         """
         now = self.lib.ray_clock_now(self.ray)
-        check(self.lib.ray_preempt(self.ray, now, entry), f"preempt {entry}")
+        check(self.lib.ray_preempt(self.ray, now, entry, by_class), f"preempt {entry}")
 
     def complete(
         self, id: int, *, at_ns: int | None = None, http_status: int = 200, response_bytes: int = 0,

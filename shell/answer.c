@@ -91,6 +91,18 @@ void ray_answer_put(ray_call *call, const ray_answer *answer, const ray_text *he
         ray_text_u64(out, answer->audit_id);
     }
     ray_text_char(out, '\n');
+    if (answer->queued != 0) {
+        ray_text_put(out, "  queued      ");
+        ray_text_put(out, ray_class_word(answer->priority));
+        ray_text_put(out, ", about ");
+        ray_text_duration(out, answer->wait_ns);
+        ray_text_put(out, " to wait\n");
+    }
+    if (answer->cost_nano != 0) {
+        ray_text_put(out, "  cost        ");
+        ray_text_fixed(out, answer->cost_nano, 9);
+        ray_text_char(out, '\n');
+    }
     if (answer->start_at_ns != 0) {
         ray_text_put(out, "  may start   ");
         ray_text_time(out, answer->start_at_ns + (uint64_t)stats.wall_offset_ns);
@@ -152,6 +164,10 @@ void ray_answer_json(ray_call *call, const ray_answer *answer, const ray_text *h
     json_named(call, "by", answer->by_kind, answer->by_id);
     json_retry(out, answer->retry_after_ns);
     ray_text_json_u64(out, "start_at_ns", answer->start_at_ns);
+    ray_text_json_bool(out, "queued", answer->queued);
+    ray_text_json_literal(out, "class", ray_class_word(answer->priority));
+    ray_text_json_u64(out, "wait_ns", answer->wait_ns);
+    ray_text_json_i64(out, "cost_nano", answer->cost_nano);
     json_named(call, "route", RAY_BY_ROUTE, answer->route);
     json_named(call, "service", RAY_BY_SERVICE, answer->service);
     ray_text_json_u64(out, "seq", answer->id);

@@ -5,6 +5,7 @@
 #define REQUEST_OPTIONS \
     "[--user U] [--tenant T] [--ip A] [--host H] [--header N:V]... [--body BYTES] " \
     "[--response-bytes BYTES] [--status N] [--duration D] [--weight N] [--priority CLASS] " \
+    "[--role ROLE] [--accesses N] [--hits N] " \
     "[--service S] [--compute N] [--custom N]"
 
 enum request_size { REQUEST_HEADERS = 2048 };
@@ -124,6 +125,14 @@ static ray_status fill_names(ray_call *call, request *r)
                                   value_word(call, "--ip"), 0);
         row->flags |= RAY_ROW_ADDRESS;
     }
+    if (ray_call_option(call, "--role", &at, &length) != 0) {
+        uint32_t role = ray_role_of(at, length);
+        if (role == RAY_NONE)
+            return ray_call_error(call, RAY_E_UNKNOWN,
+                                  "no such role: admin, service-account, user or guest",
+                                  value_word(call, "--role"), 0);
+        row->role = (uint8_t)role;
+    }
     if (ray_call_option(call, "--priority", &at, &length) != 0) {
         ray_near near;
         ray_near_begin(&near, at, length);
@@ -143,7 +152,7 @@ static ray_status fill_names(ray_call *call, request *r)
 
 static ray_status fill_numbers(ray_call *call, ray_row *row)
 {
-    uint64_t weight = 0;
+    uint64_t weight = 0, accesses = 0, hits = 0;
     uint64_t http_status = 200;
     ray_status status = number(call, "--body", ray_parse_bytes, RAY_UNITS_MAX, &row->request_bytes);
     if (status == RAY_OK)
@@ -159,6 +168,12 @@ static ray_status fill_numbers(ray_call *call, ray_row *row)
         status = number(call, "--weight", ray_parse_u64, RAY_NONE - 1, &weight);
     if (status == RAY_OK)
         status = number(call, "--status", ray_parse_u64, 999, &http_status);
+    if (status == RAY_OK)
+        status = number(call, "--accesses", ray_parse_u64, RAY_NONE - 1, &accesses);
+    if (status == RAY_OK)
+        status = number(call, "--hits", ray_parse_u64, RAY_NONE - 1, &hits);
+    row->access_count = (uint32_t)accesses;
+    row->hit_count = (uint32_t)hits;
     row->weight = (uint32_t)weight;
     const char *stated;
     uint32_t length;

@@ -123,12 +123,14 @@ void ray_step_dispatch(struct ray *ray, uint64_t now_ns, const ray_row *row, ray
         send(ray, now_ns, &pick, answer);
 }
 
-ray_status ray_preempt(struct ray *ray, uint64_t now_ns, uint32_t entry)
+ray_status ray_preempt(struct ray *ray, uint64_t now_ns, uint32_t entry, uint32_t by_class)
 {
     ray_ending ending = {.reason = RAY_REASON_PREEMPTED, .verdict = RAY_VERDICT_PREEMPTED,
                          .by_kind = RAY_BY_QUEUE, .refund = 1};
     uint32_t place;
-    ray_status status = ray_priority_request_of(&ray->priority, entry, &place);
+    ray_status status = ray_priority_preempt_check(&ray->priority, entry, by_class);
+    if (status == RAY_OK)
+        status = ray_priority_request_of(&ray->priority, entry, &place);
     if (status != RAY_OK)
         return status;
     ending.by_id = ray->inflight.slot[place].service;
