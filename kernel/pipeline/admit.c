@@ -162,13 +162,29 @@ static void note_measures(struct ray *ray, uint64_t now_ns, const ray_row *row,
     ray_governance_note(&ray->governance, now_ns, &event);
 }
 
+/* The rules that matched, each to its own series. */
+static void note_policies(struct ray *ray, uint64_t now_ns, const ray_journey *journey,
+                          const ray_answer *answer)
+{
+    const ray_policy_answer *policy = &journey->policy;
+    ray_policy_note(&ray->policy, now_ns, ray->clock.wall_offset_ns, answer->id, policy,
+                    journey->granted);
+    for (uint32_t word = 0; word < RAY_POLICY_WORDS; word++)
+        for (uint64_t left = policy->matched[word]; left != 0; left &= left - 1) {
+            uint32_t rule, place = word * 64 + (uint32_t)__builtin_ctzll(left);
+            if (ray_policy_at(&ray->policy, place, &rule) == RAY_OK)
+                ray_governance_policy(&ray->governance, now_ns, rule,
+                                      policy->granted == 0 && policy->by == rule, policy->alerts);
+        }
+}
+
 static void note(struct ray *ray, uint64_t now_ns, const ray_row *row, const ray_journey *journey,
                  ray_answer *answer)
 {
     uint32_t granted = journey->granted;
     ray_gateway_note(&ray->gateway, now_ns, &journey->gateway, granted);
     if (journey->policy.asked != 0)
-        ray_note_policies(ray, now_ns, journey, answer);
+        note_policies(ray, now_ns, journey, answer);
     if (journey->asked != 0) {
         ray_ratelimit_note(&ray->ratelimit, now_ns, &journey->governed->limits, granted);
         ray_quota_note(&ray->quota, now_ns, &journey->governed->quotas, granted);

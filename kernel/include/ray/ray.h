@@ -75,7 +75,7 @@ typedef struct ray_row {
     uint8_t role;              /* enum ray_role, 0 unknown */
     uint8_t origin;            /* 0 client 1 retry 2 requeue 3 internal */
     uint8_t width;             /* servers it occupies, 0 counts as 1 */
-    uint8_t reserved[5];
+    uint8_t reserved[3];
 } ray_row;
 
 typedef struct ray_rows {
