@@ -8,7 +8,7 @@ from typing import Any
 
 from host_sim.config import Config, Request
 from host_sim.config.expected import Expectation
-from host_sim.config.identity import address_of
+from host_sim.config.identity import ROLES, address_of
 from host_sim.config.model import CLASSES
 from host_sim.errors import RaygateError
 from host_sim.kernel import NONE, Decision, Kernel
@@ -84,11 +84,13 @@ def _fields(config: Config, test: Expectation) -> dict[str, Any]:
     """The request as the core takes it: who it is from is said by [[identity]], as in a replay."""
     request = test.request
     client = request.client or ""
-    tenant, user = config.identity.resolve(
+    tenant, user, role = config.identity.resolve(
         Request(client, request.user or "", request.path, request.headers)
     )
     if request.tenant is not None:
         tenant = config.tenants.index(request.tenant)
+    if request.role is not None:
+        role = ROLES.index(request.role) + 1
     is_address = address_of(client) is not None
     weight = {} if request.weight is None else {"weight": request.weight}  # 0 would take nothing
     return weight | {
@@ -98,11 +100,13 @@ def _fields(config: Config, test: Expectation) -> dict[str, Any]:
         "ip": client if is_address else None,
         "client": "" if is_address else client,
         "user": user,
+        "role": role,
         "tenant": None if tenant == NONE else config.tenants[tenant],
         "service": request.service,
         "priority": CLASSES.index(request.priority) if request.priority else 255,
         "request_bytes": request.body,
         "response_bytes": request.response,
+        "duration_ns": request.duration,
     }
 
 
@@ -116,6 +120,8 @@ def _differences(test: Expectation, decision: Decision) -> list[str]:
         ("status", expect.status, decision.http_status),
         ("route", expect.route, decision.route),
         ("service", expect.service, decision.service),
+        ("queued", expect.queued, decision.queued),
+        ("location", expect.location, decision.location),
         ("retry_after", expect.retry_after, decision.retry_after_ns),
         ("shadow", None if expect.shadow is None else sorted(expect.shadow), shadow),
     )

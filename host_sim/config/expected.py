@@ -23,8 +23,12 @@ class ExpectedRequest(Model):
     service: Name | None = Field(None, description="In place of routing.")
     priority: ClassWord | None = Field(None, description="Class of the request.")
     weight: int | None = Field(None, ge=1, le=2**32 - 1, description="In place of the route's.")
+    role: Literal["admin", "service-account", "user", "guest"] | None = Field(
+        None, description="In place of what [[identity]] says."
+    )
     body: Size = Field(0, description="Size of the request body.")
     response: Size = Field(0, description="Size of the response.")
+    duration: Duration = Field(0, description="How long the service takes.")
 
 
 class Expect(Model):
@@ -33,11 +37,13 @@ class Expect(Model):
     verdict: Literal["allow", "deny", "delay", "redirect"] | None = Field(
         None, description="The verdict."
     )
-    by: Name | None = Field(None, description="The limit, quota, route or service that bound it.")
+    by: Name | None = Field(None, description="The policy, limit, quota, route or queue that did it.")
     reason: str | None = Field(None, description="The stable reason word, as in decision logs.")
     status: int | None = Field(None, ge=100, le=599, description="HTTP status.")
     route: Name | None = Field(None, description="The route that matched.")
     service: Name | None = Field(None, description="The service it is for.")
+    queued: bool | None = Field(None, description="Whether it has to wait in its queue.")
+    location: str | None = Field(None, description="Where a redirect leads.")
     retry_after: Duration | None = Field(None, description="Exactly this long.")
     shadow: list[Name] | None = Field(
         None, description="Exactly these shadow rows would have denied."

@@ -14,6 +14,7 @@ from host_sim.config import units
 from host_sim.config.model import IdentityRule, UserFrom
 
 NONE = 0xFFFF_FFFF
+ROLES = ("admin", "service-account", "user", "guest")  # enum ray_role, from 1
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Rule:
     user_from: str
     user_header: str
     user_segment: int
+    role: int = 0  # place in ROLES, from 1; 0 for none
 
     def matches(self, address: bytes | None) -> bool:
         """True when the client's address lies in a network; an unknown one lies in none."""
@@ -62,13 +64,14 @@ class Identity:
 
     rules: tuple[Rule, ...]
 
-    def resolve(self, request: Request) -> tuple[int, str]:
-        """(tenant id, user). The id is the tenant's place in the file, RAY_NONE for none."""
+    def resolve(self, request: Request) -> tuple[int, str, int]:
+        """(tenant id, user, role). The id is the tenant's place in the file, RAY_NONE for none; the
+        role is enum ray_role, 0 for none."""
         address = address_of(request.client)
         for rule in self.rules:
             if rule.matches(address):
-                return rule.tenant, rule.user_of(request, address)
-        return NONE, request.user
+                return rule.tenant, rule.user_of(request, address), rule.role
+        return NONE, request.user, 0
 
     @staticmethod
     def of(rows: list[IdentityRule], tenants: tuple[str, ...]) -> Identity:
@@ -78,10 +81,12 @@ class Identity:
 
 def _rule(row: IdentityRule, tenants: tuple[str, ...]) -> Rule:
     tenant = NONE if row.tenant is None else tenants.index(row.tenant)
+    role = ROLES.index(row.role) + 1 if row.role else 0
     if isinstance(row.user, UserFrom):
         source = "header" if row.user.header is not None else "path_segment"
-        return Rule(row.when.ip, tenant, source, row.user.header or "", row.user.path_segment or 0)
-    return Rule(row.when.ip, tenant, row.user or "log_user", "", 0)
+        return Rule(row.when.ip, tenant, source, row.user.header or "", row.user.path_segment or 0,
+                    role)
+    return Rule(row.when.ip, tenant, row.user or "log_user", "", 0, role)
 
 
 def address_of(client: str) -> bytes | None:

@@ -189,6 +189,9 @@ class IdentityRule(Model):
         None,
         description='`{ header = }`, `{ path_segment = }`, `"log_user"` (the default), or `"ip"`.',
     )
+    role: Literal["admin", "service-account", "user", "guest"] | None = Field(
+        None, description="Role the policies see; not known when absent."
+    )
 
 
 class PlanRate(Model):

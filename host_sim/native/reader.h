@@ -95,7 +95,7 @@ typedef struct ray_reader_identity {
     uint32_t tenant;        /* RAY_NONE: none */
     uint32_t user_from;     /* enum ray_reader_user_from */
     uint32_t argument;
-    uint32_t reserved;
+    uint32_t role;          /* enum ray_role, 0: not known */
 } ray_reader_identity;
 
 /* Everything is copied by ray_reader_open. */

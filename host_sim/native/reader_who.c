@@ -180,5 +180,6 @@ uint32_t ray_reader_who(ray_reader *reader, const ray_reader_cell *cells, ray_re
         return RAY_READER_FAULT_LONG;
     if (row->tenant == RAY_NONE && rule)
         row->tenant = rule->tenant;
+    row->role = rule ? (uint8_t)rule->role : 0;
     return RAY_READER_FINE;
 }

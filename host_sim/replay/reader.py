@@ -171,7 +171,7 @@ class Reader:
         for out, rule in zip(rows, rows_of, strict=True):
             out.network_first, out.network_count = first, len(rule.networks or ())
             first += out.network_count
-            out.tenant = rule.tenant
+            out.tenant, out.role = rule.tenant, rule.role
             out.user_from = getattr(self.lib, f"RAY_READER_USER_{sources[rule.user_from]}")
             if rule.user_from == "header":
                 out.argument = places[rule.user_header.lower()]

@@ -196,16 +196,16 @@ def test_the_files_mode_is_pushed_into_rows_that_have_none():
 def test_identity_answers_by_the_first_rule_whose_network_holds_the_client():
     config = compiler.load(ROOT / "examples" / "rayos.toml")
     ask = config.identity.resolve
-    assert ask(Request("127.0.0.1", "me")) == (0, "me")
-    assert ask(Request("::1", "me")) == (0, "me")
-    assert ask(Request("198.51.100.7", "me", headers={"x-user": "web"})) == (1, "web")
-    assert ask(Request("198.51.100.7", "me")) == (1, "")
-    assert ask(Request("host.example", "me")) == (2, "me")
+    assert ask(Request("127.0.0.1", "me")) == (0, "me", 0)
+    assert ask(Request("::1", "me")) == (0, "me", 0)
+    assert ask(Request("198.51.100.7", "me", headers={"x-user": "web"})) == (1, "web", 0)
+    assert ask(Request("198.51.100.7", "me")) == (1, "", 0)
+    assert ask(Request("host.example", "me")) == (2, "me", 0)
     alone = compiler.loads(
         HEAD + identity(when='{ ip = "10.0.0.0/8" }', user="{ path_segment = 2 }")
     )
-    assert alone.identity.resolve(Request("10.1.2.3", "", "/a/b/c?d")) == (NONE, "b")
-    assert alone.identity.resolve(Request("11.1.2.3", "u", "/a/b")) == (NONE, "u")
+    assert alone.identity.resolve(Request("10.1.2.3", "", "/a/b/c?d")) == (NONE, "b", 0)
+    assert alone.identity.resolve(Request("11.1.2.3", "u", "/a/b")) == (NONE, "u", 0)
 
 
 # -- schema, reference, command --------------------------------------------------------------------
