@@ -160,6 +160,11 @@ static void note_measures(struct ray *ray, uint64_t now_ns, const ray_row *row,
                   (row->kind == RAY_ROW_ADMIT && (row->flags & RAY_ROW_REFUNDABLE) != 0),
     };
     ray_governance_note(&ray->governance, now_ns, &event);
+    if (journey->granted == 0 || event.queued != 0)
+        return;
+    event.kind = RAY_GOV_SENT;
+    event.wait_ns = 0;
+    ray_governance_note(&ray->governance, now_ns, &event);
 }
 
 /* The rules that matched, each to its own series. */
