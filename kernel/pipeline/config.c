@@ -15,7 +15,7 @@ typedef struct section_law {
     uint32_t row_max;
 } section_law;
 
-enum { SECTION_KINDS = 11, SEED_BYTES = 16 };
+enum { SECTION_KINDS = 14, SEED_BYTES = 16 };
 
 static const section_law section_laws[SECTION_KINDS] = {
     {"settings", RAY_SECTION_SETTINGS, sizeof(ray_settings_spec), 1},
@@ -28,6 +28,9 @@ static const section_law section_laws[SECTION_KINDS] = {
     {"limit", RAY_SECTION_LIMIT, sizeof(ray_limit_spec), RAY_LIMIT_MAX},
     {"limit rate", RAY_SECTION_LIMIT_RATE, sizeof(ray_limit_rate_spec), RAY_LIMIT_RATE_MAX},
     {"quota", RAY_SECTION_QUOTA, sizeof(ray_quota_spec), RAY_QUOTA_ALLOCATION_MAX},
+    {"queue", RAY_SECTION_QUEUE, sizeof(ray_queue_spec), 1},
+    {"queue service", RAY_SECTION_SERVICE_QUEUE, sizeof(ray_service_queue_spec), RAY_SERVICE_MAX},
+    {"sla", RAY_SECTION_SLA, sizeof(ray_sla_spec), RAY_SERVICE_MAX},
     {"secrets", RAY_SECTION_SECRETS, 1, SEED_BYTES},
 };
 
@@ -120,9 +123,12 @@ static void place_section(ray_config_blob *blob, uint32_t kind, const void *at, 
     case RAY_SECTION_LIMIT: blob->limits = at; blob->counts.limit_count = count; break;
     case RAY_SECTION_LIMIT_RATE: blob->rates = at; blob->counts.limit_rate_count = count; break;
     case RAY_SECTION_QUOTA: blob->quotas = at; blob->counts.quota_count = count; break;
-    case RAY_SECTION_QUEUE:
+    case RAY_SECTION_QUEUE: blob->queues.queue = at; blob->counts.queue_count = count; break;
     case RAY_SECTION_SERVICE_QUEUE:
-    case RAY_SECTION_SLA: break;
+        blob->queues.services = at;
+        blob->counts.service_queue_count = count;
+        break;
+    case RAY_SECTION_SLA: blob->queues.slas = at; blob->counts.sla_count = count; break;
     case RAY_SECTION_POLICY_SET:
     case RAY_SECTION_POLICY:
     case RAY_SECTION_POLICY_TERM:
@@ -205,6 +211,9 @@ static void fill_absent(const void *at, ray_config_blob *blob)
     blob->limits = blob->limits != NULL ? blob->limits : at;
     blob->rates = blob->rates != NULL ? blob->rates : at;
     blob->quotas = blob->quotas != NULL ? blob->quotas : at;
+    blob->queues.queue = blob->queues.queue != NULL ? blob->queues.queue : at;
+    blob->queues.services = blob->queues.services != NULL ? blob->queues.services : at;
+    blob->queues.slas = blob->queues.slas != NULL ? blob->queues.slas : at;
 }
 
 ray_status ray_config_blob_check(const uint8_t *at, uint64_t length, ray_config_blob *blob,
@@ -287,6 +296,7 @@ static void take_seed(struct ray *ray, const ray_config_blob *blob)
     ray_gateway_init(&ray->gateway, blob->seed);
     ray_ratelimit_init(&ray->ratelimit, blob->seed);
     ray_quota_init(&ray->quota, blob->seed);
+    ray_priority_init(&ray->priority, blob->seed);
 }
 
 static void load_who(struct ray *ray, const ray_config_blob *blob, const ray_config_report *report)
@@ -315,6 +325,19 @@ static ray_quota_names names_at(const void *at, uint64_t stride, uint32_t count)
     return names;
 }
 
+/* Before the gateway has the new services: queues follow theirs by name. */
+static void load_priority(struct ray *ray, uint64_t now_ns, const ray_config_blob *blob,
+                          ray_config_report *report)
+{
+    const ray_gateway_config *old = &ray->gateway.config;
+    ray_priority_names before = {(const uint8_t *)old->service, sizeof old->service[0],
+                                 RAY_SERVICE_MAX};
+    ray_priority_names after = {(const uint8_t *)blob->services, sizeof *blob->services,
+                                blob->counts.service_count};
+    ray_priority_services_move(&ray->priority, now_ns, &before, &after);
+    ray_priority_load(&ray->priority, now_ns, &blob->queues, &blob->counts, report);
+}
+
 static void load_modules(struct ray *ray, uint64_t now_ns, const ray_config_blob *blob,
                          ray_config_report *report)
 {
@@ -329,6 +352,7 @@ static void load_modules(struct ray *ray, uint64_t now_ns, const ray_config_blob
     ray_quota_plans_move(&ray->quota, &old, &new);
     ray_ratelimit_load(&ray->ratelimit, now_ns, wall_ns, blob->limits, blob->rates, counts, report);
     ray_quota_load(&ray->quota, now_ns, wall_ns, blob->quotas, counts, report);
+    load_priority(ray, now_ns, blob, report);
     ray_gateway_load(&ray->gateway, now_ns, wall_ns, blob->services, blob->routes, blob->tables,
                      counts, report);
 }

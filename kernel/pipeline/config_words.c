@@ -71,6 +71,18 @@ static const field_word field_words[] = {
     FIELD(QUOTA, ray_quota_spec, mode), FIELD(QUOTA, ray_quota_spec, per_user),
     FIELD(QUOTA, ray_quota_spec, carry_overage), FIELD(QUOTA, ray_quota_spec, reserved),
     FIELD(QUOTA, ray_quota_spec, alert_percent), FIELD(QUOTA, ray_quota_spec, reserved_2),
+    FIELD(QUEUE, ray_queue_spec, weight), FIELD(QUEUE, ray_queue_spec, critical_cap),
+    FIELD(QUEUE, ray_queue_spec, servers), FIELD(QUEUE, ray_queue_spec, depth),
+    FIELD(QUEUE, ray_queue_spec, flows), FIELD(QUEUE, ray_queue_spec, displace),
+    FIELD(QUEUE, ray_queue_spec, earliest_deadline), FIELD(QUEUE, ray_queue_spec, flow_by),
+    FIELD(QUEUE, ray_queue_spec, reserved),
+    FIELD(SERVICE_QUEUE, ray_service_queue_spec, service),
+    FIELD(SERVICE_QUEUE, ray_service_queue_spec, servers),
+    FIELD(SERVICE_QUEUE, ray_service_queue_spec, depth),
+    FIELD(SERVICE_QUEUE, ray_service_queue_spec, flows),
+    FIELD(SLA, ray_sla_spec, p95_latency_ns), FIELD(SLA, ray_sla_spec, deadline_ns),
+    FIELD(SLA, ray_sla_spec, service), FIELD(SLA, ray_sla_spec, error_rate_bp),
+    FIELD(SLA, ray_sla_spec, priority), FIELD(SLA, ray_sla_spec, reserved),
 };
 
 static const char *field_of(uint32_t section, uint32_t offset)

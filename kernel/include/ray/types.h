@@ -97,6 +97,9 @@ typedef struct ray_config_counts {
     uint32_t limit_count;
     uint32_t limit_rate_count;
     uint32_t quota_count;
+    uint32_t queue_count; /* 0 or 1 */
+    uint32_t service_queue_count;
+    uint32_t sla_count;
 } ray_config_counts;
 
 #endif

@@ -58,6 +58,7 @@ enum ray_limits {
     /* priority */
     RAY_QUEUE_ENTRY_MAX = 4096,               /* requests that wait, all 256 queues together */
     RAY_QUEUE_FLOW_MAX = 8,                   /* fair flows inside one lane */
+    RAY_SLA_ALERT_MAX = 64,                   /* minutes that broke their SLA and are kept */
 
     /* policy */
     RAY_POLICY_MAX = 128,                     /* phase 20 task 4 */

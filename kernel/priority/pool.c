@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/* pool.c - entries of all queues, handed out last freed first, and those that may not start yet. */
+#include "parts.h"
+#include "base/heap.h"
+
+/* One below 65535, so that no handle is ever RAY_NONE. */
+enum { GENERATION_LAST = 65534 };
+
+/* -- handles -- */
+uint32_t ray_queue_handle(const ray_priority *priority, uint32_t slot)
+{
+    return slot | (uint32_t)priority->book.entry[slot].generation << 16;
+}
+
+ray_status ray_queue_slot(const ray_priority *priority, uint32_t handle, uint32_t *slot)
+{
+    uint32_t at = handle & RAY_QUEUE_SLOT_MASK;
+    if (at >= RAY_QUEUE_ENTRY_MAX || at >= priority->book.entry_top)
+        return RAY_E_UNKNOWN;
+    const ray_queue_entry *entry = &priority->book.entry[at];
+    if (entry->generation != handle >> 16)
+        return RAY_E_STALE;
+    if (entry->state == RAY_ENTRY_FREE)
+        return RAY_E_UNKNOWN;
+    *slot = at;
+    return RAY_OK;
+}
+
+/* -- entries -- */
+uint32_t ray_queue_has_room(const ray_priority *priority)
+{
+    return priority->book.entry_count < RAY_QUEUE_ENTRY_MAX;
+}
+
+uint32_t ray_queue_entry_new(ray_priority *priority)
+{
+    ray_priority_book *book = &priority->book;
+    uint32_t slot = book->entry_free;
+    if (slot != 0) {
+        slot--;
+        book->entry_free = book->entry[slot].next;
+        book->entry[slot].next = 0;
+    } else {
+        slot = book->entry_top++;
+    }
+    book->entry_count++;
+    return slot;
+}
+
+void ray_queue_entry_free(ray_priority *priority, uint32_t slot)
+{
+    ray_priority_book *book = &priority->book;
+    uint16_t generation = book->entry[slot].generation;
+    book->entry[slot] = (ray_queue_entry){
+        .next = book->entry_free,
+        .generation = (uint16_t)(generation == GENERATION_LAST ? 0 : generation + 1),
+    };
+    book->entry_free = slot + 1;
+    book->entry_count--;
+}
+
+/* -- delayed -- */
+static ray_heap heap_of(ray_priority_book *book)
+{
+    ray_heap heap = {book->heap_order, book->heap_place, book->due_ns, &book->heap_count};
+    return heap;
+}
+
+void ray_queue_delay(ray_priority *priority, uint32_t slot, uint64_t not_before_ns)
+{
+    ray_priority_book *book = &priority->book;
+    ray_queue_entry *entry = &book->entry[slot];
+    ray_queue *queue = &book->queue[entry->service & RAY_QUEUE_SLOT_MASK];
+    ray_heap heap = heap_of(book);
+    entry->state = RAY_ENTRY_DELAYED;
+    entry->next = queue->delayed_first;
+    if (entry->next != 0)
+        book->entry[entry->next - 1].prev = slot + 1;
+    queue->delayed_first = slot + 1;
+    queue->delayed++;
+    book->due_ns[slot] = not_before_ns;
+    ray_heap_add(&heap, slot);
+}
+
+void ray_queue_undelay(ray_priority *priority, uint32_t slot)
+{
+    ray_priority_book *book = &priority->book;
+    ray_queue_entry *entry = &book->entry[slot];
+    ray_queue *queue = &book->queue[entry->service & RAY_QUEUE_SLOT_MASK];
+    ray_heap heap = heap_of(book);
+    ray_heap_remove(&heap, slot);
+    book->due_ns[slot] = 0;
+    if (entry->prev != 0)
+        book->entry[entry->prev - 1].next = entry->next;
+    else
+        queue->delayed_first = entry->next;
+    if (entry->next != 0)
+        book->entry[entry->next - 1].prev = entry->prev;
+    entry->next = 0;
+    entry->prev = 0;
+    queue->delayed--;
+}
+
+uint32_t ray_queue_first_delayed(const ray_priority *priority)
+{
+    return priority->book.heap_count > 0 ? priority->book.heap_order[0] : (uint32_t)RAY_NONE;
+}
