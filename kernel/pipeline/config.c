@@ -367,6 +367,8 @@ ray_status ray_config_load(struct ray *ray, uint64_t now_ns, const uint8_t *blob
     if (ray->state_version != RAY_STATE_VERSION || ray->profile != RAY_PROFILE)
         return refuse_at(report, RAY_E_VERSION, 0);
     take_seed(ray, &parts);
+    ray_queue_drop_gone(ray, now_ns, parts.services, sizeof *parts.services,
+                        parts.counts.service_count);
     move_in_flight(ray, &parts);
     load_modules(ray, now_ns, &parts, report);
     load_who(ray, &parts, report);
@@ -374,6 +376,7 @@ ray_status ray_config_load(struct ray *ray, uint64_t now_ns, const uint8_t *blob
                                .after = report->reset_count, .by_id = RAY_NONE,
                                .what = RAY_AUDIT_LOAD, .who = RAY_WHO_CONFIG};
     ray_audit_add(ray, &record);
+    ray_queue_pump_all(ray, now_ns);
     return RAY_OK;
 }
 

@@ -67,6 +67,16 @@ uint32_t ray_priority_waits(const ray_priority *priority, uint32_t service)
     return ray_queue_known(service) && ray_queue_rule(priority, service)->servers != 0;
 }
 
+uint32_t ray_priority_promised(const ray_priority *priority, uint32_t service)
+{
+    return ray_queue_known(service) && ray_sla_rule(priority, service) != 0;
+}
+
+uint32_t ray_priority_flow_by(const ray_priority *priority)
+{
+    return priority->config.rules.spec.flow_by;
+}
+
 static uint64_t deadline_of(const ray_priority *priority, uint64_t now_ns,
                             const ray_priority_query *query)
 {

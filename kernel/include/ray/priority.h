@@ -130,6 +130,10 @@ uint32_t ray_priority_class(const ray_priority *priority, uint32_t service);
 /* 0 when nothing ever waits for this service (unless it has a not_before): ask and take may be
  * skipped, finish with a width of 0 may not. */
 uint32_t ray_priority_waits(const ray_priority *priority, uint32_t service);
+/* 1 when the service has an SLA: then every outcome is to be told to ray_priority_finish. */
+uint32_t ray_priority_promised(const ray_priority *priority, uint32_t service);
+/* Whom the caller hashes into a query's flow: enum ray_flow_by. */
+uint32_t ray_priority_flow_by(const ray_priority *priority);
 
 /* Would it be sent at once, wait, or be turned away? Changes nothing. RAY_E_UNKNOWN for a service
  * past the table, RAY_E_ARGUMENT for a class or an origin nobody defined, RAY_E_RANGE for a width
