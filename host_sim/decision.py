@@ -73,7 +73,7 @@ class Decision:
     Times are nanoseconds; `retry_after_ns` is 0 when there is nothing to wait for and NEVER when no
     wait helps; `by` names the route, policy, limit, quota or queue that bound the verdict, "" when
     none did. `request` is the id of the request it is about. `queued`: it was admitted and waits,
-    for about `wait_ns`; of a request that was sent, `wait_ns` is how long it waited. `cost_nano` is
+    for about `wait_ns`, under the handle `entry`; of a request that was sent, `wait_ns` is how long it waited. `cost_nano` is
     what its completion was charged, in 10^-9 units. `location` is where a redirect leads.
     """
 
@@ -94,6 +94,7 @@ class Decision:
     would_deny_count: int
     shadow: tuple[Shadow, ...]
     request: int = 0
+    entry: int = NONE
     queued: bool = False
     priority: int = 0
     wait_ns: int = 0

@@ -196,7 +196,8 @@ void ray_step_end(struct ray *ray, uint64_t now_ns, const ray_row *row, ray_answ
 ray_status ray_settle(struct ray *ray);
 
 /* Queues: enter, send what may be sent, and lose what waits for services that are gone. */
-void ray_queue_take(struct ray *ray, uint64_t now_ns, const ray_journey *journey, uint32_t place);
+uint32_t ray_queue_take(struct ray *ray, uint64_t now_ns, const ray_journey *journey,
+                        uint32_t place);
 void ray_queue_pump(struct ray *ray, uint64_t now_ns, uint32_t service);
 void ray_queue_pump_all(struct ray *ray, uint64_t now_ns);
 void ray_queue_drop_gone(struct ray *ray, uint64_t now_ns, const void *names, uint64_t stride,

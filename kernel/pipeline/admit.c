@@ -232,7 +232,7 @@ static __attribute__((noinline)) void admit(struct ray *ray, uint64_t now_ns, co
         uint32_t place = take_held(ray, now_ns, rows, row, &journey, answer);
         note(ray, now_ns, row, &journey, answer);
         if (journey.queue_asked != 0)
-            ray_queue_take(ray, now_ns, &journey, place);
+            answer->entry = ray_queue_take(ray, now_ns, &journey, place);
     }
 }
 

@@ -16,7 +16,8 @@ static void displace(struct ray *ray, uint64_t now_ns, uint32_t entry, uint32_t 
     ray_end_unheard(ray, now_ns, place, &ending);
 }
 
-void ray_queue_take(struct ray *ray, uint64_t now_ns, const ray_journey *journey, uint32_t place)
+uint32_t ray_queue_take(struct ray *ray, uint64_t now_ns, const ray_journey *journey,
+                        uint32_t place)
 {
     ray_inflight_slot *slot = &ray->inflight.slot[place];
     if (journey->queue.victim != RAY_NONE)
@@ -24,6 +25,7 @@ void ray_queue_take(struct ray *ray, uint64_t now_ns, const ray_journey *journey
     ray->inflight.more[place].entry =
         ray_priority_take(&ray->priority, now_ns, &journey->place, &journey->queue, place);
     slot->width = journey->place.width != 0 ? (uint8_t)journey->place.width : 1;
+    return ray->inflight.more[place].entry;
 }
 
 /* -- leaving -- */
@@ -89,6 +91,7 @@ void ray_answer_begin(const struct ray *ray, uint64_t now_ns, ray_answer *answer
     answer->route = RAY_NONE;
     answer->redirect = RAY_NONE;
     answer->header = RAY_NONE;
+    answer->entry = RAY_NONE;
 }
 
 /* Sends exchanges of this service while a server is free and the next in line is one. What takes no

@@ -179,6 +179,7 @@ static void journey_begin(const struct ray *ray, const ray_rows *rows, const ray
     answer->request = row->id;
     answer->redirect = RAY_NONE;
     answer->header = RAY_NONE;
+    answer->entry = RAY_NONE;
 }
 
 /* Policies, then limits and quotas in full, then the queue. */

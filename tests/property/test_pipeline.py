@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from host_sim import config as compiler
-from host_sim.errors import RaygateError, StateError, UnknownError
+from host_sim.errors import RaygateError, StaleError, StateError, UnknownError
 from host_sim.kernel import NEVER, NONE, Kernel, Verdict
 from tests.siphash import siphash
 
@@ -55,15 +55,45 @@ QUOTAS = (
     'tenant = "guest"\ntype = "requests"\nlimit = 3\nwindow = "day"\nenforcement = "soft"',
     'type = "compute"\nlimit = 20\nwindow = "never"\nmode = "shadow"',
 )
+QUEUES = (
+    "",
+    "[queue]\nservers = 1\ndepth = 3\n",
+    "[queue]\non_full = \"reject\"\ncritical_cap = \"50%\"\n"
+    "[queue.service.a]\nservers = 1\ndepth = 2\nflows = 2\n"
+    "[sla.a]\npriority = \"high\"\np95_latency = \"2s\"\nerror_rate = \"1%\"\n",
+    "[queue.service.b]\nservers = 2\ndepth = 2\n"
+    "[sla.b]\npriority = \"low\"\np95_latency = \"500ms\"\ndeadline = \"3s\"\n",
+)
+POLICIES = (
+    'type = "authorization"\nwhen = { method = ["POST"] }\naction = "deny"\nstatus = 403',
+    'type = "authorization"\nwhen = { role = ["user"] }\naction = "allow"\npriority = 5',
+    'type = "transformation"\nwhen = { service = ["b"] }\naction = "redirect"\n'
+    'location = "https://example.org/"\nstatus = 302',
+    'type = "ratelimit"\nwhen = { tenant = ["guest"] }\naction = "log"\n'
+    'set_priority = "batch"\nalert = true',
+    'type = "authorization"\nwhen = { ip = ["192.0.2.0/24"] }\naction = "deny"\n'
+    'mode = "shadow"',
+)
+PRICES = (
+    "",
+    '[cost.a]\nbase = "0.25"\nper_kilobyte = "0.001"\n[cost.b]\nper_second = "0.1"\n'
+    '[billing]\nevery = "day"\n',
+    '[cost.a]\nbase = "0.000001"\nmultipliers = [{ when = { plan = "gold" }, by = "0.80" }]\n'
+    '[[quota]]\nname = "budget"\ntenant = "acme"\ntype = "cost"\nlimit = "0.000002"\n'
+    'window = "10s"\n',
+)
 
 
 @functools.cache
-def compiled(limits: tuple[int, ...], quotas: tuple[int, ...]):
-    text = HEAD
+def compiled(limits: tuple[int, ...], quotas: tuple[int, ...], queue: int = 0,
+             policies: tuple[int, ...] = (), price: int = 0):
+    text = HEAD + QUEUES[queue] + PRICES[price]
     for i in limits:
         text += f'[[limit]]\nname = "limit{i}"\n{LIMITS[i]}\n'
     for i in quotas:
         text += f'[[quota]]\nname = "quota{i}"\n{QUOTAS[i]}\n'
+    for i in policies:
+        text += f'[[policy]]\nname = "policy{i}"\n{POLICIES[i]}\n'
     return compiler.loads(text, profile="tiny")
 
 
@@ -71,7 +101,10 @@ def some(n: int, most: int):
     return st.sets(st.integers(0, n - 1), max_size=most).map(lambda s: tuple(sorted(s)))
 
 
-CONFIGS = st.builds(compiled, some(len(LIMITS), 4), some(len(QUOTAS), 3))
+PLAIN = st.builds(compiled, some(len(LIMITS), 4), some(len(QUOTAS), 3))
+CONFIGS = st.builds(compiled, some(len(LIMITS), 4), some(len(QUOTAS), 3),
+                    st.integers(0, len(QUEUES) - 1), some(len(POLICIES), 3),
+                    st.integers(0, len(PRICES) - 1))
 
 
 def often(common, *rare):
@@ -90,12 +123,16 @@ REQUEST = st.fixed_dictionaries({
     "response_bytes": st.sampled_from([0, 100]),
     "compute_units": st.sampled_from([0, 7]),
     "priority": st.sampled_from([255, 0, 4]),
+    "role": st.sampled_from([0, 3]),
+    "duration_ns": st.sampled_from([0, 0, S // 2, 5 * S]),
+    "hit_count": st.sampled_from([0, 1]),
 })
 STEP = st.one_of(
     st.tuples(st.just("exchange"), REQUEST), st.tuples(st.just("admit"), REQUEST),
     st.tuples(st.just("hold"), REQUEST), st.tuples(st.just("hold"), REQUEST),
     st.tuples(st.sampled_from(["complete", "cancel", "refund", "refund"]), st.integers(0, 3)),
-    st.tuples(st.just("tick"), st.none()))
+    st.tuples(st.sampled_from(["dispatch", "preempt"]), st.integers(0, 8)),
+    st.tuples(st.sampled_from(["tick", "tick", "settle"]), st.none()))
 WAIT = st.sampled_from([0, 0, 0, 1, S // 3, S, 4 * S])
 # a step is often repeated: limits are there to be hit
 STEPS = st.lists(st.tuples(st.integers(1, 5), WAIT, STEP), min_size=3, max_size=12).map(
@@ -116,6 +153,16 @@ class Driver:
             if kind == "tick":
                 self.kernel.tick(self.now)
                 return None
+            if kind == "settle":
+                self.now = max(self.now, self.kernel.settle())
+                return None
+            if kind == "dispatch":
+                sent = self.kernel.dispatch(at_ns=self.now)
+                return sent if sent.verdict == Verdict.SENT else None
+            if kind == "preempt":
+                self.kernel.tick(self.now)
+                self.kernel.preempt(what, by_class=0)
+                return None
             if kind in ("exchange", "admit", "hold"):
                 request = dict(what)
                 decision = self.kernel.admit(
@@ -132,7 +179,7 @@ class Driver:
             if kind == "complete":
                 return self.kernel.complete(id, at_ns=self.now, response_bytes=50, compute_units=3)
             return getattr(self.kernel, kind)(id, at_ns=self.now)
-        except (UnknownError, StateError):
+        except (UnknownError, StateError, StaleError):
             return None
 
 
@@ -160,7 +207,7 @@ def test_a_denied_request_leaves_the_book_as_its_twin_without_it(config, steps):
     for wait, step in steps:
         twin = driver.kernel.fork()
         decision = driver.apply(wait, step)
-        if decision is not None and decision.verdict == Verdict.DENY:
+        if decision is not None and decision.verdict in (Verdict.DENY, Verdict.REDIRECT):
             twin.tick(driver.now)
             assert driver.kernel.digest().book == twin.digest().book
 
@@ -231,8 +278,44 @@ def test_a_refund_gives_back_at_most_what_it_took(config, steps, extra):
     conserved(seen.kernel)
 
 
+@settings(max_examples=40, deadline=None)
+@given(CONFIGS, STEPS, st.sampled_from(["preempt", "refund", "settle"]), REQUEST)
+def test_what_left_its_queue_unsent_leaves_the_balances_of_its_twin(config, steps, way, extra):
+    """Preempted, refunded or dropped at its deadline: nothing below what it took, nothing above."""
+    seen, twin = Driver(config), Driver(config)
+    for wait, step in steps[: len(steps) // 2]:
+        seen.apply(wait, step)
+        twin.apply(wait, step)
+    before = seen.kernel.stats()
+    decision = seen.apply(0, ("admit", extra))
+    if decision is None or not decision.queued:
+        return
+    after = seen.kernel.stats()
+    if after["dropped_count"] != before["dropped_count"]:
+        return  # it displaced another: two requests are not one
+    if way == "preempt":
+        if decision.priority == 0:
+            return  # nobody is above critical
+        seen.kernel.preempt(decision.entry)
+    elif way == "refund":
+        assert seen.kernel.refund(seen.kernel.last_id).verdict == Verdict.DROPPED
+    else:
+        seen.kernel.settle()
+        twin.kernel.settle()
+        twin.kernel.tick(seen.kernel.stats()["now_ns"])
+        seen.kernel.tick(twin.kernel.stats()["now_ns"])
+    request = dict(extra)
+    target = request.pop("target")
+    with_it = seen.kernel.explain(target, as_json=True, **request)
+    without = twin.kernel.explain(target, as_json=True, **request)
+    for stage, left in (("ratelimit", "left_tokens"), ("quota", "left_units")):
+        for a, b in zip(with_it.get(stage, []), without.get(stage, []), strict=True):
+            assert a[left] <= b[left]
+    conserved(seen.kernel)
+
+
 @settings(max_examples=30, deadline=None)
-@given(CONFIGS, STEPS)
+@given(PLAIN, STEPS)
 def test_the_decision_digest_is_the_hash_of_the_records_anybody_can_write_down(config, steps):
     driver, records = Driver(config, profile="seed"), {}
 

@@ -119,9 +119,10 @@ typedef struct ray_answer {
     uint32_t allow;            /* 405: methods the path knows */
     uint32_t redirect;         /* REDIRECT: the policy whose location it is, else RAY_NONE */
     uint32_t header;           /* policy that sets a response header, RAY_NONE */
+    uint32_t entry;            /* queued: its handle there, for ray_preempt; else RAY_NONE */
     uint8_t queued;            /* 1: admitted, and waits in its service's queue */
     uint8_t priority;          /* its class */
-    uint8_t reserved[6];
+    uint8_t reserved_2[2];
     ray_shadow shadow[RAY_REQUEST_LIMIT_MAX];
 } ray_answer;
 
