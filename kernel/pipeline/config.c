@@ -15,7 +15,7 @@ typedef struct section_law {
     uint32_t row_max;
 } section_law;
 
-enum { SECTION_KINDS = 11, SEED_BYTES = 16 };
+enum { SECTION_KINDS = 15, SEED_BYTES = 16 };
 
 static const section_law section_laws[SECTION_KINDS] = {
     {"settings", RAY_SECTION_SETTINGS, sizeof(ray_settings_spec), 1},
@@ -28,6 +28,11 @@ static const section_law section_laws[SECTION_KINDS] = {
     {"limit", RAY_SECTION_LIMIT, sizeof(ray_limit_spec), RAY_LIMIT_MAX},
     {"limit rate", RAY_SECTION_LIMIT_RATE, sizeof(ray_limit_rate_spec), RAY_LIMIT_RATE_MAX},
     {"quota", RAY_SECTION_QUOTA, sizeof(ray_quota_spec), RAY_QUOTA_ALLOCATION_MAX},
+    {"policy set", RAY_SECTION_POLICY_SET, sizeof(ray_policy_set_spec), 1},
+    {"policy", RAY_SECTION_POLICY, sizeof(ray_policy_spec), RAY_POLICY_MAX},
+    {"policy term", RAY_SECTION_POLICY_TERM, sizeof(ray_policy_term), RAY_POLICY_TERM_MAX},
+    {"policy header", RAY_SECTION_POLICY_HEADER, sizeof(ray_policy_header_spec),
+     RAY_POLICY_HEADER_MAX},
     {"secrets", RAY_SECTION_SECRETS, 1, SEED_BYTES},
 };
 
@@ -124,9 +129,18 @@ static void place_section(ray_config_blob *blob, uint32_t kind, const void *at, 
     case RAY_SECTION_SERVICE_QUEUE:
     case RAY_SECTION_SLA: break;
     case RAY_SECTION_POLICY_SET:
-    case RAY_SECTION_POLICY:
+        blob->policies.set = at;
+        blob->counts.policy_set_count = count;
+        break;
+    case RAY_SECTION_POLICY: blob->policies.rule = at; blob->counts.policy_count = count; break;
     case RAY_SECTION_POLICY_TERM:
-    case RAY_SECTION_POLICY_HEADER: break;
+        blob->policies.term = at;
+        blob->counts.policy_term_count = count;
+        break;
+    case RAY_SECTION_POLICY_HEADER:
+        blob->policies.header = at;
+        blob->counts.policy_header_count = count;
+        break;
     case RAY_SECTION_BILLING:
     case RAY_SECTION_COST:
     case RAY_SECTION_COST_MULTIPLIER:
@@ -205,6 +219,11 @@ static void fill_absent(const void *at, ray_config_blob *blob)
     blob->limits = blob->limits != NULL ? blob->limits : at;
     blob->rates = blob->rates != NULL ? blob->rates : at;
     blob->quotas = blob->quotas != NULL ? blob->quotas : at;
+    ray_policy_rows *policies = &blob->policies;
+    policies->set = policies->set != NULL ? policies->set : at;
+    policies->rule = policies->rule != NULL ? policies->rule : at;
+    policies->term = policies->term != NULL ? policies->term : at;
+    policies->header = policies->header != NULL ? policies->header : at;
 }
 
 ray_status ray_config_blob_check(const uint8_t *at, uint64_t length, ray_config_blob *blob,
@@ -287,6 +306,7 @@ static void take_seed(struct ray *ray, const ray_config_blob *blob)
     ray_gateway_init(&ray->gateway, blob->seed);
     ray_ratelimit_init(&ray->ratelimit, blob->seed);
     ray_quota_init(&ray->quota, blob->seed);
+    ray_policy_init(&ray->policy, blob->seed);
 }
 
 static void load_who(struct ray *ray, const ray_config_blob *blob, const ray_config_report *report)
@@ -329,6 +349,7 @@ static void load_modules(struct ray *ray, uint64_t now_ns, const ray_config_blob
     ray_quota_plans_move(&ray->quota, &old, &new);
     ray_ratelimit_load(&ray->ratelimit, now_ns, wall_ns, blob->limits, blob->rates, counts, report);
     ray_quota_load(&ray->quota, now_ns, wall_ns, blob->quotas, counts, report);
+    ray_policy_load(&ray->policy, now_ns, wall_ns, &blob->policies, counts, report);
     ray_gateway_load(&ray->gateway, now_ns, wall_ns, blob->services, blob->routes, blob->tables,
                      counts, report);
 }

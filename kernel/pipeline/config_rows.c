@@ -122,6 +122,22 @@ static ray_status route_limits_check(const ray_config_blob *blob, ray_config_rep
     return RAY_OK;
 }
 
+/* Rules may name only what is asked by name: no request meets it otherwise. */
+static ray_status policy_names_check(const ray_config_blob *blob, ray_config_report *report)
+{
+    const uint32_t section = RAY_SECTION_POLICY;
+    for (uint32_t i = 0; i < blob->counts.policy_count; i++) {
+        const ray_policy_spec *rule = &blob->policies.rule[i];
+        if (rule->limit != RAY_NONE && (rule->limit >= blob->counts.limit_count ||
+                                        blob->limits[rule->limit].scope != RAY_SCOPE_NAMED))
+            return refuse(report, RAY_E_ARGUMENT, section, i, offsetof(ray_policy_spec, limit));
+        if (rule->quota != RAY_NONE && (rule->quota >= blob->counts.quota_count ||
+                                        blob->quotas[rule->quota].named == 0))
+            return refuse(report, RAY_E_ARGUMENT, section, i, offsetof(ray_policy_spec, quota));
+    }
+    return RAY_OK;
+}
+
 /* No request can meet more limits than the pipeline has places for: to what any request to a
  * service meets come the limits that its route names. */
 static ray_status request_limits_check(const ray_config_blob *blob, ray_config_report *report)
@@ -167,6 +183,11 @@ ray_status ray_config_rows_check(const ray_config_blob *blob, ray_config_report 
     if (status == RAY_OK)
         status = by_module(ray_quota_check(blob->quotas, counts, report), RAY_SECTION_QUOTA,
                            report);
+    if (status == RAY_OK)
+        status = by_module(ray_policy_check(&blob->policies, counts, report), RAY_SECTION_POLICY,
+                           report);
+    if (status == RAY_OK)
+        status = policy_names_check(blob, report);
     if (status == RAY_OK)
         status = route_limits_check(blob, report);
     if (status == RAY_OK)
