@@ -32,6 +32,7 @@ HEADERS = (
     "ratelimit",
     "quota",
     "priority",
+    "policy",
     "config",
     "ray",
 )

@@ -34,6 +34,7 @@ void ray_init(struct ray *ray, const uint8_t seed[16])
     ray_ratelimit_init(&ray->ratelimit, seed);
     ray_quota_init(&ray->quota, seed);
     ray_priority_init(&ray->priority, seed);
+    ray_policy_init(&ray->policy, seed);
 }
 
 /* -- stepping -- */
@@ -175,6 +176,11 @@ ray_priority *ray_priority_of(struct ray *ray)
     return &ray->priority;
 }
 
+ray_policy *ray_policy_of(struct ray *ray)
+{
+    return &ray->policy;
+}
+
 static ray_part part(const char *name, uint64_t bytes, uint64_t used, uint64_t capacity)
 {
     ray_part out;
@@ -211,11 +217,14 @@ ray_status ray_part_read(const struct ray *ray, uint32_t index, ray_part *out)
         *out = part("priority", sizeof ray->priority, ray->priority.book.entry_count,
                     RAY_QUEUE_ENTRY_MAX);
         break;
-    case 4: *out = part("tenants", sizeof ray->who, ray->who.tenant_count, RAY_TENANT_MAX); break;
-    case 5:
+    case 4:
+        *out = part("policy", sizeof ray->policy, ray->policy.config.count, RAY_POLICY_MAX);
+        break;
+    case 5: *out = part("tenants", sizeof ray->who, ray->who.tenant_count, RAY_TENANT_MAX); break;
+    case 6:
         *out = part("inflight", sizeof ray->inflight, ray->inflight.count, RAY_INFLIGHT_MAX);
         break;
-    case 6: *out = part("audit", sizeof ray->audit, audited, RAY_AUDIT_MAX); break;
+    case 7: *out = part("audit", sizeof ray->audit, audited, RAY_AUDIT_MAX); break;
     default: return RAY_E_UNKNOWN;
     }
     return RAY_OK;
@@ -245,12 +254,15 @@ uint32_t ray_valid(const struct ray *ray)
         return 300 + broken;
     if ((broken = ray_priority_valid(&ray->priority)) != 0)
         return 400 + broken;
+    if ((broken = ray_policy_valid(&ray->policy)) != 0)
+        return 500 + broken;
     return 0;
 }
 
 ray_status ray_adopt(struct ray *ray)
 {
-    if (ray_valid(ray) != 0 || ray_gateway_reindex(&ray->gateway) == 0)
+    if (ray_valid(ray) != 0 || ray_gateway_reindex(&ray->gateway) == 0 ||
+        ray_policy_reindex(&ray->policy) == 0)
         return RAY_E_ARGUMENT;
     return RAY_OK;
 }

@@ -12,6 +12,7 @@
 #include "base/siphash.h"
 #include "gateway/gateway_state.h"
 #include "priority/priority_state.h"
+#include "policy/policy_state.h"
 #include "quota/quota_state.h"
 #include "ratelimit/ratelimit_state.h"
 
@@ -146,6 +147,7 @@ struct ray {
     struct ray_ratelimit ratelimit;
     struct ray_quota quota;
     struct ray_priority priority;
+    struct ray_policy policy;
     ray_inflight inflight;
     ray_tally tally;
     ray_audit audit;

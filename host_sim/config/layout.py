@@ -160,7 +160,8 @@ Quota = Struct(
     "mode" / Int8ul,
     "per_user" / Int8ul,
     "carry_overage" / Int8ul,
-    "reserved" / Padding(2),
+    "named" / Int8ul,
+    "reserved" / Padding(1),
     "alert_percent" / Array(SEED.quota_alert_each, Int8ul),
     "reserved_2" / Padding(4),
 )

@@ -8,31 +8,57 @@
 #include "base/sha256.h"
 
 /* -- the frame -- */
+/* Where a section's rows and their number go: offsets in ray_config_blob. */
 typedef struct section_law {
     const char *word;
     uint32_t kind;
     uint32_t row_bytes;
     uint32_t row_max;
+    uint16_t at;
+    uint16_t count_at;
 } section_law;
 
-enum { SECTION_KINDS = 14, SEED_BYTES = 16 };
+enum { SEED_BYTES = 16 };
 
-static const section_law section_laws[SECTION_KINDS] = {
-    {"settings", RAY_SECTION_SETTINGS, sizeof(ray_settings_spec), 1},
-    {"plan", RAY_SECTION_PLAN, sizeof(ray_name), RAY_PLAN_MAX},
-    {"tenant", RAY_SECTION_TENANT, sizeof(ray_tenant_spec), RAY_TENANT_MAX},
-    {"trust", RAY_SECTION_TRUST, sizeof(ray_network), RAY_TRUST_MAX},
-    {"service", RAY_SECTION_SERVICE, sizeof(ray_service_spec), RAY_SERVICE_MAX},
-    {"route", RAY_SECTION_ROUTE, sizeof(ray_route_spec), RAY_ROUTE_MAX},
-    {"dfa", RAY_SECTION_DFA, 1, RAY_DFA_POOL_BYTES},
-    {"limit", RAY_SECTION_LIMIT, sizeof(ray_limit_spec), RAY_LIMIT_MAX},
-    {"limit rate", RAY_SECTION_LIMIT_RATE, sizeof(ray_limit_rate_spec), RAY_LIMIT_RATE_MAX},
-    {"quota", RAY_SECTION_QUOTA, sizeof(ray_quota_spec), RAY_QUOTA_ALLOCATION_MAX},
-    {"queue", RAY_SECTION_QUEUE, sizeof(ray_queue_spec), 1},
-    {"queue service", RAY_SECTION_SERVICE_QUEUE, sizeof(ray_service_queue_spec), RAY_SERVICE_MAX},
-    {"sla", RAY_SECTION_SLA, sizeof(ray_sla_spec), RAY_SERVICE_MAX},
-    {"secrets", RAY_SECTION_SECRETS, 1, SEED_BYTES},
+#define COUNTED(member, count) \
+    (uint16_t)offsetof(ray_config_blob, member), (uint16_t)offsetof(ray_config_blob, count)
+
+static const section_law section_laws[] = {
+    {"settings", RAY_SECTION_SETTINGS, sizeof(ray_settings_spec), 1,
+     COUNTED(settings, settings_count)},
+    {"plan", RAY_SECTION_PLAN, sizeof(ray_name), RAY_PLAN_MAX, COUNTED(plans, counts.plan_count)},
+    {"tenant", RAY_SECTION_TENANT, sizeof(ray_tenant_spec), RAY_TENANT_MAX,
+     COUNTED(tenants, counts.tenant_count)},
+    {"trust", RAY_SECTION_TRUST, sizeof(ray_network), RAY_TRUST_MAX,
+     COUNTED(networks, network_count)},
+    {"service", RAY_SECTION_SERVICE, sizeof(ray_service_spec), RAY_SERVICE_MAX,
+     COUNTED(services, counts.service_count)},
+    {"route", RAY_SECTION_ROUTE, sizeof(ray_route_spec), RAY_ROUTE_MAX,
+     COUNTED(routes, counts.route_count)},
+    {"dfa", RAY_SECTION_DFA, 1, RAY_DFA_POOL_BYTES, COUNTED(tables.at, counts.dfa_bytes)},
+    {"limit", RAY_SECTION_LIMIT, sizeof(ray_limit_spec), RAY_LIMIT_MAX,
+     COUNTED(limits, counts.limit_count)},
+    {"limit rate", RAY_SECTION_LIMIT_RATE, sizeof(ray_limit_rate_spec), RAY_LIMIT_RATE_MAX,
+     COUNTED(rates, counts.limit_rate_count)},
+    {"quota", RAY_SECTION_QUOTA, sizeof(ray_quota_spec), RAY_QUOTA_ALLOCATION_MAX,
+     COUNTED(quotas, counts.quota_count)},
+    {"queue", RAY_SECTION_QUEUE, sizeof(ray_queue_spec), 1,
+     COUNTED(queues.queue, counts.queue_count)},
+    {"queue service", RAY_SECTION_SERVICE_QUEUE, sizeof(ray_service_queue_spec), RAY_SERVICE_MAX,
+     COUNTED(queues.services, counts.service_queue_count)},
+    {"sla", RAY_SECTION_SLA, sizeof(ray_sla_spec), RAY_SERVICE_MAX,
+     COUNTED(queues.slas, counts.sla_count)},
+    {"policy set", RAY_SECTION_POLICY_SET, sizeof(ray_policy_set_spec), 1,
+     COUNTED(policies.set, counts.policy_set_count)},
+    {"policy", RAY_SECTION_POLICY, sizeof(ray_policy_spec), RAY_POLICY_MAX,
+     COUNTED(policies.rule, counts.policy_count)},
+    {"policy term", RAY_SECTION_POLICY_TERM, sizeof(ray_policy_term), RAY_POLICY_TERM_MAX,
+     COUNTED(policies.term, counts.policy_term_count)},
+    {"policy header", RAY_SECTION_POLICY_HEADER, sizeof(ray_policy_header_spec),
+     RAY_POLICY_HEADER_MAX, COUNTED(policies.header, counts.policy_header_count)},
+    {"secrets", RAY_SECTION_SECRETS, 1, SEED_BYTES, COUNTED(seed, seed_count)},
 };
+enum { SECTION_KINDS = sizeof section_laws / sizeof section_laws[0] };
 
 static const section_law *law_of(uint32_t kind)
 {
@@ -107,40 +133,11 @@ static ray_status header_check(const uint8_t *at, uint64_t length, ray_config_re
     return RAY_OK;
 }
 
-static void place_section(ray_config_blob *blob, uint32_t kind, const void *at, uint32_t count)
+static void place_section(ray_config_blob *blob, const section_law *law, const void *at,
+                          uint32_t count)
 {
-    switch ((enum ray_config_section_kind)kind) {
-    case RAY_SECTION_SETTINGS: blob->settings = at; break;
-    case RAY_SECTION_PLAN: blob->plans = at; blob->counts.plan_count = count; break;
-    case RAY_SECTION_TENANT: blob->tenants = at; blob->counts.tenant_count = count; break;
-    case RAY_SECTION_TRUST: blob->networks = at; blob->network_count = count; break;
-    case RAY_SECTION_SERVICE: blob->services = at; blob->counts.service_count = count; break;
-    case RAY_SECTION_ROUTE: blob->routes = at; blob->counts.route_count = count; break;
-    case RAY_SECTION_DFA:
-        blob->tables = (ray_view){at, count};
-        blob->counts.dfa_bytes = count;
-        break;
-    case RAY_SECTION_LIMIT: blob->limits = at; blob->counts.limit_count = count; break;
-    case RAY_SECTION_LIMIT_RATE: blob->rates = at; blob->counts.limit_rate_count = count; break;
-    case RAY_SECTION_QUOTA: blob->quotas = at; blob->counts.quota_count = count; break;
-    case RAY_SECTION_QUEUE: blob->queues.queue = at; blob->counts.queue_count = count; break;
-    case RAY_SECTION_SERVICE_QUEUE:
-        blob->queues.services = at;
-        blob->counts.service_queue_count = count;
-        break;
-    case RAY_SECTION_SLA: blob->queues.slas = at; blob->counts.sla_count = count; break;
-    case RAY_SECTION_POLICY_SET:
-    case RAY_SECTION_POLICY:
-    case RAY_SECTION_POLICY_TERM:
-    case RAY_SECTION_POLICY_HEADER: break;
-    case RAY_SECTION_BILLING:
-    case RAY_SECTION_COST:
-    case RAY_SECTION_COST_MULTIPLIER:
-    case RAY_SECTION_COST_TIER:
-    case RAY_SECTION_COST_ALERT: break;
-    case RAY_SECTION_ALERT: break;
-    case RAY_SECTION_SECRETS: blob->seed = at; break;
-    }
+    memcpy((uint8_t *)blob + law->at, &at, sizeof at);
+    memcpy((uint8_t *)blob + law->count_at, &count, sizeof count);
 }
 
 /* Where a walk over the table stands. */
@@ -173,7 +170,7 @@ static ray_status section_check(const uint8_t *at, uint64_t length, table_walk *
         return refuse_at(report, RAY_E_TRUNCATED, entry + offsetof(ray_config_section, row_count));
     if (!ray_is_zero(at + walk->end, section.offset - walk->end))
         return refuse_at(report, RAY_E_SYNTAX, walk->end);
-    place_section(blob, section.kind, at + section.offset, section.row_count);
+    place_section(blob, law, at + section.offset, section.row_count);
     walk->end = end;
     walk->kind = section.kind;
     return RAY_OK;
@@ -191,43 +188,34 @@ static ray_status table_check(const uint8_t *at, uint64_t length, ray_config_blo
         if (status != RAY_OK)
             return status;
     }
-    if (blob->settings == NULL)
+    if (blob->settings_count == 0)
         return refuse(report, RAY_E_SYNTAX, RAY_SECTION_SETTINGS, 0, 0);
-    if (blob->seed == NULL || walk.end != length ||
+    if (blob->seed_count == 0 || walk.end != length ||
         (uint64_t)(at + length - blob->seed) != SEED_BYTES)
         return refuse(report, RAY_E_SYNTAX, RAY_SECTION_SECRETS, 0, 0);
     return RAY_OK;
 }
 
 /* An absent section's pointer is never read, but it is never NULL either. */
-static void fill_absent(const void *at, ray_config_blob *blob)
+static void begin_absent(const void *at, ray_config_blob *blob)
 {
-    blob->plans = blob->plans != NULL ? blob->plans : at;
-    blob->tenants = blob->tenants != NULL ? blob->tenants : at;
-    blob->networks = blob->networks != NULL ? blob->networks : at;
-    blob->services = blob->services != NULL ? blob->services : at;
-    blob->routes = blob->routes != NULL ? blob->routes : at;
-    blob->tables.at = blob->tables.at != NULL ? blob->tables.at : at;
-    blob->limits = blob->limits != NULL ? blob->limits : at;
-    blob->rates = blob->rates != NULL ? blob->rates : at;
-    blob->quotas = blob->quotas != NULL ? blob->quotas : at;
-    blob->queues.queue = blob->queues.queue != NULL ? blob->queues.queue : at;
-    blob->queues.services = blob->queues.services != NULL ? blob->queues.services : at;
-    blob->queues.slas = blob->queues.slas != NULL ? blob->queues.slas : at;
+    memset(blob, 0, sizeof *blob);
+    for (uint32_t i = 0; i < SECTION_KINDS; i++)
+        place_section(blob, &section_laws[i], at, 0);
 }
 
 ray_status ray_config_blob_check(const uint8_t *at, uint64_t length, ray_config_blob *blob,
                                  ray_config_report *report)
 {
     memset(report, 0, sizeof *report);
-    memset(blob, 0, sizeof *blob);
+    begin_absent(at, blob);
     ray_status status = header_check(at, length, report);
     if (status != RAY_OK)
         return status;
     status = table_check(at, length, blob, report);
     if (status != RAY_OK)
         return status;
-    fill_absent(at, blob);
+    blob->tables.length = blob->counts.dfa_bytes;
     hash_of(at, (uint64_t)(blob->seed - at), report->hash);
     status = ray_config_rows_check(blob, report);
     report->status = status;
@@ -240,146 +228,7 @@ ray_status ray_config_check(const uint8_t *blob, uint64_t length, ray_config_rep
     return ray_config_blob_check(blob, length, &parts, report);
 }
 
-/* -- the swap -- */
-/* Where `name` stands among `count` names `stride` bytes apart; the place it had before is tried
- * first, because most reloads move nothing. */
-static uint32_t place_of(const ray_name *name, const void *names, uint64_t stride, uint32_t count,
-                         uint32_t before)
-{
-    const uint8_t *at = names;
-    if (before < count && ray_same(at + before * stride, name, sizeof *name))
-        return before;
-    for (uint32_t i = 0; i < count; i++)
-        if (ray_same(at + i * stride, name, sizeof *name))
-            return i;
-    return RAY_NONE;
-}
-
-/* Requests in flight keep their names while tenants, services and routes change places. */
-static void move_slot(const struct ray *ray, const ray_config_blob *blob, ray_inflight_slot *slot)
-{
-    const ray_gateway_config *old = &ray->gateway.config;
-    const ray_config_counts *counts = &blob->counts;
-    uint32_t service = slot->service & 0xffffU, route = slot->route & 0xffffU;
-    uint32_t service_lives = slot->service != RAY_NONE && service < RAY_SERVICE_MAX &&
-                             old->service_generation[service] == slot->service >> 16;
-    uint32_t route_lives = slot->route != RAY_NONE && route < RAY_ROUTE_MAX &&
-                           old->route_generation[route] == slot->route >> 16;
-    if (slot->tenant < ray->who.tenant_count)
-        slot->tenant = place_of(&ray->who.tenant[slot->tenant].name, blob->tenants,
-                                sizeof *blob->tenants, counts->tenant_count, slot->tenant);
-    slot->service = RAY_NONE;
-    if (service_lives)
-        slot->service = place_of(&old->service[service].name, blob->services,
-                                 sizeof *blob->services, counts->service_count, service);
-    slot->route = RAY_NONE;
-    if (route_lives)
-        slot->route = place_of(&old->route[route].name, blob->routes, sizeof *blob->routes,
-                               counts->route_count, route);
-}
-
-static void move_in_flight(struct ray *ray, const ray_config_blob *blob)
-{
-    for (uint32_t i = 0; i < ray->inflight.used; i++)
-        if (ray->inflight.slot[i].phase != RAY_PHASE_FREE)
-            move_slot(ray, blob, &ray->inflight.slot[i]);
-}
-
-/* The seed of a state nobody has used yet comes with its first configuration, unless its owner
- * brought one. */
-static void take_seed(struct ray *ray, const ray_config_blob *blob)
-{
-    if (ray->who.epoch != 0 || ray->seq != 0 || ray->inflight.count != 0 ||
-        !ray_is_zero(ray->who.seed, sizeof ray->who.seed))
-        return;
-    memcpy(ray->who.seed, blob->seed, sizeof ray->who.seed);
-    ray_gateway_init(&ray->gateway, blob->seed);
-    ray_ratelimit_init(&ray->ratelimit, blob->seed);
-    ray_quota_init(&ray->quota, blob->seed);
-    ray_priority_init(&ray->priority, blob->seed);
-}
-
-static void load_who(struct ray *ray, const ray_config_blob *blob, const ray_config_report *report)
-{
-    ray_who *who = &ray->who;
-    const ray_config_counts *counts = &blob->counts;
-    memset(who->tenant, 0, sizeof who->tenant);
-    memset(who->plan, 0, sizeof who->plan);
-    memset(who->trust, 0, sizeof who->trust);
-    memcpy(who->tenant, blob->tenants, counts->tenant_count * sizeof *blob->tenants);
-    memcpy(who->plan, blob->plans, counts->plan_count * sizeof *blob->plans);
-    memcpy(who->trust, blob->networks, blob->network_count * sizeof *blob->networks);
-    who->tenant_count = counts->tenant_count;
-    who->plan_count = counts->plan_count;
-    who->trust_count = blob->network_count;
-    who->settings = *blob->settings;
-    ray->clock.max_step_ns = blob->settings->max_step_ns;
-    memcpy(who->config_hash, report->hash, sizeof who->config_hash);
-    who->epoch++;
-    who->edit_count = 0;
-}
-
-static ray_quota_names names_at(const void *at, uint64_t stride, uint32_t count)
-{
-    ray_quota_names names = {at, stride, count};
-    return names;
-}
-
-/* Before the gateway has the new services: queues follow theirs by name. */
-static void load_priority(struct ray *ray, uint64_t now_ns, const ray_config_blob *blob,
-                          ray_config_report *report)
-{
-    const ray_gateway_config *old = &ray->gateway.config;
-    ray_priority_names before = {(const uint8_t *)old->service, sizeof old->service[0],
-                                 RAY_SERVICE_MAX};
-    ray_priority_names after = {(const uint8_t *)blob->services, sizeof *blob->services,
-                                blob->counts.service_count};
-    ray_priority_services_move(&ray->priority, now_ns, &before, &after);
-    ray_priority_load(&ray->priority, now_ns, &blob->queues, &blob->counts, report);
-}
-
-static void load_modules(struct ray *ray, uint64_t now_ns, const ray_config_blob *blob,
-                         ray_config_report *report)
-{
-    const ray_config_counts *counts = &blob->counts;
-    const ray_who *who = &ray->who;
-    int64_t wall_ns = ray->clock.wall_offset_ns;
-    ray_quota_names old = names_at(who->tenant, sizeof who->tenant[0], who->tenant_count);
-    ray_quota_names new = names_at(blob->tenants, sizeof *blob->tenants, counts->tenant_count);
-    ray_quota_tenants_move(&ray->quota, &old, &new);
-    old = names_at(who->plan, sizeof who->plan[0], who->plan_count);
-    new = names_at(blob->plans, sizeof *blob->plans, counts->plan_count);
-    ray_quota_plans_move(&ray->quota, &old, &new);
-    ray_ratelimit_load(&ray->ratelimit, now_ns, wall_ns, blob->limits, blob->rates, counts, report);
-    ray_quota_load(&ray->quota, now_ns, wall_ns, blob->quotas, counts, report);
-    load_priority(ray, now_ns, blob, report);
-    ray_gateway_load(&ray->gateway, now_ns, wall_ns, blob->services, blob->routes, blob->tables,
-                     counts, report);
-}
-
-ray_status ray_config_load(struct ray *ray, uint64_t now_ns, const uint8_t *blob, uint64_t length,
-                           ray_config_report *report)
-{
-    ray_config_blob parts;
-    ray_status status = ray_config_blob_check(blob, length, &parts, report);
-    if (status != RAY_OK)
-        return status;
-    if (ray->state_version != RAY_STATE_VERSION || ray->profile != RAY_PROFILE)
-        return refuse_at(report, RAY_E_VERSION, 0);
-    take_seed(ray, &parts);
-    ray_queue_drop_gone(ray, now_ns, parts.services, sizeof *parts.services,
-                        parts.counts.service_count);
-    move_in_flight(ray, &parts);
-    load_modules(ray, now_ns, &parts, report);
-    load_who(ray, &parts, report);
-    ray_audit_record record = {.at_ns = now_ns, .seq = RAY_NEVER, .before = report->kept_count,
-                               .after = report->reset_count, .by_id = RAY_NONE,
-                               .what = RAY_AUDIT_LOAD, .who = RAY_WHO_CONFIG};
-    ray_audit_add(ray, &record);
-    ray_queue_pump_all(ray, now_ns);
-    return RAY_OK;
-}
-
+/* -- words -- */
 const char *ray_config_section_word(uint32_t kind)
 {
     const section_law *law = law_of(kind);

@@ -19,9 +19,12 @@ typedef struct ray_config_blob {
     const ray_limit_rate_spec *rates;
     const ray_quota_spec *quotas;
     ray_priority_rows queues;
+    ray_policy_rows policies;
     const uint8_t *seed;
     ray_config_counts counts;
     uint32_t network_count;
+    uint32_t settings_count;
+    uint32_t seed_count;
     uint32_t reserved;
 } ray_config_blob;
 

@@ -122,16 +122,46 @@ static ray_status route_limits_check(const ray_config_blob *blob, ray_config_rep
     return RAY_OK;
 }
 
+/* Rules may name only what is asked by name: no request meets it otherwise. */
+static ray_status policy_names_check(const ray_config_blob *blob, ray_config_report *report)
+{
+    const uint32_t section = RAY_SECTION_POLICY;
+    for (uint32_t i = 0; i < blob->counts.policy_count; i++) {
+        const ray_policy_spec *rule = &blob->policies.rule[i];
+        if (rule->limit != RAY_NONE && (rule->limit >= blob->counts.limit_count ||
+                                        blob->limits[rule->limit].scope != RAY_SCOPE_NAMED))
+            return refuse(report, RAY_E_ARGUMENT, section, i, offsetof(ray_policy_spec, limit));
+        if (rule->quota != RAY_NONE && (rule->quota >= blob->counts.quota_count ||
+                                        blob->quotas[rule->quota].named == 0))
+            return refuse(report, RAY_E_ARGUMENT, section, i, offsetof(ray_policy_spec, quota));
+    }
+    return RAY_OK;
+}
+
+/* How many limits policies may add to one request: those they name, at most their places. */
+static uint32_t policy_limit_count(const ray_config_blob *blob)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < blob->counts.policy_count && count < RAY_POLICY_LIMIT_MAX; i++) {
+        uint32_t limit = blob->policies.rule[i].limit, twice = limit == RAY_NONE;
+        for (uint32_t before = 0; before < i; before++)
+            twice |= blob->policies.rule[before].limit == limit;
+        count += twice == 0;
+    }
+    return count;
+}
+
 /* No request can meet more limits than the pipeline has places for: to what any request to a
- * service meets come the limits that its route names. */
+ * service meets come the limits that its route and the policies name. */
 static ray_status request_limits_check(const ray_config_blob *blob, ray_config_report *report)
 {
     const ray_config_counts *counts = &blob->counts;
+    uint32_t added = policy_limit_count(blob);
     uint16_t met[RAY_SERVICE_MAX + 1];
     ray_ratelimit_applied(blob->limits, counts->limit_count, counts->service_count, met);
     for (uint32_t i = 0; i < counts->route_count; i++) {
         const ray_route_spec *route = &blob->routes[i];
-        if ((uint32_t)met[route->service] + route->limit_count > RAY_REQUEST_LIMIT_MAX)
+        if ((uint32_t)met[route->service] + route->limit_count + added > RAY_REQUEST_LIMIT_MAX)
             return refuse(report, RAY_E_FULL, RAY_SECTION_ROUTE, i,
                           offsetof(ray_route_spec, limits));
     }
@@ -170,6 +200,11 @@ ray_status ray_config_rows_check(const ray_config_blob *blob, ray_config_report 
     if (status == RAY_OK)
         status = by_module(ray_priority_check(&blob->queues, counts, report), RAY_SECTION_QUEUE,
                            report);
+    if (status == RAY_OK)
+        status = by_module(ray_policy_check(&blob->policies, counts, report), RAY_SECTION_POLICY,
+                           report);
+    if (status == RAY_OK)
+        status = policy_names_check(blob, report);
     if (status == RAY_OK)
         status = route_limits_check(blob, report);
     if (status == RAY_OK)

@@ -38,6 +38,7 @@ static void book_digest(const struct ray *ray, uint8_t digest[16])
     ray_sip_bytes(&stream, &ray->ratelimit.book, sizeof ray->ratelimit.book);
     ray_sip_bytes(&stream, &ray->quota.book, sizeof ray->quota.book);
     ray_sip_bytes(&stream, &ray->priority.book, sizeof ray->priority.book);
+    ray_sip_bytes(&stream, &ray->policy.book, sizeof ray->policy.book);
     ray_sip_bytes(&stream, &ray->inflight, sizeof ray->inflight);
     ray_sip_end(&stream, digest);
 }

@@ -143,6 +143,7 @@ void ray_by_name(const struct ray *ray, uint32_t by_kind, uint32_t by_id, ray_na
     ray_service_row service;
     ray_route_row route;
     ray_quota_spec quota;
+    ray_policy_row policy;
     memset(out, 0, sizeof *out);
     switch ((enum ray_by_kind)by_kind) {
     case RAY_BY_NONE:
@@ -162,7 +163,10 @@ void ray_by_name(const struct ray *ray, uint32_t by_kind, uint32_t by_id, ray_na
         if (ray_quota_spec_read(&ray->quota, by_id, &quota) == RAY_OK)
             *out = quota.name;
         break;
-    case RAY_BY_POLICY: break;
+    case RAY_BY_POLICY:
+        if (ray_policy_row_read(&ray->policy, by_id, &policy) == RAY_OK)
+            *out = policy.spec->name;
+        break;
     case RAY_BY_QUEUE:
         if (ray_gateway_read_service(&ray->gateway, by_id, &service) == RAY_OK)
             *out = service.spec->name;

@@ -38,7 +38,8 @@ static fault words_fault(const ray_quota_spec *spec)
     REFUSE(spec->per_user > 1, RAY_E_ARGUMENT, per_user);
     REFUSE(spec->carry_overage > 1 || (spec->carry_overage != 0 && !resets(spec)), RAY_E_ARGUMENT,
            carry_overage);
-    REFUSE(ray_is_zero(spec->reserved, sizeof spec->reserved) == 0, RAY_E_ARGUMENT, reserved);
+    REFUSE(spec->named > 1, RAY_E_ARGUMENT, named);
+    REFUSE(spec->reserved != 0, RAY_E_ARGUMENT, reserved);
     REFUSE(ray_is_zero(spec->reserved_2, sizeof spec->reserved_2) == 0, RAY_E_ARGUMENT, reserved_2);
     uint32_t custom = spec->type == RAY_QUOTA_CUSTOM;
     REFUSE(custom && ray_name_valid(&spec->custom) == 0, RAY_E_ARGUMENT, custom);
@@ -129,9 +130,11 @@ static uint32_t row_count(const ray_quota_rows *rows)
     return rows->count + (rows->extra != 0);
 }
 
-static uint32_t named(const ray_quota_spec *spec)
+/* A row that requests meet by themselves; one that waits to be named is counted with the policy
+ * that names it. */
+static uint32_t present(const ray_quota_spec *spec)
 {
-    return spec->name.at[0] != 0;
+    return spec->name.at[0] != 0 && spec->named == 0;
 }
 
 static uint32_t met(const ray_quota_rows *rows, meeting with)
@@ -140,7 +143,7 @@ static uint32_t met(const ray_quota_rows *rows, meeting with)
     for (uint32_t i = 0; i < row_count(rows); i++) {
         const ray_quota_spec *spec = row_at(rows, i);
         count +=
-            named(spec) && (spec->tenant == RAY_NONE || spec->tenant == with.tenant) &&
+            present(spec) && (spec->tenant == RAY_NONE || spec->tenant == with.tenant) &&
             ((with.any & ANY_PLAN) != 0 || spec->plan == RAY_NONE || spec->plan == with.plan) &&
             ((with.any & ANY_SERVICE) != 0 || spec->service == RAY_NONE ||
              spec->service == with.service);
@@ -164,7 +167,7 @@ static uint32_t met_by_plan(const ray_quota_rows *rows, meeting with)
 static uint32_t first_of_service(const ray_quota_rows *rows, uint32_t i)
 {
     for (uint32_t before = 0; before < i; before++)
-        if (named(row_at(rows, before)) &&
+        if (present(row_at(rows, before)) &&
             row_at(rows, before)->service == row_at(rows, i)->service)
             return 0;
     return 1;
@@ -178,7 +181,7 @@ static uint32_t met_by_service(const ray_quota_rows *rows, meeting with)
     if (met(rows, with) > RAY_REQUEST_QUOTA_MAX)
         most = met_by_plan(rows, with);
     for (uint32_t i = 0; i < row_count(rows) && most <= RAY_REQUEST_QUOTA_MAX; i++) {
-        if (!named(row_at(rows, i)) || row_at(rows, i)->service == RAY_NONE)
+        if (!present(row_at(rows, i)) || row_at(rows, i)->service == RAY_NONE)
             continue;
         with.any = ANY_PLAN;
         with.service = row_at(rows, i)->service;
@@ -201,7 +204,7 @@ uint32_t ray_quota_meet_max(const ray_quota_rows *rows, uint32_t *row)
         return 1;
     for (uint32_t i = 0; i < row_count(rows); i++) {
         const ray_quota_spec *spec = row_at(rows, i);
-        if (!named(spec) || spec->tenant == RAY_NONE)
+        if (!present(spec) || spec->tenant == RAY_NONE)
             continue;
         with = (meeting){spec->tenant, NOBODY, NOBODY, ANY_PLAN | ANY_SERVICE};
         *row = i;

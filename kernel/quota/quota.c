@@ -88,17 +88,18 @@ static __attribute__((noinline)) void answer_rolled(const ray_quota_spec *spec, 
 }
 
 static void answer_fill(const ray_quota *quota, int64_t wall_ns, const ray_quota_query *query,
-                        uint32_t slot, ray_quota_answer *answer)
+                        uint32_t slot, uint32_t weight, ray_quota_answer *answer)
 {
     const ray_quota_row *row = &quota->config.row[slot];
     uint64_t user_key = ray_quota_user_key(quota, &row->spec, query->user);
     uint64_t key = ray_quota_key_of(quota, slot, query->tenant, user_key);
     *answer = (ray_quota_answer){
-        .units = query->units[row->spec.type],
+        .units = ray_mul_capped(query->units[row->spec.type], weight),
         .key = key,
         .allocation = ray_quota_handle(quota, slot),
         .slot = ray_quota_active_find(quota, slot, query->tenant, user_key, key),
         .shadow = row->spec.mode == RAY_MODE_SHADOW,
+        .weight = (uint16_t)weight,
     };
     if (answer->slot == RAY_NONE)
         answer_new(row, wall_ns, answer);
@@ -157,13 +158,72 @@ static void bind(ray_quota_answers *out)
     }
 }
 
+/* 0 when there is no place left. */
+static uint32_t ask_one(const ray_quota *quota, int64_t wall_ns, const ray_quota_query *query,
+                        uint32_t slot, uint32_t weight, ray_quota_answers *out)
+{
+    if (!applies(&quota->config.row[slot].spec, query))
+        return 1;
+    if (out->count == RAY_REQUEST_QUOTA_MAX)
+        return 0;
+    answer_fill(quota, wall_ns, query, slot, weight, &out->at[out->count++]);
+    return 1;
+}
+
+static uint32_t named_before(const ray_quota_query *query, uint32_t place)
+{
+    for (uint32_t before = 0; before < place; before++)
+        if (query->named[before] == query->named[place])
+            return 1;
+    return 0;
+}
+
+/* What the query names: each once, and nothing but what waits to be named. */
+static uint32_t ask_named(const ray_quota *quota, int64_t wall_ns, const ray_quota_query *query,
+                          ray_quota_answers *out)
+{
+    uint32_t slot;
+    for (uint32_t i = 0; i < query->named_count; i++)
+        if (!named_before(query, i) &&
+            ray_quota_slot(quota, query->named[i], &slot) == RAY_OK &&
+            quota->config.row[slot].spec.named != 0 &&
+            !ask_one(quota, wall_ns, query, slot, query->named_weight[i], out))
+            return 0;
+    return 1;
+}
+
+/* What applies by itself: the lists of the tenant, of its plan, and of everybody. */
+static uint32_t ask_listed(const ray_quota *quota, int64_t wall_ns, const ray_quota_query *query,
+                           ray_quota_answers *out)
+{
+    const ray_quota_config *config = &quota->config;
+    uint32_t first[3] = {config->tenant_first[query->tenant],
+                         query->plan < RAY_PLAN_MAX ? config->plan_first[query->plan] : 0,
+                         config->all_first};
+    for (uint32_t list = 0; list < 3; list++)
+        for (uint32_t at = first[list]; at != 0; at = config->row[at - 1].next)
+            if (!ask_one(quota, wall_ns, query, at - 1, 1, out))
+                return 0;
+    return 1;
+}
+
+static uint32_t in_range(const ray_quota_query *query)
+{
+    for (uint32_t type = 0; type < RAY_QUOTA_TYPE_MAX; type++)
+        if (query->units[type] >= UNITS_END)
+            return 0;
+    for (uint32_t i = 0; i < query->named_count && i < RAY_POLICY_QUOTA_MAX; i++)
+        if (query->named_weight[i] == 0 || query->named_weight[i] > RAY_QUOTA_WEIGHT_MAX)
+            return 0;
+    return query->named_count <= RAY_POLICY_QUOTA_MAX;
+}
+
 ray_status ray_quota_ask_only(const ray_quota *quota, uint64_t now_ns, const ray_quota_query *query,
                               uint32_t only, ray_quota_answers *out)
 {
     const ray_quota_config *config = &quota->config;
-    for (uint32_t type = 0; type < RAY_QUOTA_TYPE_MAX; type++)
-        if (query->units[type] >= UNITS_END)
-            return RAY_E_RANGE;
+    if (!in_range(query))
+        return RAY_E_RANGE;
     if (query->tenant != RAY_NONE && query->tenant >= RAY_TENANT_MAX)
         return RAY_E_UNKNOWN;
     out->count = 0;
@@ -174,17 +234,12 @@ ray_status ray_quota_ask_only(const ray_quota *quota, uint64_t now_ns, const ray
     if (query->tenant == RAY_NONE || config->count == 0)
         return RAY_OK;
     int64_t wall_ns = ray_quota_wall(now_ns, query->wall_offset_ns);
-    uint32_t first[3] = {config->tenant_first[query->tenant],
-                         query->plan < RAY_PLAN_MAX ? config->plan_first[query->plan] : 0,
-                         config->all_first};
-    for (uint32_t list = 0; list < 3; list++)
-        for (uint32_t at = first[list]; at != 0; at = config->row[at - 1].next) {
-            if ((only != RAY_NONE && only != at - 1) || !applies(&config->row[at - 1].spec, query))
-                continue;
-            if (out->count == RAY_REQUEST_QUOTA_MAX)
-                return RAY_E_ARGUMENT;
-            answer_fill(quota, wall_ns, query, at - 1, &out->at[out->count++]);
-        }
+    uint32_t room = only != RAY_NONE
+                        ? ask_one(quota, wall_ns, query, only, 1, out)
+                        : ask_listed(quota, wall_ns, query, out) &&
+                              ask_named(quota, wall_ns, query, out);
+    if (room == 0)
+        return RAY_E_ARGUMENT;
     find_places(quota, wall_ns, out);
     bind(out);
     return RAY_OK;
@@ -234,7 +289,8 @@ uint32_t ray_quota_take(ray_quota *quota, uint64_t now_ns, const ray_quota_query
         active->reserved_units += booked;
         active->admitted_count++;
         ray_quota_guard_count(&quota->config.row[slot].spec, wall_ns, active, 1, 0);
-        holds[count++] = (ray_quota_hold){booked, (uint64_t)active->period, at, active->stamp};
+        holds[count++] = (ray_quota_hold){booked, (uint64_t)active->period, (uint16_t)at,
+                                          answer->weight, active->stamp};
     }
     quota->tally.hand = places.hand;
     return count;
@@ -322,7 +378,8 @@ void ray_quota_settle(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns,
             continue;
         const ray_quota_spec *spec = &quota->config.row[active->allocation - 1].spec;
         uint64_t before = active->used_units;
-        commit(quota, spec, active, &holds[i], actual_units[spec->type]);
+        commit(quota, spec, active, &holds[i],
+               ray_mul_capped(actual_units[spec->type], holds[i].weight));
         ray_quota_guard_count(spec, wall_ns, active, 0, actual_units[RAY_QUOTA_BYTES]);
         if (active->used_units > active->peak_units)
             active->peak_units = active->used_units;

@@ -149,6 +149,7 @@ _Static_assert(sizeof(ray_quota_config) % 8 == 0 && sizeof(ray_quota_book) % 8 =
 _Static_assert((RAY_QUOTA_ACTIVE_MAX & (RAY_QUOTA_ACTIVE_MAX - 1)) == 0, "hash buckets are masked");
 _Static_assert((RAY_QUOTA_EVENT_MAX & (RAY_QUOTA_EVENT_MAX - 1)) == 0, "hash buckets are masked");
 _Static_assert(RAY_QUOTA_ALLOCATION_MAX <= 65536, "a handle holds a 16-bit slot");
+_Static_assert(RAY_QUOTA_ACTIVE_MAX <= 65536, "a hold keeps a 16-bit place");
 _Static_assert(RAY_REQUEST_QUOTA_MAX <= RAY_QUOTA_ACTIVE_MAX,
                "one request's instances fit the table");
 

@@ -45,12 +45,14 @@ void ray_quota_list_all(ray_quota *quota)
         row->next = 0;
         if (row->spec.name.at[0] == 0)
             continue;
+        config->count++;
+        if (row->spec.named != 0)
+            continue;
         uint32_t *first = row->spec.tenant != RAY_NONE ? &config->tenant_first[row->spec.tenant]
                           : row->spec.plan != RAY_NONE ? &config->plan_first[row->spec.plan]
                                                        : &config->all_first;
         row->next = *first;
         *first = slot + 1;
-        config->count++;
     }
 }
 

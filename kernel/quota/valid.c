@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* valid.c - every law of the state, numbered. A number once given keeps its meaning.
  *
- *  1 the lists hold each allocation once, ascending, in its tenant's, its plan's or everybody's
+ *  1 the lists hold each allocation that is not named once, ascending, in its tenant's, its plan's
+ *    or everybody's
  *  2 an allocation passes the field checks, its name is unique, its generation was given out
  *  3 an instance belongs to an allocation and its tenant, and only its own hash chain holds it
  *  4 used + free places are all there are; freed ones are zero but for the stamp
@@ -50,7 +51,10 @@ static uint32_t lists_hold(const ray_quota *quota)
     for (uint32_t plan = 0; plan < RAY_PLAN_MAX; plan++)
         listed += list_length(quota, quota->config.plan_first[plan], RAY_NONE, plan);
     for (uint32_t slot = 0; slot < RAY_QUOTA_ALLOCATION_MAX; slot++)
-        rows += used_row(quota, slot);
+        if (used_row(quota, slot)) {
+            rows++;
+            listed += quota->config.row[slot].spec.named;
+        }
     return listed == rows && rows == quota->config.count;
 }
 

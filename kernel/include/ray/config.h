@@ -38,7 +38,7 @@ enum ray_config_section_kind {
     RAY_SECTION_POLICY_SET = 50,       /* one ray_policy_set_spec */
     RAY_SECTION_POLICY = 51,           /* ray_policy_spec each */
     RAY_SECTION_POLICY_TERM = 52,      /* ray_policy_term each, by rule */
-    RAY_SECTION_POLICY_HEADER = 53,    /* ray_policy_header each, by rule */
+    RAY_SECTION_POLICY_HEADER = 53,    /* ray_policy_header_spec each, by rule */
     RAY_SECTION_BILLING = 60,          /* one ray_billing_spec */
     RAY_SECTION_COST = 61,             /* ray_cost_spec each: a price book per service */
     RAY_SECTION_COST_MULTIPLIER = 62,  /* ray_cost_multiplier_spec each, by price book, in order */

@@ -40,7 +40,8 @@ enum ray_quota_constant {
     RAY_QUOTA_ROLLING_PARTS = 12,
     RAY_QUOTA_EVICT_WINDOW =
         32, /* active slots looked at, from a moving hand, when the table is full */
-    RAY_QUOTA_ROLLOVER_BP_MAX = 1000 /* ten percent */
+    RAY_QUOTA_ROLLOVER_BP_MAX = 1000, /* ten percent */
+    RAY_QUOTA_WEIGHT_MAX = 65535
 };
 
 enum ray_quota_flag {
@@ -70,7 +71,8 @@ typedef struct ray_quota_spec {
     uint8_t mode;          /* enum ray_mode */
     uint8_t per_user;      /* 1: an instance per user of the tenant */
     uint8_t carry_overage; /* 1: a reset carries overage as debt */
-    uint8_t reserved[2];
+    uint8_t named;         /* 1: asked only where the query names it */
+    uint8_t reserved;
     uint8_t alert_percent[RAY_QUOTA_ALERT_EACH]; /* ascending, 0 ends */
     uint8_t reserved_2[4];
 } ray_quota_spec;
@@ -83,7 +85,10 @@ typedef struct ray_quota_query {
     uint32_t tenant; /* RAY_NONE: none, no tenant quota applies */
     uint32_t plan;
     uint32_t service;
-    uint32_t reserved;
+    uint32_t named_count;
+    uint32_t named[RAY_POLICY_QUOTA_MAX];        /* handles of named quotas to ask too, if they
+                                                    apply; one that is gone is passed over */
+    uint32_t named_weight[RAY_POLICY_QUOTA_MAX]; /* 1 to RAY_QUOTA_WEIGHT_MAX: times its units */
 } ray_quota_query;
 
 /* One quota's answer. */
@@ -97,7 +102,8 @@ typedef struct ray_quota_answer {
     uint16_t reason;
     uint8_t granted;
     uint8_t shadow;
-    uint32_t flags; /* enum ray_quota_flag */
+    uint16_t flags;  /* enum ray_quota_flag */
+    uint16_t weight; /* of a named quota, in `units` already; else 1 */
 } ray_quota_answer;
 
 typedef struct ray_quota_answers {
@@ -113,7 +119,8 @@ typedef struct ray_quota_answers {
 typedef struct ray_quota_hold {
     uint64_t units;
     uint64_t period; /* private: which period it was booked in */
-    uint32_t slot;
+    uint16_t slot;
+    uint16_t weight; /* what settled units are multiplied by */
     uint32_t stamp; /* private: recognises a slot that was removed or reused since */
 } ray_quota_hold;
 

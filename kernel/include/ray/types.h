@@ -69,6 +69,16 @@ enum ray_class {
     RAY_CLASS_DEFAULT = 255   /* whatever the configuration's [defaults] says */
 };
 
+/* Who a request acts as; the four that are built in. */
+enum ray_role {
+    RAY_ROLE_NONE = 0,            /* known to have none */
+    RAY_ROLE_ADMIN = 1,
+    RAY_ROLE_SERVICE_ACCOUNT = 2,
+    RAY_ROLE_USER = 3,
+    RAY_ROLE_GUEST = 4,
+    RAY_ROLE_MAX = 5
+};
+
 /* enforce decides; shadow is asked and reported but never decides; off is not asked. */
 enum ray_mode {
     RAY_MODE_ENFORCE = 0,
@@ -100,6 +110,10 @@ typedef struct ray_config_counts {
     uint32_t queue_count; /* 0 or 1 */
     uint32_t service_queue_count;
     uint32_t sla_count;
+    uint32_t policy_set_count;
+    uint32_t policy_count;
+    uint32_t policy_term_count;
+    uint32_t policy_header_count;
 } ray_config_counts;
 
 #endif

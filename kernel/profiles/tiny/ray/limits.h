@@ -64,7 +64,7 @@ enum ray_limits {
     RAY_POLICY_MAX = 8,                       /* phase 20 task 4 */
     RAY_POLICY_TERM_MAX = 16,                 /* ids, networks, times of all conditions */
     RAY_POLICY_HEADER_MAX = 4,                /* header conditions of all rules together */
-    RAY_POLICY_AUDIT_MAX = 8,                 /* audited decisions that are kept */
+    RAY_POLICY_AUDIT_MAX = 4,                 /* audited decisions that are kept */
     RAY_POLICY_LIMIT_MAX = 4,                 /* limits policies may add to one request */
     RAY_POLICY_QUOTA_MAX = 2,                 /* quotas policies may charge for one request */
 

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/* config_load.c - a checked configuration takes the place of the running one, in one swap that keeps
+ * balances: rows follow their names. */
+#include "pipeline/config_blob.h"
+#include "base/bytes.h"
+
+/* Where `name` stands among `count` names `stride` bytes apart; the place it had before is tried
+ * first, because most reloads move nothing. */
+static uint32_t place_of(const ray_name *name, const void *names, uint64_t stride, uint32_t count,
+                         uint32_t before)
+{
+    const uint8_t *at = names;
+    if (before < count && ray_same(at + before * stride, name, sizeof *name))
+        return before;
+    for (uint32_t i = 0; i < count; i++)
+        if (ray_same(at + i * stride, name, sizeof *name))
+            return i;
+    return RAY_NONE;
+}
+
+/* Requests in flight keep their names while tenants, services and routes change places. */
+static void move_slot(const struct ray *ray, const ray_config_blob *blob, ray_inflight_slot *slot)
+{
+    const ray_gateway_config *old = &ray->gateway.config;
+    const ray_config_counts *counts = &blob->counts;
+    uint32_t service = slot->service & 0xffffU, route = slot->route & 0xffffU;
+    uint32_t service_lives = slot->service != RAY_NONE && service < RAY_SERVICE_MAX &&
+                             old->service_generation[service] == slot->service >> 16;
+    uint32_t route_lives = slot->route != RAY_NONE && route < RAY_ROUTE_MAX &&
+                           old->route_generation[route] == slot->route >> 16;
+    if (slot->tenant < ray->who.tenant_count)
+        slot->tenant = place_of(&ray->who.tenant[slot->tenant].name, blob->tenants,
+                                sizeof *blob->tenants, counts->tenant_count, slot->tenant);
+    slot->service = RAY_NONE;
+    if (service_lives)
+        slot->service = place_of(&old->service[service].name, blob->services,
+                                 sizeof *blob->services, counts->service_count, service);
+    slot->route = RAY_NONE;
+    if (route_lives)
+        slot->route = place_of(&old->route[route].name, blob->routes, sizeof *blob->routes,
+                               counts->route_count, route);
+}
+
+static void move_in_flight(struct ray *ray, const ray_config_blob *blob)
+{
+    for (uint32_t i = 0; i < ray->inflight.used; i++)
+        if (ray->inflight.slot[i].phase != RAY_PHASE_FREE)
+            move_slot(ray, blob, &ray->inflight.slot[i]);
+}
+
+/* The seed of a state nobody has used yet comes with its first configuration, unless its owner
+ * brought one. */
+static void take_seed(struct ray *ray, const ray_config_blob *blob)
+{
+    if (ray->who.epoch != 0 || ray->seq != 0 || ray->inflight.count != 0 ||
+        !ray_is_zero(ray->who.seed, sizeof ray->who.seed))
+        return;
+    memcpy(ray->who.seed, blob->seed, sizeof ray->who.seed);
+    ray_gateway_init(&ray->gateway, blob->seed);
+    ray_ratelimit_init(&ray->ratelimit, blob->seed);
+    ray_quota_init(&ray->quota, blob->seed);
+    ray_priority_init(&ray->priority, blob->seed);
+    ray_policy_init(&ray->policy, blob->seed);
+}
+
+static void load_who(struct ray *ray, const ray_config_blob *blob, const ray_config_report *report)
+{
+    ray_who *who = &ray->who;
+    const ray_config_counts *counts = &blob->counts;
+    memset(who->tenant, 0, sizeof who->tenant);
+    memset(who->plan, 0, sizeof who->plan);
+    memset(who->trust, 0, sizeof who->trust);
+    memcpy(who->tenant, blob->tenants, counts->tenant_count * sizeof *blob->tenants);
+    memcpy(who->plan, blob->plans, counts->plan_count * sizeof *blob->plans);
+    memcpy(who->trust, blob->networks, blob->network_count * sizeof *blob->networks);
+    who->tenant_count = counts->tenant_count;
+    who->plan_count = counts->plan_count;
+    who->trust_count = blob->network_count;
+    who->settings = *blob->settings;
+    ray->clock.max_step_ns = blob->settings->max_step_ns;
+    memcpy(who->config_hash, report->hash, sizeof who->config_hash);
+    who->epoch++;
+    who->edit_count = 0;
+}
+
+static ray_quota_names names_at(const void *at, uint64_t stride, uint32_t count)
+{
+    ray_quota_names names = {at, stride, count};
+    return names;
+}
+
+/* Before the gateway has the new services: queues follow theirs by name. */
+static void load_priority(struct ray *ray, uint64_t now_ns, const ray_config_blob *blob,
+                          ray_config_report *report)
+{
+    const ray_gateway_config *old = &ray->gateway.config;
+    ray_priority_names before = {(const uint8_t *)old->service, sizeof old->service[0],
+                                 RAY_SERVICE_MAX};
+    ray_priority_names after = {(const uint8_t *)blob->services, sizeof *blob->services,
+                                blob->counts.service_count};
+    ray_priority_services_move(&ray->priority, now_ns, &before, &after);
+    ray_priority_load(&ray->priority, now_ns, &blob->queues, &blob->counts, report);
+}
+
+static void load_modules(struct ray *ray, uint64_t now_ns, const ray_config_blob *blob,
+                         ray_config_report *report)
+{
+    const ray_config_counts *counts = &blob->counts;
+    const ray_who *who = &ray->who;
+    int64_t wall_ns = ray->clock.wall_offset_ns;
+    ray_quota_names old = names_at(who->tenant, sizeof who->tenant[0], who->tenant_count);
+    ray_quota_names new = names_at(blob->tenants, sizeof *blob->tenants, counts->tenant_count);
+    ray_quota_tenants_move(&ray->quota, &old, &new);
+    old = names_at(who->plan, sizeof who->plan[0], who->plan_count);
+    new = names_at(blob->plans, sizeof *blob->plans, counts->plan_count);
+    ray_quota_plans_move(&ray->quota, &old, &new);
+    ray_ratelimit_load(&ray->ratelimit, now_ns, wall_ns, blob->limits, blob->rates, counts, report);
+    ray_quota_load(&ray->quota, now_ns, wall_ns, blob->quotas, counts, report);
+    load_priority(ray, now_ns, blob, report);
+    ray_policy_load(&ray->policy, now_ns, wall_ns, &blob->policies, counts, report);
+    ray_gateway_load(&ray->gateway, now_ns, wall_ns, blob->services, blob->routes, blob->tables,
+                     counts, report);
+}
+
+ray_status ray_config_load(struct ray *ray, uint64_t now_ns, const uint8_t *blob, uint64_t length,
+                           ray_config_report *report)
+{
+    ray_config_blob parts;
+    ray_status status = ray_config_blob_check(blob, length, &parts, report);
+    if (status != RAY_OK)
+        return status;
+    if (ray->state_version != RAY_STATE_VERSION || ray->profile != RAY_PROFILE) {
+        report->status = RAY_E_VERSION;
+        return RAY_E_VERSION;
+    }
+    take_seed(ray, &parts);
+    ray_queue_drop_gone(ray, now_ns, parts.services, sizeof *parts.services,
+                        parts.counts.service_count);
+    move_in_flight(ray, &parts);
+    load_modules(ray, now_ns, &parts, report);
+    load_who(ray, &parts, report);
+    ray_audit_record record = {.at_ns = now_ns, .seq = RAY_NEVER, .before = report->kept_count,
+                               .after = report->reset_count, .by_id = RAY_NONE,
+                               .what = RAY_AUDIT_LOAD, .who = RAY_WHO_CONFIG};
+    ray_audit_add(ray, &record);
+    ray_queue_pump_all(ray, now_ns);
+    return RAY_OK;
+}
