@@ -31,6 +31,7 @@ HEADERS = (
     "gateway",
     "ratelimit",
     "quota",
+    "cost",
     "config",
     "ray",
 )

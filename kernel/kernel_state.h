@@ -10,6 +10,7 @@
 #define RAY_KERNEL_STATE_H
 #include "ray/ray.h"
 #include "base/siphash.h"
+#include "cost/cost_state.h"
 #include "gateway/gateway_state.h"
 #include "quota/quota_state.h"
 #include "ratelimit/ratelimit_state.h"
@@ -119,6 +120,7 @@ struct ray {
                             sizeof(struct ray_gateway)) % 64U];
     struct ray_ratelimit ratelimit;
     struct ray_quota quota;
+    struct ray_cost cost;
     ray_inflight inflight;
     ray_tally tally;
     ray_audit audit;

@@ -15,7 +15,7 @@ typedef struct section_law {
     uint32_t row_max;
 } section_law;
 
-enum { SECTION_KINDS = 11, SEED_BYTES = 16 };
+enum { SECTION_KINDS = 16, SEED_BYTES = 16 };
 
 static const section_law section_laws[SECTION_KINDS] = {
     {"settings", RAY_SECTION_SETTINGS, sizeof(ray_settings_spec), 1},
@@ -28,6 +28,12 @@ static const section_law section_laws[SECTION_KINDS] = {
     {"limit", RAY_SECTION_LIMIT, sizeof(ray_limit_spec), RAY_LIMIT_MAX},
     {"limit rate", RAY_SECTION_LIMIT_RATE, sizeof(ray_limit_rate_spec), RAY_LIMIT_RATE_MAX},
     {"quota", RAY_SECTION_QUOTA, sizeof(ray_quota_spec), RAY_QUOTA_ALLOCATION_MAX},
+    {"billing", RAY_SECTION_BILLING, sizeof(ray_billing_spec), 1},
+    {"cost", RAY_SECTION_COST, sizeof(ray_cost_spec), RAY_SERVICE_MAX},
+    {"cost multiplier", RAY_SECTION_COST_MULTIPLIER, sizeof(ray_cost_multiplier_spec),
+     RAY_COST_MULTIPLIER_MAX},
+    {"cost tier", RAY_SECTION_COST_TIER, sizeof(ray_cost_tier_spec), RAY_COST_TIER_MAX},
+    {"cost alert", RAY_SECTION_COST_ALERT, sizeof(ray_cost_alert_spec), RAY_COST_ALERT_MAX},
     {"secrets", RAY_SECTION_SECRETS, 1, SEED_BYTES},
 };
 
@@ -127,11 +133,17 @@ static void place_section(ray_config_blob *blob, uint32_t kind, const void *at, 
     case RAY_SECTION_POLICY:
     case RAY_SECTION_POLICY_TERM:
     case RAY_SECTION_POLICY_HEADER: break;
-    case RAY_SECTION_BILLING:
-    case RAY_SECTION_COST:
+    case RAY_SECTION_BILLING: blob->cost.billing = at; blob->counts.billing_count = count; break;
+    case RAY_SECTION_COST: blob->cost.books = at; blob->counts.cost_count = count; break;
     case RAY_SECTION_COST_MULTIPLIER:
-    case RAY_SECTION_COST_TIER:
-    case RAY_SECTION_COST_ALERT: break;
+        blob->cost.multipliers = at;
+        blob->counts.cost_multiplier_count = count;
+        break;
+    case RAY_SECTION_COST_TIER: blob->cost.tiers = at; blob->counts.cost_tier_count = count; break;
+    case RAY_SECTION_COST_ALERT:
+        blob->cost.alerts = at;
+        blob->counts.cost_alert_count = count;
+        break;
     case RAY_SECTION_ALERT: break;
     case RAY_SECTION_SECRETS: blob->seed = at; break;
     }
@@ -205,6 +217,11 @@ static void fill_absent(const void *at, ray_config_blob *blob)
     blob->limits = blob->limits != NULL ? blob->limits : at;
     blob->rates = blob->rates != NULL ? blob->rates : at;
     blob->quotas = blob->quotas != NULL ? blob->quotas : at;
+    blob->cost.billing = blob->cost.billing != NULL ? blob->cost.billing : at;
+    blob->cost.books = blob->cost.books != NULL ? blob->cost.books : at;
+    blob->cost.multipliers = blob->cost.multipliers != NULL ? blob->cost.multipliers : at;
+    blob->cost.tiers = blob->cost.tiers != NULL ? blob->cost.tiers : at;
+    blob->cost.alerts = blob->cost.alerts != NULL ? blob->cost.alerts : at;
 }
 
 ray_status ray_config_blob_check(const uint8_t *at, uint64_t length, ray_config_blob *blob,
@@ -287,6 +304,7 @@ static void take_seed(struct ray *ray, const ray_config_blob *blob)
     ray_gateway_init(&ray->gateway, blob->seed);
     ray_ratelimit_init(&ray->ratelimit, blob->seed);
     ray_quota_init(&ray->quota, blob->seed);
+    ray_cost_init(&ray->cost, blob->seed);
 }
 
 static void load_who(struct ray *ray, const ray_config_blob *blob, const ray_config_report *report)
@@ -315,6 +333,29 @@ static ray_quota_names names_at(const void *at, uint64_t stride, uint32_t count)
     return names;
 }
 
+static ray_cost_names cost_names_at(const void *at, uint64_t stride, uint32_t count)
+{
+    ray_cost_names names = {at, stride, count};
+    return names;
+}
+
+/* Before the gateway and who: the names of before are still theirs. */
+static void load_cost(struct ray *ray, uint64_t now_ns, const ray_config_blob *blob,
+                      ray_config_report *report)
+{
+    const ray_config_counts *counts = &blob->counts;
+    const ray_who *who = &ray->who;
+    const ray_gateway_config *gateway = &ray->gateway.config;
+    ray_cost_names old = cost_names_at(who->tenant, sizeof who->tenant[0], who->tenant_count);
+    ray_cost_names new =
+        cost_names_at(blob->tenants, sizeof *blob->tenants, counts->tenant_count);
+    ray_cost_tenants_move(&ray->cost, &old, &new);
+    old = cost_names_at(gateway->service, sizeof gateway->service[0], RAY_SERVICE_MAX);
+    new = cost_names_at(blob->services, sizeof *blob->services, counts->service_count);
+    ray_cost_services_move(&ray->cost, &old, &new);
+    ray_cost_load(&ray->cost, now_ns, ray->clock.wall_offset_ns, &blob->cost, counts, report);
+}
+
 static void load_modules(struct ray *ray, uint64_t now_ns, const ray_config_blob *blob,
                          ray_config_report *report)
 {
@@ -329,6 +370,7 @@ static void load_modules(struct ray *ray, uint64_t now_ns, const ray_config_blob
     ray_quota_plans_move(&ray->quota, &old, &new);
     ray_ratelimit_load(&ray->ratelimit, now_ns, wall_ns, blob->limits, blob->rates, counts, report);
     ray_quota_load(&ray->quota, now_ns, wall_ns, blob->quotas, counts, report);
+    load_cost(ray, now_ns, blob, report);
     ray_gateway_load(&ray->gateway, now_ns, wall_ns, blob->services, blob->routes, blob->tables,
                      counts, report);
 }

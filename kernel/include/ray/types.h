@@ -97,6 +97,11 @@ typedef struct ray_config_counts {
     uint32_t limit_count;
     uint32_t limit_rate_count;
     uint32_t quota_count;
+    uint32_t billing_count; /* 0 or 1 */
+    uint32_t cost_count;
+    uint32_t cost_multiplier_count;
+    uint32_t cost_tier_count;
+    uint32_t cost_alert_count;
 } ray_config_counts;
 
 #endif
