@@ -33,6 +33,7 @@ HEADERS = (
     "quota",
     "priority",
     "policy",
+    "cost",
     "config",
     "ray",
 )

@@ -35,6 +35,7 @@ void ray_init(struct ray *ray, const uint8_t seed[16])
     ray_quota_init(&ray->quota, seed);
     ray_priority_init(&ray->priority, seed);
     ray_policy_init(&ray->policy, seed);
+    ray_cost_init(&ray->cost, seed);
 }
 
 /* -- stepping -- */
@@ -181,6 +182,11 @@ ray_policy *ray_policy_of(struct ray *ray)
     return &ray->policy;
 }
 
+ray_cost *ray_cost_of(struct ray *ray)
+{
+    return &ray->cost;
+}
+
 static ray_part part(const char *name, uint64_t bytes, uint64_t used, uint64_t capacity)
 {
     ray_part out;
@@ -220,11 +226,14 @@ ray_status ray_part_read(const struct ray *ray, uint32_t index, ray_part *out)
     case 4:
         *out = part("policy", sizeof ray->policy, ray->policy.config.count, RAY_POLICY_MAX);
         break;
-    case 5: *out = part("tenants", sizeof ray->who, ray->who.tenant_count, RAY_TENANT_MAX); break;
-    case 6:
+    case 5:
+        *out = part("cost", sizeof ray->cost, ray->cost.book.cell_count, RAY_COST_CELL_MAX);
+        break;
+    case 7: *out = part("tenants", sizeof ray->who, ray->who.tenant_count, RAY_TENANT_MAX); break;
+    case 8:
         *out = part("inflight", sizeof ray->inflight, ray->inflight.count, RAY_INFLIGHT_MAX);
         break;
-    case 7: *out = part("audit", sizeof ray->audit, audited, RAY_AUDIT_MAX); break;
+    case 9: *out = part("audit", sizeof ray->audit, audited, RAY_AUDIT_MAX); break;
     default: return RAY_E_UNKNOWN;
     }
     return RAY_OK;
@@ -256,6 +265,8 @@ uint32_t ray_valid(const struct ray *ray)
         return 400 + broken;
     if ((broken = ray_policy_valid(&ray->policy)) != 0)
         return 500 + broken;
+    if ((broken = ray_cost_valid(&ray->cost)) != 0)
+        return 600 + broken;
     return 0;
 }
 

@@ -10,6 +10,7 @@
 #define RAY_KERNEL_STATE_H
 #include "ray/ray.h"
 #include "base/siphash.h"
+#include "cost/cost_state.h"
 #include "gateway/gateway_state.h"
 #include "priority/priority_state.h"
 #include "policy/policy_state.h"
@@ -148,6 +149,7 @@ struct ray {
     struct ray_quota quota;
     struct ray_priority priority;
     struct ray_policy policy;
+    struct ray_cost cost;
     ray_inflight inflight;
     ray_tally tally;
     ray_audit audit;

@@ -88,6 +88,76 @@ int32_t ray_mul_add_compare(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint
     return sign_of(first + second, (wide)e * f);
 }
 
+/* Moeller and Granlund, "Improved division by invariant integers" (2011), algorithm 4: the divisor
+ * shifted until its top bit is set, and floor((2^128 - 1) / it) - 2^64. */
+#define GRAINS_SHIFTED    (RAY_GRAINS << 1)
+#define GRAINS_RECIPROCAL 0x2725dd1d243aba0eULL
+
+static uint64_t divide_by_grains(uint64_t high, uint64_t low, uint64_t *rest)
+{
+    uint64_t top = high << 1 | low >> 63, bottom = low << 1;
+    wide guess = (wide)GRAINS_RECIPROCAL * top + ((wide)top << 64 | bottom);
+    uint64_t quotient = (uint64_t)(guess >> 64) + 1;
+    uint64_t left = bottom - quotient * GRAINS_SHIFTED;
+    if (left > (uint64_t)guess) {
+        quotient--;
+        left += GRAINS_SHIFTED;
+    }
+    if (left >= GRAINS_SHIFTED) {
+        quotient++;
+        left -= GRAINS_SHIFTED;
+    }
+    *rest = left >> 1;
+    return quotient;
+}
+
+uint32_t ray_grains_of(uint64_t a, uint64_t b, uint64_t c, uint64_t *quotient, uint64_t *rest)
+{
+    wide first = (wide)a * b;
+    wide low = (wide)(uint64_t)first * c;
+    wide high = (wide)(uint64_t)(first >> 64) * c;
+    if (high >> 63 != 0 || (high << 64) + low < low)
+        return 0;
+    wide product = (high << 64) + low;
+    if ((uint64_t)(product >> 64) >= RAY_GRAINS / 2)
+        return 0;
+    *quotient = divide_by_grains((uint64_t)(product >> 64), (uint64_t)product, rest);
+    return 1;
+}
+
+static uint32_t with_sign(uint64_t magnitude, uint32_t negative, int64_t *out)
+{
+    if (magnitude > ALL_ONES >> 1)
+        return 0;
+    *out = negative ? -(int64_t)magnitude : (int64_t)magnitude;
+    return 1;
+}
+
+uint32_t ray_mul_div_signed(int64_t a, uint64_t b, uint64_t c, int64_t *out)
+{
+    uint64_t magnitude = a < 0 ? 0 - (uint64_t)a : (uint64_t)a;
+    return with_sign(ray_mul_div_floor(magnitude, b, c), a < 0, out);
+}
+
+/* (n * sum(x * y) - sum(x) * sum(y)) / (n * sum(x * x) - sum(x)^2), with x = 0 ... n - 1. The
+ * numerator is at most 2^63 * 64^3. */
+uint32_t ray_slope(const int64_t *y, uint32_t n, int64_t *out)
+{
+    __extension__ typedef __int128 wide_signed;
+    wide_signed sum = 0, weighted = 0;
+    for (uint32_t x = 0; x < n; x++) {
+        sum += y[x];
+        weighted += (wide_signed)y[x] * x;
+    }
+    uint64_t count = n, below = count * count * (count * count - 1) / 12;
+    wide_signed above = weighted * n - sum * (int64_t)(count * (count - 1) / 2);
+    wide magnitude = above < 0 ? 0 - (wide)above : (wide)above;
+    uint64_t rest, high = (uint64_t)(magnitude >> 64);
+    if (high >= below)
+        return 0;
+    return with_sign(divide(high, (uint64_t)magnitude, below, &rest), above < 0, out);
+}
+
 int64_t ray_floor_div(int64_t a, int64_t b)
 {
     int64_t quotient = a / b;

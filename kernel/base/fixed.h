@@ -21,4 +21,14 @@ int32_t ray_mul_add_compare(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint
 int64_t ray_floor_div(int64_t a, int64_t b);
 int64_t ray_floor_mod(int64_t a, int64_t b);
 
+/* a * b * c as *quotient * RAY_GRAINS + *rest; 0 and nothing written when the quotient would not
+ * fit 63 bits. A multiplication by a reciprocal, no division: it is on the way of every charge. */
+#define RAY_GRAINS 8000000000000000000ULL
+uint32_t ray_grains_of(uint64_t a, uint64_t b, uint64_t c, uint64_t *quotient, uint64_t *rest);
+/* a * b / c towards zero for any sign of a, in 128 bits; 0 when it does not fit. c > 0. */
+uint32_t ray_mul_div_signed(int64_t a, uint64_t b, uint64_t c, int64_t *out);
+/* Least squares through (0, y[0]) ... (n - 1, y[n - 1]), 2 <= n <= 64: the slope, towards zero; 0
+ * when it does not fit. */
+uint32_t ray_slope(const int64_t *y, uint32_t n, int64_t *out);
+
 #endif

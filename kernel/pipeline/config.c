@@ -56,6 +56,16 @@ static const section_law section_laws[] = {
      COUNTED(policies.term, counts.policy_term_count)},
     {"policy header", RAY_SECTION_POLICY_HEADER, sizeof(ray_policy_header_spec),
      RAY_POLICY_HEADER_MAX, COUNTED(policies.header, counts.policy_header_count)},
+    {"billing", RAY_SECTION_BILLING, sizeof(ray_billing_spec), 1,
+     COUNTED(cost.billing, counts.billing_count)},
+    {"cost", RAY_SECTION_COST, sizeof(ray_cost_spec), RAY_SERVICE_MAX,
+     COUNTED(cost.books, counts.cost_count)},
+    {"cost multiplier", RAY_SECTION_COST_MULTIPLIER, sizeof(ray_cost_multiplier_spec),
+     RAY_COST_MULTIPLIER_MAX, COUNTED(cost.multipliers, counts.cost_multiplier_count)},
+    {"cost tier", RAY_SECTION_COST_TIER, sizeof(ray_cost_tier_spec), RAY_COST_TIER_MAX,
+     COUNTED(cost.tiers, counts.cost_tier_count)},
+    {"cost alert", RAY_SECTION_COST_ALERT, sizeof(ray_cost_alert_spec), RAY_COST_ALERT_MAX,
+     COUNTED(cost.alerts, counts.cost_alert_count)},
     {"secrets", RAY_SECTION_SECRETS, 1, SEED_BYTES, COUNTED(seed, seed_count)},
 };
 enum { SECTION_KINDS = sizeof section_laws / sizeof section_laws[0] };

@@ -61,6 +61,7 @@ static void take_seed(struct ray *ray, const ray_config_blob *blob)
     ray_quota_init(&ray->quota, blob->seed);
     ray_priority_init(&ray->priority, blob->seed);
     ray_policy_init(&ray->policy, blob->seed);
+    ray_cost_init(&ray->cost, blob->seed);
 }
 
 static void load_who(struct ray *ray, const ray_config_blob *blob, const ray_config_report *report)
@@ -102,6 +103,29 @@ static void load_priority(struct ray *ray, uint64_t now_ns, const ray_config_blo
     ray_priority_load(&ray->priority, now_ns, &blob->queues, &blob->counts, report);
 }
 
+static ray_cost_names cost_names_at(const void *at, uint64_t stride, uint32_t count)
+{
+    ray_cost_names names = {at, stride, count};
+    return names;
+}
+
+/* Before the gateway and who: the names of before are still theirs. */
+static void load_cost(struct ray *ray, uint64_t now_ns, const ray_config_blob *blob,
+                      ray_config_report *report)
+{
+    const ray_config_counts *counts = &blob->counts;
+    const ray_who *who = &ray->who;
+    const ray_gateway_config *gateway = &ray->gateway.config;
+    ray_cost_names old = cost_names_at(who->tenant, sizeof who->tenant[0], who->tenant_count);
+    ray_cost_names new =
+        cost_names_at(blob->tenants, sizeof *blob->tenants, counts->tenant_count);
+    ray_cost_tenants_move(&ray->cost, &old, &new);
+    old = cost_names_at(gateway->service, sizeof gateway->service[0], RAY_SERVICE_MAX);
+    new = cost_names_at(blob->services, sizeof *blob->services, counts->service_count);
+    ray_cost_services_move(&ray->cost, &old, &new);
+    ray_cost_load(&ray->cost, now_ns, ray->clock.wall_offset_ns, &blob->cost, counts, report);
+}
+
 static void load_modules(struct ray *ray, uint64_t now_ns, const ray_config_blob *blob,
                          ray_config_report *report)
 {
@@ -117,6 +141,7 @@ static void load_modules(struct ray *ray, uint64_t now_ns, const ray_config_blob
     ray_ratelimit_load(&ray->ratelimit, now_ns, wall_ns, blob->limits, blob->rates, counts, report);
     ray_quota_load(&ray->quota, now_ns, wall_ns, blob->quotas, counts, report);
     load_priority(ray, now_ns, blob, report);
+    load_cost(ray, now_ns, blob, report);
     ray_policy_load(&ray->policy, now_ns, wall_ns, &blob->policies, counts, report);
     ray_gateway_load(&ray->gateway, now_ns, wall_ns, blob->services, blob->routes, blob->tables,
                      counts, report);

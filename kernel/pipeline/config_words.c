@@ -72,6 +72,7 @@ static const field_word field_words[] = {
     FIELD(QUOTA, ray_quota_spec, carry_overage), FIELD(QUOTA, ray_quota_spec, named),
     FIELD(QUOTA, ray_quota_spec, reserved),
     FIELD(QUOTA, ray_quota_spec, alert_percent), FIELD(QUOTA, ray_quota_spec, reserved_2),
+<<<<<<< HEAD
     FIELD(QUEUE, ray_queue_spec, weight), FIELD(QUEUE, ray_queue_spec, critical_cap),
     FIELD(QUEUE, ray_queue_spec, servers), FIELD(QUEUE, ray_queue_spec, depth),
     FIELD(QUEUE, ray_queue_spec, flows), FIELD(QUEUE, ray_queue_spec, displace),
@@ -106,6 +107,32 @@ static const field_word field_words[] = {
     FIELD(POLICY_HEADER, ray_policy_header_spec, value_length),
     FIELD(POLICY_HEADER, ray_policy_header_spec, how),
     FIELD(POLICY_HEADER, ray_policy_header_spec, reserved),
+=======
+    FIELD(BILLING, ray_billing_spec, currency), FIELD(BILLING, ray_billing_spec, grace_ns),
+    FIELD(BILLING, ray_billing_spec, anchor_ns), FIELD(BILLING, ray_billing_spec, anchor_day),
+    FIELD(BILLING, ray_billing_spec, utc_offset_minutes), FIELD(BILLING, ray_billing_spec, every),
+    FIELD(BILLING, ray_billing_spec, digits), FIELD(BILLING, ray_billing_spec, reserved),
+    FIELD(COST, ray_cost_spec, price_pico), FIELD(COST, ray_cost_spec, service),
+    FIELD(COST, ray_cost_spec, measured),
+    FIELD(COST_MULTIPLIER, ray_cost_multiplier_spec, from),
+    FIELD(COST_MULTIPLIER, ray_cost_multiplier_spec, to),
+    FIELD(COST_MULTIPLIER, ray_cost_multiplier_spec, book),
+    FIELD(COST_MULTIPLIER, ray_cost_multiplier_spec, by_bp),
+    FIELD(COST_MULTIPLIER, ray_cost_multiplier_spec, plan),
+    FIELD(COST_MULTIPLIER, ray_cost_multiplier_spec, utc_offset_minutes),
+    FIELD(COST_MULTIPLIER, ray_cost_multiplier_spec, priority),
+    FIELD(COST_MULTIPLIER, ray_cost_multiplier_spec, range_count),
+    FIELD(COST_MULTIPLIER, ray_cost_multiplier_spec, reserved),
+    FIELD(COST_TIER, ray_cost_tier_spec, above_units),
+    FIELD(COST_TIER, ray_cost_tier_spec, price_pico), FIELD(COST_TIER, ray_cost_tier_spec, book),
+    FIELD(COST_TIER, ray_cost_tier_spec, metric),
+    FIELD(COST_ALERT, ray_cost_alert_spec, name),
+    FIELD(COST_ALERT, ray_cost_alert_spec, threshold_nano),
+    FIELD(COST_ALERT, ray_cost_alert_spec, of_nano), FIELD(COST_ALERT, ray_cost_alert_spec, ppm),
+    FIELD(COST_ALERT, ray_cost_alert_spec, tenant),
+    FIELD(COST_ALERT, ray_cost_alert_spec, service),
+    FIELD(COST_ALERT, ray_cost_alert_spec, reserved),
+>>>>>>> wt-cost
 };
 
 static const char *field_of(uint32_t section, uint32_t offset)

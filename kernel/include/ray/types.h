@@ -114,6 +114,11 @@ typedef struct ray_config_counts {
     uint32_t policy_count;
     uint32_t policy_term_count;
     uint32_t policy_header_count;
+    uint32_t billing_count; /* 0 or 1 */
+    uint32_t cost_count;
+    uint32_t cost_multiplier_count;
+    uint32_t cost_tier_count;
+    uint32_t cost_alert_count;
 } ray_config_counts;
 
 #endif

@@ -74,6 +74,8 @@ enum ray_limits {
     RAY_COST_TIER_MAX = 256,                  /* of all price books together */
     RAY_COST_PERIOD_MAX = 24,                 /* closed periods kept per tenant */
     RAY_COST_ALERT_MAX = 256,                 /* thresholds on what is spent */
+    RAY_COST_NOTICE_MAX = 256,                /* alerts that fired and are kept */
+    RAY_COST_EVENT_MAX = 1024,                /* event ids remembered for exactly-once */
 
     /* governance */
     RAY_SERIES_MAX = 1024,                    /* phase 20 task 6; a full table folds */

@@ -70,10 +70,12 @@ enum ray_limits {
 
     /* cost */
     RAY_COST_CELL_MAX = 8,                    /* phase 20 task 5: (tenant, service, metric) */
-    RAY_COST_MULTIPLIER_MAX = 4,              /* of all price books together */
+    RAY_COST_MULTIPLIER_MAX = 3,              /* of all price books together */
     RAY_COST_TIER_MAX = 4,                    /* of all price books together */
-    RAY_COST_PERIOD_MAX = 3,                  /* closed periods kept per tenant */
-    RAY_COST_ALERT_MAX = 4,                   /* thresholds on what is spent */
+    RAY_COST_PERIOD_MAX = 2,                  /* closed periods kept per tenant */
+    RAY_COST_ALERT_MAX = 2,                   /* thresholds on what is spent */
+    RAY_COST_NOTICE_MAX = 2,                  /* alerts that fired and are kept */
+    RAY_COST_EVENT_MAX = 2,                   /* event ids remembered for exactly-once */
 
     /* governance */
     RAY_SERIES_MAX = 8,                       /* phase 20 task 6; a full table folds */
