@@ -18,12 +18,9 @@ typedef struct ray_config_blob {
     const ray_limit_spec *limits;
     const ray_limit_rate_spec *rates;
     const ray_quota_spec *quotas;
-<<<<<<< HEAD
     ray_priority_rows queues;
     ray_policy_rows policies;
-=======
     ray_cost_rows cost;
->>>>>>> wt-cost
     const uint8_t *seed;
     ray_config_counts counts;
     uint32_t network_count;

@@ -198,7 +198,6 @@ ray_status ray_config_rows_check(const ray_config_blob *blob, ray_config_report 
         status = by_module(ray_quota_check(blob->quotas, counts, report), RAY_SECTION_QUOTA,
                            report);
     if (status == RAY_OK)
-<<<<<<< HEAD
         status = by_module(ray_priority_check(&blob->queues, counts, report), RAY_SECTION_QUEUE,
                            report);
     if (status == RAY_OK)
@@ -206,9 +205,8 @@ ray_status ray_config_rows_check(const ray_config_blob *blob, ray_config_report 
                            report);
     if (status == RAY_OK)
         status = policy_names_check(blob, report);
-=======
+    if (status == RAY_OK)
         status = by_module(ray_cost_check(&blob->cost, counts, report), RAY_SECTION_COST, report);
->>>>>>> wt-cost
     if (status == RAY_OK)
         status = route_limits_check(blob, report);
     if (status == RAY_OK)

@@ -72,7 +72,6 @@ static const field_word field_words[] = {
     FIELD(QUOTA, ray_quota_spec, carry_overage), FIELD(QUOTA, ray_quota_spec, named),
     FIELD(QUOTA, ray_quota_spec, reserved),
     FIELD(QUOTA, ray_quota_spec, alert_percent), FIELD(QUOTA, ray_quota_spec, reserved_2),
-<<<<<<< HEAD
     FIELD(QUEUE, ray_queue_spec, weight), FIELD(QUEUE, ray_queue_spec, critical_cap),
     FIELD(QUEUE, ray_queue_spec, servers), FIELD(QUEUE, ray_queue_spec, depth),
     FIELD(QUEUE, ray_queue_spec, flows), FIELD(QUEUE, ray_queue_spec, displace),
@@ -107,7 +106,6 @@ static const field_word field_words[] = {
     FIELD(POLICY_HEADER, ray_policy_header_spec, value_length),
     FIELD(POLICY_HEADER, ray_policy_header_spec, how),
     FIELD(POLICY_HEADER, ray_policy_header_spec, reserved),
-=======
     FIELD(BILLING, ray_billing_spec, currency), FIELD(BILLING, ray_billing_spec, grace_ns),
     FIELD(BILLING, ray_billing_spec, anchor_ns), FIELD(BILLING, ray_billing_spec, anchor_day),
     FIELD(BILLING, ray_billing_spec, utc_offset_minutes), FIELD(BILLING, ray_billing_spec, every),
@@ -132,7 +130,6 @@ static const field_word field_words[] = {
     FIELD(COST_ALERT, ray_cost_alert_spec, tenant),
     FIELD(COST_ALERT, ray_cost_alert_spec, service),
     FIELD(COST_ALERT, ray_cost_alert_spec, reserved),
->>>>>>> wt-cost
 };
 
 static const char *field_of(uint32_t section, uint32_t offset)

@@ -37,12 +37,9 @@ static void book_digest(const struct ray *ray, uint8_t digest[16])
     ray_sip_words(&stream, &head, 1);
     ray_sip_bytes(&stream, &ray->ratelimit.book, sizeof ray->ratelimit.book);
     ray_sip_bytes(&stream, &ray->quota.book, sizeof ray->quota.book);
-<<<<<<< HEAD
     ray_sip_bytes(&stream, &ray->priority.book, sizeof ray->priority.book);
     ray_sip_bytes(&stream, &ray->policy.book, sizeof ray->policy.book);
-=======
     ray_sip_bytes(&stream, &ray->cost.book, sizeof ray->cost.book);
->>>>>>> wt-cost
     ray_sip_bytes(&stream, &ray->inflight, sizeof ray->inflight);
     ray_sip_end(&stream, digest);
 }
