@@ -102,7 +102,10 @@ static void step(struct ray *ray, const ray_rows *rows, const ray_row *row, ray_
     case RAY_ROW_EXCHANGE: ray_step_admit(ray, now_ns, rows, row, answer); break;
     case RAY_ROW_DISPATCH: ray_step_dispatch(ray, now_ns, row, answer); break;
     case RAY_ROW_TICK: break;
-    case RAY_ROW_SETTLE: answer->status = ray_settle(ray); break;
+    case RAY_ROW_SETTLE:
+        answer->status = ray_settle(ray);
+        answer->at_ns = ray->clock.now_ns;
+        break;
     case RAY_ROW_COMPLETE:
     case RAY_ROW_CANCEL:
     case RAY_ROW_REFUND: ray_step_end(ray, now_ns, row, answer); break;

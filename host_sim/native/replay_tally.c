@@ -200,8 +200,10 @@ uint32_t ray_replay_tally_add(ray_replay_tally *tally, const ray_row *rows, cons
             stats->error_count++;
             continue;
         }
-        if (row->kind == RAY_ROW_SETTLE)
+        if (row->kind == RAY_ROW_SETTLE) {
+            stats->last_ns = answer->at_ns > stats->last_ns ? answer->at_ns : stats->last_ns;
             continue;
+        }
         if (stats->request_count++ == 0)
             stats->first_ns = answer->at_ns;
         stats->last_ns = answer->at_ns;

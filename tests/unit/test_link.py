@@ -61,19 +61,19 @@ def test_hello_says_how_the_other_side_is_laid_out(rig):
 def test_rows_are_answered_as_the_core_answers_them(rig):
     twin = Rig(config=rayos_blob())
     target = b"/kernel/x"
-    rows = [row(rig, n * 10**6, target) for n in range(300)]
+    rows = [row(rig, n * 10**6, target) for n in range(200)]
     rows[7] = row(rig, 7 * 10**6, target, kind=9)                 # a bad row has its own status
     frame = rig.ask(ROWS, batch(rows, target))
     size = rig.ffi.sizeof("ray_answer")
-    assert (frame.type, len(frame.payload)) == (ROWS + REPLY, 300 * size)
+    assert (frame.type, len(frame.payload)) == (ROWS + REPLY, 200 * size)
     answers = rig.ffi.from_buffer("ray_answer[]", bytearray(frame.payload))
-    memory = twin.aligned(300 * 144)
-    twin.ffi.memmove(memory, b"".join(rows), 300 * 144)
+    memory = twin.aligned(200 * 144)
+    twin.ffi.memmove(memory, b"".join(rows), 200 * 144)
     given = twin.ffi.new("ray_rows *", {"row": twin.ffi.cast("ray_row *", memory),
                                         "bytes": twin.word(target), "bytes_length": len(target),
                                         "scratch": twin.aligned(8192)})
-    wanted = twin.ffi.new("ray_answer[]", 300)
-    assert twin.lib.ray_step_batch(twin.ray, given, 300, wanted) == 0
+    wanted = twin.ffi.new("ray_answer[]", 200)
+    assert twin.lib.ray_step_batch(twin.ray, given, 200, wanted) == 0
     for mine, theirs in zip(answers, wanted, strict=True):
         for field in ("id", "at_ns", "retry_after_ns", "by_id", "status", "reason", "verdict"):
             assert getattr(mine, field) == getattr(theirs, field)
@@ -83,9 +83,9 @@ def test_rows_are_answered_as_the_core_answers_them(rig):
 
 def test_brief_rows_are_the_same_rows(rig):
     twin = Rig(config=rayos_blob())
-    assert rig.ask(BRIEF, exchanges(rig, 400)).payload == struct.pack("<II", 400, 0)
-    twin.ask(ROWS, exchanges(twin, 300), seq=1)
-    twin.ask(ROWS, exchanges(twin, 100, at_ns=300 * 10**6), seq=2)
+    assert rig.ask(BRIEF, exchanges(rig, 300)).payload == struct.pack("<II", 300, 0)
+    twin.ask(ROWS, exchanges(twin, 200), seq=1)
+    twin.ask(ROWS, exchanges(twin, 100, at_ns=200 * 10**6), seq=2)
     assert rig.digests() == twin.digests()
 
 

@@ -11,7 +11,7 @@ from tests.data import data
 from tests.replaying import NONE, S, config_of, read, rows_of
 
 GET, HEAD, POST, OTHER = 1, 2, 3, 0
-EXCHANGE, ADMIT = 6, 1
+EXCHANGE = 6
 AT = 1431857103 * S
 LINE = (b'83.149.9.216 - ada [17/May/2015:10:05:03 +0000] "GET /a?b=1 HTTP/1.1" 200 203023 '
         b'"http://x.org/" "Mozilla/5.0 (X11)"')
@@ -155,7 +155,7 @@ def test_an_apache_format_is_compiled():
     (row,) = rows
     assert (row.host, row.address, row.at_ns) == (b"shop", "10.0.0.7", AT)
     assert (row.method, row.status, row.response_bytes, row.request_bytes) == (POST, 201, 77, 12)
-    assert (row.kind, row.duration_ns) == (ADMIT, 1_500_000)
+    assert (row.kind, row.duration_ns) == (EXCHANGE, 1_500_000)
 
 
 def test_apache_leaves_path_and_query_apart():
@@ -170,7 +170,7 @@ def test_nginx_writes_a_line_when_the_answer_has_left():
             '"$http_referer" "$http_user_agent" "$http_x_forwarded_for" $request_time')
     rows, _ = rows_of(LINE + b' "-" 0.250\n' + LINE + b' "-" -\n', compile_format(form))
     assert [(row.at_ns, row.duration_ns, row.kind) for row in rows] == [
-        (AT - S // 4, S // 4, ADMIT), (AT, 0, EXCHANGE)]
+        (AT - S // 4, S // 4, EXCHANGE), (AT, 0, EXCHANGE)]
 
 
 @pytest.mark.parametrize(("form", "why"), [
@@ -194,7 +194,7 @@ def test_a_table_is_read_by_its_header():
     (row,) = rows
     assert (row.at_ns, row.address, row.user, row.target) == (AT, "10.0.0.7", b"ada", b"/a")
     assert (row.method, row.status, row.response_bytes, row.weight) == (POST, 201, 77, 3)
-    assert (row.kind, row.duration_ns) == (ADMIT, 1_500_000)
+    assert (row.kind, row.duration_ns) == (EXCHANGE, 1_500_000)
     assert stats.line_count == 1
 
 
@@ -283,7 +283,7 @@ def test_a_json_line_becomes_a_row():
     (row,) = rows
     assert (row.at_ns, row.address, row.method) == (AT + S // 4, "10.0.0.7", POST)
     assert (row.target, row.status, row.response_bytes) == (b"/a", 201, 77)
-    assert (row.kind, row.duration_ns, row.user) == (ADMIT, 25_000, b"")
+    assert (row.kind, row.duration_ns, row.user) == (EXCHANGE, 25_000, b"")
 
 
 @pytest.mark.parametrize(("text", "path"), [
