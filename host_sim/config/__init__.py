@@ -24,6 +24,7 @@ from host_sim.config.model import File
 from host_sim.config.positions import read
 from host_sim.config.rules import Ground, check_common
 from host_sim.config.rules_limit import check_limits
+from host_sim.config.rules_policy import check_policies
 from host_sim.config.rules_quota import check_quotas
 from host_sim.config.rules_route import check_routes
 from host_sim.config.validate import check_file
@@ -67,6 +68,7 @@ class Config:
     routes: tuple[str, ...]
     limits: tuple[str, ...]
     quotas: tuple[str, ...]
+    policies: tuple[str, ...]
     identity: Identity = field(repr=False)
     tests: tuple[Expectation, ...] = field(repr=False)
     notes: tuple[Diagnostic, ...]
@@ -93,6 +95,7 @@ def examine(source: bytes, *, room: Capacities = SEED) -> Examination:
     check_routes(ground)
     check_limits(ground)
     check_quotas(ground)
+    check_policies(ground)
     return Examination(file, sorted(set(findings)), sorted(set(ground.notes)))
 
 
@@ -124,6 +127,7 @@ def loads(
         routes=names.routes,
         limits=names.limits,
         quotas=names.quotas,
+        policies=names.policies,
         identity=Identity.of(file.identity, names.tenants),
         tests=tuple(file.test),
         notes=tuple(found.notes),

@@ -44,6 +44,12 @@ class Capacities:
     quota_allocation_max: int = 256
     quota_alert_each: int = 4
     request_quota_max: int = 6
+    policy_max: int = 128
+    policy_term_max: int = 1_024
+    policy_header_max: int = 128
+    policy_limit_max: int = 4
+    policy_quota_max: int = 2
+    policy_value_bytes: int = 128
 
 
 SEED = Capacities("seed")
@@ -75,6 +81,9 @@ TINY = replace(
     limit_rate_max=8,
     limit_exact_max=256,
     quota_allocation_max=4,
+    policy_max=8,
+    policy_term_max=16,
+    policy_header_max=4,
 )
 PROFILES = {"seed": SEED, "edge": EDGE, "tiny": TINY}
 NAME_BYTES = 48

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from host_sim.config import layout, units
+from host_sim.config.compile_policy import policy_rows
+from host_sim.config.fields import Match, match_of
 from host_sim.config.model import (
     CLASSES,
     METHODS,
     WEEKDAYS,
     File,
     Limit,
-    Match,
     PlanRate,
     Quota,
     Route,
@@ -31,7 +32,6 @@ ALGORITHMS = {"token_bucket": 0, "leaky_bucket": 1, "fixed_window": 2, "sliding_
 BUCKETS = ("token_bucket", "leaky_bucket")
 ROUTE_KINDS = ("exact", "prefix", "wildcard", "regex")
 AUTH = {"none": 0, "optional": 1, "required": 2}
-MATCH_EXACT, MATCH_PREFIX, MATCH_CONTAINS, MATCH_PRESENT, MATCH_ABSENT = range(5)
 QUOTA_TYPES = {"requests": 0, "bytes": 1, "compute": 2, "custom": 3}
 RESETS = {"never": 0, "fixed": 1, "rolling": 2, "day": 3, "week": 4, "month": 5}
 
@@ -46,6 +46,7 @@ class Names:
     routes: tuple[str, ...]
     limits: tuple[str, ...]
     quotas: tuple[str, ...]
+    policies: tuple[str, ...]
 
     @staticmethod
     def of(file: File) -> Names:
@@ -58,6 +59,7 @@ class Names:
             tuple(row.name for row in file.route if row and row.name),
             tuple(row.name for row in file.limit if row and row.name),
             tuple(row.name for row in file.quota if row and row.name),
+            tuple(row.name for row in file.policy if row and row.name),
         )
 
 
@@ -198,19 +200,6 @@ def _services(file: File) -> list[dict[str, Any]]:
             )
         )
     return rows
-
-
-def match_of(value: Match | str) -> tuple[int, str]:
-    """How a header or parameter is compared, and with what."""
-    if isinstance(value, str):
-        return {"present": (MATCH_PRESENT, ""), "absent": (MATCH_ABSENT, "")}.get(
-            value, (MATCH_EXACT, value)
-        )
-    if value.exact is not None:
-        return MATCH_EXACT, value.exact
-    if value.prefix is not None:
-        return MATCH_PREFIX, value.prefix
-    return MATCH_CONTAINS, value.contains or ""
 
 
 def _matches(rows: dict[str, Match | str], count: int) -> list[dict[str, Any]]:
@@ -355,6 +344,7 @@ def _quotas(file: File, names: Names) -> list[dict[str, Any]]:
                 mode=MODES[mode_of(file, quota)],
                 per_user=int(quota.per_user),
                 carry_overage=int(quota.carry_overage),
+                named=int(quota.named),
                 alert_percent=alerts + [0] * (4 - len(alerts)),
             )
         )
@@ -380,6 +370,7 @@ def sections(file: File) -> list[tuple[int, int, int, bytes]]:
         layout.LIMIT: _limits(file, names),
         layout.LIMIT_RATE: _limit_rates(file, names),
         layout.QUOTA: _quotas(file, names),
+        **policy_rows(file, names),
     }
     out = [
         (

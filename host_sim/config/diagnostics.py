@@ -54,6 +54,9 @@ NOTES: dict[str, str] = {
     "note-unused": "a row nothing refers to",
     "note-open": "a service that nothing limits",
     "note-never": "a request that a limit can never grant",
+    "note-shadowed": "a policy that others leave nothing to decide",
+    "note-hole": "requests that pass because no policy decides about them",
+    "note-unsure": "policies that overlap in too many ways to compare them all",
     "note-private": "headers trusted from anybody",
 }
 

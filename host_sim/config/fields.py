@@ -14,13 +14,16 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Discriminator,
+    Field,
     PlainValidator,
+    Tag,
     WithJsonSchema,
 )
 from pydantic_core import PydanticCustomError
 
 from host_sim.config import units
 from host_sim.config.capacities import NAME_BYTES
+from host_sim.config.week import parse_week
 
 NAME = re.compile(f"[A-Za-z0-9._:-]{{1,{NAME_BYTES - 1}}}")
 
@@ -121,6 +124,15 @@ def _parse_networks(value: Any) -> tuple[units.Network, ...]:
     return tuple(out)
 
 
+def _parse_words(value: Any) -> tuple[str, ...]:
+    items = value if isinstance(value, list) else [value]
+    if not items:
+        raise fail("conflict", "an empty list matches nothing; remove the key for any")
+    if not all(isinstance(item, str) for item in items):
+        raise fail("wrong-type", 'write text or a list of texts, for example ["user", "guest"]')
+    return tuple(items)
+
+
 def _parse_time(value: Any) -> int:
     if not isinstance(value, (str, datetime.datetime)):
         raise fail("wrong-type", _quoted("2026-01-05T23:00:00Z"))
@@ -181,6 +193,23 @@ Networks = Annotated[
         }
     ),
 ]
+Words = Annotated[
+    tuple[str, ...],
+    PlainValidator(_parse_words),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string"},
+                {"type": "array", "items": {"type": "string"}, "minItems": 1},
+            ],
+            "x-kind": "text or list",
+        }
+    ),
+]
+WeekTime = Annotated[
+    tuple[tuple[int, int], ...],
+    *_quantity("time of the week", lambda text: tuple(parse_week(text)), "Mon-Fri 22:00-06:00"),
+]
 Time = Annotated[
     int,
     PlainValidator(_parse_time),
@@ -210,3 +239,33 @@ def _shape(value: Any) -> str:
 
 # Tags show up in pydantic's paths; validate.py takes them out again.
 BY_SHAPE = Discriminator(_shape)
+
+Mode = Literal["enforce", "shadow", "off"]
+MethodWord = Literal["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
+
+
+class Match(Model):
+    """How a header or parameter is compared; exactly one key."""
+
+    exact: str | None = Field(None, description="Equal, byte for byte.")
+    prefix: str | None = Field(None, description="Starts with.")
+    contains: str | None = Field(None, description="Holds somewhere.")
+
+
+MatchValue = Annotated[Annotated[Match, Tag("<table>")] | Annotated[str, Tag("<text>")], BY_SHAPE]
+
+
+MATCH_EXACT, MATCH_PREFIX, MATCH_CONTAINS, MATCH_PRESENT, MATCH_ABSENT = range(5)
+
+
+def match_of(value: Match | str) -> tuple[int, str]:
+    """How a header or parameter is compared, and with what."""
+    if isinstance(value, str):
+        return {"present": (MATCH_PRESENT, ""), "absent": (MATCH_ABSENT, "")}.get(
+            value, (MATCH_EXACT, value)
+        )
+    if value.exact is not None:
+        return MATCH_EXACT, value.exact
+    if value.prefix is not None:
+        return MATCH_PREFIX, value.prefix
+    return MATCH_CONTAINS, value.contains or ""

@@ -33,6 +33,7 @@ SETTINGS, PLAN, TENANT, TRUST = 1, 2, 3, 4
 SERVICE, ROUTE, DFA = 10, 11, 12
 LIMIT, LIMIT_RATE = 20, 21
 QUOTA = 30
+POLICY_SET, POLICY, POLICY_TERM, POLICY_HEADER = 50, 51, 52, 53
 SECRETS = 0xFFFF
 
 Name = PaddedString(NAME_BYTES, "ascii")
@@ -166,6 +167,48 @@ Quota = Struct(
     "reserved_2" / Padding(4),
 )
 
+PolicySet = Struct(
+    "combine" / Int8ul, "default_of" / Array(5, Int8ul), "reserved" / Padding(2)
+)
+
+Policy = Struct(
+    "name" / Name,
+    "priority" / Int32ul,
+    "limit" / Int32ul,
+    "quota" / Int32ul,
+    "quota_weight" / Int32ul,
+    "term_count" / Int16ul,
+    "header_count" / Int16ul,
+    "http_status" / Int16ul,
+    "type" / Int8ul,
+    "action" / Int8ul,
+    "mode" / Int8ul,
+    "enabled" / Int8ul,
+    "set_class" / Int8ul,
+    "alert" / Int8ul,
+    "audit" / Int8ul,
+    "reserved" / Padding(3),
+)
+
+PolicyTerm = Struct(
+    "address" / Bytes(16),
+    "value" / Int32ul,
+    "until" / Int32ul,
+    "utc_offset_minutes" / Int32sl,
+    "field" / Int8ul,
+    "negated" / Int8ul,
+    "reserved" / Padding(2),
+)
+
+PolicyHeader = Struct(
+    "name" / Name,
+    "value" / PaddedString(SEED.policy_value_bytes, "ascii"),
+    "name_length" / Int8ul,
+    "value_length" / Int8ul,
+    "how" / Int8ul,
+    "reserved" / Padding(5),
+)
+
 # Which struct of ray/*.h each layout must equal.
 STRUCTS = {
     "ray_config_header": Header,
@@ -180,6 +223,10 @@ STRUCTS = {
     "ray_limit_spec": Limit,
     "ray_limit_rate_spec": LimitRate,
     "ray_quota_spec": Quota,
+    "ray_policy_set_spec": PolicySet,
+    "ray_policy_spec": Policy,
+    "ray_policy_term": PolicyTerm,
+    "ray_policy_header_spec": PolicyHeader,
 }
 ROWS = {
     SETTINGS: Settings,
@@ -191,5 +238,9 @@ ROWS = {
     LIMIT: Limit,
     LIMIT_RATE: LimitRate,
     QUOTA: Quota,
+    POLICY_SET: PolicySet,
+    POLICY: Policy,
+    POLICY_TERM: PolicyTerm,
+    POLICY_HEADER: PolicyHeader,
 }
 BYTE_SECTIONS = {DFA, SECRETS}

@@ -22,6 +22,9 @@ from host_sim.config.fields import (
     Duration,
     Endpoint,
     Host,
+    MatchValue,
+    MethodWord,
+    Mode,
     Model,
     Name,
     Networks,
@@ -32,23 +35,11 @@ from host_sim.config.fields import (
     Size,
     Time,
 )
+from host_sim.config.model_policy import Policies, Policy
 
-Mode = Literal["enforce", "shadow", "off"]
-MethodWord = Literal["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
 CLASSES: tuple[str, ...] = ("critical", "high", "normal", "low", "batch")
 METHODS: tuple[str, ...] = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-
-
-class Match(Model):
-    """How a header or parameter is compared; exactly one key."""
-
-    exact: str | None = Field(None, description="Equal, byte for byte.")
-    prefix: str | None = Field(None, description="Starts with.")
-    contains: str | None = Field(None, description="Holds somewhere.")
-
-
-MatchValue = Annotated[Annotated[Match, Tag("<table>")] | Annotated[str, Tag("<text>")], BY_SHAPE]
 
 
 class RoutePath(Model):
@@ -318,6 +309,7 @@ class Quota(Model):
     mode: Mode | None = Field(None, description="The file's mode when absent.")
     per_user: bool = Field(False, description="An instance for each user of the tenant.")
     carry_overage: bool = Field(False, description="A reset carries overage as debt.")
+    named: bool = Field(False, description="Asked only where a policy names it.")
     alerts: list[Percent] = Field(
         default_factory=list, description="Up to 4 whole percentages that alert once a window."
     )
@@ -331,7 +323,7 @@ class File(Model):
     timezone: Offset = Field(0, description="Fixed offset of calendar windows.")
     mode: Mode = Field(
         "enforce",
-        description="Of every limit and quota that sets none; `off` lets everything pass.",
+        description="Of every limit, quota and policy that sets none; `off` lets everything pass.",
     )
     defaults: Defaults = Field(
         default_factory=Defaults.model_construct,
@@ -349,6 +341,10 @@ class File(Model):
     identity: list[IdentityRule] = Field(default_factory=list, description="`[[identity]]`.")
     limit: list[Limit] = Field(default_factory=list, description="`[[limit]]`.")
     quota: list[Quota] = Field(default_factory=list, description="`[[quota]]`.")
+    policies: Policies = Field(
+        default_factory=Policies.model_construct, description="How rules combine."
+    )
+    policy: list[Policy] = Field(default_factory=list, description="`[[policy]]`.")
     test: list[Expectation] = Field(default_factory=list, description="`[[test]]`.")
 
 
@@ -359,8 +355,6 @@ UNBUILT_SECTIONS = {
     "jwt": "auth",
     "sla": "priority",
     "queue": "priority",
-    "policies": "policy",
-    "policy": "policy",
     "pool": "lb",
     "resilience": "resilience",
     "schema": "mediator",

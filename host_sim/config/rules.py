@@ -130,7 +130,7 @@ def _check_names(ground: Ground) -> None:
     for section in ("service", "tenant"):
         for name in ground.names_of(section):
             _check_name(ground, (section, name), name)
-    for section in ("route", "limit", "quota"):
+    for section in ("route", "limit", "quota", "policy"):
         first: dict[str, int] = {}
         for index, row in enumerate(getattr(ground.file, section)):
             if row is None or row.name is None:
@@ -204,10 +204,11 @@ def _check_expectations(ground: Ground) -> None:
     rows = [
         *ground.names_of("limit"),
         *ground.names_of("quota"),
+        *ground.names_of("policy"),
         *ground.names_of("route"),
         *ground.names_of("service"),
     ]
-    shadows = [*ground.names_of("limit"), *ground.names_of("quota")]
+    shadows = [*ground.names_of("limit"), *ground.names_of("quota"), *ground.names_of("policy")]
     for section in UNBUILT_SECTIONS:  # their own error is enough: no second one for each mention
         rows += ground.names_of(section)
     for index, test in enumerate(ground.file.test):

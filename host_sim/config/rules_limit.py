@@ -17,6 +17,7 @@ from host_sim.config.rules import Ground
 def check_limits(ground: Ground) -> None:
     """Every limit alone, then all of them for one request."""
     used = {name for route in ground.file.route if route is not None for name in route.limits}
+    used |= {policy.limit for policy in ground.file.policy if policy is not None and policy.limit}
     logs = 0
     for index, limit in enumerate(ground.file.limit):
         if limit is None:
@@ -39,8 +40,8 @@ def check_limits(ground: Ground) -> None:
             ground.note(
                 (*path, "name"),
                 "note-unused",
-                f'no route names the limit "{limit.name}", so it never applies; '
-                f'add limits = ["{limit.name}"] to a route',
+                f'no route and no policy names the limit "{limit.name}", so it never applies; '
+                f'add limits = ["{limit.name}"] to a route, or a policy that throttles',
             )
         _add_notes(ground, path, limit)
     _check_per_request(ground)

@@ -7,7 +7,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from host_sim.config.compiler import match_of, path_of, regex_table
+from host_sim.config.compiler import path_of, regex_table
+from host_sim.config.fields import match_of
 from host_sim.config.model import Route
 from host_sim.config.paths import PathError, canonical
 from host_sim.config.positions import Path

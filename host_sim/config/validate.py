@@ -20,6 +20,8 @@ from host_sim.config.model import (
     Headers,
     IdentityRule,
     Limit,
+    Policies,
+    Policy,
     Quota,
     Route,
     Service,
@@ -28,13 +30,14 @@ from host_sim.config.model import (
 )
 from host_sim.config.positions import Path, Positions
 
-TABLES: dict[str, type[Model]] = {"defaults": Defaults, "trust": Trust, "headers": Headers}
+TABLES: dict[str, type[Model]] = {"defaults": Defaults, "trust": Trust, "headers": Headers, "policies": Policies}
 NAMED: dict[str, type[Model]] = {"service": Service, "tenant": Tenant}
 LISTS: dict[str, type[Model]] = {
     "route": Route,
     "identity": IdentityRule,
     "limit": Limit,
     "quota": Quota,
+    "policy": Policy,
     "test": Expectation,
 }
 SCALARS = ("version", "timezone", "mode")

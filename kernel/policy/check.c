@@ -5,7 +5,7 @@
 
 /* Section kinds of ray/config.h, which modules do not include. */
 enum { SECTION_SET = 50, SECTION_RULE = 51, SECTION_TERM = 52, SECTION_HEADER = 53 };
-enum { OFFSET_MINUTES_MIN = -12 * 60, OFFSET_MINUTES_MAX = 14 * 60, WEIGHT_MAX = 1000000 };
+enum { OFFSET_MINUTES_MIN = -12 * 60, OFFSET_MINUTES_MAX = 14 * 60, WEIGHT_MAX = 65535 };
 
 typedef struct fault {
     ray_status status;

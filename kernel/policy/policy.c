@@ -183,7 +183,7 @@ static uint32_t add_named(const ray_policy_spec *spec, ray_policy_answer *out)
     if (place == RAY_POLICY_QUOTA_MAX)
         return 0;
     uint64_t weight = (uint64_t)out->quota_weight[place] + spec->quota_weight;
-    out->quota_weight[place] = weight < RAY_NONE ? (uint32_t)weight : (uint32_t)RAY_NONE;
+    out->quota_weight[place] = weight < 65535 ? (uint32_t)weight : 65535U;
     return 1;
 }
 
@@ -387,6 +387,25 @@ static uint32_t audited(const ray_policy_config *config, const ray_policy_answer
     return ray_bits_any(&found) ? first_of(&config->index, found) : (uint32_t)RAY_NONE;
 }
 
+uint64_t ray_policy_audit(ray_policy *policy, uint64_t now_ns, int64_t wall_offset_ns, uint64_t seq,
+                          const ray_policy_answer *answer, uint32_t granted)
+{
+    uint32_t slot = audited(&policy->config, answer);
+    ray_policy_record record = {.at_ns = now_ns,
+                                .unix_ns = (int64_t)(now_ns + (uint64_t)wall_offset_ns),
+                                .seq = seq,
+                                .reason = answer->reason,
+                                .http_status = answer->http_status,
+                                .granted = answer->granted,
+                                .passed = granted != 0,
+                                .alerts = answer->alerts,
+                                .audits = answer->audits};
+    if (slot != RAY_NONE)
+        record.name = policy->config.slot[slot].spec.name;
+    ray_policy_audit_add(policy, &record);
+    return policy->tally.audit_count;
+}
+
 void ray_policy_note(ray_policy *policy, uint64_t now_ns, int64_t wall_offset_ns, uint64_t seq,
                      const ray_policy_answer *answer, uint32_t granted)
 {
@@ -401,19 +420,11 @@ void ray_policy_note(ray_policy *policy, uint64_t now_ns, int64_t wall_offset_ns
     tally->alert_count += answer->alerts;
     tally->would_count += answer->would_reason != 0;
     count_rules(policy, answer);
-    if (answer->audits == 0)
-        return;
-    uint32_t slot = audited(&policy->config, answer);
-    ray_policy_record record = {.at_ns = now_ns,
-                                .unix_ns = (int64_t)(now_ns + (uint64_t)wall_offset_ns),
-                                .seq = seq,
-                                .reason = answer->reason,
-                                .http_status = answer->http_status,
-                                .granted = answer->granted,
-                                .passed = granted != 0,
-                                .alerts = answer->alerts,
-                                .audits = answer->audits};
-    if (slot != RAY_NONE)
-        record.name = policy->config.slot[slot].spec.name;
-    ray_policy_audit_add(policy, &record);
+    if (answer->audits != 0)
+        ray_policy_audit(policy, now_ns, wall_offset_ns, seq, answer, granted);
+}
+
+void ray_policy_note_error(ray_policy *policy)
+{
+    policy->tally.error_count++;
 }

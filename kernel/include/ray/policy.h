@@ -189,9 +189,15 @@ uint32_t ray_policy_count(const ray_policy *policy);
 ray_status ray_policy_ask(const ray_policy *policy, uint64_t now_ns, const ray_policy_query *query,
                           ray_policy_answer *out);
 
+/* Counts an ask that was refused with an error. */
+void ray_policy_note_error(ray_policy *policy);
 /* Counts an ask after the verdict of all stages, and writes the audit record it asks for. */
 void ray_policy_note(ray_policy *policy, uint64_t now_ns, int64_t wall_offset_ns, uint64_t seq,
                      const ray_policy_answer *answer, uint32_t granted);
+
+/* Writes an audit record of an answer, whatever its rules asked for, and returns its id. */
+uint64_t ray_policy_audit(ray_policy *policy, uint64_t now_ns, int64_t wall_offset_ns, uint64_t seq,
+                          const ray_policy_answer *answer, uint32_t granted);
 
 /* Of a rule an answer names: views into the state, until the next control call; empty when there is
  * none. */
