@@ -34,7 +34,7 @@ def declared(*paths: str) -> str:
 def base(tmp_path_factory):
     """kernel/base alone, compiled for this test run."""
     ffi = cffi.FFI()
-    names = ("siphash", "sha256", "crc32c", "fixed", "civil", "heap", "headers")
+    names = ("siphash", "sha256", "crc32c", "fixed", "civil", "heap", "headers", "week")
     public = [
         "kernel/profiles/tiny/ray/limits.h",
         *(f"kernel/include/ray/{n}.h" for n in ("status", "types", "text")),
@@ -154,6 +154,20 @@ def test_calendar_agrees_with_datetime(base, days):
     assert (date.year, date.month, date.day) == (wanted.year, wanted.month, wanted.day)
     assert base.lib.ray_days_of(date) == days
     assert base.lib.ray_weekday(days) == wanted.isoweekday()
+
+
+@given(unix_ns=st.integers(-(2**62), 2**62), offset=st.integers(-720, 840))
+def test_the_minute_of_the_week_agrees_with_datetime(base, unix_ns, offset):
+    minutes = unix_ns // 60_000_000_000 + offset
+    moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(minutes=minutes)
+    wanted = moment.weekday() * 1440 + moment.hour * 60 + moment.minute
+    assert base.lib.ray_week_minute(unix_ns, offset) == wanted
+
+
+@given(start=st.integers(0, 10079), length=st.integers(1, 10080), minute=st.integers(0, 10079))
+def test_a_range_of_the_week_is_half_open_and_may_wrap(base, start, length, minute):
+    end = (start + length) % 10080
+    assert base.lib.ray_week_holds(start, end, minute) == ((minute - start) % 10080 < length)
 
 
 @given(
