@@ -111,18 +111,51 @@ static uint64_t divide_by_grains(uint64_t high, uint64_t low, uint64_t *rest)
     return quotient;
 }
 
-uint32_t ray_grains_of(uint64_t a, uint64_t b, uint64_t c, uint64_t *quotient, uint64_t *rest)
+static uint32_t grains_of_large(wide first, uint64_t c, uint64_t *low, uint64_t *high)
 {
-    wide first = (wide)a * b;
-    wide low = (wide)(uint64_t)first * c;
-    wide high = (wide)(uint64_t)(first >> 64) * c;
-    if (high >> 63 != 0 || (high << 64) + low < low)
+    wide bottom = (wide)(uint64_t)first * c, top = (wide)(uint64_t)(first >> 64) * c;
+    if (top >> 63 != 0 || (top << 64) + bottom < bottom)
         return 0;
-    wide product = (high << 64) + low;
+    wide product = (top << 64) + bottom;
     if ((uint64_t)(product >> 64) >= RAY_GRAINS / 2)
         return 0;
-    *quotient = divide_by_grains((uint64_t)(product >> 64), (uint64_t)product, rest);
+    *low = (uint64_t)product;
+    *high = (uint64_t)(product >> 64);
     return 1;
+}
+
+uint32_t ray_grains_of(uint64_t a, uint64_t b, uint64_t c, uint64_t *low, uint64_t *high)
+{
+    wide first = (wide)a * b;
+    wide product = (wide)(uint64_t)first * c;
+    if ((uint64_t)(first >> 64) != 0 || (uint64_t)(product >> 64) >= RAY_GRAINS / 2)
+        return grains_of_large(first, c, low, high);
+    *low = (uint64_t)product;
+    *high = (uint64_t)(product >> 64);
+    return 1;
+}
+
+int64_t ray_grains_nano(uint64_t low, int64_t high, uint64_t *rest)
+{
+    if (high >= 0)
+        return (int64_t)divide_by_grains((uint64_t)high, low, rest);
+    wide magnitude = 0 - ((wide)(uint64_t)high << 64 | low);
+    uint64_t nano = divide_by_grains((uint64_t)(magnitude >> 64), (uint64_t)magnitude, rest);
+    if (*rest != 0) {
+        *rest = RAY_GRAINS - *rest;
+        nano++;
+    }
+    return (int64_t)(0 - nano);
+}
+
+void ray_grains_from(int64_t nano, uint64_t *low, int64_t *high)
+{
+    uint64_t magnitude = nano < 0 ? 0 - (uint64_t)nano : (uint64_t)nano;
+    wide grains = (wide)magnitude * RAY_GRAINS;
+    if (nano < 0)
+        grains = 0 - grains;
+    *low = (uint64_t)grains;
+    *high = (int64_t)(uint64_t)(grains >> 64);
 }
 
 static uint32_t with_sign(uint64_t magnitude, uint32_t negative, int64_t *out)

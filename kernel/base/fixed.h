@@ -21,10 +21,15 @@ int32_t ray_mul_add_compare(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint
 int64_t ray_floor_div(int64_t a, int64_t b);
 int64_t ray_floor_mod(int64_t a, int64_t b);
 
-/* a * b * c as *quotient * RAY_GRAINS + *rest; 0 and nothing written when the quotient would not
- * fit 63 bits. A multiplication by a reciprocal, no division: it is on the way of every charge. */
+/* Amounts of money are signed 128-bit numbers of grains, RAY_GRAINS to 10^-9 units (ray/cost.h). */
 #define RAY_GRAINS 8000000000000000000ULL
-uint32_t ray_grains_of(uint64_t a, uint64_t b, uint64_t c, uint64_t *quotient, uint64_t *rest);
+/* a * b * c grains; 0 and nothing written when it is 2^63 times RAY_GRAINS or more. */
+uint32_t ray_grains_of(uint64_t a, uint64_t b, uint64_t c, uint64_t *low, uint64_t *high);
+/* The whole 10^-9 units, rounded down, of grains whose magnitude is below 2^63 * RAY_GRAINS; *rest
+ * is what is left. A multiplication by a reciprocal, no division: every charge comes here. */
+int64_t ray_grains_nano(uint64_t low, int64_t high, uint64_t *rest);
+/* The other way. */
+void ray_grains_from(int64_t nano, uint64_t *low, int64_t *high);
 /* a * b / c towards zero for any sign of a, in 128 bits; 0 when it does not fit. c > 0. */
 uint32_t ray_mul_div_signed(int64_t a, uint64_t b, uint64_t c, int64_t *out);
 /* Least squares through (0, y[0]) ... (n - 1, y[n - 1]), 2 <= n <= 64: the slope, towards zero; 0

@@ -98,6 +98,7 @@ void ray_cost_tenant_retire(ray_cost *cost, uint32_t account)
     for (uint32_t metric = 0; metric < RAY_COST_METRIC_MAX; metric++)
         add_to(&to->metric[metric], &from->metric[metric]);
     add_to(&to->total, &from->total);
+    to->total_nano = ray_money_nano(&to->total, 0);
     add_to(&to->residue, &from->residue);
     add_to(&to->folded, &from->folded);
     for (uint32_t at = 0; at < RAY_COST_PERIOD_MAX; at++) {
@@ -105,8 +106,7 @@ void ray_cost_tenant_retire(ray_cost *cost, uint32_t account)
         ray_cost_closed *sum = &cost->book.closed[nobody][at];
         for (uint32_t metric = 0; metric < RAY_COST_METRIC_MAX; metric++)
             add_to(&sum->metric[metric], &closed->metric[metric]);
-        sum->billed_nano = ray_money_sum(ray_money_of(sum->billed_nano),
-                                         ray_money_of(closed->billed_nano)).nano;
+        sum->billed_nano += closed->billed_nano;
         memset(closed, 0, sizeof *closed);
     }
     free_cells_of(cost, account, RAY_NONE);
@@ -117,38 +117,48 @@ void ray_cost_tenant_retire(ray_cost *cost, uint32_t account)
 }
 
 /* -- cells -- */
-/* Tenants and services are few and ours, so the hash need not withstand anybody. */
-uint32_t ray_cost_bucket(uint32_t tenant, uint32_t service)
+/* Where the cell of that kind hangs, or would. */
+static uint32_t find_in(const ray_cost_book *book, uint32_t tenant, uint32_t service, uint32_t kind,
+                        uint32_t *before)
 {
-    uint32_t hash = tenant * 0x9e3779b1U ^ (service + 1) * 0x85ebca6bU;
-    return (hash ^ hash >> 15) & (RAY_COST_CELL_MAX - 1);
+    uint32_t at = book->pair[tenant][service];
+    *before = 0;
+    while (at != 0 && book->cell[at - 1].kind < kind) {
+        *before = at;
+        at = book->cell[at - 1].next;
+    }
+    return at;
+}
+
+static void link(ray_cost_book *book, uint32_t tenant, uint32_t service, uint32_t before,
+                 uint32_t at)
+{
+    if (before != 0)
+        book->cell[before - 1].next = at;
+    else
+        book->pair[tenant][service] = (uint16_t)at;
 }
 
 uint32_t ray_cost_cell_find(const ray_cost *cost, uint32_t tenant, uint32_t service, uint32_t kind)
 {
-    uint32_t at = cost->book.bucket[ray_cost_bucket(tenant, service)];
-    for (; at != 0; at = cost->book.cell[at - 1].next) {
-        const ray_cost_cell *cell = &cost->book.cell[at - 1];
-        if (cell->tenant == tenant + 1 && cell->service == service && cell->kind == kind)
-            return at - 1;
-    }
-    return RAY_NONE;
+    uint32_t before, at = find_in(&cost->book, tenant, service, kind, &before);
+    return at != 0 && cost->book.cell[at - 1].kind == kind ? at - 1 : RAY_NONE;
 }
 
 uint32_t ray_cost_cell_make(ray_cost *cost, uint32_t tenant, uint32_t service, uint32_t kind)
 {
     ray_cost_book *book = &cost->book;
-    uint32_t place = book->cell_free - 1;
+    uint32_t place = book->cell_free - 1, before;
     if (place != RAY_NONE)
         book->cell_free = book->cell[place].next;
     else if (book->cell_top < RAY_COST_CELL_MAX)
         place = book->cell_top++;
     else
         return RAY_NONE;
-    uint32_t *first = &book->bucket[ray_cost_bucket(tenant, service)];
-    book->cell[place] = (ray_cost_cell){
-        .tenant = tenant + 1, .service = service, .kind = kind, .next = *first};
-    *first = place + 1;
+    uint32_t next = find_in(book, tenant, service, kind, &before);
+    book->cell[place] =
+        (ray_cost_cell){.tenant = tenant + 1, .service = service, .kind = kind, .next = next};
+    link(book, tenant, service, before, place + 1);
     book->cell_count++;
     return place;
 }
@@ -157,10 +167,9 @@ void ray_cost_cell_free(ray_cost *cost, uint32_t place)
 {
     ray_cost_book *book = &cost->book;
     ray_cost_cell *cell = &book->cell[place];
-    uint32_t *at = &book->bucket[ray_cost_bucket(cell->tenant - 1, cell->service)];
-    while (*at != place + 1)
-        at = &book->cell[*at - 1].next;
-    *at = cell->next;
+    uint32_t before;
+    find_in(book, cell->tenant - 1, cell->service, cell->kind, &before);
+    link(book, cell->tenant - 1, cell->service, before, cell->next);
     memset(cell, 0, sizeof *cell);
     cell->next = book->cell_free;
     book->cell_free = place + 1;

@@ -23,7 +23,7 @@ static uint32_t of_service(const ray_cost *cost, const ray_cost_alert_spec *spec
 
 ray_money ray_cost_pair_spent(const ray_cost *cost, const ray_cost_alert_spec *spec)
 {
-    ray_money sum = ray_money_of(0);
+    ray_money sum = ray_money_none();
     for (uint32_t place = 0; is_pair(spec) != 0 && place < cost->book.cell_top; place++) {
         const ray_cost_cell *cell = &cost->book.cell[place];
         if (cell->tenant != 0 && of_tenant(cost, spec, cell->tenant - 1) != 0 &&
@@ -41,11 +41,11 @@ ray_money ray_cost_alert_spent(const ray_cost *cost, uint32_t place)
     uint32_t account;
     if (spec->tenant != RAY_NONE) {
         account = ray_cost_tenant_find(cost, spec->tenant);
-        return account != RAY_NONE ? cost->book.tenant[account].total : ray_money_of(0);
+        return account != RAY_NONE ? cost->book.tenant[account].total : ray_money_none();
     }
     if (spec->service != RAY_NONE) {
         account = ray_cost_service_find(cost, spec->service);
-        return account != RAY_NONE ? cost->book.service[account].total : ray_money_of(0);
+        return account != RAY_NONE ? cost->book.service[account].total : ray_money_none();
     }
     return cost->book.open;
 }
@@ -62,13 +62,13 @@ void ray_cost_alert_watch_tenant(ray_cost *cost, uint32_t account)
 {
     ray_cost_tenant *tenant = &cost->book.tenant[account];
     tenant->watch_nano = COST_NANO_MAX;
-    tenant->pair_count = 0;
+    tenant->alert_pairs = 0;
     for (uint32_t place = 0; place < cost->config.alert_count; place++) {
         const ray_cost_alert_spec *spec = &cost->config.alert[place];
         if (of_tenant(cost, spec, account) == 0)
             continue;
         if (is_pair(spec))
-            tenant->pair_count++;
+            tenant->alert_pairs++;
         else
             lower(&tenant->watch_nano, cost, place);
     }
@@ -113,7 +113,7 @@ static void fire(ray_cost *cost, uint64_t now_ns, uint32_t place, const ray_mone
     cost->book.standing[place].fired = 1;
     *notice = (ray_cost_notice){.id = ++tally->notice_count,
                                 .at_ns = now_ns,
-                                .spent_nano = spent->nano,
+                                .spent_nano = ray_money_nano(spent, 0),
                                 .period_unix_ns = cost->book.start_ns,
                                 .alert = cost->config.alert[place]};
 }
@@ -125,7 +125,7 @@ static uint32_t next_reached(const ray_cost *cost)
     for (uint32_t place = 0; place < cost->config.alert_count; place++) {
         ray_money spent = ray_cost_alert_spent(cost, place);
         int64_t threshold_nano = cost->config.alert[place].threshold_nano;
-        if (cost->book.standing[place].fired == 0 && spent.nano >= threshold_nano &&
+        if (cost->book.standing[place].fired == 0 && ray_money_nano(&spent, 0) >= threshold_nano &&
             (best == RAY_NONE || threshold_nano < cost->config.alert[best].threshold_nano))
             best = place;
     }
@@ -143,6 +143,11 @@ void ray_cost_alert_fire(ray_cost *cost, uint64_t now_ns)
         ray_cost_alert_arm(cost);
 }
 
+static uint32_t reaches(const ray_money *spent, int64_t watch_nano)
+{
+    return watch_nano != COST_NANO_MAX && ray_money_nano(spent, 0) >= watch_nano;
+}
+
 /* 1 when a pair's alert may have been reached. */
 static uint32_t pairs_grow(ray_cost *cost, uint32_t tenant, uint32_t service,
                            const ray_money *amount)
@@ -155,7 +160,7 @@ static uint32_t pairs_grow(ray_cost *cost, uint32_t tenant, uint32_t service,
             of_service(cost, spec, service) == 0)
             continue;
         standing->spent = ray_money_sum(standing->spent, *amount);
-        reached |= standing->fired == 0 && standing->spent.nano >= spec->threshold_nano;
+        reached |= standing->fired == 0 && ray_money_nano(&standing->spent, 0) >= spec->threshold_nano;
     }
     return reached;
 }
@@ -165,10 +170,10 @@ void ray_cost_alert_check(ray_cost *cost, uint64_t now_ns, uint32_t tenant, uint
 {
     const ray_cost_tenant *payer = &cost->book.tenant[tenant];
     const ray_cost_service *used = &cost->book.service[service];
-    uint32_t reached = payer->total.nano >= payer->watch_nano ||
-                       used->total.nano >= used->watch_nano ||
-                       cost->book.open.nano >= cost->book.watch_nano;
-    if (payer->pair_count != 0)
+    uint32_t reached = payer->total_nano >= payer->watch_nano ||
+                       reaches(&used->total, used->watch_nano) ||
+                       reaches(&cost->book.open, cost->book.watch_nano);
+    if (payer->alert_pairs != 0)
         reached |= pairs_grow(cost, tenant, service, amount);
     if (reached != 0)
         ray_cost_alert_fire(cost, now_ns);

@@ -31,14 +31,16 @@ ray_status ray_cost_query_check(const ray_cost_query *query)
 
 static int64_t rounded_up(const ray_money *money)
 {
-    return money->nano + (money->grain != 0 && money->nano != COST_NANO_MAX);
+    uint64_t rest;
+    int64_t nano = ray_grains_nano(money->low, money->high, &rest);
+    return nano + (rest != 0 && nano != COST_NANO_MAX);
 }
 
 /* All balances together stay below 2^63: `gross` only grows, and bounds every one of them. */
-static ray_status fits(const ray_cost *cost, const ray_cost_charged *charge)
+static uint32_t fits(const ray_cost *cost, const ray_cost_charged *charge)
 {
-    ray_money gross = cost->book.gross;
-    return ray_money_grow(&gross, &charge->gross) != 0 ? RAY_OK : RAY_E_RANGE;
+    ray_money gross = ray_money_sum(cost->book.gross, charge->gross);
+    return ray_money_fits(&gross);
 }
 
 ray_status ray_cost_ask(const ray_cost *cost, uint64_t now_ns, const ray_cost_query *query,
@@ -55,8 +57,8 @@ ray_status ray_cost_ask(const ray_cost *cost, uint64_t now_ns, const ray_cost_qu
     }
     status = ray_cost_charge_fill(cost, ray_cost_wall(now_ns, query->wall_offset_ns), query, price,
                                   &charge);
-    if (status == RAY_OK)
-        status = fits(cost, &charge);
+    if (status == RAY_OK && fits(cost, &charge) == 0)
+        status = RAY_E_RANGE;
     if (status == RAY_OK)
         *out = (ray_cost_quote){.nano = rounded_up(&charge.total), .priced = 1};
     return status;
@@ -103,9 +105,13 @@ static void book_part(ray_cost *cost, const ray_cost_charged *charge, uint32_t i
     add(&cost->book.metric[part->metric], &part->amount);
 }
 
-static void book_total(ray_cost *cost, uint64_t now_ns, const ray_cost_charged *charge)
+/* Returns by how many whole nano-units the tenant's balance grew. */
+static int64_t book_total(ray_cost *cost, uint64_t now_ns, const ray_cost_charged *charge)
 {
-    add(&cost->book.tenant[charge->tenant].total, &charge->total);
+    ray_cost_tenant *tenant = &cost->book.tenant[charge->tenant];
+    int64_t before = tenant->total_nano;
+    add(&tenant->total, &charge->total);
+    tenant->total_nano = ray_money_nano(&tenant->total, 0);
     add(&cost->book.service[charge->service].total, &charge->total);
     add(&cost->book.open, &charge->total);
     add(&cost->book.gross, &charge->gross);
@@ -113,6 +119,7 @@ static void book_total(ray_cost *cost, uint64_t now_ns, const ray_cost_charged *
     cost->tally.granted_count++;
     if (cost->config.alert_count != 0)
         ray_cost_alert_check(cost, now_ns, charge->tenant, charge->service, &charge->total);
+    return tenant->total_nano - before;
 }
 
 /* Closing a period frees cells and making an account may retire another, so cells that were found
@@ -136,7 +143,7 @@ static void settle_places(ray_cost *cost, int64_t wall_ns, const ray_cost_query 
                                                   charge->part[i].metric);
 }
 
-void ray_cost_book_charge(ray_cost *cost, uint64_t now_ns, const ray_cost_query *query,
+int64_t ray_cost_book_charge(ray_cost *cost, uint64_t now_ns, const ray_cost_query *query,
                           ray_cost_charged *charge, uint32_t late)
 {
     settle_places(cost, ray_cost_wall(now_ns, query->wall_offset_ns), query, charge);
@@ -145,7 +152,7 @@ void ray_cost_book_charge(ray_cost *cost, uint64_t now_ns, const ray_cost_query 
         book_part(cost, charge, i, late != 0 ? metric + RAY_COST_METRIC_MAX : metric,
                   query->units[metric]);
     }
-    book_total(cost, now_ns, charge);
+    return book_total(cost, now_ns, charge);
 }
 
 ray_status ray_cost_charge(ray_cost *cost, uint64_t now_ns, const ray_cost_query *query,
@@ -163,8 +170,8 @@ ray_status ray_cost_charge(ray_cost *cost, uint64_t now_ns, const ray_cost_query
     }
     status = ray_cost_charge_fill(cost, ray_cost_wall(now_ns, query->wall_offset_ns), query, price,
                                   &charge);
-    if (status == RAY_OK)
-        status = fits(cost, &charge);
+    if (status == RAY_OK && fits(cost, &charge) == 0)
+        status = RAY_E_RANGE;
     if (status != RAY_OK)
         return ray_cost_refuse(cost, status);
     if (charge.count == 0) { /* nothing used that has a price: free, and no account is made */
@@ -172,10 +179,7 @@ ray_status ray_cost_charge(ray_cost *cost, uint64_t now_ns, const ray_cost_query
         cost->tally.granted_count++;
         return RAY_OK;
     }
-    ray_cost_book_charge(cost, now_ns, query, &charge, 0);
-    /* As the total was before: its whole part grew by this much. */
-    ray_money before = ray_money_less(cost->book.tenant[charge.tenant].total, charge.total);
-    charged->nano = cost->book.tenant[charge.tenant].total.nano - before.nano;
+    charged->nano = ray_cost_book_charge(cost, now_ns, query, &charge, 0);
     return RAY_OK;
 }
 
@@ -195,7 +199,7 @@ ray_status ray_cost_adjust(ray_cost *cost, uint64_t now_ns, int64_t wall_offset_
     charge.total = ray_money_of(nano);
     charge.gross = ray_money_of(nano < 0 ? -nano : nano);
     charge.tenant = charge.service = RAY_NONE;
-    if (fits(cost, &charge) != RAY_OK)
+    if (fits(cost, &charge) == 0)
         return ray_cost_refuse(cost, RAY_E_RANGE);
     cost->tally.adjusted_count++;
     settle_places(cost, ray_cost_wall(now_ns, wall_offset_ns), &query, &charge);

@@ -60,17 +60,18 @@ typedef struct ray_cost_cell {
     uint32_t tenant; /* 1 + account; 0: free */
     uint32_t service; /* account */
     uint32_t kind;
-    uint32_t next; /* 1 + cell: hash chain, or the next free one */
+    uint32_t next; /* 1 + cell: the next kind of the pair, or the next free one */
 } ray_cost_cell;
 
 typedef struct ray_cost_tenant {
     ray_money metric[RAY_COST_METRIC_MAX]; /* of the open period, adjustments too */
     ray_money total;                       /* their sum */
+    int64_t total_nano;                    /* its whole part */
     ray_money residue; /* what rounding the last closed invoice left */
     ray_money folded;  /* closed periods no longer kept one by one */
     int64_t watch_nano; /* the smallest threshold that has not fired */
     uint32_t owner;     /* 1 + place; 0: free */
-    uint32_t pair_count; /* alerts on one service of this tenant */
+    uint32_t alert_pairs; /* alerts on one service of this tenant */
 } ray_cost_tenant;
 
 /* A tenant's closed period. */
@@ -106,7 +107,6 @@ typedef struct ray_cost_standing {
 
 typedef struct ray_cost_book {
     ray_cost_cell cell[RAY_COST_CELL_MAX];
-    uint32_t bucket[RAY_COST_CELL_MAX]; /* 1 + cell, by tenant and service */
     ray_cost_tenant tenant[RAY_COST_TENANTS];
     ray_cost_closed closed[RAY_COST_TENANTS][RAY_COST_PERIOD_MAX];
     ray_cost_service service[RAY_COST_SERVICES];
@@ -128,7 +128,10 @@ typedef struct ray_cost_book {
     uint32_t cell_top; /* cells ever used */
     uint32_t cell_free; /* 1 + cell */
     uint32_t cell_count;
-    uint32_t reserved[RAY_SERVICE_MAX % 2 + RAY_TENANT_MAX % 2 + 1];
+    uint32_t reserved;
+    /* 1 + cell: first of a tenant's and a service's cells, which stand by kind. */
+    uint16_t pair[RAY_COST_TENANTS][RAY_COST_SERVICES];
+    uint16_t reserved_2[4 - RAY_COST_TENANTS * RAY_COST_SERVICES % 4];
 } ray_cost_book;
 
 typedef struct ray_cost_seen {
@@ -169,7 +172,7 @@ _Static_assert(sizeof(ray_cost_spec) == 48 && sizeof(ray_cost_multiplier_spec) =
 _Static_assert(sizeof(ray_cost_config) % 8 == 0 && sizeof(ray_cost_book) % 8 == 0 &&
                    sizeof(ray_cost_tally) % 8 == 0,
                "the digest hashes whole words");
-_Static_assert((RAY_COST_CELL_MAX & (RAY_COST_CELL_MAX - 1)) == 0, "hash buckets are masked");
+_Static_assert(RAY_COST_CELL_MAX < 65536, "a pair knows its first cell by 16 bits");
 _Static_assert((RAY_COST_EVENT_MAX & (RAY_COST_EVENT_MAX - 1)) == 0, "hash buckets are masked");
 _Static_assert(RAY_SERVICE_MAX <= 65536, "a handle holds a 16-bit slot");
 

@@ -84,8 +84,8 @@ ray_status ray_cost_record(ray_cost *cost, uint64_t now_ns, const ray_cost_event
     const ray_cost_price *price = ray_cost_price_of(cost, query->service);
     if (price != 0)
         status = ray_cost_charge_fill(cost, wall_ns, query, price, &charge);
-    ray_money gross = cost->book.gross;
-    if (status != RAY_OK || ray_money_grow(&gross, &charge.gross) == 0)
+    ray_money gross = ray_money_sum(cost->book.gross, charge.gross);
+    if (status != RAY_OK || ray_money_fits(&gross) == 0)
         return ray_cost_refuse(cost, RAY_E_RANGE);
     memset(out, 0, sizeof *out);
     out->priced = price != 0;
@@ -100,9 +100,7 @@ ray_status ray_cost_record(ray_cost *cost, uint64_t now_ns, const ray_cost_event
         cost->tally.granted_count++;
     } else {
         cost->tally.late_count += out->flags & RAY_COST_LATE;
-        ray_cost_book_charge(cost, now_ns, query, &charge, out->flags & RAY_COST_LATE);
-        const ray_money *total = &cost->book.tenant[charge.tenant].total;
-        out->nano = total->nano - ray_money_less(*total, charge.total).nano;
+        out->nano = ray_cost_book_charge(cost, now_ns, query, &charge, out->flags & RAY_COST_LATE);
     }
     if (event->id != 0)
         remember(cost, event->id, query->tenant, out);

@@ -223,35 +223,38 @@ static void write_json(const page *p)
 }
 
 /* -- FOCUS 1.0 -- */
-/* What the units cost by the book, without tiers and multipliers; adjustments have no list price. */
-static ray_money list_cost(const page *p, const ray_cost_line *line)
+/* What `units` cost by the book, without tiers and multipliers; 0 where there is no list price:
+ * adjustments, several services together, a service whose prices are gone. */
+static uint32_t list_of(const page *p, const ray_cost_line *line, uint64_t units, ray_money *out)
 {
     static const uint64_t divided[RAY_COST_METRIC_MAX] = {
         RAY_COST_GRAINS / 1000, RAY_COST_GRAINS / 1024000, RAY_COST_GRAINS / 1000000000000,
         RAY_COST_GRAINS / 1000, RAY_COST_GRAINS / 1000};
+    static const uint64_t priced[RAY_COST_METRIC_MAX] = {1, 1024, 1000000000, 1, 1};
     ray_cost_spec spec;
-    uint64_t nano, grain;
+    uint64_t low, high;
     if (line->kind != RAY_COST_LINE_USAGE || line->folded != 0 ||
         ray_cost_book_read(p->cost, line->service, &spec) != RAY_OK)
-        return line->amount;
-    int64_t price = spec.price_pico[line->metric];
-    if (ray_grains_of(line->units, (uint64_t)(price < 0 ? -price : price), divided[line->metric],
-                      &nano, &grain) == 0)
-        return line->amount;
-    ray_money list = {(int64_t)nano, grain};
-    return price < 0 ? ray_money_less(ray_money_of(0), list) : list;
+        return 0;
+    int64_t pico = spec.price_pico[line->metric];
+    if (ray_grains_of(units != 0 ? units : priced[line->metric],
+                      (uint64_t)(pico < 0 ? -pico : pico), divided[line->metric], &low, &high) == 0)
+        return 0;
+    *out = (ray_money){low, (int64_t)high};
+    if (pico < 0)
+        *out = ray_money_less(ray_money_none(), *out);
+    return 1;
 }
 
-static void put_list_price(const page *p, const ray_cost_line *line)
+static void put_list(const page *p, const ray_cost_line *line)
 {
-    ray_cost_spec spec;
-    if (line->kind != RAY_COST_LINE_USAGE || line->folded != 0 ||
-        ray_cost_book_read(p->cost, line->service, &spec) != RAY_OK)
-        return;
-    int64_t pico = spec.price_pico[line->metric];
-    ray_money price = {ray_floor_div(pico, 1000),
-                       (uint64_t)ray_floor_mod(pico, 1000) * (COST_GRAINS / 1000)};
-    ray_money_put(p->text, &price, EXACT_DIGITS);
+    ray_money list = line->amount;
+    if (line->units != 0)
+        list_of(p, line, line->units, &list);
+    ray_money_put(p->text, &list, EXACT_DIGITS);
+    comma(p);
+    if (list_of(p, line, 0, &list) != 0)
+        ray_money_put(p->text, &list, EXACT_DIGITS);
 }
 
 static void focus_line(const page *p, const ray_cost_line *line)
@@ -260,7 +263,6 @@ static void focus_line(const page *p, const ray_cost_line *line)
     static const char *const priced[RAY_COST_METRIC_MAX] = {"request", "KiB", "second", "access",
                                                             "hit"};
     const ray_cost_period *period = &p->bill->period;
-    ray_money list = list_cost(p, line);
     put_nano(p->text, line->billed_nano, period->digits);
     comma(p);
     put_tenant(p);
@@ -289,9 +291,7 @@ static void focus_line(const page *p, const ray_cost_line *line)
     comma(p);
     put_number(p);
     comma(p);
-    put_money(p->text, &list, EXACT_DIGITS);
-    comma(p);
-    put_list_price(p, line);
+    put_list(p, line);
     comma(p);
     ray_text_put(p->text, line->metric < RAY_COST_METRIC_MAX ? priced[line->metric] : "");
     comma(p);

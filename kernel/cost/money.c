@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* money.c - exact amounts: whole 10^-9 units and grains; added without rounding, rounded only for an
+/* money.c - exact amounts in grains: compared, shown in whole ones, and rounded only for an
  * invoice. */
 #include "parts.h"
 
@@ -10,45 +10,25 @@ enum { NANO_DIGITS = 9, PICO_DIGITS = 12 };
 /* -- sums -- */
 ray_money ray_money_of(int64_t nano)
 {
-    return (ray_money){nano, 0};
-}
-
-ray_money ray_money_sum(ray_money a, ray_money b)
-{
-    uint64_t grain = a.grain + b.grain; /* two grains fit 64 bits */
-    uint32_t carry = grain >= COST_GRAINS;
-    return (ray_money){a.nano + b.nano + carry, grain - (carry != 0 ? COST_GRAINS : 0)};
-}
-
-ray_money ray_money_less(ray_money a, ray_money b)
-{
-    uint32_t borrow = a.grain < b.grain;
-    return (ray_money){a.nano - b.nano - borrow,
-                       a.grain + (borrow != 0 ? COST_GRAINS : 0) - b.grain};
-}
-
-uint32_t ray_money_zero(const ray_money *money)
-{
-    return money->nano == 0 && money->grain == 0;
+    ray_money out;
+    ray_grains_from(nano, &out.low, &out.high);
+    return out;
 }
 
 int32_t ray_money_compare(const ray_money *a, const ray_money *b)
 {
-    if (a->nano != b->nano)
-        return a->nano < b->nano ? -1 : 1;
-    return a->grain < b->grain ? -1 : a->grain > b->grain;
+    if (a->high != b->high)
+        return a->high < b->high ? -1 : 1;
+    return a->low < b->low ? -1 : a->low > b->low;
 }
 
-uint32_t ray_money_grow(ray_money *sum, const ray_money *add)
+int64_t ray_money_nano(const ray_money *money, uint32_t *pico)
 {
-    uint64_t grain = sum->grain + add->grain;
-    int64_t carry = grain >= COST_GRAINS;
-    if (add->nano > COST_NANO_MAX - sum->nano ||
-        (carry != 0 && add->nano + sum->nano == COST_NANO_MAX))
-        return 0;
-    sum->nano += add->nano + carry;
-    sum->grain = grain - (carry != 0 ? COST_GRAINS : 0);
-    return 1;
+    uint64_t rest;
+    int64_t nano = ray_grains_nano(money->low, money->high, &rest);
+    if (pico != 0)
+        *pico = (uint32_t)(rest / GRAINS_A_PICO);
+    return nano;
 }
 
 /* -- rounding -- */
@@ -63,14 +43,16 @@ static int64_t ten_to(uint32_t power)
 int64_t ray_money_round(const ray_money *money, uint32_t digits)
 {
     int64_t unit = ten_to(NANO_DIGITS - digits);
-    int64_t down = ray_floor_div(money->nano, unit), rest = ray_floor_mod(money->nano, unit);
+    uint64_t grain;
+    int64_t nano = ray_grains_nano(money->low, money->high, &grain);
+    int64_t down = ray_floor_div(nano, unit), rest = ray_floor_mod(nano, unit);
     int32_t side; /* of the half: -1 below, 0 on it, 1 above */
     if (unit == 1)
-        side = money->grain < COST_GRAINS / 2 ? -1 : money->grain > COST_GRAINS / 2;
+        side = grain < COST_GRAINS / 2 ? -1 : grain > COST_GRAINS / 2;
     else if (rest != unit / 2)
         side = rest < unit / 2 ? -1 : 1;
     else
-        side = money->grain != 0;
+        side = grain != 0;
     uint32_t up = side > 0 || (side == 0 && ray_floor_mod(down, 2) != 0);
     /* The largest balances of all have no unit above them. */
     if (up != 0 && down >= COST_NANO_MAX / unit)
@@ -95,8 +77,10 @@ void ray_money_put(ray_text *text, const ray_money *money, uint32_t digits)
 {
     uint32_t kept = digits > PICO_DIGITS ? PICO_DIGITS : digits;
     const int64_t unit = 1000000000;
-    int64_t whole = ray_floor_div(money->nano, unit);
-    uint64_t pico = (uint64_t)ray_floor_mod(money->nano, unit) * 1000 + money->grain / GRAINS_A_PICO;
+    uint32_t rest;
+    int64_t nano = ray_money_nano(money, &rest);
+    int64_t whole = ray_floor_div(nano, unit);
+    uint64_t pico = (uint64_t)ray_floor_mod(nano, unit) * 1000 + rest;
     uint64_t step = kept == PICO_DIGITS ? 1 : (uint64_t)ten_to(PICO_DIGITS - kept);
     pico -= pico % step;
     uint64_t units = (uint64_t)whole;

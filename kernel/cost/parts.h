@@ -12,14 +12,39 @@
 
 enum { COST_SLOT_MASK = 0xffff };
 
-/* money.c: sums; nothing here can overflow while |nano| stays below 2^63, which `gross` sees to */
-ray_money ray_money_sum(ray_money a, ray_money b);
-ray_money ray_money_less(ray_money a, ray_money b);
+/* Sums of amounts; none can overflow while magnitudes stay below 2^63 whole ones, which `gross` sees
+ * to. Here, because a charge makes a dozen of them. */
+static inline ray_money ray_money_sum(ray_money a, ray_money b)
+{
+    uint64_t low = a.low + b.low;
+    return (ray_money){low, (int64_t)((uint64_t)a.high + (uint64_t)b.high + (low < a.low))};
+}
+
+static inline ray_money ray_money_less(ray_money a, ray_money b)
+{
+    return (ray_money){a.low - b.low,
+                       (int64_t)((uint64_t)a.high - (uint64_t)b.high - (a.low < b.low))};
+}
+
+static inline ray_money ray_money_none(void)
+{
+    return (ray_money){0, 0};
+}
+
+static inline uint32_t ray_money_zero(const ray_money *money)
+{
+    return (money->low | (uint64_t)money->high) == 0;
+}
+
+/* 1 while an amount that is not negative is below 2^63 whole ones. */
+static inline uint32_t ray_money_fits(const ray_money *money)
+{
+    return money->high >= 0 && (uint64_t)money->high < COST_GRAINS / 2;
+}
+
+/* money.c */
 ray_money ray_money_of(int64_t nano);
-uint32_t ray_money_zero(const ray_money *money);
 int32_t ray_money_compare(const ray_money *a, const ray_money *b);
-/* *sum += add, both not negative; 0 and *sum untouched when nano would pass 63 bits. */
-uint32_t ray_money_grow(ray_money *sum, const ray_money *add);
 /* Half-even to `digits` decimals, in whole 10^-9 units. */
 int64_t ray_money_round(const ray_money *money, uint32_t digits);
 
@@ -58,7 +83,6 @@ uint32_t ray_cost_cell_find(const ray_cost *cost, uint32_t tenant, uint32_t serv
 /* RAY_NONE when the table is full. */
 uint32_t ray_cost_cell_make(ray_cost *cost, uint32_t tenant, uint32_t service, uint32_t kind);
 void ray_cost_cell_free(ray_cost *cost, uint32_t place);
-uint32_t ray_cost_bucket(uint32_t tenant, uint32_t service);
 
 /* period.c: calendars and closing */
 int64_t ray_cost_wall(uint64_t now_ns, int64_t wall_offset_ns);
@@ -88,8 +112,9 @@ ray_money ray_cost_pair_spent(const ray_cost *cost, const ray_cost_alert_spec *s
 ray_money ray_cost_alert_spent(const ray_cost *cost, uint32_t place);
 
 /* cost.c */
-void ray_cost_book_charge(ray_cost *cost, uint64_t now_ns, const ray_cost_query *query,
-                          ray_cost_charged *charge, uint32_t late);
+/* Returns by how many whole nano-units the tenant's balance grew. */
+int64_t ray_cost_book_charge(ray_cost *cost, uint64_t now_ns, const ray_cost_query *query,
+                             ray_cost_charged *charge, uint32_t late);
 ray_status ray_cost_query_check(const ray_cost_query *query);
 ray_status ray_cost_refuse(ray_cost *cost, ray_status status);
 

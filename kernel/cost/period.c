@@ -128,7 +128,8 @@ static void close_tenant(ray_cost *cost, uint32_t account, uint32_t at)
     closed->billed_nano = ray_money_round(&due, cost->config.billing.digits);
     tenant->residue = ray_money_less(due, ray_money_of(closed->billed_nano));
     memset(tenant->metric, 0, sizeof tenant->metric);
-    tenant->total = ray_money_of(0);
+    tenant->total = ray_money_none();
+    tenant->total_nano = 0;
 }
 
 static void close_services(ray_cost_book *book)
@@ -138,15 +139,15 @@ static void close_services(ray_cost_book *book)
         service->last = service->total;
         service->closed = ray_money_sum(service->closed, service->total);
         memset(service->metric, 0, sizeof service->metric);
-        service->total = ray_money_of(0);
+        service->total = ray_money_none();
     }
     for (uint32_t metric = 0; metric < RAY_COST_METRIC_MAX; metric++) {
         book->metric_closed[metric] =
             ray_money_sum(book->metric_closed[metric], book->metric[metric]);
-        book->metric[metric] = ray_money_of(0);
+        book->metric[metric] = ray_money_none();
     }
     book->closed_sum = ray_money_sum(book->closed_sum, book->open);
-    book->open = ray_money_of(0);
+    book->open = ray_money_none();
 }
 
 /* 1 when the period had anything in it. */
@@ -165,7 +166,7 @@ static uint32_t close_cells(ray_cost *cost)
         }
         cell->last = cell->open;
         cell->last_units = cell->open_units;
-        cell->open = ray_money_of(0);
+        cell->open = ray_money_none();
         cell->open_units = 0;
     }
     return used;

@@ -24,6 +24,11 @@ const ray_cost_price *ray_cost_price_of(const ray_cost *cost, uint32_t service)
     return &cost->config.price[slot];
 }
 
+/* 2^spare_two * 5^spare_five: nothing is multiplied. */
+static const uint64_t plain_scale[RAY_COST_METRIC_MAX] = {
+    COST_GRAINS / 1000, COST_GRAINS / 1024000, COST_GRAINS / 1000000000000, COST_GRAINS / 1000,
+    COST_GRAINS / 1000};
+
 uint32_t ray_cost_scale_holds(uint32_t metric, uint32_t two, uint32_t five)
 {
     return two <= spare_two[metric] && five <= spare_five[metric];
@@ -72,68 +77,19 @@ static uint64_t scale_of(uint32_t metric, const product *by)
     return (five_to[spare_five[metric] - by->five] << (spare_two[metric] - by->two)) * by->number;
 }
 
-/* -- tiers -- */
-static uint32_t worth(uint64_t units, int64_t price_pico, uint64_t scale, ray_money *out)
-{
-    uint64_t nano, grain;
-    uint64_t magnitude = price_pico < 0 ? 0 - (uint64_t)price_pico : (uint64_t)price_pico;
-    if (ray_grains_of(units, magnitude, scale, &nano, &grain) == 0)
-        return 0;
-    *out = (ray_money){(int64_t)nano, grain};
-    if (price_pico < 0)
-        *out = ray_money_less(ray_money_of(0), *out);
-    return 1;
-}
-
-static uint32_t worth_more(uint64_t units, int64_t price_pico, uint64_t scale, ray_money *sum,
-                           ray_money *gross)
-{
-    ray_money one;
-    if (worth(units, price_pico, scale, &one) == 0)
-        return 0;
-    *sum = ray_money_sum(*sum, one);
-    if (price_pico < 0)
-        one = ray_money_less(ray_money_of(0), one);
-    return ray_money_grow(gross, &one);
-}
-
-/* Unit n of the period is priced by the last tier whose `above` lies below n. */
-static uint32_t worth_tiered(const ray_cost *cost, const ray_cost_price *price, uint32_t metric,
-                             uint64_t used, uint64_t units, uint64_t scale, ray_money *sum,
+/* -- amounts -- */
+/* Adds what units are worth at one price; 0 when no balance can hold it. */
+static inline uint32_t worth(uint64_t units, int64_t price_pico, uint64_t scale, ray_money *sum,
                              ray_money *gross)
 {
-    int64_t price_pico = price->spec.price_pico[metric];
-    for (uint32_t i = 0; i < price->tier_count && units > 0; i++) {
-        const ray_cost_tier_spec *tier = &cost->config.tier[price->tier_first + i];
-        if (tier->metric != metric)
-            continue;
-        if (used < tier->above_units) {
-            uint64_t room = tier->above_units - used, part = units < room ? units : room;
-            if (worth_more(part, price_pico, scale, sum, gross) == 0)
-                return 0;
-            used += part;
-            units -= part;
-        }
-        price_pico = tier->price_pico;
-    }
-    return units == 0 || worth_more(units, price_pico, scale, sum, gross) != 0;
-}
-
-/* -- a charge -- */
-static void find_cells(const ray_cost *cost, ray_cost_charged *out)
-{
-    if (out->tenant == RAY_NONE || out->service == RAY_NONE)
-        return;
-    const ray_cost_book *book = &cost->book;
-    for (uint32_t at = book->bucket[ray_cost_bucket(out->tenant, out->service)]; at != 0;
-         at = book->cell[at - 1].next) {
-        const ray_cost_cell *cell = &book->cell[at - 1];
-        if (cell->tenant != out->tenant + 1 || cell->service != out->service)
-            continue;
-        for (uint32_t i = 0; i < out->count; i++)
-            if (out->part[i].metric == cell->kind)
-                out->part[i].cell = at - 1;
-    }
+    uint64_t low, high;
+    uint64_t magnitude = price_pico < 0 ? 0 - (uint64_t)price_pico : (uint64_t)price_pico;
+    if (ray_grains_of(units, magnitude, scale, &low, &high) == 0)
+        return 0;
+    ray_money amount = {low, (int64_t)high};
+    *sum = price_pico < 0 ? ray_money_less(*sum, amount) : ray_money_sum(*sum, amount);
+    *gross = ray_money_sum(*gross, amount);
+    return ray_money_fits(gross);
 }
 
 /* Units of this period before these: what tiers go by. Without a cell of its own a pair's use is
@@ -145,43 +101,80 @@ static uint64_t used_before(const ray_cost *cost, int64_t wall_ns, const ray_cos
     return cost->book.cell[part->cell].open_units;
 }
 
-static uint32_t part_fill(const ray_cost *cost, const ray_cost_price *price, uint64_t units,
-                          uint64_t used, uint64_t scale, ray_cost_charged *out, uint32_t i)
+/* Unit n of the period is priced by the last tier whose `above` lies below n. */
+static uint32_t worth_tiered(const ray_cost *cost, const ray_cost_price *price, uint64_t used,
+                             uint64_t units, uint64_t scale, ray_cost_part *part,
+                             ray_money *gross)
 {
-    ray_cost_part *part = &out->part[i];
     int64_t price_pico = price->spec.price_pico[part->metric];
-    if ((price->tiered >> part->metric & 1) != 0) {
-        if (worth_tiered(cost, price, part->metric, used, units, scale, &part->amount,
-                         &out->gross) == 0)
-            return 0;
-    } else if (price_pico != 0 &&
-               worth_more(units, price_pico, scale, &part->amount, &out->gross) == 0) {
-        return 0;
+    for (uint32_t i = 0; i < price->tier_count && units > 0; i++) {
+        const ray_cost_tier_spec *tier = &cost->config.tier[price->tier_first + i];
+        if (tier->metric != part->metric)
+            continue;
+        if (used < tier->above_units) {
+            uint64_t room = tier->above_units - used, some = units < room ? units : room;
+            if (worth(some, price_pico, scale, &part->amount, gross) == 0)
+                return 0;
+            used += some;
+            units -= some;
+        }
+        price_pico = tier->price_pico;
     }
-    out->total = ray_money_sum(out->total, part->amount);
-    return 1;
+    return worth(units, price_pico, scale, &part->amount, gross);
+}
+
+/* -- a charge -- */
+/* A pair's cells stand by kind, as the parts do by metric. */
+static void find_cells(const ray_cost *cost, ray_cost_charged *out)
+{
+    uint32_t at = cost->book.pair[out->tenant][out->service];
+    for (uint32_t i = 0; i < out->count && at != 0; i++) {
+        while (at != 0 && cost->book.cell[at - 1].kind < out->part[i].metric)
+            at = cost->book.cell[at - 1].next;
+        if (at != 0 && cost->book.cell[at - 1].kind == out->part[i].metric)
+            out->part[i].cell = at - 1;
+    }
+}
+
+static uint32_t parts_price(const ray_cost *cost, const ray_cost_price *price, int64_t wall_ns,
+                            const ray_cost_query *query, ray_cost_charged *out)
+{
+    product by = {1, 0, 0};
+    uint32_t plain = price->factor_count == 0, fits = 1;
+    if (plain == 0)
+        by = product_of(cost, price, wall_ns, query);
+    ray_money total = ray_money_none(), gross = ray_money_none();
+    for (uint32_t i = 0; i < out->count; i++) {
+        ray_cost_part *part = &out->part[i];
+        uint64_t units = query->units[part->metric];
+        uint64_t scale =
+            plain != 0 ? plain_scale[part->metric] : scale_of(part->metric, &by);
+        part->amount = ray_money_none();
+        if ((price->tiered >> part->metric & 1) != 0)
+            fits &= worth_tiered(cost, price, used_before(cost, wall_ns, part), units, scale, part,
+                                 &gross);
+        else
+            fits &= worth(units, price->spec.price_pico[part->metric], scale, &part->amount,
+                          &gross);
+        total = ray_money_sum(total, part->amount);
+    }
+    out->total = total;
+    out->gross = gross;
+    return fits;
 }
 
 ray_status ray_cost_charge_fill(const ray_cost *cost, int64_t wall_ns, const ray_cost_query *query,
                                 const ray_cost_price *price, ray_cost_charged *out)
 {
-    out->total = out->gross = ray_money_of(0);
     out->count = 0;
     out->tenant = ray_cost_tenant_find(cost, query->tenant);
     out->service = ray_cost_service_find(cost, query->service);
     for (uint32_t metric = 0; metric < RAY_COST_METRIC_MAX; metric++)
-        if (query->units[metric] != 0 && (price->measured >> metric & 1) != 0)
-            out->part[out->count++] =
-                (ray_cost_part){.metric = metric, .cell = RAY_NONE};
-    find_cells(cost, out);
-    product by = {1, 0, 0};
-    if (price->factor_count != 0)
-        by = product_of(cost, price, wall_ns, query);
-    for (uint32_t i = 0; i < out->count; i++) {
-        const ray_cost_part *part = &out->part[i];
-        if (part_fill(cost, price, query->units[part->metric], used_before(cost, wall_ns, part),
-                      scale_of(part->metric, &by), out, i) == 0)
-            return RAY_E_RANGE;
-    }
-    return RAY_OK;
+        if (query->units[metric] != 0 && (price->measured >> metric & 1) != 0) {
+            out->part[out->count].metric = metric;
+            out->part[out->count++].cell = RAY_NONE;
+        }
+    if (out->tenant != RAY_NONE && out->service != RAY_NONE)
+        find_cells(cost, out);
+    return parts_price(cost, price, wall_ns, query, out) != 0 ? RAY_OK : RAY_E_RANGE;
 }

@@ -40,7 +40,7 @@ ray_money ray_cost_spent(const ray_cost *cost, const ray_cost_view *view, uint32
                          uint32_t metric)
 {
     const ray_cost_book *book = &cost->book;
-    ray_money sum = ray_money_of(0);
+    ray_money sum = ray_money_none();
     if (account == RAY_NONE || view->back < view->behind)
         return sum;
     uint64_t closed = view->back - view->behind;
@@ -57,7 +57,7 @@ ray_money ray_cost_spent(const ray_cost *cost, const ray_cost_view *view, uint32
 
 static ray_money spent_by_all(const ray_cost *cost, const ray_cost_view *view, uint32_t metric)
 {
-    ray_money sum = ray_money_of(0);
+    ray_money sum = ray_money_none();
     for (uint32_t account = 0; account < RAY_COST_TENANTS; account++)
         add(&sum, ray_cost_spent(cost, view, account, metric));
     return sum;
@@ -65,7 +65,7 @@ static ray_money spent_by_all(const ray_cost *cost, const ray_cost_view *view, u
 
 static ray_money ever_by(const ray_cost *cost, uint32_t account)
 {
-    ray_money sum = ray_money_of(0);
+    ray_money sum = ray_money_none();
     if (account == RAY_NONE)
         return sum;
     add(&sum, cost->book.tenant[account].total);
@@ -82,7 +82,7 @@ static ray_status service_sum(const ray_cost *cost, const ray_cost_view *view,
     uint32_t account = ray_cost_service_find(cost, which->service);
     const ray_cost_service *service = &cost->book.service[account != RAY_NONE ? account : 0];
     uint64_t closed = view->back - view->behind;
-    *out = ray_money_of(0);
+    *out = ray_money_none();
     if (account == RAY_NONE || (which->back != RAY_COST_ALL && view->back < view->behind))
         return RAY_OK;
     if (which->metric != RAY_COST_ALL && (which->back == RAY_COST_ALL || closed != 0))
@@ -106,7 +106,7 @@ static ray_status cell_sum(const ray_cost *cost, const ray_cost_view *view,
     uint64_t closed = view->back - view->behind;
     if (which->back == RAY_COST_ALL || (view->back >= view->behind && closed > 1))
         return RAY_E_STALE;
-    *out = ray_money_of(0);
+    *out = ray_money_none();
     if (tenant == RAY_NONE || service == RAY_NONE || view->back < view->behind)
         return RAY_OK;
     for (uint32_t kind = 0; kind < RAY_COST_KIND_MAX; kind++) {
@@ -225,7 +225,7 @@ ray_status ray_cost_trend_read(const ray_cost *cost, uint64_t now_ns, int64_t wa
                               : ray_cost_spent(cost, &view, account, RAY_COST_ALL);
         out->folded = ray_money_less(out->folded, spent);
         if (back != 0)
-            nano[out->count - back] = spent.nano;
+            nano[out->count - back] = ray_money_nano(&spent, 0);
     }
     out->slope_known = out->count >= 2 && ray_slope(nano, out->count, &out->slope_nano) != 0;
     return RAY_OK;
@@ -242,12 +242,12 @@ ray_status ray_cost_project(const ray_cost *cost, uint64_t now_ns, int64_t wall_
     memset(out, 0, sizeof *out);
     if (status != RAY_OK || ray_cost_span_at(cost, wall_ns, 0, &span) != RAY_OK)
         return status;
-    out->spent_nano = spent.nano;
+    out->spent_nano = ray_money_nano(&spent, 0);
     if (span.end_ns == COST_FOREVER_NS || wall_ns <= span.start_ns)
         return RAY_OK;
     out->elapsed_ns = (uint64_t)wall_ns - (uint64_t)span.start_ns;
     out->length_ns = (uint64_t)span.end_ns - (uint64_t)span.start_ns;
-    out->known = ray_mul_div_signed(spent.nano, out->length_ns, out->elapsed_ns, &out->nano);
+    out->known = ray_mul_div_signed(out->spent_nano, out->length_ns, out->elapsed_ns, &out->nano);
     return RAY_OK;
 }
 
@@ -294,7 +294,8 @@ ray_status ray_cost_alert_read(const ray_cost *cost, uint64_t now_ns, int64_t wa
     uint64_t behind = ray_cost_behind(cost, ray_cost_wall(now_ns, wall_offset_ns));
     *out = (ray_cost_alert){.spec = cost->config.alert[place]};
     if (behind == 0) {
-        out->spent_nano = ray_cost_alert_spent(cost, place).nano;
+        ray_money spent = ray_cost_alert_spent(cost, place);
+        out->spent_nano = ray_money_nano(&spent, 0);
         out->fired = cost->book.standing[place].fired;
     }
     return RAY_OK;

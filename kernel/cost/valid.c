@@ -5,8 +5,8 @@
  *  2 multipliers and tiers stand by book, where their book says
  *  3 each place has at most one account, and the account knows it
  *  4 used and free cells are all there are; freed ones are zero but for the free list
- *  5 a cell is in its own chain once, between accounts that are in use
- *  6 every grain is less than a whole
+ *  5 a cell hangs in its own pair's list once, by kind, between accounts that are in use
+ *  6 a tenant's whole nano-units are those of its total
  *  7 a tenant's and a service's total is the sum of their metrics
  *  8 the sums over tenants, services and metrics are the grand total, open and closed alike
  *  9 no balance is larger than all amounts without their sign
@@ -128,62 +128,38 @@ static uint32_t chains_hold(const ray_cost *cost)
 {
     const ray_cost_book *book = &cost->book;
     uint32_t chained = 0;
-    for (uint32_t bucket = 0; bucket < RAY_COST_CELL_MAX; bucket++)
-        for (uint32_t at = book->bucket[bucket]; at != 0; at = book->cell[at - 1].next)
-            if (at > book->cell_top || book->cell[at - 1].tenant == 0 ||
-                ++chained > book->cell_count)
-                return 0;
-    for (uint32_t place = 0; place < book->cell_top; place++) {
-        const ray_cost_cell *cell = &book->cell[place];
-        if (cell->tenant == 0)
-            continue;
-        if (cell->tenant > RAY_COST_TENANTS || cell->service >= RAY_COST_SERVICES ||
-            cell->kind >= RAY_COST_KIND_MAX || book->tenant[cell->tenant - 1].owner == 0 ||
-            book->service[cell->service].used == 0 ||
-            ray_cost_cell_find(cost, cell->tenant - 1, cell->service, cell->kind) != place)
-            return 0;
-    }
+    for (uint32_t tenant = 0; tenant < RAY_COST_TENANTS; tenant++)
+        for (uint32_t service = 0; service < RAY_COST_SERVICES; service++) {
+            uint32_t last = 0;
+            for (uint32_t at = book->pair[tenant][service]; at != 0; at = book->cell[at - 1].next) {
+                if (at > book->cell_top || ++chained > book->cell_count)
+                    return 0;
+                const ray_cost_cell *cell = &book->cell[at - 1];
+                if (cell->tenant != tenant + 1 || cell->service != service ||
+                    cell->kind >= RAY_COST_KIND_MAX || cell->kind + 1 <= last ||
+                    book->tenant[tenant].owner == 0 || book->service[service].used == 0)
+                    return 0;
+                last = cell->kind + 1;
+            }
+        }
     return chained == book->cell_count;
 }
 
 /* -- 6, 7, 8, 9 -- */
-static uint32_t whole(const ray_money *money, uint32_t count)
+/* The whole part is kept beside a tenant's total. */
+static uint32_t nanos_hold(const ray_cost *cost)
 {
-    for (uint32_t i = 0; i < count; i++)
-        if (money[i].grain >= COST_GRAINS)
-            return 0;
-    return 1;
-}
-
-static uint32_t grains_hold(const ray_cost *cost)
-{
-    const ray_cost_book *book = &cost->book;
-    for (uint32_t place = 0; place < book->cell_top; place++)
-        if (whole(&book->cell[place].open, 1) == 0 || whole(&book->cell[place].last, 1) == 0)
-            return 0;
     for (uint32_t account = 0; account < RAY_COST_TENANTS; account++) {
-        const ray_cost_tenant *tenant = &book->tenant[account];
-        if (whole(tenant->metric, RAY_COST_METRIC_MAX) == 0 || whole(&tenant->total, 1) == 0 ||
-            whole(&tenant->residue, 1) == 0 || whole(&tenant->folded, 1) == 0)
-            return 0;
-        for (uint32_t at = 0; at < RAY_COST_PERIOD_MAX; at++)
-            if (whole(book->closed[account][at].metric, RAY_COST_METRIC_MAX) == 0)
-                return 0;
-    }
-    for (uint32_t account = 0; account < RAY_COST_SERVICES; account++) {
-        const ray_cost_service *service = &book->service[account];
-        if (whole(service->metric, RAY_COST_METRIC_MAX) == 0 || whole(&service->total, 1) == 0 ||
-            whole(&service->last, 1) == 0 || whole(&service->closed, 1) == 0)
+        const ray_cost_tenant *tenant = &cost->book.tenant[account];
+        if (ray_money_nano(&tenant->total, 0) != tenant->total_nano)
             return 0;
     }
-    return whole(book->metric, RAY_COST_METRIC_MAX) &&
-           whole(book->metric_closed, RAY_COST_METRIC_MAX) && whole(&book->open, 1) &&
-           whole(&book->closed_sum, 1) && whole(&book->gross, 1);
+    return 1;
 }
 
 static ray_money sum_of(const ray_money *money)
 {
-    ray_money sum = ray_money_of(0);
+    ray_money sum = ray_money_none();
     for (uint32_t metric = 0; metric < RAY_COST_METRIC_MAX; metric++)
         sum = ray_money_sum(sum, money[metric]);
     return sum;
@@ -209,7 +185,7 @@ static uint32_t totals_hold(const ray_cost *cost)
 static uint32_t sums_hold(const ray_cost *cost)
 {
     const ray_cost_book *book = &cost->book;
-    ray_money tenants = ray_money_of(0), services = tenants;
+    ray_money tenants = ray_money_none(), services = tenants;
     for (uint32_t account = 0; account < RAY_COST_TENANTS; account++)
         tenants = ray_money_sum(tenants, book->tenant[account].total);
     for (uint32_t account = 0; account < RAY_COST_SERVICES; account++)
@@ -223,10 +199,10 @@ static uint32_t sums_hold(const ray_cost *cost)
 
 static uint32_t gross_holds(const ray_cost_book *book)
 {
-    ray_money grand = ray_money_sum(book->open, book->closed_sum), zero = ray_money_of(0);
-    if (grand.nano < 0)
+    ray_money grand = ray_money_sum(book->open, book->closed_sum), zero = ray_money_none();
+    if (grand.high < 0)
         grand = ray_money_less(zero, grand);
-    return book->gross.nano >= 0 && ray_money_compare(&grand, &book->gross) <= 0;
+    return ray_money_fits(&book->gross) && ray_money_compare(&grand, &book->gross) <= 0;
 }
 
 /* -- 10 -- */
@@ -278,7 +254,7 @@ uint32_t ray_cost_valid(const ray_cost *cost)
         return 4;
     if (!chains_hold(cost))
         return 5;
-    if (!grains_hold(cost))
+    if (!nanos_hold(cost))
         return 6;
     if (!totals_hold(cost))
         return 7;

@@ -31,7 +31,7 @@ enum ray_cost_constant {
 };
 
 enum ray_cost_amount {
-    RAY_COST_GRAINS = 8000000000000000000,   /* in 10^-9 units */
+    RAY_COST_GRAINS = 8000000000000000000,   /* to 10^-9 units */
     RAY_COST_PRICE_MAX = 1000000000000000000 /* 10^6 units, in 10^-12 */
 };
 
@@ -40,13 +40,13 @@ enum ray_cost_flag {
     RAY_COST_DUPLICATE = 2 /* this event id was seen; the first answer again, nothing charged */
 };
 
-/* nano + grain / RAY_COST_GRAINS, in 10^-9 units; 0 <= grain < RAY_COST_GRAINS, so a negative
- * amount has a negative nano. A grain is 10^-12 / (8 * 10^15) units: fine enough that price per
- * 1024 bytes, per 10^9 ns and multiplied is a whole number of them, so no charge is ever rounded.
- */
+/* An exact amount: one signed 128-bit number of grains, RAY_COST_GRAINS to 10^-9 units. A grain is
+ * fine enough that a price in 10^-12 per 1024 bytes or per 10^9 ns, and multiplied, is a whole
+ * number of them: no charge is ever rounded. Magnitudes stay below 2^63 * 10^-9 units, so the
+ * balance in whole nano-units always fits 64 bits, with the rest carried. */
 typedef struct ray_money {
-    int64_t nano;
-    uint64_t grain;
+    uint64_t low;
+    int64_t high;
 } ray_money;
 
 /* A price book: prices in 10^-12 units. Row of the blob's cost section. */
@@ -367,7 +367,9 @@ ray_status ray_cost_multiplier_read(const ray_cost *cost, uint32_t service, uint
 ray_status ray_cost_tier_read(const ray_cost *cost, uint32_t service, uint32_t place,
                               ray_cost_tier_spec *out);
 
-/* -- text -- */
+/* -- amounts and text -- */
+/* Whole 10^-9 units, rounded down; *pico, which may be NULL, is the carried rest in 10^-12. */
+int64_t ray_money_nano(const ray_money *money, uint32_t *pico);
 /* Decimal units with `digits` decimals, 0 to 12, rounded down. */
 void ray_money_put(ray_text *text, const ray_money *money, uint32_t digits);
 /* "0.80", "-12.5": a decimal in 10^-decimals units; 0 and *out untouched when it is none or not
