@@ -44,6 +44,7 @@ class Capacities:
     quota_allocation_max: int = 256
     quota_alert_each: int = 4
     request_quota_max: int = 6
+    queue_flow_max: int = 8
 
 
 SEED = Capacities("seed")
@@ -75,6 +76,7 @@ TINY = replace(
     limit_rate_max=8,
     limit_exact_max=256,
     quota_allocation_max=4,
+    queue_flow_max=2,
 )
 PROFILES = {"seed": SEED, "edge": EDGE, "tiny": TINY}
 NAME_BYTES = 48

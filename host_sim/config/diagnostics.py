@@ -54,6 +54,7 @@ NOTES: dict[str, str] = {
     "note-unused": "a row nothing refers to",
     "note-open": "a service that nothing limits",
     "note-never": "a request that a limit can never grant",
+    "note-no-wait": "a queue in which nothing ever waits",
     "note-private": "headers trusted from anybody",
 }
 

@@ -33,6 +33,7 @@ SETTINGS, PLAN, TENANT, TRUST = 1, 2, 3, 4
 SERVICE, ROUTE, DFA = 10, 11, 12
 LIMIT, LIMIT_RATE = 20, 21
 QUOTA = 30
+QUEUE, SERVICE_QUEUE, SLA = 40, 41, 42
 SECRETS = 0xFFFF
 
 Name = PaddedString(NAME_BYTES, "ascii")
@@ -165,6 +166,31 @@ Quota = Struct(
     "reserved_2" / Padding(4),
 )
 
+Queue = Struct(
+    "weight" / Array(5, Int32ul),
+    "critical_cap" / Int32ul,
+    "servers" / Int32ul,
+    "depth" / Int32ul,
+    "flows" / Int32ul,
+    "displace" / Int8ul,
+    "earliest_deadline" / Int8ul,
+    "flow_by" / Int8ul,
+    "reserved" / Padding(1),
+)
+
+ServiceQueue = Struct(
+    "service" / Int32ul, "servers" / Int32ul, "depth" / Int32ul, "flows" / Int32ul
+)
+
+Sla = Struct(
+    "p95_latency_ns" / Int64ul,
+    "deadline_ns" / Int64ul,
+    "service" / Int32ul,
+    "error_rate_bp" / Int32ul,
+    "priority" / Int32ul,
+    "reserved" / Padding(4),
+)
+
 # Which struct of ray/*.h each layout must equal.
 STRUCTS = {
     "ray_config_header": Header,
@@ -179,6 +205,9 @@ STRUCTS = {
     "ray_limit_spec": Limit,
     "ray_limit_rate_spec": LimitRate,
     "ray_quota_spec": Quota,
+    "ray_queue_spec": Queue,
+    "ray_service_queue_spec": ServiceQueue,
+    "ray_sla_spec": Sla,
 }
 ROWS = {
     SETTINGS: Settings,
@@ -190,5 +219,8 @@ ROWS = {
     LIMIT: Limit,
     LIMIT_RATE: LimitRate,
     QUOTA: Quota,
+    QUEUE: Queue,
+    SERVICE_QUEUE: ServiceQueue,
+    SLA: Sla,
 }
 BYTE_SECTIONS = {DFA, SECRETS}

@@ -20,16 +20,23 @@ from host_sim.config.model import (
     Headers,
     IdentityRule,
     Limit,
+    Queue,
     Quota,
     Route,
     Service,
+    Sla,
     Tenant,
     Trust,
 )
 from host_sim.config.positions import Path, Positions
 
-TABLES: dict[str, type[Model]] = {"defaults": Defaults, "trust": Trust, "headers": Headers}
-NAMED: dict[str, type[Model]] = {"service": Service, "tenant": Tenant}
+TABLES: dict[str, type[Model]] = {
+    "defaults": Defaults,
+    "trust": Trust,
+    "headers": Headers,
+    "queue": Queue,
+}
+NAMED: dict[str, type[Model]] = {"service": Service, "tenant": Tenant, "sla": Sla}
 LISTS: dict[str, type[Model]] = {
     "route": Route,
     "identity": IdentityRule,
