@@ -25,6 +25,7 @@ from host_sim.config.positions import read
 from host_sim.config.rules import Ground, check_common
 from host_sim.config.rules_limit import check_limits
 from host_sim.config.rules_policy import check_policies
+from host_sim.config.rules_priority import check_priority
 from host_sim.config.rules_quota import check_quotas
 from host_sim.config.rules_route import check_routes
 from host_sim.config.validate import check_file
@@ -96,6 +97,7 @@ def examine(source: bytes, *, room: Capacities = SEED) -> Examination:
     check_limits(ground)
     check_quotas(ground)
     check_policies(ground)
+    check_priority(ground)
     return Examination(file, sorted(set(findings)), sorted(set(ground.notes)))
 
 

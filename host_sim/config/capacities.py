@@ -50,6 +50,7 @@ class Capacities:
     policy_limit_max: int = 4
     policy_quota_max: int = 2
     policy_value_bytes: int = 128
+    queue_flow_max: int = 8
 
 
 SEED = Capacities("seed")
@@ -84,6 +85,7 @@ TINY = replace(
     policy_max=8,
     policy_term_max=16,
     policy_header_max=4,
+    queue_flow_max=2,
 )
 PROFILES = {"seed": SEED, "edge": EDGE, "tiny": TINY}
 NAME_BYTES = 48

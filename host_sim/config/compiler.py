@@ -22,6 +22,7 @@ from host_sim.config.model import (
     File,
     Limit,
     PlanRate,
+    Queue,
     Quota,
     Route,
 )
@@ -33,6 +34,8 @@ BUCKETS = ("token_bucket", "leaky_bucket")
 ROUTE_KINDS = ("exact", "prefix", "wildcard", "regex")
 AUTH = {"none": 0, "optional": 1, "required": 2}
 QUOTA_TYPES = {"requests": 0, "bytes": 1, "compute": 2, "custom": 3}
+CLASS_DEFAULT = 255
+FLOW_BY = {"user": 0, "tenant": 1, "address": 2}
 RESETS = {"never": 0, "fixed": 1, "rolling": 2, "day": 3, "week": 4, "month": 5}
 
 
@@ -351,6 +354,50 @@ def _quotas(file: File, names: Names) -> list[dict[str, Any]]:
     return rows
 
 
+def _queue(queue: Queue) -> dict[str, Any]:
+    return dict(
+        weight=[getattr(queue.weights, word) for word in CLASSES],
+        critical_cap=queue.critical_cap // 10_000,
+        servers=queue.servers,
+        depth=queue.depth,
+        flows=queue.flows,
+        displace=int(queue.on_full == "displace"),
+        earliest_deadline=int(queue.order == "deadline"),
+        flow_by=FLOW_BY[queue.flow_by],
+    )
+
+
+def _queues(file: File) -> list[dict[str, Any]]:
+    """[queue], left out where it says what holds anyway."""
+    row = _queue(file.queue)
+    return [] if row == _queue(Queue.model_construct()) else [row]
+
+
+def _service_queues(file: File, names: Names) -> list[dict[str, Any]]:
+    rows = []
+    for name in sorted(file.queue.service, key=names.services.index):
+        own = file.queue.service[name]
+        row: dict[str, Any] = dict(service=names.services.index(name))
+        for key in ("servers", "depth", "flows"):
+            said = getattr(own, key)
+            row[key] = getattr(file.queue, key) if said is None else said
+        rows.append(row)
+    return rows
+
+
+def _slas(file: File, names: Names) -> list[dict[str, Any]]:
+    return [
+        dict(
+            p95_latency_ns=file.sla[name].p95_latency,
+            deadline_ns=file.sla[name].deadline or 0,
+            service=names.services.index(name),
+            error_rate_bp=file.sla[name].error_rate // 100,
+            priority=CLASSES.index(word) if (word := file.sla[name].priority) else CLASS_DEFAULT,
+        )
+        for name in sorted(file.sla, key=names.services.index)
+    ]
+
+
 def sections(file: File) -> list[tuple[int, int, int, bytes]]:
     """(kind, row bytes, row count, bytes) of every section that has rows, without the secrets."""
     names = Names.of(file)
@@ -371,6 +418,9 @@ def sections(file: File) -> list[tuple[int, int, int, bytes]]:
         layout.LIMIT_RATE: _limit_rates(file, names),
         layout.QUOTA: _quotas(file, names),
         **policy_rows(file, names),
+        layout.QUEUE: _queues(file),
+        layout.SERVICE_QUEUE: _service_queues(file, names),
+        layout.SLA: _slas(file, names),
     }
     out = [
         (

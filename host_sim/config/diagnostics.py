@@ -57,6 +57,7 @@ NOTES: dict[str, str] = {
     "note-shadowed": "a policy that others leave nothing to decide",
     "note-hole": "requests that pass because no policy decides about them",
     "note-unsure": "policies that overlap in too many ways to compare them all",
+    "note-no-wait": "a queue in which nothing ever waits",
     "note-private": "headers trusted from anybody",
 }
 

@@ -34,6 +34,7 @@ SERVICE, ROUTE, DFA = 10, 11, 12
 LIMIT, LIMIT_RATE = 20, 21
 QUOTA = 30
 POLICY_SET, POLICY, POLICY_TERM, POLICY_HEADER = 50, 51, 52, 53
+QUEUE, SERVICE_QUEUE, SLA = 40, 41, 42
 SECRETS = 0xFFFF
 
 Name = PaddedString(NAME_BYTES, "ascii")
@@ -207,6 +208,29 @@ PolicyHeader = Struct(
     "value_length" / Int8ul,
     "how" / Int8ul,
     "reserved" / Padding(5),
+Queue = Struct(
+    "weight" / Array(5, Int32ul),
+    "critical_cap" / Int32ul,
+    "servers" / Int32ul,
+    "depth" / Int32ul,
+    "flows" / Int32ul,
+    "displace" / Int8ul,
+    "earliest_deadline" / Int8ul,
+    "flow_by" / Int8ul,
+    "reserved" / Padding(1),
+)
+
+ServiceQueue = Struct(
+    "service" / Int32ul, "servers" / Int32ul, "depth" / Int32ul, "flows" / Int32ul
+)
+
+Sla = Struct(
+    "p95_latency_ns" / Int64ul,
+    "deadline_ns" / Int64ul,
+    "service" / Int32ul,
+    "error_rate_bp" / Int32ul,
+    "priority" / Int32ul,
+    "reserved" / Padding(4),
 )
 
 # Which struct of ray/*.h each layout must equal.
@@ -227,6 +251,9 @@ STRUCTS = {
     "ray_policy_spec": Policy,
     "ray_policy_term": PolicyTerm,
     "ray_policy_header_spec": PolicyHeader,
+    "ray_queue_spec": Queue,
+    "ray_service_queue_spec": ServiceQueue,
+    "ray_sla_spec": Sla,
 }
 ROWS = {
     SETTINGS: Settings,
@@ -242,5 +269,8 @@ ROWS = {
     POLICY: Policy,
     POLICY_TERM: PolicyTerm,
     POLICY_HEADER: PolicyHeader,
+    QUEUE: Queue,
+    SERVICE_QUEUE: ServiceQueue,
+    SLA: Sla,
 }
 BYTE_SECTIONS = {DFA, SECRETS}

@@ -49,7 +49,7 @@ class Ground:
     def names_of(self, section: str) -> list[str]:
         """Names in file order; rows with errors elsewhere count, so that no reference to them is
         an error too."""
-        rows = self.raw.get(section, {} if section in ("service", "tenant") else [])
+        rows = self.raw.get(section, {} if section in ("service", "tenant", "sla") else [])
         if isinstance(rows, dict):
             return [name for name in rows if isinstance(name, str)]
         if not isinstance(rows, list):

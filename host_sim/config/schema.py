@@ -30,6 +30,10 @@ HEADINGS = {
     "Prefix": "prefix = { ... }",
     "Quota": "[[quota]]",
     "Guards": "guards = { ... }",
+    "Queue": "[queue]",
+    "Weights": "weights = { ... }",
+    "QueueService": "[queue.service.NAME]",
+    "Sla": "[sla.NAME]",
     "Expectation": "[[test]]",
     "ExpectedRequest": "request = { ... }",
     "Expect": "expect = { ... }",
@@ -79,7 +83,7 @@ def _rewrite(node: Any) -> None:
 def json_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of the whole file, for editors."""
     schema = File.model_json_schema()
-    for table in ("defaults", "trust", "headers"):
+    for table in ("defaults", "trust", "headers", "queue"):
         schema["properties"][table].pop("default", None)
     _rewrite(schema)
     return {
@@ -191,6 +195,7 @@ _TABLES = {
     "request_limit_max": "limits for one request",
     "quota_allocation_max": "quotas",
     "request_quota_max": "quotas for one request",
+    "queue_flow_max": "fair sub-queues per class",
 }
 
 _HEAD = """# Configuration

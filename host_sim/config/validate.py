@@ -22,9 +22,11 @@ from host_sim.config.model import (
     Limit,
     Policies,
     Policy,
+    Queue,
     Quota,
     Route,
     Service,
+    Sla,
     Tenant,
     Trust,
 )
@@ -32,6 +34,13 @@ from host_sim.config.positions import Path, Positions
 
 TABLES: dict[str, type[Model]] = {"defaults": Defaults, "trust": Trust, "headers": Headers, "policies": Policies}
 NAMED: dict[str, type[Model]] = {"service": Service, "tenant": Tenant}
+TABLES: dict[str, type[Model]] = {
+    "defaults": Defaults,
+    "trust": Trust,
+    "headers": Headers,
+    "queue": Queue,
+}
+NAMED: dict[str, type[Model]] = {"service": Service, "tenant": Tenant, "sla": Sla}
 LISTS: dict[str, type[Model]] = {
     "route": Route,
     "identity": IdentityRule,
