@@ -208,6 +208,8 @@ PolicyHeader = Struct(
     "value_length" / Int8ul,
     "how" / Int8ul,
     "reserved" / Padding(5),
+)
+
 Queue = Struct(
     "weight" / Array(5, Int32ul),
     "critical_cap" / Int32ul,

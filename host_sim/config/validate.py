@@ -32,12 +32,11 @@ from host_sim.config.model import (
 )
 from host_sim.config.positions import Path, Positions
 
-TABLES: dict[str, type[Model]] = {"defaults": Defaults, "trust": Trust, "headers": Headers, "policies": Policies}
-NAMED: dict[str, type[Model]] = {"service": Service, "tenant": Tenant}
 TABLES: dict[str, type[Model]] = {
     "defaults": Defaults,
     "trust": Trust,
     "headers": Headers,
+    "policies": Policies,
     "queue": Queue,
 }
 NAMED: dict[str, type[Model]] = {"service": Service, "tenant": Tenant, "sla": Sla}

@@ -104,8 +104,8 @@ def some(n: int, most: int):
 # nothing waits, so that every record has an answer
 PLAIN = st.builds(compiled, some(4, 4), some(len(QUOTAS), 3))
 CONFIGS = st.builds(compiled, some(len(LIMITS), 4), some(len(QUOTAS), 3),
-                    st.integers(0, 0), st.just(()),
-                    st.integers(0, 0))
+                    st.integers(0, len(QUEUES) - 1), some(len(POLICIES), 3),
+                    st.integers(0, len(PRICES) - 1))
 
 
 def often(common, *rare):
