@@ -53,21 +53,42 @@ uint32_t ray_call_flag(const ray_call *call, const char *name)
 }
 
 /* -- errors -- */
+/* "error: WHAT: "VALUE""; without the value where `at` is NULL. */
+static void put_wrong(ray_text *out, const char *what, const char *at, uint64_t length)
+{
+    ray_text_put(out, "error: ");
+    ray_text_put(out, what);
+    if (at == 0)
+        return;
+    ray_text_put(out, ": \"");
+    ray_text_escaped(out, at, length);
+    ray_text_put(out, "\"");
+}
+
+static void put_near(ray_text *out, const char *near)
+{
+    ray_text_put(out, "; did you mean \"");
+    ray_text_escaped(out, near, ray_word_length(near));
+    ray_text_put(out, "\"?");
+}
+
 ray_status ray_call_error(ray_call *call, ray_status status, const char *what, uint32_t word,
                           const char *near)
 {
-    ray_text_put(call->out, "error: ");
-    ray_text_put(call->out, what);
-    if (word < call->count) {
-        ray_text_put(call->out, ": \"");
-        ray_text_escaped(call->out, call->word[word], call->length[word]);
-        ray_text_put(call->out, "\"");
-    }
-    if (near != 0) {
-        ray_text_put(call->out, "; did you mean \"");
-        ray_text_escaped(call->out, near, ray_word_length(near));
-        ray_text_put(call->out, "\"?");
-    }
+    if (word < call->count)
+        put_wrong(call->out, what, call->word[word], call->length[word]);
+    else
+        put_wrong(call->out, what, 0, 0);
+    if (near != 0)
+        put_near(call->out, near);
+    ray_text_put(call->out, "\n");
+    return status;
+}
+
+ray_status ray_option_refuse(ray_call *call, ray_status status, const char *what, const char *at,
+                             uint32_t length)
+{
+    put_wrong(call->out, what, length != 0 ? at : 0, length);
     ray_text_put(call->out, "\n");
     return status;
 }
@@ -109,16 +130,10 @@ ray_status ray_call_unknown_value(ray_call *call, const char *what, const char *
     ray_near_begin(&near, at, length);
     for (uint32_t i = 0; ray_live_name(call->ray, call->machine, completes, i, &name) != 0; i++)
         ray_near_offer(&near, name.at, ray_word_length(name.at));
-    ray_text_put(call->out, "error: ");
-    ray_text_put(call->out, what);
-    ray_text_put(call->out, ": \"");
-    ray_text_escaped(call->out, at, length);
-    ray_text_put(call->out, "\"");
-    if (ray_near_word(&near) != 0) {
-        ray_text_put(call->out, "; did you mean \"");
-        ray_text_escaped(call->out, near.best.at, ray_word_length(near.best.at));
-        ray_text_put(call->out, "\"?");
-    } else
+    put_wrong(call->out, what, at, length);
+    if (ray_near_word(&near) != 0)
+        put_near(call->out, near.best.at);
+    else
         put_names(call, completes);
     ray_text_put(call->out, "\n");
     return RAY_E_UNKNOWN;
@@ -155,6 +170,38 @@ void ray_echo(ray_text *out, const char *at, uint64_t length)
         ray_text_char(out, at[i] >= 0x20 && at[i] <= 0x7e ? at[i] : '?');
 }
 
+/* -- options -- */
+uint32_t ray_option_place(const char *at, uint64_t length, const char *(*word_of)(uint32_t),
+                          uint32_t count)
+{
+    uint32_t i = 0;
+    while (i < count && !ray_word_is(at, length, word_of(i)))
+        i++;
+    return i;
+}
+
+ray_status ray_option_u64(ray_call *call, const char *name, uint64_t *out)
+{
+    const char *at;
+    uint32_t length;
+    if (!ray_call_option(call, name, &at, &length) || ray_parse_u64(at, length, out) == RAY_OK)
+        return RAY_OK;
+    return ray_option_refuse(call, RAY_E_SYNTAX, "not a whole number", at, length);
+}
+
+ray_status ray_option_duration(ray_call *call, const char *name, uint64_t *out)
+{
+    const char *at;
+    uint32_t length;
+    if (!ray_call_option(call, name, &at, &length) || ray_parse_duration(at, length, out) == RAY_OK)
+        return RAY_OK;
+    if (ray_word_is(at, length, "forever")) {
+        *out = RAY_NEVER;
+        return RAY_OK;
+    }
+    return ray_option_refuse(call, RAY_E_SYNTAX, "not a duration such as 1m30s", at, length);
+}
+
 /* -- what a handler needs from the core -- */
 void *ray_call_memory(ray_call *call, uint64_t bytes)
 {
@@ -167,6 +214,13 @@ void *ray_call_memory(ray_call *call, uint64_t bytes)
     out->capacity = at;
     __builtin_memset(out->at + at, 0, bytes);
     return out->at + at;
+}
+
+int64_t ray_call_wall_offset(const ray_call *call)
+{
+    ray_stats stats;
+    ray_read(call->ray, &stats);
+    return stats.wall_offset_ns;
 }
 
 static ray_audit_record record_of(const ray_call *call, uint32_t what, uint64_t before,

@@ -104,9 +104,7 @@ static ray_status run_audit(ray_call *call)
         for (uint64_t id = first; id <= count; id++)
             if (ray_audit_read(call->ray, id, &record) == RAY_OK)
                 record_json(call, &stats, &record);
-        ray_text_json_close(out, ']');
-        ray_text_json_close(out, '}');
-        ray_text_char(out, '\n');
+        ray_json_list_end(out);
         return RAY_OK;
     }
     ray_text_u64(out, count);

@@ -3,32 +3,9 @@
  * in its place. */
 #include "parts.h"
 
-/* -- lines (private) -- */
-static void row(ray_text *out, const char *name)
-{
-    ray_text_put(out, name);
-    ray_text_column(out, 22);
-}
+enum config_line { COLUMN = 22 };
 
-static void row_u64(ray_text *out, const char *name, uint64_t value)
-{
-    row(out, name);
-    ray_text_u64(out, value);
-    ray_text_char(out, '\n');
-}
-
-static void row_word(ray_text *out, const char *name, const char *value)
-{
-    row(out, name);
-    ray_text_put(out, value);
-    ray_text_char(out, '\n');
-}
-
-static const char *mode_word(uint32_t mode)
-{
-    return mode == RAY_MODE_ENFORCE ? "enforce" : mode == RAY_MODE_SHADOW ? "shadow" : "off";
-}
-
+/* -- words (private) -- */
 static void put_zone(ray_text *out, int32_t minutes)
 {
     uint32_t size = (uint32_t)(minutes < 0 ? -minutes : minutes);
@@ -51,7 +28,7 @@ static void show_json(ray_call *call, const ray_settings_spec *settings, const r
     ray_text_json_hex(out, "hash", stats->config_hash, sizeof stats->config_hash);
     ray_text_json_u64(out, "epoch", stats->epoch);
     ray_text_json_u64(out, "edits", stats->edit_count);
-    ray_text_json_literal(out, "mode", mode_word(settings->mode));
+    ray_text_json_literal(out, "mode", ray_mode_word(settings->mode));
     ray_text_json_i64(out, "utc_offset_minutes", settings->utc_offset_minutes);
     ray_text_json_literal(out, "default_class", ray_class_word(settings->default_class));
     ray_text_json_u64(out, "no_route_status", settings->no_route_status);
@@ -69,8 +46,7 @@ static void show_json(ray_call *call, const ray_settings_spec *settings, const r
     for (uint32_t i = 0; ray_part_read(call->ray, i, &part) == RAY_OK; i++)
         ray_text_json_u64(out, part.name.at, part.used);
     ray_text_json_close(out, '}');
-    ray_text_json_close(out, '}');
-    ray_text_char(out, '\n');
+    ray_json_end(out);
 }
 
 static void show_tenants(ray_call *call)
@@ -79,7 +55,7 @@ static void show_tenants(ray_call *call)
     ray_tenant_spec tenant;
     ray_name plan;
     for (uint32_t i = 0; ray_tenant_read(call->ray, i, &tenant) == RAY_OK; i++) {
-        row(out, i == 0 ? "tenants" : "");
+        ray_line_begin(out, COLUMN, i == 0 ? "tenants" : "");
         ray_text_name(out, &tenant.name, 0);
         if (ray_plan_read(call->ray, tenant.plan, &plan) == RAY_OK) {
             ray_text_put(out, ", plan ");
@@ -103,30 +79,29 @@ static ray_status run_show(ray_call *call)
         return RAY_OK;
     }
     ray_gateway_read(ray_gateway_of(call->ray), &gateway);
-    row(out, "hash");
-    ray_text_hex_bytes(out, stats.config_hash, sizeof stats.config_hash);
-    ray_text_char(out, '\n');
-    row_u64(out, "epoch", stats.epoch);
-    row_u64(out, "live edits", stats.edit_count);
-    row_word(out, "mode", mode_word(settings.mode));
-    row(out, "timezone");
+    ray_line_hash(out, COLUMN, "hash", stats.config_hash, sizeof stats.config_hash);
+    ray_line_u64(out, COLUMN, "epoch", stats.epoch);
+    ray_line_u64(out, COLUMN, "live edits", stats.edit_count);
+    ray_line_word(out, COLUMN, "mode", ray_mode_word(settings.mode));
+    ray_line_begin(out, COLUMN, "timezone");
     put_zone(out, settings.utc_offset_minutes);
     ray_text_char(out, '\n');
-    row_word(out, "default class", ray_class_word(settings.default_class));
-    row_u64(out, "no route", settings.no_route_status);
-    row_word(out, "no limit", settings.no_limit_deny != 0 ? "deny" : "allow");
-    row_word(out, "client address",
-             settings.client_ip != 0 ? "x-forwarded-for, past [trust]" : "the peer's");
-    row_word(out, "RateLimit headers", settings.ratelimit_headers != 0 ? "draft-10" : "none");
-    row_u64(out, "services", gateway.service_count);
-    row_u64(out, "routes", gateway.route_count);
+    ray_line_word(out, COLUMN, "default class", ray_class_word(settings.default_class));
+    ray_line_u64(out, COLUMN, "no route", settings.no_route_status);
+    ray_line_word(out, COLUMN, "no limit", settings.no_limit_deny != 0 ? "deny" : "allow");
+    ray_line_word(out, COLUMN, "client address",
+                  settings.client_ip != 0 ? "x-forwarded-for, past [trust]" : "the peer's");
+    ray_line_word(out, COLUMN, "RateLimit headers",
+                  settings.ratelimit_headers != 0 ? "draft-10" : "none");
+    ray_line_u64(out, COLUMN, "services", gateway.service_count);
+    ray_line_u64(out, COLUMN, "routes", gateway.route_count);
     for (uint32_t i = 0; ray_part_read(call->ray, i, &part) == RAY_OK; i++) {
         if (i == 1)
-            row_u64(out, "limits", part.used);
+            ray_line_u64(out, COLUMN, "limits", part.used);
         if (i == 2)
-            row_u64(out, "quotas", part.used);
+            ray_line_u64(out, COLUMN, "quotas", part.used);
     }
-    row_u64(out, "plans", ray_plan_count(call->ray));
+    ray_line_u64(out, COLUMN, "plans", ray_plan_count(call->ray));
     show_tenants(call);
     return RAY_OK;
 }
@@ -181,15 +156,14 @@ static ray_status run_source(ray_call *call)
         ray_text_json_open(out, 0, '{');
         ray_text_json_literal(out, "source", word);
         ray_text_json_u64(out, "edits", stats.edit_count);
-        ray_text_json_close(out, '}');
-        ray_text_char(out, '\n');
+        ray_json_end(out);
         return RAY_OK;
     }
-    row_word(out, "configuration",
-             frozen  ? "frozen: the one this machine carries"
-             : start ? "start: the one it was started with"
-                     : "loaded since the start");
-    row_u64(out, "live edits", stats.edit_count);
+    ray_line_word(out, COLUMN, "configuration",
+                  frozen  ? "frozen: the one this machine carries"
+                  : start ? "start: the one it was started with"
+                          : "loaded since the start");
+    ray_line_u64(out, COLUMN, "live edits", stats.edit_count);
     return RAY_OK;
 }
 
@@ -230,8 +204,7 @@ static ray_status run_check(ray_call *call)
     if (call->json != 0) {
         ray_text_json_open(out, 0, '{');
         ray_text_json_u64(out, "broken_invariant", at != 0 ? 0 : broken);
-        ray_text_json_close(out, '}');
-        ray_text_char(out, '\n');
+        ray_json_end(out);
     } else if (at != 0) {
         ray_text_put(out, "sound, hash ");
         ray_text_hex_bytes(out, report.hash, sizeof report.hash);

@@ -222,9 +222,7 @@ static void json_summary(ray_call *call, const demo *d, uint64_t requests)
         ray_text_json_u64(out, "count", d->kinds[i].count);
         ray_text_json_close(out, '}');
     }
-    ray_text_json_close(out, ']');
-    ray_text_json_close(out, '}');
-    ray_text_char(out, '\n');
+    ray_json_list_end(out);
 }
 
 /* -- the command -- */

@@ -2,19 +2,12 @@
 /* cmd_gateway.c - services and routes at the console: what there is and what it did.
  * cmd_gateway_show.c shows one of them and tries a request; cmd_gateway_edit.c changes them. */
 #include "cmd_gateway.h"
+#include "parts.h"
 
 /* -- words (private) -- */
 static ray_gateway *gateway_of(ray_call *call)
 {
     return ray_gateway_of(call->ray);
-}
-
-uint32_t ray_gateway_word_length(const char *word)
-{
-    uint32_t length = 0;
-    while (word[length] != 0)
-        length++;
-    return length;
 }
 
 /* A handle typed as a number; RAY_NONE when the word is none. */
@@ -60,11 +53,6 @@ ray_status ray_gateway_route_word(ray_call *call, uint32_t word, uint32_t *id)
     return ray_call_unknown(call, "no such route", word, RAY_COMPLETE_ROUTE);
 }
 
-const char *ray_gateway_mode_word(uint32_t mode)
-{
-    return mode == RAY_MODE_OFF ? "off" : "enforce";
-}
-
 /* "GET,POST", or "any". */
 void ray_gateway_put_methods(ray_text *out, uint32_t methods)
 {
@@ -86,61 +74,40 @@ void ray_gateway_put_service(ray_call *call, uint32_t id)
 }
 
 /* -- status -- */
-typedef struct line {
-    const char *name;
-    const char *key;
-    uint64_t value;
-} line;
-
 static ray_status run_status(ray_call *call)
 {
     ray_gateway_stats stats;
     ray_text *out = call->out;
     ray_gateway_read(gateway_of(call), &stats);
-    const line lines[] = {
-        {"asked", "asked_count", stats.asked_count},
-        {"granted", "granted_count", stats.granted_count},
-        {"denied", "denied_count", stats.denied_count},
-        {"rows refused", "error_count", stats.error_count},
-        {"forwarded", "forwarded_count", stats.forwarded_count},
-        {"paths rewritten", "rewritten_count", stats.rewritten_count},
-        {"service given", "given_count", stats.given_count},
-        {"404 no route", "no_route_count", stats.no_route_count},
-        {"405 method", "method_denied_count", stats.method_denied_count},
-        {"501 method unknown", "method_unknown_count", stats.method_unknown_count},
-        {"400 path", "path_bad_count", stats.path_bad_count},
-        {"400 headers", "headers_bad_count", stats.headers_bad_count},
-        {"414 target", "target_long_count", stats.target_long_count},
-        {"431 headers", "headers_large_count", stats.headers_large_count},
-        {"413 body", "body_large_count", stats.body_large_count},
-        {"503 unhealthy", "unhealthy_count", stats.unhealthy_count},
-        {"services", "service_count", stats.service_count},
-        {"routes", "route_count", stats.route_count},
-        {"regex tables", "dfa_count", stats.dfa_count},
-        {"regex bytes", "dfa_bytes", stats.dfa_bytes}};
-    const uint64_t capacities[] = {RAY_SERVICE_MAX, RAY_ROUTE_MAX, RAY_DFA_MAX, RAY_DFA_POOL_BYTES};
-    const uint32_t count = sizeof lines / sizeof lines[0], bounded = count - 4;
+    const ray_counter rows[] = {
+        {"asked", "asked_count", stats.asked_count, 0},
+        {"granted", "granted_count", stats.granted_count, 0},
+        {"denied", "denied_count", stats.denied_count, 0},
+        {"rows refused", "error_count", stats.error_count, 0},
+        {"forwarded", "forwarded_count", stats.forwarded_count, 0},
+        {"paths rewritten", "rewritten_count", stats.rewritten_count, 0},
+        {"service given", "given_count", stats.given_count, 0},
+        {"404 no route", "no_route_count", stats.no_route_count, 0},
+        {"405 method", "method_denied_count", stats.method_denied_count, 0},
+        {"501 method unknown", "method_unknown_count", stats.method_unknown_count, 0},
+        {"400 path", "path_bad_count", stats.path_bad_count, 0},
+        {"400 headers", "headers_bad_count", stats.headers_bad_count, 0},
+        {"414 target", "target_long_count", stats.target_long_count, 0},
+        {"431 headers", "headers_large_count", stats.headers_large_count, 0},
+        {"413 body", "body_large_count", stats.body_large_count, 0},
+        {"503 unhealthy", "unhealthy_count", stats.unhealthy_count, 0},
+        {"services", "service_count", stats.service_count, RAY_SERVICE_MAX},
+        {"routes", "route_count", stats.route_count, RAY_ROUTE_MAX},
+        {"regex tables", "dfa_count", stats.dfa_count, RAY_DFA_MAX},
+        {"regex bytes", "dfa_bytes", stats.dfa_bytes, RAY_DFA_POOL_BYTES}};
+    const ray_counters counters = {rows, sizeof rows / sizeof rows[0], 20, 12, 0};
     if (call->json)
         ray_text_json_open(out, 0, '{');
-    for (uint32_t i = 0; i < count; i++) {
-        if (call->json) {
-            ray_text_json_u64(out, lines[i].key, lines[i].value);
-            continue;
-        }
-        ray_text_put(out, lines[i].name);
-        ray_text_column(out, 20);
-        ray_text_u64_right(out, lines[i].value, 12);
-        if (i >= bounded) {
-            ray_text_put(out, " of ");
-            ray_text_u64(out, capacities[i - bounded]);
-        }
-        ray_text_char(out, '\n');
-    }
+    ray_counters_put(call, &counters);
     if (call->json) {
         ray_text_json_u64(out, "service_max", RAY_SERVICE_MAX);
         ray_text_json_u64(out, "route_max", RAY_ROUTE_MAX);
-        ray_text_json_close(out, '}');
-        ray_text_char(out, '\n');
+        ray_json_end(out);
     }
     return RAY_OK;
 }
@@ -169,7 +136,7 @@ static void table_services(ray_call *call)
         ray_text_column(out, 58);
         ray_text_put(out, row.spec->healthy ? "up" : "down");
         ray_text_column(out, 66);
-        ray_text_put(out, ray_gateway_mode_word(row.spec->mode));
+        ray_text_put(out, ray_mode_word(row.spec->mode));
         ray_text_column(out, 75);
         ray_text_u64_right(out, row.route_count, 8);
         ray_text_u64_right(out, row.count.asked_count, 12);

@@ -4,8 +4,6 @@
 #define RAY_SHELL_CMD_GATEWAY_H
 #include "shell.h"
 
-uint32_t ray_gateway_word_length(const char *word);
-const char *ray_gateway_mode_word(uint32_t mode);
 /* "GET,POST", or "any". */
 void ray_gateway_put_methods(ray_text *out, uint32_t methods);
 void ray_gateway_put_service(ray_call *call, uint32_t id);

@@ -2,6 +2,7 @@
 /* cmd_gateway_edit.c - adding, removing and switching services and routes; every change is reported
  * to the audit ring. */
 #include "cmd_gateway.h"
+#include "parts.h"
 
 /* -- options (private) -- */
 static ray_status refuse(ray_call *call, ray_status status, const char *what)
@@ -24,8 +25,7 @@ static ray_status number(ray_call *call, const char *name, uint64_t most, uint64
 
 static ray_status too_long(ray_call *call, uint32_t word)
 {
-    return ray_call_error(call, RAY_E_SYNTAX,
-                          "a name is 1 to 47 of A-Z a-z 0-9 . _ : -, this is not", word, 0);
+    return ray_call_error(call, RAY_E_SYNTAX, RAY_NAME_RULE, word, 0);
 }
 
 static uint32_t name_fits(const ray_call *call, uint32_t word)
@@ -254,8 +254,7 @@ static ray_status take_kind(ray_call *call, uint8_t *kind)
     ray_near near;
     ray_near_begin(&near, call->word[4], call->length[4]);
     for (uint32_t i = RAY_ROUTE_EXACT; i <= RAY_ROUTE_REGEX; i++) {
-        ray_near_offer(&near, ray_route_kind_word(i),
-                       ray_gateway_word_length(ray_route_kind_word(i)));
+        ray_near_offer(&near, ray_route_kind_word(i), ray_word_length(ray_route_kind_word(i)));
         if (!ray_call_is(call, 4, ray_route_kind_word(i)))
             continue;
         *kind = (uint8_t)i;

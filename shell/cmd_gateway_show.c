@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_gateway_show.c - one service or route in full, and where one request would go. */
 #include "cmd_gateway.h"
+#include "parts.h"
+
+enum gateway_line { COLUMN = 16 };
 
 /* -- show -- */
-static void key(ray_text *out, const char *name)
-{
-    ray_text_put(out, "  ");
-    ray_text_put(out, name);
-    ray_text_column(out, 16);
-}
-
 static void put_counts(ray_text *out, const ray_gateway_count *count)
 {
-    key(out, "asked");
+    ray_line_begin(out, COLUMN, "  asked");
     ray_text_u64(out, count->asked_count);
     ray_text_put(out, ", granted ");
     ray_text_u64(out, count->granted_count);
@@ -28,28 +24,20 @@ static void show_service(ray_call *call, const ray_service_row *row)
     ray_text_put(out, "service ");
     ray_text_name(out, &spec->name, 0);
     ray_text_char(out, '\n');
-    key(out, "id");
-    ray_text_u64(out, row->id);
-    ray_text_char(out, '\n');
-    key(out, "at");
+    ray_line_u64(out, COLUMN, "  id", row->id);
+    ray_line_begin(out, COLUMN, "  at");
     ray_text_put(out, spec->host[0] != 0 ? spec->host : "-");
     ray_text_put(out, " port ");
     ray_text_u64(out, spec->port);
     ray_text_char(out, '\n');
-    key(out, "health");
+    ray_line_begin(out, COLUMN, "  health");
     ray_text_put(out, spec->healthy ? "up\n" : "down: answers 503\n");
-    key(out, "mode");
-    ray_text_put(out, ray_gateway_mode_word(spec->mode));
-    ray_text_char(out, '\n');
-    key(out, "timeout");
-    ray_text_duration(out, spec->timeout_ns);
-    ray_text_char(out, '\n');
-    key(out, "largest body");
+    ray_line_word(out, COLUMN, "  mode", ray_mode_word(spec->mode));
+    ray_line_duration(out, COLUMN, "  timeout", spec->timeout_ns);
+    ray_line_begin(out, COLUMN, "  largest body");
     ray_text_u64(out, spec->body_bytes_max);
     ray_text_put(out, " bytes\n");
-    key(out, "routes");
-    ray_text_u64(out, row->route_count);
-    ray_text_char(out, '\n');
+    ray_line_u64(out, COLUMN, "  routes", row->route_count);
     put_counts(out, &row->count);
 }
 
@@ -58,7 +46,7 @@ static void put_matches(ray_text *out, const char *what, const ray_match_spec *m
 {
     static const char how[][12] = {" = ", " begins ", " contains ", " present", " absent"};
     for (uint32_t i = 0; i < count; i++) {
-        key(out, what);
+        ray_line_begin(out, COLUMN, what);
         ray_text_escaped(out, matches[i].name, matches[i].name_length);
         ray_text_put(out, how[matches[i].how]);
         if (matches[i].how < RAY_MATCH_PRESENT) {
@@ -77,14 +65,14 @@ static void show_route(ray_call *call, const ray_route_row *row)
     ray_text_put(out, "route ");
     ray_text_name(out, &spec->name, 0);
     ray_text_char(out, '\n');
-    key(out, "id");
+    ray_line_begin(out, COLUMN, "  id");
     ray_text_u64(out, row->id);
     ray_text_put(out, ", rank ");
     ray_text_u64(out, row->rank);
     ray_text_put(out, ", priority ");
     ray_text_i64(out, spec->priority);
     ray_text_char(out, '\n');
-    key(out, "path");
+    ray_line_begin(out, COLUMN, "  path");
     ray_text_put(out, ray_route_kind_word(spec->kind));
     ray_text_char(out, ' ');
     ray_text_escaped(out, spec->pattern, spec->pattern_length);
@@ -95,24 +83,22 @@ static void show_route(ray_call *call, const ray_route_row *row)
     }
     ray_text_char(out, '\n');
     if (spec->host_length != 0) {
-        key(out, "host");
+        ray_line_begin(out, COLUMN, "  host");
         ray_text_escaped(out, spec->host, spec->host_length);
         ray_text_char(out, '\n');
     }
-    key(out, "methods");
+    ray_line_begin(out, COLUMN, "  methods");
     ray_gateway_put_methods(out, spec->methods);
     ray_text_char(out, '\n');
-    put_matches(out, "header", spec->headers, spec->header_count);
-    put_matches(out, "query", spec->queries, spec->query_count);
-    key(out, "service");
+    put_matches(out, "  header", spec->headers, spec->header_count);
+    put_matches(out, "  query", spec->queries, spec->query_count);
+    ray_line_begin(out, COLUMN, "  service");
     ray_gateway_put_service(call, spec->service);
     ray_text_char(out, '\n');
-    key(out, "weight");
-    ray_text_u64(out, spec->weight);
-    ray_text_char(out, '\n');
+    ray_line_u64(out, COLUMN, "  weight", spec->weight);
     for (uint32_t i = 0; i < spec->limit_count; i++) {
         ray_name name;
-        key(out, "limit");
+        ray_line_begin(out, COLUMN, "  limit");
         ray_by_name(call->ray, RAY_BY_LIMIT, spec->limits[i], &name);
         ray_text_name(out, &name, 0);
         ray_text_char(out, '\n');
@@ -221,26 +207,24 @@ static void put_answer(ray_call *call, const ray_gateway_answer *answer)
     ray_text_char(out, '\n');
     if (answer->route != RAY_NONE) {
         ray_by_name(call->ray, RAY_BY_ROUTE, answer->route, &name);
-        key(out, "route");
-        ray_text_name(out, &name, 0);
-        ray_text_char(out, '\n');
+        ray_line_name(out, COLUMN, "  route", &name);
     }
     if (answer->service != RAY_NONE) {
-        key(out, "service");
+        ray_line_begin(out, COLUMN, "  service");
         ray_gateway_put_service(call, answer->service);
         ray_text_char(out, '\n');
     }
-    key(out, "path");
+    ray_line_begin(out, COLUMN, "  path");
     put_view(out, answer->path);
     ray_text_put(out, answer->rewritten ? " (rewritten)\n" : "\n");
     for (uint32_t i = 0; i < answer->capture_count; i++) {
         ray_view capture = {answer->path.at + answer->capture_at[i], answer->capture_length[i]};
-        key(out, "captured");
+        ray_line_begin(out, COLUMN, "  captured");
         put_view(out, capture);
         ray_text_char(out, '\n');
     }
     if (answer->allow != 0) {
-        key(out, "allow");
+        ray_line_begin(out, COLUMN, "  allow");
         ray_gateway_put_methods(out, answer->allow);
         ray_text_char(out, '\n');
     }
@@ -276,9 +260,7 @@ static void json_answer(ray_call *call, const ray_gateway_answer *answer)
     for (uint32_t method = RAY_METHOD_GET; method < RAY_METHOD_MAX; method++)
         if ((answer->allow >> method & 1U) != 0)
             ray_text_json_literal(out, 0, ray_method_word(method));
-    ray_text_json_close(out, ']');
-    ray_text_json_close(out, '}');
-    ray_text_char(out, '\n');
+    ray_json_list_end(out);
 }
 
 ray_status ray_gateway_run_test(ray_call *call)

@@ -243,9 +243,7 @@ static void json_all(ray_text *out, const ray_command *only)
     for (uint32_t i = 0; i < ray_shell_command_count(); i++)
         if (only == 0 || only == ray_shell_command(i))
             json_command(out, ray_shell_command(i));
-    ray_text_json_close(out, ']');
-    ray_text_json_close(out, '}');
-    ray_text_char(out, '\n');
+    ray_json_list_end(out);
 }
 
 /* -- the command -- */

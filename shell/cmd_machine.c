@@ -3,6 +3,8 @@
  * poweroff. */
 #include "parts.h"
 
+enum machine_line { COLUMN = 22 };
+
 /* -- clock -- */
 static ray_status run_clock(ray_call *call)
 {
@@ -17,8 +19,7 @@ static ray_status run_clock(ray_call *call)
         ray_text_json_u64(out, "unix_ns", wall);
         ray_text_json_u64(out, "steps_back", stats.clock_back_count);
         ray_text_json_u64(out, "steps_cut", stats.clock_clamp_count);
-        ray_text_json_close(out, '}');
-        ray_text_char(out, '\n');
+        ray_json_end(out);
         return RAY_OK;
     }
     ray_text_put(out, "clock                 ");
@@ -164,8 +165,7 @@ static ray_status run_list(ray_call *call)
     const ray_machine *machine = call->machine;
     ray_text *out = call->out;
     if (call->json != 0) {
-        ray_text_json_open(out, 0, '{');
-        ray_text_json_open(out, "scripts", '[');
+        ray_json_list_open(out, "scripts");
     }
     for (uint32_t i = 0; i < machine->script_count; i++) {
         const ray_script *script = &machine->scripts[i];
@@ -176,15 +176,12 @@ static ray_status run_list(ray_call *call)
             ray_text_json_close(out, '}');
             continue;
         }
-        ray_text_put(out, script->name);
-        ray_text_column(out, 22);
+        ray_line_begin(out, COLUMN, script->name);
         ray_text_u64(out, script->length);
         ray_text_put(out, " bytes\n");
     }
     if (call->json != 0) {
-        ray_text_json_close(out, ']');
-        ray_text_json_close(out, '}');
-        ray_text_char(out, '\n');
+        ray_json_list_end(out);
     } else if (machine->script_count == 0) {
         ray_text_put(out, "this machine carries no scripts\n");
     }
@@ -256,22 +253,6 @@ const ray_command ray_command_confirm = {"confirm", "says yes beforehand", confi
                                          0};
 
 /* -- leaving -- */
-static void put_total(ray_text *out, const char *name, uint64_t value)
-{
-    ray_text_put(out, name);
-    ray_text_column(out, 22);
-    ray_text_u64(out, value);
-    ray_text_char(out, '\n');
-}
-
-static void put_digest(ray_text *out, const char *name, const uint8_t *at, uint64_t length)
-{
-    ray_text_put(out, name);
-    ray_text_column(out, 22);
-    ray_text_hex_bytes(out, at, length);
-    ray_text_char(out, '\n');
-}
-
 static void put_ending(ray_call *call)
 {
     ray_text *out = call->out;
@@ -282,18 +263,18 @@ static void put_ending(ray_call *call)
     ray_quota_read(ray_quota_of(call->ray), &quota);
     ray_digest(call->ray, &digests);
     ray_text_put(out, "drained: nothing is admitted any more\n");
-    put_total(out, "offered", stats.asked_count);
-    put_total(out, "granted", stats.granted_count);
-    put_total(out, "denied", stats.denied_count);
-    put_total(out, "completed", stats.completed_count);
-    put_total(out, "expired", stats.expired_count);
-    put_total(out, "in flight", stats.inflight_count);
-    put_total(out, "queued", stats.queued_count);
-    put_total(out, "quota reservations", quota.reservation_count);
-    put_digest(out, "decision digest", digests.decision, sizeof digests.decision);
-    put_digest(out, "state digest", digests.state, sizeof digests.state);
-    put_digest(out, "book digest", digests.book, sizeof digests.book);
-    put_digest(out, "configuration", digests.config, sizeof digests.config);
+    ray_line_u64(out, COLUMN, "offered", stats.asked_count);
+    ray_line_u64(out, COLUMN, "granted", stats.granted_count);
+    ray_line_u64(out, COLUMN, "denied", stats.denied_count);
+    ray_line_u64(out, COLUMN, "completed", stats.completed_count);
+    ray_line_u64(out, COLUMN, "expired", stats.expired_count);
+    ray_line_u64(out, COLUMN, "in flight", stats.inflight_count);
+    ray_line_u64(out, COLUMN, "queued", stats.queued_count);
+    ray_line_u64(out, COLUMN, "quota reservations", quota.reservation_count);
+    ray_line_hash(out, COLUMN, "decision digest", digests.decision, sizeof digests.decision);
+    ray_line_hash(out, COLUMN, "state digest", digests.state, sizeof digests.state);
+    ray_line_hash(out, COLUMN, "book digest", digests.book, sizeof digests.book);
+    ray_line_hash(out, COLUMN, "configuration", digests.config, sizeof digests.config);
 }
 
 static ray_status run_poweroff(ray_call *call)

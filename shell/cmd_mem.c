@@ -3,6 +3,8 @@
  * budget. */
 #include "parts.h"
 
+enum mem_line { COLUMN = 24 };
+
 /* -- tables (private) -- */
 /* Table `index` of the modules that tell theirs; 0 past the last. */
 static uint32_t table_read(const ray_call *call, uint32_t index, ray_part *out)
@@ -28,8 +30,7 @@ static uint32_t table_read(const ray_call *call, uint32_t index, ray_part *out)
 static void row(ray_text *out, const char *name, uint64_t bytes)
 {
     uint64_t share = bytes / 1024 * 10000 / (RAY_STATE_BYTES_MAX / 1024);
-    ray_text_put(out, name);
-    ray_text_column(out, 24);
+    ray_line_begin(out, COLUMN, name);
     ray_text_u64_right(out, bytes, 12);
     ray_text_put(out, share < 1000 ? "     " : "    ");
     ray_text_fixed(out, (int64_t)share, 2);
@@ -47,8 +48,7 @@ static void row_part(ray_text *out, const ray_part *part, uint32_t inner)
 
 static void row_bytes(ray_text *out, const char *name, uint64_t bytes)
 {
-    ray_text_put(out, name);
-    ray_text_column(out, 24);
+    ray_line_begin(out, COLUMN, name);
     ray_text_u64_right(out, bytes, 12);
     ray_text_char(out, '\n');
 }
@@ -94,8 +94,7 @@ static void json(ray_call *call)
 {
     ray_text *out = call->out;
     ray_part part;
-    ray_text_json_open(out, 0, '{');
-    ray_text_json_open(out, "parts", '[');
+    ray_json_list_open(out, "parts");
     for (uint32_t i = 0; ray_part_read(call->ray, i, &part) == RAY_OK; i++)
         json_part(out, &part);
     ray_text_json_close(out, ']');
@@ -109,8 +108,7 @@ static void json(ray_call *call)
     ray_text_json_u64(out, "link_bytes", ray_link_state_bytes());
     ray_text_json_u64(out, "image_bytes", call->machine->image_bytes);
     ray_text_json_u64(out, "memory_bytes", call->machine->memory_bytes);
-    ray_text_json_close(out, '}');
-    ray_text_char(out, '\n');
+    ray_json_end(out);
 }
 
 /* -- the command -- */

@@ -10,29 +10,10 @@ const char *ray_quota_type_word(uint32_t type)
     return type < RAY_QUOTA_TYPE_MAX ? words[type] : "?";
 }
 
-const char *ray_quota_mode_word(uint32_t mode)
-{
-    static const char *const words[] = {"enforce", "shadow", "off"};
-    return mode <= RAY_MODE_OFF ? words[mode] : "?";
-}
-
 static const char *window_word(uint32_t reset)
 {
     static const char *const words[] = {"never", "fixed", "rolling", "day", "week", "month"};
     return reset <= RAY_RESET_MONTH ? words[reset] : "?";
-}
-
-void ray_quota_list_open(ray_text *out, const char *key)
-{
-    ray_text_json_open(out, 0, '{');
-    ray_text_json_open(out, key, '[');
-}
-
-void ray_quota_list_close(ray_text *out)
-{
-    ray_text_json_close(out, ']');
-    ray_text_json_close(out, '}');
-    ray_text_char(out, '\n');
 }
 
 void ray_quota_put_window(ray_text *out, const ray_quota_spec *spec)
@@ -64,13 +45,6 @@ void ray_quota_put_tenant(const ray_call *call, uint32_t tenant)
 }
 
 /* -- what both halves need -- */
-int64_t ray_quota_wall_offset(const ray_call *call)
-{
-    ray_stats stats;
-    ray_read(call->ray, &stats);
-    return stats.wall_offset_ns;
-}
-
 ray_status ray_quota_named(ray_call *call, uint32_t *allocation)
 {
     if (ray_quota_find(ray_quota_of(call->ray), call->word[2], call->length[2], allocation) ==
@@ -104,57 +78,36 @@ ray_status ray_quota_amount(ray_call *call, uint32_t type, uint32_t word, uint64
 }
 
 /* -- status -- */
-typedef struct counter {
-    const char *name;
-    uint64_t value;
-} counter;
-
 static ray_status run_status(ray_call *call)
 {
     ray_quota_stats stats;
     ray_quota_read(ray_quota_of(call->ray), &stats);
-    const counter counters[] = {
-        {"allocations", stats.allocation_count},
-        {"active", stats.active_count},
-        {"reservations", stats.reservation_count},
-        {"asked", stats.asked_count},
-        {"granted", stats.granted_count},
-        {"denied", stats.denied_count},
-        {"errors", stats.error_count},
-        {"unspent", stats.unspent_count},
-        {"shadow_denied", stats.shadow_denied_count},
-        {"table_full", stats.table_full_count},
-        {"evicted", stats.evicted_count},
-        {"late", stats.late_count},
-        {"closed_refunds", stats.closed_refund_count},
-        {"stale_holds", stats.stale_hold_count},
-        {"duplicates", stats.duplicate_count},
-        {"expired", stats.expired_count},
-        {"alerts", stats.alert_count},
-        {"alerts_unacknowledged", stats.unacknowledged_count},
-        {"alerts_overwritten", stats.alert_overwritten_count},
-    };
-    const uint64_t capacity[] = {RAY_QUOTA_ALLOCATION_MAX, RAY_QUOTA_ACTIVE_MAX,
-                                 RAY_QUOTA_RESERVATION_MAX};
+    const ray_counter rows[] = {
+        {"allocations", 0, stats.allocation_count, RAY_QUOTA_ALLOCATION_MAX},
+        {"active", 0, stats.active_count, RAY_QUOTA_ACTIVE_MAX},
+        {"reservations", 0, stats.reservation_count, RAY_QUOTA_RESERVATION_MAX},
+        {"asked", 0, stats.asked_count, 0},
+        {"granted", 0, stats.granted_count, 0},
+        {"denied", 0, stats.denied_count, 0},
+        {"errors", 0, stats.error_count, 0},
+        {"unspent", 0, stats.unspent_count, 0},
+        {"shadow_denied", 0, stats.shadow_denied_count, 0},
+        {"table_full", 0, stats.table_full_count, 0},
+        {"evicted", 0, stats.evicted_count, 0},
+        {"late", 0, stats.late_count, 0},
+        {"closed_refunds", 0, stats.closed_refund_count, 0},
+        {"stale_holds", 0, stats.stale_hold_count, 0},
+        {"duplicates", 0, stats.duplicate_count, 0},
+        {"expired", 0, stats.expired_count, 0},
+        {"alerts", 0, stats.alert_count, 0},
+        {"alerts_unacknowledged", 0, stats.unacknowledged_count, 0},
+        {"alerts_overwritten", 0, stats.alert_overwritten_count, 0}};
+    const ray_counters counters = {rows, sizeof rows / sizeof rows[0], 24, 12, 0};
     if (call->json != 0)
         ray_text_json_open(call->out, 0, '{');
-    for (uint32_t i = 0; i < sizeof counters / sizeof counters[0]; i++) {
-        if (call->json != 0) {
-            ray_text_json_u64(call->out, counters[i].name, counters[i].value);
-            continue;
-        }
-        ray_text_put(call->out, counters[i].name);
-        ray_text_column(call->out, 24);
-        ray_text_u64_right(call->out, counters[i].value, 12);
-        if (i < sizeof capacity / sizeof capacity[0]) {
-            ray_text_put(call->out, " of ");
-            ray_text_u64(call->out, capacity[i]);
-        }
-        ray_text_char(call->out, '\n');
-    }
+    ray_counters_put(call, &counters);
     if (call->json != 0) {
-        ray_text_json_close(call->out, '}');
-        ray_text_char(call->out, '\n');
+        ray_json_end(call->out);
     }
     return RAY_OK;
 }
@@ -181,7 +134,7 @@ static void allocation_json(ray_call *call, uint32_t allocation, const ray_quota
     ray_text_json_u64(out, "rollover_bp", spec->rollover_bp);
     ray_text_json_literal(out, "enforcement",
                           spec->enforcement == RAY_QUOTA_SOFT ? "soft" : "hard");
-    ray_text_json_literal(out, "mode", ray_quota_mode_word(spec->mode));
+    ray_text_json_literal(out, "mode", ray_mode_word(spec->mode));
     ray_text_json_bool(out, "per_user", spec->per_user);
     ray_text_json_bool(out, "carry_overage", spec->carry_overage);
     ray_text_json_u64(out, "guard_requests_per_s", spec->guard_requests_per_s);
@@ -211,7 +164,7 @@ static void allocation_row(ray_call *call, const ray_quota_spec *spec,
     ray_text_column(out, 60);
     ray_quota_put_window(out, spec);
     ray_text_column(out, 74);
-    ray_text_put(out, spec->mode != RAY_MODE_ENFORCE        ? ray_quota_mode_word(spec->mode)
+    ray_text_put(out, spec->mode != RAY_MODE_ENFORCE        ? ray_mode_word(spec->mode)
                       : spec->enforcement == RAY_QUOTA_SOFT ? "soft"
                                                             : "hard");
     ray_text_column(out, 82);
@@ -228,7 +181,7 @@ static ray_status run_allocations(ray_call *call)
     ray_quota_counts counts;
     uint32_t allocation;
     if (call->json != 0)
-        ray_quota_list_open(call->out, "allocations");
+        ray_json_list_open(call->out, "allocations");
     else
         ray_text_put(call->out, "name                    tenant      type      limit         window"
                                 "        mode    active  denied\n");
@@ -243,7 +196,7 @@ static ray_status run_allocations(ray_call *call)
             allocation_row(call, &spec, &counts);
     }
     if (call->json != 0)
-        ray_quota_list_close(call->out);
+        ray_json_list_end(call->out);
     return RAY_OK;
 }
 
@@ -251,7 +204,7 @@ static ray_status run_allocations(ray_call *call)
 static ray_status run_export(ray_call *call)
 {
     const ray_quota *quota = ray_quota_of(call->ray);
-    int64_t wall_offset_ns = ray_quota_wall_offset(call);
+    int64_t wall_offset_ns = ray_call_wall_offset(call);
     ray_status status;
     if (call->plain_count > 2 && !ray_call_is(call, 2, "csv") && !ray_call_is(call, 2, "json"))
         return ray_call_error(call, RAY_E_ARGUMENT, "an export is csv or json, not", 2, 0);

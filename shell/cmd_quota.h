@@ -6,7 +6,6 @@
 
 /* The quota that word 2 names; says so and suggests the nearest when there is none. */
 ray_status ray_quota_named(ray_call *call, uint32_t *allocation);
-int64_t ray_quota_wall_offset(const ray_call *call);
 /* --tenant and --user as the instance they choose; the error is said. */
 ray_status ray_quota_instance(ray_call *call, ray_quota_key *key);
 /* An amount in the unit of the quota's type: bytes may be written as 8KiB. */
@@ -20,15 +19,10 @@ void ray_quota_outcome_put(ray_call *call, uint32_t allocation, uint64_t units,
 
 /* -- words -- */
 const char *ray_quota_type_word(uint32_t type);
-const char *ray_quota_mode_word(uint32_t mode);
 void ray_quota_put_window(ray_text *out, const ray_quota_spec *spec);
 void ray_quota_tenant_name(const ray_call *call, uint32_t tenant, ray_name *out);
 /* The tenant's name, its number where the configuration has none, "each" for RAY_NONE. */
 void ray_quota_put_tenant(const ray_call *call, uint32_t tenant);
-
-/* {"key":[ and ]} with a line feed, around the rows of a list. */
-void ray_quota_list_open(ray_text *out, const char *key);
-void ray_quota_list_close(ray_text *out);
 
 /* -- subcommands -- */
 ray_status ray_quota_run_usage(ray_call *call);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_quota_control.c - quota: the half that changes allocations and balances. */
 #include "cmd_quota.h"
+#include "parts.h"
 
 /* -- allocations -- */
 ray_status ray_quota_run_allocate(ray_call *call)
@@ -10,7 +11,7 @@ ray_status ray_quota_run_allocate(ray_call *call)
     ray_status status = ray_quota_terms_read(call, &spec);
     if (status != RAY_OK)
         return status;
-    status = ray_quota_allocate(ray_quota_of(call->ray), call->now_ns, ray_quota_wall_offset(call),
+    status = ray_quota_allocate(ray_quota_of(call->ray), call->now_ns, ray_call_wall_offset(call),
                                 &spec, &allocation);
     if (status == RAY_E_EXISTS)
         return ray_call_error(call, status, "a quota of that name exists", 2, 0);
@@ -45,7 +46,7 @@ static change set_limit(ray_call *call, uint32_t allocation, const ray_quota_spe
     made.what = made.status != RAY_OK ? 0 : made.what;
     if (made.status == RAY_OK)
         made.status = ray_quota_set_limit(ray_quota_of(call->ray), call->now_ns,
-                                          ray_quota_wall_offset(call), allocation, made.after);
+                                          ray_call_wall_offset(call), allocation, made.after);
     return made;
 }
 
@@ -75,7 +76,7 @@ static change set_rollover(ray_call *call, uint32_t allocation, const ray_quota_
     made.after = bp;
     if (made.status == RAY_OK)
         made.status = ray_quota_rollover(ray_quota_of(call->ray), call->now_ns,
-                                         ray_quota_wall_offset(call), allocation, bp);
+                                         ray_call_wall_offset(call), allocation, bp);
     return made;
 }
 
@@ -145,7 +146,7 @@ ray_status ray_quota_run_reset(ray_call *call)
     const char *at;
     uint32_t length;
     ray_quota *quota = ray_quota_of(call->ray);
-    int64_t wall_offset_ns = ray_quota_wall_offset(call);
+    int64_t wall_offset_ns = ray_call_wall_offset(call);
     ray_status status = ray_quota_named(call, &allocation);
     if (status == RAY_OK)
         status = ray_quota_instance(call, &key);
@@ -185,7 +186,7 @@ static ray_status event_read(ray_call *call, uint32_t *allocation, ray_quota_eve
     __builtin_memset(event, 0, sizeof *event);
     event->query.user = key.user;
     event->query.units[spec.type] = units;
-    event->query.wall_offset_ns = ray_quota_wall_offset(call);
+    event->query.wall_offset_ns = ray_call_wall_offset(call);
     event->query.tenant = key.tenant;
     event->query.plan = event->query.service = RAY_NONE;
     event->only = *allocation;

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_quota_usage.c - quota: what was used, what stands in the alert ring, what an answer says. */
 #include "cmd_quota.h"
+#include "parts.h"
+
+enum usage_line { COLUMN = 16 };
 
 #define FOREVER_NS 0x7fffffffffffffffLL
 
@@ -100,11 +103,11 @@ static void usage_row(ray_call *call, const ray_quota_spec *spec, const ray_quot
 static ray_status usage_rows(ray_call *call, uint32_t only)
 {
     ray_quota *quota = ray_quota_of(call->ray);
-    int64_t wall_offset_ns = ray_quota_wall_offset(call);
+    int64_t wall_offset_ns = ray_call_wall_offset(call);
     ray_quota_spec spec;
     ray_quota_usage usage;
     if (call->json != 0)
-        ray_quota_list_open(call->out, "usage");
+        ray_json_list_open(call->out, "usage");
     else
         ray_text_put(call->out, "name                    tenant            used        limit       "
                                 "share       left        runs out\n");
@@ -119,7 +122,7 @@ static ray_status usage_rows(ray_call *call, uint32_t only)
             usage_row(call, &spec, &usage);
     }
     if (call->json != 0)
-        ray_quota_list_close(call->out);
+        ray_json_list_end(call->out);
     return RAY_OK;
 }
 
@@ -131,14 +134,6 @@ ray_status ray_quota_run_usage(ray_call *call)
 }
 
 /* -- show -- */
-static void show_line(ray_text *out, const char *name, uint64_t value)
-{
-    ray_text_put(out, name);
-    ray_text_column(out, 16);
-    ray_text_u64(out, value);
-    ray_text_char(out, '\n');
-}
-
 /* The quota has an instance for each tenant or user, and which one was not said. */
 static uint32_t has_several(const ray_call *call, const ray_quota_spec *spec)
 {
@@ -164,7 +159,7 @@ ray_status ray_quota_run_show(ray_call *call)
     ray_quota_spec_read(quota, allocation, &spec);
     if (has_several(call, &spec))
         return usage_rows(call, allocation);
-    ray_quota_usage_read(quota, call->now_ns, ray_quota_wall_offset(call), allocation, &key,
+    ray_quota_usage_read(quota, call->now_ns, ray_call_wall_offset(call), allocation, &key,
                          &usage);
     if (call->json != 0) {
         usage_json(call, &spec, &usage);
@@ -179,23 +174,23 @@ ray_status ray_quota_run_show(ray_call *call)
     ray_text_put(out, ", ");
     ray_quota_put_window(out, &spec);
     ray_text_put(out, spec.enforcement == RAY_QUOTA_SOFT ? ", soft, " : ", hard, ");
-    ray_text_put(out, ray_quota_mode_word(spec.mode));
+    ray_text_put(out, ray_mode_word(spec.mode));
     ray_text_put(out, "\nperiod          ");
     put_instant(out, usage.start_unix_ns);
     ray_text_put(out, " to ");
     put_instant(out, usage.end_unix_ns);
     ray_text_char(out, '\n');
-    show_line(out, "limit", usage.limit_units);
-    show_line(out, "carry", usage.carry_units);
-    show_line(out, "used", usage.used_units);
-    show_line(out, "reserved", usage.reserved_units);
-    show_line(out, "left", usage.left_units);
-    show_line(out, "over", usage.over_units);
-    show_line(out, "peak", usage.peak_units);
-    show_line(out, "peak ever", usage.peak_ever_units);
-    show_line(out, "last period", usage.closed_units);
-    show_line(out, "admitted", usage.admitted_count);
-    show_line(out, "denied", usage.denied_count);
+    ray_line_u64(out, COLUMN, "limit", usage.limit_units);
+    ray_line_u64(out, COLUMN, "carry", usage.carry_units);
+    ray_line_u64(out, COLUMN, "used", usage.used_units);
+    ray_line_u64(out, COLUMN, "reserved", usage.reserved_units);
+    ray_line_u64(out, COLUMN, "left", usage.left_units);
+    ray_line_u64(out, COLUMN, "over", usage.over_units);
+    ray_line_u64(out, COLUMN, "peak", usage.peak_units);
+    ray_line_u64(out, COLUMN, "peak ever", usage.peak_ever_units);
+    ray_line_u64(out, COLUMN, "last period", usage.closed_units);
+    ray_line_u64(out, COLUMN, "admitted", usage.admitted_count);
+    ray_line_u64(out, COLUMN, "denied", usage.denied_count);
     ray_text_put(out, "share           ");
     put_percent(out, usage.utilization_bp);
     ray_text_put(out, "\nruns out        ");
@@ -248,19 +243,19 @@ static void alert_put(ray_call *call, const ray_quota_alert *alert, int64_t wall
 ray_status ray_quota_run_alerts(ray_call *call)
 {
     const ray_quota *quota = ray_quota_of(call->ray);
-    int64_t wall_offset_ns = ray_quota_wall_offset(call);
+    int64_t wall_offset_ns = ray_call_wall_offset(call);
     uint32_t all = ray_call_flag(call, "--all");
     ray_quota_stats stats;
     ray_quota_alert alert;
     ray_quota_read(quota, &stats);
     if (call->json != 0)
-        ray_quota_list_open(call->out, "alerts");
+        ray_json_list_open(call->out, "alerts");
     for (uint64_t id = stats.alert_overwritten_count + 1; id <= stats.alert_count; id++)
         if (ray_quota_alert_read(quota, id, &alert) == RAY_OK &&
             (all != 0 || alert.acknowledged == 0))
             alert_put(call, &alert, wall_offset_ns);
     if (call->json != 0) {
-        ray_quota_list_close(call->out);
+        ray_json_list_end(call->out);
     } else if (stats.unacknowledged_count == 0 && all == 0) {
         ray_text_put(call->out, "no alert waits\n");
     }
@@ -306,8 +301,7 @@ void ray_quota_outcome_put(ray_call *call, uint32_t allocation, uint64_t units,
         ray_text_json_u64(out, "retry_after_ns", outcome->retry_after_ns);
         ray_text_json_bool(out, "over", (outcome->flags & RAY_QUOTA_OVER) != 0);
         ray_text_json_bool(out, "duplicate", (outcome->flags & RAY_QUOTA_DUPLICATE) != 0);
-        ray_text_json_close(out, '}');
-        ray_text_char(out, '\n');
+        ray_json_end(out);
         return;
     }
     ray_text_name(out, &name, 0);

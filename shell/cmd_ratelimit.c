@@ -4,20 +4,9 @@
 #include "cmd_ratelimit.h"
 #include "parts.h"
 
-enum buckets_default { BUCKETS_SHOWN = 20 };
+enum limit_lines { BUCKETS_SHOWN = 20, COLUMN = 24 };
 
 /* -- words (private) -- */
-/* The place of a word in a list of `count` words that `word_of` names; `count` when it is none of
- * them. */
-uint32_t ray_option_place(const char *at, uint64_t length, const char *(*word_of)(uint32_t),
-                          uint32_t count)
-{
-    uint32_t i = 0;
-    while (i < count && !ray_word_is(at, length, word_of(i)))
-        i++;
-    return i;
-}
-
 static ray_ratelimit *limits_of(const ray_call *call)
 {
     return ray_ratelimit_of(call->ray);
@@ -31,54 +20,15 @@ ray_status ray_limit_word(ray_call *call, uint32_t word, uint32_t *limit)
     return ray_call_unknown(call, "no such limit", word, RAY_COMPLETE_LIMIT);
 }
 
-/* "error: WHAT: "VALUE"" for an option's value. */
-ray_status ray_option_refuse(ray_call *call, ray_status status, const char *what, const char *at,
-                             uint32_t length)
-{
-    ray_text_put(call->out, "error: ");
-    ray_text_put(call->out, what);
-    if (length != 0) {
-        ray_text_put(call->out, ": \"");
-        ray_text_escaped(call->out, at, length);
-        ray_text_put(call->out, "\"");
-    }
-    ray_text_put(call->out, "\n");
-    return status;
-}
-
-ray_status ray_option_u64(ray_call *call, const char *name, uint64_t *out)
-{
-    const char *at;
-    uint32_t length;
-    if (!ray_call_option(call, name, &at, &length) || ray_parse_u64(at, length, out) == RAY_OK)
-        return RAY_OK;
-    return ray_option_refuse(call, RAY_E_SYNTAX, "not a whole number", at, length);
-}
-
-ray_status ray_option_duration(ray_call *call, const char *name, uint64_t *out)
-{
-    const char *at;
-    uint32_t length;
-    if (!ray_call_option(call, name, &at, &length) || ray_parse_duration(at, length, out) == RAY_OK)
-        return RAY_OK;
-    if (ray_word_is(at, length, "forever")) {
-        *out = RAY_NEVER;
-        return RAY_OK;
-    }
-    return ray_option_refuse(call, RAY_E_SYNTAX, "not a duration such as 1m30s", at, length);
-}
-
 /* --user, --ip, --service, --plan, --tokens and --class make a query; *given counts the first two.
  */
 ray_status ray_limit_who(ray_call *call, ray_ratelimit_query *who, uint32_t *given)
 {
     const char *at;
     uint32_t length;
-    ray_stats stats;
-    ray_read(call->ray, &stats);
     __builtin_memset(who, 0, sizeof *who);
     who->tokens = 1;
-    who->wall_offset_ns = stats.wall_offset_ns;
+    who->wall_offset_ns = ray_call_wall_offset(call);
     who->service = RAY_NONE;
     who->plan = RAY_NONE;
     who->priority = RAY_CLASS_NORMAL;
@@ -110,22 +60,6 @@ ray_status ray_limit_who(ray_call *call, ray_ratelimit_query *who, uint32_t *giv
 }
 
 /* -- rows (private) -- */
-static void put_count(ray_text *out, const char *word, uint64_t value)
-{
-    ray_text_put(out, word);
-    ray_text_column(out, 24);
-    ray_text_u64(out, value);
-    ray_text_char(out, '\n');
-}
-
-static void put_wait(ray_text *out, const char *word, uint64_t ns)
-{
-    ray_text_put(out, word);
-    ray_text_column(out, 24);
-    ray_text_duration(out, ns);
-    ray_text_char(out, '\n');
-}
-
 static void put_rate(ray_text *out, uint64_t tokens, uint64_t period_ns)
 {
     ray_text_u64(out, tokens);
@@ -193,35 +127,33 @@ static ray_status run_status(ray_call *call)
     ray_ratelimit_stats s;
     ray_text *out = call->out;
     ray_ratelimit_read(limits_of(call), &s);
-    const char *const words[] = {"limits",  "asked",           "granted",     "denied",
-                                 "errors",  "shadow_denied",   "overflow",    "evicted",
-                                 "refunds", "refunded_tokens", "stale_holds", "user_keys",
-                                 "ip_keys", "exact_logs"};
-    const uint64_t values[] = {s.limit_count,          s.asked_count,      s.granted_count,
-                               s.denied_count,         s.error_count,      s.shadow_denied_count,
-                               s.overflow_count,       s.evicted_count,    s.refund_count,
-                               s.refunded_token_count, s.stale_hold_count, s.user_key_count,
-                               s.ip_key_count,         s.exact_log_count};
+    const ray_counter rows[] = {
+        {"limits", 0, s.limit_count, 0},
+        {"asked", 0, s.asked_count, 0},
+        {"granted", 0, s.granted_count, 0},
+        {"denied", 0, s.denied_count, 0},
+        {"errors", 0, s.error_count, 0},
+        {"shadow_denied", 0, s.shadow_denied_count, 0},
+        {"overflow", 0, s.overflow_count, 0},
+        {"evicted", 0, s.evicted_count, 0},
+        {"refunds", 0, s.refund_count, 0},
+        {"refunded_tokens", 0, s.refunded_token_count, 0},
+        {"stale_holds", 0, s.stale_hold_count, 0},
+        {"user_keys", 0, s.user_key_count, 0},
+        {"ip_keys", 0, s.ip_key_count, 0},
+        {"exact_logs", 0, s.exact_log_count, 0}};
+    const ray_counters counters = {rows, sizeof rows / sizeof rows[0], COLUMN, 0, 0};
     if (call->json)
         ray_text_json_open(out, 0, '{');
-    for (uint32_t i = 0; i < sizeof values / sizeof values[0]; i++)
-        if (call->json)
-            ray_text_json_u64(out, words[i], values[i]);
-        else
-            put_count(out, words[i], values[i]);
+    ray_counters_put(call, &counters);
     for (uint32_t i = 0; i < RAY_SCOPE_MAX && call->json; i++)
         ray_text_json_u64(out, ray_limit_scope_word(i), s.scope_count[i]);
     for (uint32_t i = 0; i < RAY_SCOPE_MAX && !call->json; i++) {
         ray_text_put(out, ray_limit_scope_word(i));
-        ray_text_put(out, " limits");
-        ray_text_column(out, 24);
-        ray_text_u64(out, s.scope_count[i]);
-        ray_text_char(out, '\n');
+        ray_line_u64(out, COLUMN, " limits", s.scope_count[i]);
     }
     if (call->json)
-        ray_text_json_close(out, '}');
-    if (call->json)
-        ray_text_char(out, '\n');
+        ray_json_end(out);
     return RAY_OK;
 }
 
@@ -337,14 +269,14 @@ static ray_status run_show(ray_call *call)
     }
     ray_text_put(call->out, header);
     put_limit(call->out, &spec, &stats, &state);
-    put_count(call->out, "left", state.left_tokens);
-    put_count(call->out, "used", state.used_tokens);
-    put_count(call->out, "keys", stats.key_count);
-    put_count(call->out, "tokens booked", stats.token_count);
-    put_count(call->out, "tokens refunded", stats.refunded_count);
-    put_wait(call->out, "next token in", state.next_ns);
-    put_wait(call->out, "full in", state.full_ns);
-    put_wait(call->out, "held for", state.held_ns);
+    ray_line_u64(call->out, COLUMN, "left", state.left_tokens);
+    ray_line_u64(call->out, COLUMN, "used", state.used_tokens);
+    ray_line_u64(call->out, COLUMN, "keys", stats.key_count);
+    ray_line_u64(call->out, COLUMN, "tokens booked", stats.token_count);
+    ray_line_u64(call->out, COLUMN, "tokens refunded", stats.refunded_count);
+    ray_line_duration(call->out, COLUMN, "next token in", state.next_ns);
+    ray_line_duration(call->out, COLUMN, "full in", state.full_ns);
+    ray_line_duration(call->out, COLUMN, "held for", state.held_ns);
     return RAY_OK;
 }
 
@@ -368,8 +300,7 @@ static ray_status run_test(ray_call *call)
         ray_text_json_u64(call->out, "left_tokens", a->left_tokens);
         ray_text_json_u64(call->out, "retry_after_ns", a->retry_after_ns);
         ray_text_json_u64(call->out, "start_at_ns", a->start_at_ns);
-        ray_text_json_close(call->out, '}');
-        ray_text_char(call->out, '\n');
+        ray_json_end(call->out);
         return RAY_OK;
     }
     ray_text_put(call->out, a->granted ? "yes, " : "no, ");

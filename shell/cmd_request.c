@@ -248,8 +248,7 @@ static ray_status run_request(ray_call *call)
         return refused(call, status);
     if (call->json != 0) {
         ray_answer_json(call, &r->answer, &r->headers);
-        ray_text_json_close(out, '}');
-        ray_text_char(out, '\n');
+        ray_json_end(out);
         return RAY_OK;
     }
     if (!journey)

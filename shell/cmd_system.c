@@ -2,31 +2,14 @@
 /* cmd_system.c - what runs here and what went through it: version, status, digest. All read. */
 #include "parts.h"
 
+enum system_line { COLUMN = 22 };
+
 /* -- lines (private) -- */
-static void row(ray_text *out, const char *name)
-{
-    ray_text_put(out, name);
-    ray_text_column(out, 22);
-}
-
-static void row_u64(ray_text *out, const char *name, uint64_t value)
-{
-    row(out, name);
-    ray_text_u64(out, value);
-    ray_text_char(out, '\n');
-}
-
-static void row_hex(ray_text *out, const char *name, const uint8_t *at, uint64_t length)
-{
-    row(out, name);
-    ray_text_hex_bytes(out, at, length);
-    ray_text_char(out, '\n');
-}
-
+/* A fact of the machine, which may lack it. */
 static void row_text(ray_text *out, const char *name, const char *value)
 {
     uint64_t length = value != 0 ? ray_word_length(value) : 0;
-    row(out, name);
+    ray_line_begin(out, COLUMN, name);
     ray_text_escaped(out, length != 0 ? value : "?", length != 0 ? length : 1);
     ray_text_char(out, '\n');
 }
@@ -34,12 +17,6 @@ static void row_text(ray_text *out, const char *name, const char *value)
 static void json_text(ray_text *out, const char *key, const char *value)
 {
     ray_text_json_string(out, key, value, value != 0 ? ray_word_length(value) : 0);
-}
-
-static void json_end(ray_text *out)
-{
-    ray_text_json_close(out, '}');
-    ray_text_char(out, '\n');
 }
 
 static const char *profile_word(uint32_t profile)
@@ -69,7 +46,7 @@ static void version_json(ray_call *call, const ray_stats *stats, uint32_t machin
         json_text(out, "config_source", m->config_source);
         ray_text_json_bool(out, "entropy", m->entropy_known != 0);
     }
-    json_end(out);
+    ray_json_end(out);
 }
 
 static ray_status run_version(ray_call *call)
@@ -85,19 +62,17 @@ static ray_status run_version(ray_call *call)
     }
     row_text(out, "raygate", ray_version());
     row_text(out, "profile", profile_word(stats.profile));
-    row_u64(out, "state bytes", ray_bytes());
-    row_hex(out, "configuration", stats.config_hash, sizeof stats.config_hash);
-    row_u64(out, "epoch", stats.epoch);
+    ray_line_u64(out, COLUMN, "state bytes", ray_bytes());
+    ray_line_hash(out, COLUMN, "configuration", stats.config_hash, sizeof stats.config_hash);
+    ray_line_u64(out, COLUMN, "epoch", stats.epoch);
     if (machine == 0)
         return RAY_OK;
     row_text(out, "machine", m->name);
     row_text(out, "clock", m->clock);
-    row_u64(out, "clock Hz", m->clock_hz);
-    row_u64(out, "memory bytes", m->memory_bytes);
-    row_u64(out, "image bytes", m->image_bytes);
-    row(out, "entry to prompt");
-    ray_text_duration(out, m->boot_ns);
-    ray_text_char(out, '\n');
+    ray_line_u64(out, COLUMN, "clock Hz", m->clock_hz);
+    ray_line_u64(out, COLUMN, "memory bytes", m->memory_bytes);
+    ray_line_u64(out, COLUMN, "image bytes", m->image_bytes);
+    ray_line_duration(out, COLUMN, "entry to prompt", m->boot_ns);
     row_text(out, "configuration name", m->config_name);
     row_text(out, "came from", m->config_source);
     row_text(out, "entropy",
@@ -108,45 +83,11 @@ static ray_status run_version(ray_call *call)
 }
 
 /* -- status -- */
-typedef struct counter {
-    const char *name;
-    const char *key;
-    uint32_t offset;
-    uint32_t reserved;
-} counter;
-
-static const counter counters[] = {
-    {"offered", "offered", __builtin_offsetof(ray_stats, asked_count), 0},
-    {"granted", "granted", __builtin_offsetof(ray_stats, granted_count), 0},
-    {"denied", "denied", __builtin_offsetof(ray_stats, denied_count), 0},
-    {"bad rows", "errors", __builtin_offsetof(ray_stats, error_count), 0},
-    {"delayed", "delayed", __builtin_offsetof(ray_stats, delayed_count), 0},
-    {"dispatched", "dispatched", __builtin_offsetof(ray_stats, dispatched_count), 0},
-    {"dropped", "dropped", __builtin_offsetof(ray_stats, dropped_count), 0},
-    {"preempted", "preempted", __builtin_offsetof(ray_stats, preempted_count), 0},
-    {"queued now", "queued", __builtin_offsetof(ray_stats, queued_count), 0},
-    {"in flight now", "inflight", __builtin_offsetof(ray_stats, inflight_count), 0},
-    {"completed", "completed", __builtin_offsetof(ray_stats, completed_count), 0},
-    {"expired", "expired", __builtin_offsetof(ray_stats, expired_count), 0},
-    {"cancelled", "cancelled", __builtin_offsetof(ray_stats, cancelled_count), 0},
-    {"refunded", "refunded", __builtin_offsetof(ray_stats, refunded_count), 0},
-    {"shadow would deny", "would_deny", __builtin_offsetof(ray_stats, would_deny_count), 0},
-    {"decision records", "seq", __builtin_offsetof(ray_stats, seq), 0},
-    {"clock steps back", "clock_back", __builtin_offsetof(ray_stats, clock_back_count), 0},
-    {"clock steps cut", "clock_clamped", __builtin_offsetof(ray_stats, clock_clamp_count), 0}};
-
-static uint64_t counter_value(const ray_stats *stats, const counter *at)
-{
-    uint64_t value;
-    __builtin_memcpy(&value, (const uint8_t *)stats + at->offset, sizeof value);
-    return value;
-}
-
 static void status_law(ray_call *call, const ray_stats *stats)
 {
     ray_text *out = call->out;
     uint32_t broken = ray_valid(call->ray);
-    row(out, "conservation");
+    ray_line_begin(out, COLUMN, "conservation");
     ray_text_u64(out, stats->asked_count);
     ray_text_put(out, " offered = ");
     ray_text_u64(out, stats->denied_count);
@@ -159,7 +100,7 @@ static void status_law(ray_call *call, const ray_stats *stats)
     ray_text_put(out, " dispatched + ");
     ray_text_u64(out, stats->queued_count);
     ray_text_put(out, " queued\n");
-    row(out, "invariants");
+    ray_line_begin(out, COLUMN, "invariants");
     if (broken == 0)
         ray_text_put(out, "hold\n");
     else {
@@ -174,25 +115,39 @@ static ray_status run_status(ray_call *call)
     ray_text *out = call->out;
     ray_stats stats;
     ray_read(call->ray, &stats);
+    const ray_counter rows[] = {
+        {"offered", "offered", stats.asked_count, 0},
+        {"granted", "granted", stats.granted_count, 0},
+        {"denied", "denied", stats.denied_count, 0},
+        {"bad rows", "errors", stats.error_count, 0},
+        {"delayed", "delayed", stats.delayed_count, 0},
+        {"dispatched", "dispatched", stats.dispatched_count, 0},
+        {"dropped", "dropped", stats.dropped_count, 0},
+        {"preempted", "preempted", stats.preempted_count, 0},
+        {"queued now", "queued", stats.queued_count, 0},
+        {"in flight now", "inflight", stats.inflight_count, 0},
+        {"completed", "completed", stats.completed_count, 0},
+        {"expired", "expired", stats.expired_count, 0},
+        {"cancelled", "cancelled", stats.cancelled_count, 0},
+        {"refunded", "refunded", stats.refunded_count, 0},
+        {"shadow would deny", "would_deny", stats.would_deny_count, 0},
+        {"decision records", "seq", stats.seq, 0},
+        {"clock steps back", "clock_back", stats.clock_back_count, 0},
+        {"clock steps cut", "clock_clamped", stats.clock_clamp_count, 0}};
+    const ray_counters counters = {rows, sizeof rows / sizeof rows[0], COLUMN, 0, 0};
     if (call->json != 0)
         ray_text_json_open(out, 0, '{');
-    for (uint32_t i = 0; i < sizeof counters / sizeof counters[0]; i++) {
-        uint64_t value = counter_value(&stats, &counters[i]);
-        if (call->json != 0)
-            ray_text_json_u64(out, counters[i].key, value);
-        else
-            row_u64(out, counters[i].name, value);
-    }
+    ray_counters_put(call, &counters);
     if (call->json != 0) {
         ray_text_json_u64(out, "epoch", stats.epoch);
         ray_text_json_u64(out, "edits", stats.edit_count);
         ray_text_json_bool(out, "draining", stats.draining);
         ray_text_json_u64(out, "broken_invariant", ray_valid(call->ray));
-        json_end(out);
+        ray_json_end(out);
         return RAY_OK;
     }
-    row_u64(out, "epoch", stats.epoch);
-    row_u64(out, "live edits", stats.edit_count);
+    ray_line_u64(out, COLUMN, "epoch", stats.epoch);
+    ray_line_u64(out, COLUMN, "live edits", stats.edit_count);
     row_text(out, "draining", stats.draining != 0 ? "yes" : "no");
     status_law(call, &stats);
     return RAY_OK;
@@ -214,15 +169,15 @@ static ray_status run_digest(ray_call *call)
         ray_text_json_hex(out, "config", digests.config, sizeof digests.config);
         ray_text_json_u64(out, "seq", stats.seq);
         ray_text_json_u64(out, "epoch", stats.epoch);
-        json_end(out);
+        ray_json_end(out);
         return RAY_OK;
     }
-    row_hex(out, "decision digest", digests.decision, sizeof digests.decision);
-    row_hex(out, "state digest", digests.state, sizeof digests.state);
-    row_hex(out, "book digest", digests.book, sizeof digests.book);
-    row_hex(out, "configuration", digests.config, sizeof digests.config);
-    row_u64(out, "decision records", stats.seq);
-    row_u64(out, "epoch", stats.epoch);
+    ray_line_hash(out, COLUMN, "decision digest", digests.decision, sizeof digests.decision);
+    ray_line_hash(out, COLUMN, "state digest", digests.state, sizeof digests.state);
+    ray_line_hash(out, COLUMN, "book digest", digests.book, sizeof digests.book);
+    ray_line_hash(out, COLUMN, "configuration", digests.config, sizeof digests.config);
+    ray_line_u64(out, COLUMN, "decision records", stats.seq);
+    ray_line_u64(out, COLUMN, "epoch", stats.epoch);
     return RAY_OK;
 }
 

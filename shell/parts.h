@@ -49,6 +49,52 @@ uint32_t ray_word_names(const char *at, uint64_t length);
 ray_status ray_call_unknown_value(ray_call *call, const char *what, const char *at, uint32_t length,
                                   uint32_t completes);
 
+/* The same without a suggestion, and with `status`; length 0: there was no value. */
+ray_status ray_option_refuse(ray_call *call, ray_status status, const char *what, const char *at,
+                             uint32_t length);
+/* An option's value; *out stays when the option is absent. Durations take `forever`, RAY_NEVER. */
+ray_status ray_option_u64(ray_call *call, const char *name, uint64_t *out);
+ray_status ray_option_duration(ray_call *call, const char *name, uint64_t *out);
+/* The place of a word among the `count` words that `word_of` names, `count` when it is none. */
+uint32_t ray_option_place(const char *at, uint64_t length, const char *(*word_of)(uint32_t),
+                          uint32_t count);
+/* Wall clock minus call->now_ns. */
+int64_t ray_call_wall_offset(const ray_call *call);
+
+/* -- lines (print.c) --
+ * A name, spaces until the line is `column` wide, a value, a line feed. */
+void ray_line_begin(ray_text *out, uint32_t column, const char *name); /* the name alone */
+void ray_line_u64(ray_text *out, uint32_t column, const char *name, uint64_t value);
+void ray_line_word(ray_text *out, uint32_t column, const char *name, const char *value);
+void ray_line_name(ray_text *out, uint32_t column, const char *name, const ray_name *value);
+void ray_line_duration(ray_text *out, uint32_t column, const char *name, uint64_t ns);
+void ray_line_hash(ray_text *out, uint32_t column, const char *name, const uint8_t *at,
+                   uint64_t length);
+
+typedef struct ray_counter {
+    const char *name;
+    const char *key; /* in JSON; NULL: the name */
+    uint64_t value;
+    uint64_t most;   /* says " of MOST" behind the value; 0: nothing */
+} ray_counter;
+typedef struct ray_counters {
+    const ray_counter *at;
+    uint32_t count;
+    uint32_t column;
+    uint32_t width; /* values are right-aligned in it; 0: left-aligned */
+    uint32_t reserved;
+} ray_counters;
+/* A line for each counter, or with --json members of the object that is open. */
+void ray_counters_put(ray_call *call, const ray_counters *counters);
+
+/* Closes the one object of an answer, and its line. */
+void ray_json_end(ray_text *out);
+/* {"KEY":[ and ]} with a line feed, around the rows of a list. */
+void ray_json_list_open(ray_text *out, const char *key);
+void ray_json_list_end(ray_text *out);
+/* enforce, shadow, off. */
+const char *ray_mode_word(uint32_t mode);
+
 /* -- help (cmd_help.c) -- */
 ray_status ray_help_command(ray_call *call, const ray_command *command);
 

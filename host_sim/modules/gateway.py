@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, overload
 
+from host_sim.decision import NONE
 from host_sim.errors import ArgumentError, RangeError, RaygateSyntaxError, check
 from host_sim.modules.gateway_reading import GatewayReader
 from host_sim.modules.gateway_types import (
-    NONE,
     ApiRequest,
     ApiResponse,
     DispatchRecord,
@@ -90,9 +90,9 @@ class ApiGateway(GatewayReader):
         spec.body_bytes_max = _within(body_bytes_max, 0, 2**32 - 1, "body_bytes_max")
         spec.mode = mode
         id = self.ffi.new("uint32_t *")
-        now = self._now(now_ns)
+        now = self._pass(now_ns)
         check(self.lib.ray_gateway_add_service(self._state, now, spec, id), f"service {name!r}")
-        self._edited(now, "ADD", "SERVICE", id[0], 0, 1)
+        self._edited("ADD", "SERVICE", id[0], 0, 1)
         return int(id[0])
 
     def remove_service(
@@ -101,32 +101,32 @@ class ApiGateway(GatewayReader):
         """Forgets a service; with `cascade` its routes too.
 
         Raises UsedError while routes lead to it, StaleError or UnknownError for a wrong id."""
-        now = self._now(now_ns)
+        now = self._pass(now_ns)
         status = self.lib.ray_gateway_remove_service(
             self._state, now, self._id(service_id), cascade
         )
         check(status, f"service {service_id}")
-        self._edited(now, "REMOVE", "SERVICE", service_id, 1, 0)
+        self._edited("REMOVE", "SERVICE", service_id, 1, 0)
 
     def set_health(self, service_id: int, healthy: bool, *, now_ns: int | None = None) -> None:
         """Marks a service up or down; a service that is down answers 503.
 
         Raises StaleError or UnknownError for a wrong id."""
-        now, before = self._now(now_ns), self.get_service(service_id).health_status
+        now, before = self._pass(now_ns), self.get_service(service_id).health_status
         check(
             self.lib.ray_gateway_set_health(self._state, now, service_id, int(healthy)),
             f"service {service_id}",
         )
-        self._edited(now, "SET", "SERVICE", service_id, int(before), int(healthy))
+        self._edited("SET", "SERVICE", service_id, int(before), int(healthy))
 
     def set_mode(self, service_id: int, mode: ServiceMode, *, now_ns: int | None = None) -> None:
         """OFF lets a service's traffic pass ungoverned. Raises StaleError, UnknownError."""
-        now, before = self._now(now_ns), self.get_service(service_id).mode
+        now, before = self._pass(now_ns), self.get_service(service_id).mode
         check(
             self.lib.ray_gateway_set_mode(self._state, now, service_id, mode),
             f"service {service_id}",
         )
-        self._edited(now, "SET", "SERVICE", service_id, before, mode)
+        self._edited("SET", "SERVICE", service_id, before, mode)
 
     def add_route(
         self,
@@ -169,23 +169,23 @@ class ApiGateway(GatewayReader):
             spec.limits[place] = limit
         spec.allow_escapes = int(allow_escapes)
         id = self.ffi.new("uint32_t *")
-        now = self._now(now_ns)
+        now = self._pass(now_ns)
         table = self._table(pattern) if kind == RoutePattern.REGEX else b""
         view, keep = self._view(table)
         status = self.lib.ray_gateway_add_route(self._state, now, spec, view[0], id)
         del keep
         check(status, f"route {label!r} with pattern {pattern!r}")
-        self._edited(now, "ADD", "ROUTE", id[0], 0, 1)
+        self._edited("ADD", "ROUTE", id[0], 0, 1)
         return int(id[0])
 
     def remove_route(self, route_id: int, *, now_ns: int | None = None) -> None:
         """Forgets a rule; the others keep their order. Raises StaleError or UnknownError."""
-        now = self._now(now_ns)
+        now = self._pass(now_ns)
         check(
             self.lib.ray_gateway_remove_route(self._state, now, self._id(route_id)),
             f"route {route_id}",
         )
-        self._edited(now, "REMOVE", "ROUTE", route_id, 1, 0)
+        self._edited("REMOVE", "ROUTE", route_id, 1, 0)
 
     # -- requests -------------------------------------------------------------------------------
     def route_request(self, request: ApiRequest, *, now_ns: int | None = None) -> RouteMatch:
@@ -194,7 +194,7 @@ class ApiGateway(GatewayReader):
         A request that is refused has `granted` False, a reason and a status; a given service that
         is not registered raises UnknownError or StaleError. Rules: SEMANTICS.md, gateway."""
         answer = self.ffi.new("ray_gateway_answer *")
-        check(self._ask(request, self._peek(now_ns), answer), f"{request.method} {request.path!r}")
+        check(self._ask(request, self._at(now_ns), answer), f"{request.method} {request.path!r}")
         return self._match(answer)
 
     @overload
@@ -221,23 +221,23 @@ class ApiGateway(GatewayReader):
         Kernel the request is admitted through every stage, and completed when the transport
         answers; without a transport the caller completes `record.request_id`. An exception of the
         transport cancels the request and is passed on."""
-        now = self._now(now_ns)
+        now = self._pass(now_ns)
         answer = self.ffi.new("ray_gateway_answer *")
         status = self._ask(request, now, answer)
-        if status < 0 and self._kernel is None:
+        if status < 0 and self.kernel is None:
             self.lib.ray_gateway_note(self._state, now, self.ffi.NULL, 0)
         check(status, f"{request.method} {request.path!r}")
         match = self._match(answer)
         request_id = 0
-        if self._kernel is None:
+        if self.kernel is None:
             self.lib.ray_gateway_note(self._state, now, answer, int(match.granted))
         else:
-            decision = self._kernel.admit(request.path, at_ns=now, **self._fields(request))
+            decision = self.kernel.admit(request.path, at_ns=now, **self._fields(request))
             if not decision.allowed:
                 return _refusal(
                     decision.http_status, decision.reason, match, decision.retry_after_ns
                 )
-            request_id = self._kernel.last_id
+            request_id = self.kernel.last_id
         if not match.granted:
             return _refusal(match.status, match.reason, match, 0)
         assert match.service_id is not None
@@ -258,11 +258,11 @@ class ApiGateway(GatewayReader):
         try:
             response = transport(record)
         except BaseException:
-            if self._kernel is not None:
-                self._kernel.cancel(record.request_id)
+            if self.kernel is not None:
+                self.kernel.cancel(record.request_id)
             raise
-        if self._kernel is not None:
-            self._kernel.complete(
+        if self.kernel is not None:
+            self.kernel.complete(
                 record.request_id,
                 http_status=response.status,
                 request_bytes=len(record.body),
@@ -333,17 +333,6 @@ class ApiGateway(GatewayReader):
     def _free_name(self) -> str:
         names = {route.name for route in self.routes()}
         return next(name for n in range(len(names) + 1) if (name := f"route-{n}") not in names)
-
-    def _edited(self, now: int, what: str, kind: str, id: int, before: int, after: int) -> None:
-        if self._kernel is None:
-            return
-        record = self.ffi.new("ray_audit_record *")
-        record.seq = 0xFFFFFFFFFFFFFFFF
-        record.what = getattr(self.lib, f"RAY_AUDIT_{what}")
-        record.by_kind = getattr(self.lib, f"RAY_BY_{kind}")
-        record.who = self.lib.RAY_WHO_HOST
-        record.by_id, record.before, record.after = id, before, after
-        self.lib.ray_edited(self._kernel.ray, now, record)
 
     def _fields(self, request: ApiRequest) -> Any:
         fields: dict[str, Any] = {

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""The reading half of ApiGateway: its state, questions to it, rows, counters, exports."""
+"""gateway: the half of ApiGateway that only reads: questions, rows, counters, exports."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import functools
+from typing import Any
 
-from host_sim import _raw
-from host_sim.decision import pack_headers
+from host_sim.decision import NONE, pack_headers
 from host_sim.errors import ArgumentError, UnknownError, check
+from host_sim.modules.base import Module
 from host_sim.modules.gateway_types import (
-    NONE,
     ApiRequest,
     ExportFormat,
     HttpMethod,
@@ -22,53 +22,22 @@ from host_sim.modules.gateway_types import (
     ServiceMode,
 )
 
-if TYPE_CHECKING:
-    from host_sim.kernel import Kernel
 
-EXPORT_BYTES = 1 << 16
+class GatewayReader(Module):
+    """Reading a gateway state; see ApiGateway."""
 
+    _word = "gateway"
 
-class GatewayReader:
-    """Owns or borrows the core's state and reads it; see ApiGateway."""
+    @functools.cached_property
+    def _scratch(self) -> Any:
+        """Where the core writes a path that it had to normalise."""
+        return self.ffi.new("uint8_t[]", self.lib.RAY_TARGET_BYTES_MAX)
 
-    def __init__(
-        self,
-        *,
-        kernel: Kernel | None = None,
-        profile: str = "seed",
-        seed: bytes = bytes(16),
-        now_ns: int = 0,
-    ) -> None:
-        if len(seed) != 16:
-            raise ArgumentError(f"the hash seed has 16 bytes, not {len(seed)}")
-        raw = _raw.load(kernel.profile if kernel is not None else profile)
-        self.ffi, self.lib, self.profile = raw.ffi, raw.lib, raw.profile
-        self._kernel = kernel
-        self._last_ns = now_ns
-        self._scratch = self.ffi.new("uint8_t[]", self.lib.RAY_TARGET_BYTES_MAX)
-        if kernel is not None:
-            self._state = self.lib.ray_gateway_of(kernel.ray)
-            return
-        self._memory = self.ffi.new("uint64_t[]", self.lib.ray_gateway_bytes() // 8)
-        self._state = self.ffi.cast("ray_gateway *", self._memory)
-        self.lib.ray_gateway_init(self._state, seed)
-
-    # -- time -----------------------------------------------------------------------------------
-    def _now(self, now_ns: int | None) -> int:
-        """Passes an instant through the clock gate: the kernel's, or one of its own."""
-        if self._kernel is not None:
-            if now_ns is not None:
-                return self._kernel.tick(now_ns)
-            return int(self.lib.ray_clock_now(self._kernel.ray))
-        self._last_ns = self._peek(now_ns)
-        return self._last_ns
-
-    def _peek(self, now_ns: int | None) -> int:
-        if self._kernel is not None:
-            last = int(self.lib.ray_clock_now(self._kernel.ray))
-        else:
-            last = self._last_ns
-        return last if now_ns is None else max(last, now_ns)
+    def _pass(self, now_ns: int | None) -> int:
+        """As every module's, but a Kernel is told, and counts, an instant that steps back."""
+        if self.kernel is not None and now_ns is not None:
+            return self.kernel.tick(now_ns)
+        return super()._pass(now_ns)
 
     # -- asking ---------------------------------------------------------------------------------
     def _id(self, id: int) -> int:
@@ -112,11 +81,11 @@ class GatewayReader:
         query.service = NONE if request.service_id is None else self._id(request.service_id)
         return int(self.lib.ray_gateway_ask(self._state, now, query, answer))
 
-    def _bytes(self, view: Any) -> bytes:
+    def _bytes_of(self, view: Any) -> bytes:
         return bytes(self.ffi.buffer(view.at, view.length)) if view.length else b""
 
     def _match(self, answer: Any) -> RouteMatch:
-        path = self._bytes(answer.path)
+        path = self._bytes_of(answer.path)
         captures = (
             path[answer.capture_at[i] : answer.capture_at[i] + answer.capture_length[i]]
             for i in range(answer.capture_count)
@@ -124,9 +93,9 @@ class GatewayReader:
         return RouteMatch(
             granted=bool(answer.granted),
             status=answer.http_status,
-            reason=self._word(self.lib.ray_reason_word(answer.reason)),
+            reason=self._reason(answer.reason),
             path=path,
-            query=self._bytes(answer.query),
+            query=self._bytes_of(answer.query),
             route_id=None if answer.route == NONE else answer.route,
             service_id=None if answer.service == NONE else answer.service,
             weight=answer.weight,
@@ -213,16 +182,11 @@ class GatewayReader:
 
     def find_service(self, name: str) -> int:
         """The id of the service with this name; raises UnknownError."""
-        return self._find(self.lib.ray_gateway_find_service, name, "service")
+        return self._find(self.lib.ray_gateway_find_service, name, "no service is called")
 
     def find_route(self, name: str) -> int:
         """The id of the route with this name; raises UnknownError."""
-        return self._find(self.lib.ray_gateway_find_route, name, "route")
-
-    def _find(self, find: Any, name: str, what: str) -> int:
-        id, raw = self.ffi.new("uint32_t *"), name.encode("utf-8", "replace")
-        check(find(self._state, raw, len(raw), id), f"no {what} is called {name!r}")
-        return int(id[0])
+        return self._find(self.lib.ray_gateway_find_route, name, "no route is called")
 
     def is_service_healthy(self, service: int | str) -> bool:
         """Whether a service, by id or name, is marked up. Raises UnknownError or StaleError."""
@@ -236,7 +200,7 @@ class GatewayReader:
         """How many routes there are."""
         return self.stats()["route_count"]
 
-    # -- counters, exports, law -----------------------------------------------------------------
+    # -- counters, exports ----------------------------------------------------------------------
     def stats(self) -> dict[str, int]:
         """The counters of ray_gateway_stats by name; asked = granted + denied."""
         out = self.ffi.new("ray_gateway_stats *")
@@ -245,32 +209,17 @@ class GatewayReader:
 
     def export(self, format: ExportFormat = ExportFormat.JSON) -> str:
         """Rows and counters as text, byte for byte equal where the states are."""
-        capacity, status = EXPORT_BYTES, -10
-        while status == -10:
-            text, buffer = self.ffi.new("ray_text *"), self.ffi.new("char[]", capacity)
-            self.lib.ray_text_init(text, buffer, capacity)
-            status = self.lib.ray_gateway_export(self._state, format, text)
-            capacity *= 4
-        check(status, f"export {format!r}")
-        return bytes(self.ffi.buffer(text.at, text.length)).decode("ascii")
-
-    def snapshot(self) -> bytes:
-        """Every byte of the module's state."""
-        return bytes(self.ffi.buffer(self._state_bytes(), self.lib.ray_gateway_bytes()))
-
-    def _state_bytes(self) -> Any:
-        return self.ffi.cast("uint8_t *", self._state)
-
-    def valid(self) -> int:
-        """0 when every invariant holds, else the number of the first that does not."""
-        return int(self.lib.ray_gateway_valid(self._state))
+        return self._written(
+            lambda text: self.lib.ray_gateway_export(self._state, format, text),
+            f"export {format!r}",
+        )
 
     # -- texts ----------------------------------------------------------------------------------
     def _text_of(self, at: Any, length: int) -> str:
         return bytes(self.ffi.buffer(at, length)).rstrip(b"\0").decode("latin-1")
 
-    def _word(self, word: Any) -> str:
-        return bytes(self.ffi.string(word)).decode()
+    def _reason(self, reason: int) -> str:
+        return bytes(self.ffi.string(self.lib.ray_reason_word(reason))).decode()
 
 
 def _methods(bits: int) -> tuple[HttpMethod, ...]:

@@ -7,9 +7,6 @@ import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-NONE = 0xFFFFFFFF
-"""No id."""
-
 Headers = Mapping[str, str] | Sequence[tuple[str, str]]
 """Header fields: a mapping, or pairs where a name comes several times."""
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Unpack
 
-from host_sim.errors import ArgumentError, RangeError, check
+from host_sim.decision import NEVER, NONE
+from host_sim.errors import RangeError, check
+from host_sim.modules.base import text_bytes, u64
 from host_sim.modules.quota_reading import QuotaReader, outcome_of
-from host_sim.modules.quota_spec import Units, User, spec_fields, u64, user_bytes
+from host_sim.modules.quota_spec import Units, User, spec_fields
 from host_sim.modules.quota_types import (
-    NEVER,
-    NONE,
     Depletion,
     DepletionKind,
     EnforcementMode,
@@ -31,13 +31,14 @@ from host_sim.modules.quota_types import (
     QuotaTerms,
     QuotaType,
     QuotaUsage,
+    QuotaWho,
     ResetPolicy,
 )
 
 __all__ = [
     "NEVER", "Depletion", "DepletionKind", "EnforcementMode", "QuotaAlert", "QuotaAllocation",
     "QuotaBucket", "QuotaCounts", "QuotaDimension", "QuotaManager", "QuotaMode", "QuotaOutcome",
-    "QuotaStats", "QuotaTerms", "QuotaType", "QuotaUsage", "ResetPolicy",
+    "QuotaStats", "QuotaTerms", "QuotaType", "QuotaUsage", "QuotaWho", "ResetPolicy",
 ]  # fmt: skip
 
 
@@ -72,7 +73,9 @@ class QuotaManager(QuotaReader):
         monitoring. Source: SEMANTICS.md, quota."""
         spec = self.ffi.new("ray_quota_spec *")
         name = terms.get("name")
-        self._set_name(spec.name, self._next_name() if name is None else name, "name")
+        if name is None:
+            name = self._next_name(self.lib.ray_quota_find, "quota")
+        self._set_name(spec.name, name, "name")
         self._set_name(spec.custom, terms.get("custom", ""), "custom")
         if reset_policy is None:
             sized = window_size_sec != 0 or terms.get("period_ns", 0) != 0
@@ -89,27 +92,11 @@ class QuotaManager(QuotaReader):
         now = self._pass(now_ns)
         out = self.ffi.new("uint32_t *")
         check(
-            self.lib.ray_quota_allocate(self._quota, now, self.wall_offset_ns, spec, out),
-            f"allocate quota {name or ''} limit {limit}",
+            self.lib.ray_quota_allocate(self._state, now, self.wall_offset_ns, spec, out),
+            f"allocate quota {terms.get('name') or ''} limit {limit}",
         )
-        self._edited("ADD", out[0], 0, limit)
+        self._edited("ADD", "QUOTA", out[0], 0, limit)
         return int(out[0])
-
-    def _next_name(self) -> str:
-        out = self.ffi.new("uint32_t *")
-        while True:
-            self._names += 1
-            name = f"quota-{self._names}".encode()
-            if self.lib.ray_quota_find(self._quota, name, len(name), out) < 0:
-                return name.decode()
-
-    def _set_name(self, field: Any, text: str, what: str) -> None:
-        encoded = text.encode()
-        if len(encoded) >= self.lib.RAY_NAME_BYTES:
-            raise ArgumentError(
-                f"{what} is at most {self.lib.RAY_NAME_BYTES - 1} bytes, not {len(encoded)}"
-            )
-        self.ffi.memmove(field.at, encoded, len(encoded))
 
     def update_limit(self, quota_id: int, limit: int, *, now_ns: int | None = None) -> None:
         """Changes the limit to `limit` units. Usage is never edited: a limit below it leaves
@@ -119,11 +106,11 @@ class QuotaManager(QuotaReader):
         now = self._pass(now_ns)
         check(
             self.lib.ray_quota_set_limit(
-                self._quota, now, self.wall_offset_ns, quota_id, u64(limit, "limit")
+                self._state, now, self.wall_offset_ns, quota_id, u64(limit, "limit")
             ),
             f"quota {quota_id}: limit {limit}",
         )
-        self._edited("SET", quota_id, before, limit)
+        self._edited("SET", "QUOTA", quota_id, before, limit)
 
     def set_enforcement_mode(
         self, quota_id: int, enforcement_mode: EnforcementMode, *, now_ns: int | None = None
@@ -132,20 +119,20 @@ class QuotaManager(QuotaReader):
         before = self.get_allocation(quota_id).enforcement_mode
         self._pass(now_ns)
         check(
-            self.lib.ray_quota_set_enforcement(self._quota, quota_id, enforcement_mode),
+            self.lib.ray_quota_set_enforcement(self._state, quota_id, enforcement_mode),
             f"quota {quota_id}: enforcement {enforcement_mode}",
         )
-        self._edited("SET", quota_id, int(before), int(enforcement_mode))
+        self._edited("SET", "QUOTA", quota_id, int(before), int(enforcement_mode))
 
     def set_mode(self, quota_id: int, mode: QuotaMode, *, now_ns: int | None = None) -> None:
         """Enforce, shadow or off. Raises ArgumentError, UnknownError, StaleError."""
         before = self.get_allocation(quota_id).mode
         self._pass(now_ns)
         check(
-            self.lib.ray_quota_set_mode(self._quota, quota_id, mode),
+            self.lib.ray_quota_set_mode(self._state, quota_id, mode),
             f"quota {quota_id}: mode {mode}",
         )
-        self._edited("SET", quota_id, int(before), int(mode))
+        self._edited("SET", "QUOTA", quota_id, int(before), int(mode))
 
     def rollover_unused(
         self, quota_id: int, *, rollover_bp: int, now_ns: int | None = None
@@ -159,11 +146,11 @@ class QuotaManager(QuotaReader):
             raise RangeError(f"rollover_bp is 0 to 1000, not {rollover_bp}")
         check(
             self.lib.ray_quota_rollover(
-                self._quota, now, self.wall_offset_ns, quota_id, rollover_bp
+                self._state, now, self.wall_offset_ns, quota_id, rollover_bp
             ),
             f"quota {quota_id}: rollover {rollover_bp} bp",
         )
-        self._edited("SET", quota_id, before, rollover_bp)
+        self._edited("SET", "QUOTA", quota_id, before, rollover_bp)
 
     def reset_quota(
         self,
@@ -182,25 +169,16 @@ class QuotaManager(QuotaReader):
         if tenant_id is not None or user is not None:
             key, _keep = self._key(tenant_id, user or b"")
         check(
-            self.lib.ray_quota_reset(self._quota, now, self.wall_offset_ns, quota_id, key),
+            self.lib.ray_quota_reset(self._state, now, self.wall_offset_ns, quota_id, key),
             f"reset quota {quota_id}",
         )
-        self._edited("RESET", quota_id, 0, 0)
+        self._edited("RESET", "QUOTA", quota_id, 0, 0)
 
     def remove_quota(self, quota_id: int, *, now_ns: int | None = None) -> None:
         """Removes the allocation and its balances; its id is stale from then on."""
         self._pass(now_ns)
-        check(self.lib.ray_quota_remove(self._quota, quota_id), f"remove quota {quota_id}")
-        self._edited("REMOVE", quota_id, 0, 0)
-
-    def _edited(self, what: str, quota_id: int, before: int, after: int) -> None:
-        if self.kernel is None:
-            return
-        record = self.ffi.new("ray_audit_record *")
-        record.seq, record.before, record.after, record.by_id = NEVER, before, after, quota_id
-        record.what, record.who = getattr(self.lib, f"RAY_AUDIT_{what}"), self.lib.RAY_WHO_HOST
-        record.by_kind = self.lib.RAY_BY_QUOTA
-        self.lib.ray_edited(self.kernel.ray, self._at(None), record)
+        check(self.lib.ray_quota_remove(self._state, quota_id), f"remove quota {quota_id}")
+        self._edited("REMOVE", "QUOTA", quota_id, 0, 0)
 
     # -- consuming ------------------------------------------------------------------------------
     def _units(self, units: Units, quota_type: QuotaType) -> list[int]:
@@ -214,10 +192,10 @@ class QuotaManager(QuotaReader):
         quota_id: int | None,
         units: Units,
         *,
-        tenant_id: int | None,
-        plan_id: int | None,
-        service_id: int | None,
-        user: User,
+        tenant_id: int | None = None,
+        plan_id: int | None = None,
+        service_id: int | None = None,
+        user: User = b"",
         event_id: int,
         event_unix_ns: int,
     ) -> tuple[Any, Any]:
@@ -227,7 +205,7 @@ class QuotaManager(QuotaReader):
             else self.get_allocation(quota_id).quota_type
         )
         event = self.ffi.new("ray_quota_event *")
-        keep = self.ffi.from_buffer("uint8_t[]", user_bytes(user))
+        keep = self.ffi.from_buffer("uint8_t[]", text_bytes(user))
         query = event.query
         query.user.at, query.user.length = keep, len(keep)
         self._fill(
@@ -255,35 +233,25 @@ class QuotaManager(QuotaReader):
         quota_id: int | None,
         units: Units = 1,
         *,
-        tenant_id: int | None = None,
-        plan_id: int | None = None,
-        service_id: int | None = None,
-        user: User = b"",
         event_id: int = 0,
         event_unix_ns: int = 0,
         now_ns: int | None = None,
+        **who: Unpack[QuotaWho],
     ) -> QuotaOutcome:
         """Deducts units, all dimensions at once or none.
 
         `quota_id` names the one quota to charge; None charges every quota that applies to the
-        tenant, its plan and the service, with `units` by type. A denial is an outcome, not an
-        exception, and changes no balance. An `event_id` other than 0 is counted once: a duplicate
-        answers the first outcome. `event_unix_ns` before the period flags the charge late. Raises
-        RangeError for 2^63 units and more (counted, nothing else changes), UnknownError,
-        StaleError, ArgumentError."""
+        tenant, its plan and the service of `who` (see QuotaWho), with `units` by type. A denial is
+        an outcome, not an exception, and changes no balance. An `event_id` other than 0 is counted
+        once: a duplicate answers the first outcome. `event_unix_ns` before the period flags the
+        charge late. Raises RangeError for 2^63 units and more (counted, nothing else changes),
+        UnknownError, StaleError, ArgumentError."""
         event, _keep = self._event(
-            quota_id,
-            units,
-            tenant_id=tenant_id,
-            plan_id=plan_id,
-            service_id=service_id,
-            user=user,
-            event_id=event_id,
-            event_unix_ns=event_unix_ns,
+            quota_id, units, event_id=event_id, event_unix_ns=event_unix_ns, **who
         )
         out = self.ffi.new("ray_quota_outcome *")
         check(
-            self.lib.ray_quota_consume(self._quota, self._pass(now_ns), event, out),
+            self.lib.ray_quota_consume(self._state, self._pass(now_ns), event, out),
             f"consume {units} of quota {quota_id}",
         )
         return outcome_of(out, self.lib)
@@ -293,26 +261,14 @@ class QuotaManager(QuotaReader):
         quota_id: int | None,
         units: Units = 1,
         *,
-        tenant_id: int | None = None,
-        plan_id: int | None = None,
-        service_id: int | None = None,
-        user: User = b"",
         now_ns: int | None = None,
+        **who: Unpack[QuotaWho],
     ) -> QuotaOutcome:
         """The answer `consume_quota` would give, consuming nothing and changing no byte."""
-        event, _keep = self._event(
-            quota_id,
-            units,
-            tenant_id=tenant_id,
-            plan_id=plan_id,
-            service_id=service_id,
-            user=user,
-            event_id=0,
-            event_unix_ns=0,
-        )
+        event, _keep = self._event(quota_id, units, event_id=0, event_unix_ns=0, **who)
         out = self.ffi.new("ray_quota_outcome *")
         check(
-            self.lib.ray_quota_test(self._quota, self._at(now_ns), event, out),
+            self.lib.ray_quota_test(self._state, self._at(now_ns), event, out),
             f"check {units} of quota {quota_id}",
         )
         return outcome_of(out, self.lib)
@@ -323,30 +279,18 @@ class QuotaManager(QuotaReader):
         units: Units = 1,
         *,
         ttl_ns: int,
-        tenant_id: int | None = None,
-        plan_id: int | None = None,
-        service_id: int | None = None,
-        user: User = b"",
         now_ns: int | None = None,
+        **who: Unpack[QuotaWho],
     ) -> QuotaOutcome:
         """Reserves an estimate for at most `ttl_ns`; `handle` of the outcome names the lease.
 
         It ends in exactly one of settle, release and expiry. Raises FullError when no lease is
         free, RangeError for a ttl of 0, and as `consume_quota`."""
-        event, _keep = self._event(
-            quota_id,
-            units,
-            tenant_id=tenant_id,
-            plan_id=plan_id,
-            service_id=service_id,
-            user=user,
-            event_id=0,
-            event_unix_ns=0,
-        )
+        event, _keep = self._event(quota_id, units, event_id=0, event_unix_ns=0, **who)
         out = self.ffi.new("ray_quota_outcome *")
         check(
             self.lib.ray_quota_reserve(
-                self._quota, self._pass(now_ns), event, u64(ttl_ns, "ttl_ns"), out
+                self._state, self._pass(now_ns), event, u64(ttl_ns, "ttl_ns"), out
             ),
             f"reserve {units} of quota {quota_id}",
         )
@@ -370,7 +314,7 @@ class QuotaManager(QuotaReader):
         now = self._pass(now_ns)
         check(
             self.lib.ray_quota_reservation_settle(
-                self._quota, now, self.wall_offset_ns, u64(handle, "handle"), amounts, ended
+                self._state, now, self.wall_offset_ns, u64(handle, "handle"), amounts, ended
             ),
             f"settle {handle}",
         )
@@ -382,7 +326,7 @@ class QuotaManager(QuotaReader):
         now = self._pass(now_ns)
         check(
             self.lib.ray_quota_reservation_release(
-                self._quota, now, self.wall_offset_ns, u64(handle, "handle"), ended
+                self._state, now, self.wall_offset_ns, u64(handle, "handle"), ended
             ),
             f"release {handle}",
         )

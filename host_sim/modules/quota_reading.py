@@ -1,19 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""quota: the half of QuotaManager that only reads; it owns the state and knows the time."""
+"""quota: the half of QuotaManager that only reads."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from host_sim import _raw
-from host_sim.errors import ArgumentError, RangeError, check
-from host_sim.modules.quota_spec import User, u64, user_bytes
+from host_sim.decision import NEVER, NONE
+from host_sim.errors import ArgumentError, check
+from host_sim.modules.base import Module, row_of, text_bytes, u64
+from host_sim.modules.quota_spec import User
 from host_sim.modules.quota_types import (
     FOREVER_NS,
-    NEVER,
-    NONE,
     SECOND_NS,
     Depletion,
     DepletionKind,
@@ -31,92 +28,34 @@ from host_sim.modules.quota_types import (
     ResetPolicy,
 )
 
-if TYPE_CHECKING:
-    from host_sim.kernel import Kernel
 
-EXPORT_BYTES = 65_536
+class QuotaReader(Module):
+    """Reading a quota state; see QuotaManager."""
 
-
-class QuotaReader:
-    """Reading a quota state: alone with one of its own, or a Kernel's."""
-
-    def __init__(
-        self,
-        *,
-        kernel: Kernel | None = None,
-        profile: str = "seed",
-        seed: bytes = bytes(16),
-        now_ns: int = 0,
-        wall_offset_ns: int = 0,
-    ) -> None:
-        if len(seed) != 16:
-            raise ArgumentError(f"the hash seed has 16 bytes, not {len(seed)}")
-        raw = _raw.load(kernel.profile if kernel is not None else profile)
-        self.ffi, self.lib, self.kernel = raw.ffi, raw.lib, kernel
-        self._bytes = int(self.lib.ray_quota_bytes())
-        self._wall_offset_ns = wall_offset_ns
-        self._now_ns = u64(now_ns, "now_ns")
-        if kernel is not None:
-            self._quota = self.lib.ray_quota_of(kernel.ray)
-        else:
-            self._memory = self.ffi.new("uint64_t[]", self._bytes // 8)
-            self._quota = self.ffi.cast("ray_quota *", self._memory)
-            self.lib.ray_quota_init(self._quota, seed)
-        self._names = 0
+    _word = "quota"
 
     # -- time -----------------------------------------------------------------------------------
-    def _at(self, now_ns: int | None) -> int:
-        """The instant a reading call is about; changes nothing."""
-        now = 0 if now_ns is None else u64(now_ns, "now_ns")
-        latest = (
-            self._now_ns if self.kernel is None else int(self.lib.ray_clock_now(self.kernel.ray))
-        )
-        return max(now, latest)
-
     def _pass(self, now_ns: int | None) -> int:
-        """Lets time pass to the instant of a call that may change something, expiring what is
-        due."""
-        if self.kernel is not None:
-            return self.kernel.tick(self._at(now_ns))
-        self._now_ns = self._at(now_ns)
-        self.lib.ray_quota_tick(self._quota, self._now_ns, self._wall_offset_ns)
-        return self._now_ns
-
-    @property
-    def wall_offset_ns(self) -> int:
-        """Wall clock minus `now_ns`, in nanoseconds; a Kernel's own when there is one."""
+        """As every module's, and expires what is due."""
+        now = super()._pass(now_ns)
         if self.kernel is None:
-            return self._wall_offset_ns
-        stats = self.ffi.new("ray_stats *")
-        self.lib.ray_read(self.kernel.ray, stats)
-        return int(stats.wall_offset_ns)
+            self.lib.ray_quota_tick(self._state, now, self._wall_offset_ns)
+        return now
 
     def tick(self, now_ns: int) -> int:
         """Expires every reservation that is due by `now_ns` and nothing else; returns the
         instant."""
         return self._pass(now_ns)
 
-    def _fill(self, struct: Any, fields: Mapping[str, Any]) -> None:
-        for field, value in fields.items():
-            try:
-                setattr(struct, field, value)
-            except (OverflowError, TypeError) as error:
-                raise RangeError(f"{field}: {error}") from error
-
     # -- reading --------------------------------------------------------------------------------
     def find_quota(self, name: str) -> int:
         """The id of the quota called `name`. Raises UnknownError."""
-        out = self.ffi.new("uint32_t *")
-        encoded = name.encode()
-        check(
-            self.lib.ray_quota_find(self._quota, encoded, len(encoded), out), f"no quota {name!r}"
-        )
-        return int(out[0])
+        return self._find(self.lib.ray_quota_find, name, "no quota")
 
     def get_allocation(self, quota_id: int) -> QuotaAllocation:
         """The plan row of a quota. Raises UnknownError, StaleError."""
         spec = self.ffi.new("ray_quota_spec *")
-        check(self.lib.ray_quota_spec_read(self._quota, quota_id, spec), f"no quota {quota_id}")
+        check(self.lib.ray_quota_spec_read(self._state, quota_id, spec), f"no quota {quota_id}")
         guards = {
             QuotaDimension.REQUESTS_PER_SEC: spec.guard_requests_per_s,
             QuotaDimension.BYTES_PER_SEC: spec.guard_bytes_per_s,
@@ -145,9 +84,6 @@ class QuotaReader:
             guards={guard: value for guard, value in guards.items() if value},
         )
 
-    def _text(self, name: Any) -> str:
-        return str(self.ffi.string(name.at).decode())
-
     def allocations(self) -> tuple[QuotaAllocation, ...]:
         """Every allocation by place."""
         out = self.ffi.new("uint32_t *")
@@ -155,11 +91,11 @@ class QuotaReader:
         return tuple(
             self.get_allocation(out[0])
             for place in places
-            if self.lib.ray_quota_at(self._quota, place, out) == 0
+            if self.lib.ray_quota_at(self._state, place, out) == 0
         )
 
     def _key(self, tenant_id: int | None, user: User) -> tuple[Any, Any]:
-        keep = self.ffi.from_buffer("uint8_t[]", user_bytes(user))
+        keep = self.ffi.from_buffer("uint8_t[]", text_bytes(user))
         key = self.ffi.new("ray_quota_key *")
         self._fill(key, {"tenant": NONE if tenant_id is None else tenant_id})
         key.user.at, key.user.length = keep, len(keep)
@@ -170,7 +106,7 @@ class QuotaReader:
         key, _keep = self._key(tenant_id, user)
         check(
             self.lib.ray_quota_usage_read(
-                self._quota, self._at(now_ns), self.wall_offset_ns, quota_id, key, out
+                self._state, self._at(now_ns), self.wall_offset_ns, quota_id, key, out
             ),
             f"no quota {quota_id}",
         )
@@ -201,7 +137,7 @@ class QuotaReader:
         found = []
         for place in range(self.lib.RAY_QUOTA_ACTIVE_MAX):
             if (
-                self.lib.ray_quota_active_read(self._quota, now, self.wall_offset_ns, place, out)
+                self.lib.ray_quota_active_read(self._state, now, self.wall_offset_ns, place, out)
                 == 0
             ):
                 found.append((int(out.allocation), _usage_of(out)))
@@ -210,9 +146,8 @@ class QuotaReader:
     def quota_counts(self, quota_id: int) -> QuotaCounts:
         """The counters of an allocation over all its instances. Raises UnknownError, StaleError."""
         out = self.ffi.new("ray_quota_counts *")
-        check(self.lib.ray_quota_counts_read(self._quota, quota_id, out), f"no quota {quota_id}")
-        names = [field.name for field in dataclasses.fields(QuotaCounts)]
-        return QuotaCounts(**{name: int(getattr(out, name)) for name in names})
+        check(self.lib.ray_quota_counts_read(self._state, quota_id, out), f"no quota {quota_id}")
+        return row_of(QuotaCounts, out)
 
     def get_peak_usage(
         self,
@@ -268,7 +203,7 @@ class QuotaReader:
         """
         stats, out, found = self.stats(), self.ffi.new("ray_quota_alert *"), []
         for alert_id in range(stats.alert_overwritten_count + 1, stats.alert_count + 1):
-            check(self.lib.ray_quota_alert_read(self._quota, alert_id, out), f"alert {alert_id}")
+            check(self.lib.ray_quota_alert_read(self._state, alert_id, out), f"alert {alert_id}")
             alert = QuotaAlert(
                 id=out.id,
                 at_ns=out.at_ns,
@@ -290,7 +225,7 @@ class QuotaReader:
         """Marks an alert as seen. Raises UnknownError for one not raised, StaleError for one
         gone."""
         check(
-            self.lib.ray_quota_alert_acknowledge(self._quota, u64(alert_id, "alert")),
+            self.lib.ray_quota_alert_acknowledge(self._state, u64(alert_id, "alert")),
             f"alert {alert_id}",
         )
 
@@ -302,34 +237,12 @@ class QuotaReader:
         if format not in ("csv", "json"):
             raise ArgumentError(f"the formats are csv and json, not {format!r}")
         write = self.lib.ray_quota_export_csv if format == "csv" else self.lib.ray_quota_export_json
-        size, now = EXPORT_BYTES, self._at(now_ns)
-        while True:
-            buffer, text = self.ffi.new("char[]", size), self.ffi.new("ray_text *")
-            self.lib.ray_text_init(text, buffer, size)
-            status = write(self._quota, now, self.wall_offset_ns, text)
-            if not text.truncated:
-                check(status, "export")
-                return bytes(self.ffi.buffer(buffer, text.length)).decode()
-            size *= 2
+        now, wall = self._at(now_ns), self.wall_offset_ns
+        return self._written(lambda text: write(self._state, now, wall, text), "export")
 
     def stats(self) -> QuotaStats:
         """The module's counters; asked = granted + denied."""
-        out = self.ffi.new("ray_quota_stats *")
-        self.lib.ray_quota_read(self._quota, out)
-        return QuotaStats(
-            **{
-                field.name: int(getattr(out, field.name))
-                for field in dataclasses.fields(QuotaStats)
-            }
-        )
-
-    def valid(self) -> int:
-        """0 when every law of the state holds, else the number of one that does not."""
-        return int(self.lib.ray_quota_valid(self._quota))
-
-    def snapshot(self) -> bytes:
-        """Every byte of the module's state."""
-        return bytes(self.ffi.buffer(self.ffi.cast("uint8_t *", self._quota), self._bytes))
+        return self._counters(QuotaStats)
 
 
 def outcome_of(out: Any, lib: Any) -> QuotaOutcome:

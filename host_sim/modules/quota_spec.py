@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from host_sim.decision import NONE
 from host_sim.errors import ArgumentError, RangeError, UnbuiltError
+from host_sim.modules.base import u64
 from host_sim.modules.quota_types import (
-    NONE,
     SECOND_NS,
     EnforcementMode,
     QuotaDimension,
@@ -20,21 +21,6 @@ from host_sim.modules.quota_types import (
 
 Units = int | Mapping[QuotaType, int]
 User = str | bytes
-U64 = 1 << 64
-
-
-def u64(value: int, what: str) -> int:
-    """`value`, when it is a whole number that fits 64 bits."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ArgumentError(f"{what} is a whole number, not {value!r}")
-    if not 0 <= value < U64:
-        raise RangeError(f"{what} is at least 0 and fits 64 bits, not {value}")
-    return value
-
-
-def user_bytes(user: User) -> bytes:
-    """The bytes that identify a user."""
-    return user.encode() if isinstance(user, str) else bytes(user)
 
 
 def _alerts(alerts: tuple[int, ...], most: int) -> list[int]:

@@ -8,8 +8,6 @@ import enum
 from collections.abc import Mapping
 from typing import TypedDict
 
-NONE = 0xFFFFFFFF
-NEVER = 0xFFFFFFFFFFFFFFFF
 SECOND_NS = 1_000_000_000
 FOREVER_NS = 0x7FFFFFFFFFFFFFFF
 
@@ -92,6 +90,16 @@ class QuotaTerms(TypedDict, total=False):
     carry_overage: bool
     alerts: tuple[int, ...]
     guards: Mapping[QuotaDimension, int]
+
+
+class QuotaWho(TypedDict, total=False):
+    """Whom a charge is for: the tenant, its plan, the service, the user; what is not stated is not
+    known."""
+
+    tenant_id: int | None
+    plan_id: int | None
+    service_id: int | None
+    user: str | bytes
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from typing import Any, Unpack
 
+from host_sim.decision import NEVER, NONE
 from host_sim.errors import ArgumentError, RangeError, RateError, RaygateError, check
-from host_sim.modules.ratelimit_reading import Key, RateLimitReader, key_bytes, u64
+from host_sim.modules.base import u64
+from host_sim.modules.ratelimit_reading import Key, RateLimitReader
 from host_sim.modules.ratelimit_types import (
-    NEVER,
     NEVER_MS,
-    NONE,
     SECOND_NS,
     Bucket,
     Hold,
@@ -146,7 +146,7 @@ class RateLimiter(RateLimitReader):
              terms: LimitTerms, now_ns: int | None) -> int:
         spec = self.ffi.new("ray_limit_spec *")
         scope = terms.get("scope", LimitScope.SERVICE)
-        name = terms.get("name") or self._next_name()
+        name = terms.get("name") or self._next_name(self.lib.ray_ratelimit_find, "limit")
         self._set_name(spec.name, name, "name")
         self._set_name(spec.user, terms.get("user_id", b""), "user_id")
         for priority, ppm in terms.get("reserve", {}).items():
@@ -169,11 +169,11 @@ class RateLimiter(RateLimitReader):
             "prefix_v6": terms.get("prefix_v6", 64) if ip else 0,
         })
         out, now = self.ffi.new("uint32_t *"), self._pass(now_ns)
-        status = self.lib.ray_ratelimit_add(self._limits, now, spec, out)
+        status = self.lib.ray_ratelimit_add(self._state, now, spec, out)
         if status == RateError.status:
             raise self._rate_error(spec)
         check(status, f"add limit {name!r}, {rate} per {per_ns} ns")
-        self._edited("ADD", out[0], 0, rate)
+        self._edited("ADD", "LIMIT", out[0], 0, rate)
         return int(out[0])
 
     def _rate_error(self, spec: Any) -> RaygateError:
@@ -182,20 +182,6 @@ class RateLimiter(RateLimitReader):
         return RateError(f"{spec.rate_tokens} per {spec.rate_period_ns} ns with capacity "
                          f"{spec.capacity} cannot be held exactly; the nearest rate that can is "
                          f"{tokens[0]} per {period[0]} ns")
-
-    def _next_name(self) -> str:
-        out = self.ffi.new("uint32_t *")
-        while True:
-            self._names += 1
-            name = f"limit-{self._names}".encode()
-            if self.lib.ray_ratelimit_find(self._limits, name, len(name), out) < 0:
-                return name.decode()
-
-    def _set_name(self, field: Any, text: str | bytes, what: str) -> None:
-        encoded = key_bytes(text)
-        if len(encoded) >= self.lib.RAY_NAME_BYTES:
-            raise ArgumentError(f"{what} is at most {self.lib.RAY_NAME_BYTES - 1} bytes")
-        self.ffi.memmove(field.at, encoded, len(encoded))
 
     def update_rate(
         self,
@@ -213,7 +199,7 @@ class RateLimiter(RateLimitReader):
         RangeError, ArgumentError, UnknownError, StaleError."""
         before = self.ffi.new("ray_limit_rate_spec *")
         plan = NONE if plan_id is None else plan_id
-        check(self.lib.ray_ratelimit_read_rate(self._limits, limit_id, plan, before),
+        check(self.lib.ray_ratelimit_read_rate(self._state, limit_id, plan, before),
               f"no limit {limit_id}")
         rate = self.ffi.new("ray_limit_rate_spec *")
         self._fill(rate, {
@@ -222,9 +208,9 @@ class RateLimiter(RateLimitReader):
             "capacity": before.capacity if capacity is None else u64(capacity, "capacity"),
             "plan": plan,
         })
-        status = self.lib.ray_ratelimit_set_rate(self._limits, self._pass(now_ns), limit_id, rate)
+        status = self.lib.ray_ratelimit_set_rate(self._state, self._pass(now_ns), limit_id, rate)
         check(status, f"limit {limit_id}: {refill_rate} per {per_ns} ns")
-        self._edited("SET", limit_id, before.rate_tokens, refill_rate)
+        self._edited("SET", "LIMIT", limit_id, before.rate_tokens, refill_rate)
 
     def handle_burst(self, limit_id: int, excess: int, *, now_ns: int | None = None) -> None:
         """Supports brief bursts above the baseline: a second bucket of `excess` tokens that only
@@ -232,24 +218,24 @@ class RateLimiter(RateLimitReader):
         Unkeyed token buckets only: ArgumentError; UnknownError, StaleError."""
         before = self.limit(limit_id).excess
         now = self._pass(now_ns)
-        check(self.lib.ray_ratelimit_set_excess(self._limits, now, limit_id, u64(excess, "excess")),
+        check(self.lib.ray_ratelimit_set_excess(self._state, now, limit_id, u64(excess, "excess")),
               f"limit {limit_id}: excess {excess}")
-        self._edited("SET", limit_id, before, excess)
+        self._edited("SET", "LIMIT", limit_id, before, excess)
 
     def set_mode(self, limit_id: int, mode: LimitMode, *, now_ns: int | None = None) -> None:
         """Enforce, shadow or off. Raises StateError for one that stands in for another,
         UnknownError, StaleError."""
         before = self.limit(limit_id).mode
-        check(self.lib.ray_ratelimit_set_mode(self._limits, self._pass(now_ns), limit_id, mode),
+        check(self.lib.ray_ratelimit_set_mode(self._state, self._pass(now_ns), limit_id, mode),
               f"limit {limit_id}: mode {mode}")
-        self._edited("SET", limit_id, int(before), int(mode))
+        self._edited("SET", "LIMIT", limit_id, int(before), int(mode))
 
     def remove_limit(self, limit_id: int, *, now_ns: int | None = None) -> None:
         """Forgets a limit and its keys; its id is stale from then on. Raises UsedError while a
         shadow stands in for it, UnknownError, StaleError."""
-        check(self.lib.ray_ratelimit_remove(self._limits, self._pass(now_ns), limit_id),
+        check(self.lib.ray_ratelimit_remove(self._state, self._pass(now_ns), limit_id),
               f"remove limit {limit_id}")
-        self._edited("REMOVE", limit_id, 0, 0)
+        self._edited("REMOVE", "LIMIT", limit_id, 0, 0)
 
     def reset_bucket(
         self,
@@ -265,13 +251,13 @@ class RateLimiter(RateLimitReader):
         now = self._pass(now_ns)
         who = self._who(user_id, client, client_ip)
         if limit_id is None:
-            self.lib.ray_ratelimit_reset_all(self._limits, now)
+            self.lib.ray_ratelimit_reset_all(self._state, now)
         elif who == self.ffi.NULL:
-            check(self.lib.ray_ratelimit_reset(self._limits, now, limit_id), f"limit {limit_id}")
+            check(self.lib.ray_ratelimit_reset(self._state, now, limit_id), f"limit {limit_id}")
         else:
-            check(self.lib.ray_ratelimit_reset_key(self._limits, now, limit_id, who),
+            check(self.lib.ray_ratelimit_reset_key(self._state, now, limit_id, who),
                   f"limit {limit_id}: this key")
-        self._edited("RESET", NONE if limit_id is None else limit_id, 0, 0)
+        self._edited("RESET", "LIMIT", NONE if limit_id is None else limit_id, 0, 0)
 
     def drain_bucket(
         self,
@@ -291,31 +277,22 @@ class RateLimiter(RateLimitReader):
             raise ArgumentError("a hold shuts a whole limit, not one key")
         now = self._pass(now_ns)
         if who == self.ffi.NULL:
-            status = self.lib.ray_ratelimit_drain(self._limits, now, limit_id,
+            status = self.lib.ray_ratelimit_drain(self._state, now, limit_id,
                                                   u64(hold_ns, "hold_ns"))
         else:
-            status = self.lib.ray_ratelimit_drain_key(self._limits, now, limit_id, who)
+            status = self.lib.ray_ratelimit_drain_key(self._state, now, limit_id, who)
         check(status, f"drain limit {limit_id}")
-        self._edited("DRAIN", limit_id, 0, hold_ns)
-
-    def _edited(self, what: str, limit_id: int, before: int, after: int) -> None:
-        if self.kernel is None:
-            return
-        record = self.ffi.new("ray_audit_record *")
-        record.seq, record.before, record.after, record.by_id = NEVER, before, after, limit_id
-        record.what, record.who = getattr(self.lib, f"RAY_AUDIT_{what}"), self.lib.RAY_WHO_HOST
-        record.by_kind = self.lib.RAY_BY_LIMIT
-        self.lib.ray_edited(self.kernel.ray, self._at(None), record)
+        self._edited("DRAIN", "LIMIT", limit_id, 0, hold_ns)
 
     # -- requests -------------------------------------------------------------------------------
     def _asked(self, request: RateLimitRequest, now: int) -> Any:
         """The core's answer; a request that cannot be asked is counted and raised."""
         try:
             query = self._ask_of(request)
-            check(self.lib.ray_ratelimit_ask(self._limits, now, query, self._answer),
+            check(self.lib.ray_ratelimit_ask(self._state, now, query, self._answer),
                   f"ask for {request}")
         except RaygateError:
-            self.lib.ray_ratelimit_count_error(self._limits)
+            self.lib.ray_ratelimit_count_error(self._state)
             raise
         return self._answer
 
@@ -344,8 +321,8 @@ class RateLimiter(RateLimitReader):
         holds, count = self.ffi.NULL, 0
         if hold:
             holds = self.ffi.new("ray_limit_hold[]", lib.RAY_REQUEST_LIMIT_MAX)
-        count = lib.ray_ratelimit_take(self._limits, now, answer, 1, holds)
-        lib.ray_ratelimit_note(self._limits, now, answer, answer.granted)
+        count = lib.ray_ratelimit_take(self._state, now, answer, 1, holds)
+        lib.ray_ratelimit_note(self._state, now, answer, answer.granted)
         kept = Hold(bytes(self.ffi.buffer(holds)), count) if hold and count else None
         return self._response(answer), kept
 
@@ -354,17 +331,17 @@ class RateLimiter(RateLimitReader):
         by now: never more. Once for each hold; a bucket that was reset, changed or evicted since
         gives nothing and counts it."""
         holds = self.ffi.from_buffer("ray_limit_hold[]", hold.holds)
-        self.lib.ray_ratelimit_refund(self._limits, self._pass(now_ns), holds, hold.count)
+        self.lib.ray_ratelimit_refund(self._state, self._pass(now_ns), holds, hold.count)
 
     def release(self, hold: Hold, *, now_ns: int | None = None) -> None:
         """Keeps what a take booked; it cannot be refunded any more."""
         holds = self.ffi.from_buffer("ray_limit_hold[]", hold.holds)
-        self.lib.ray_ratelimit_release(self._limits, self._pass(now_ns), holds, hold.count)
+        self.lib.ray_ratelimit_release(self._state, self._pass(now_ns), holds, hold.count)
 
     # -- one limit, directly --------------------------------------------------------------------
     def allow(self, limit_id: int, tokens: int = 1, *, now_ns: int) -> bool:
         """One unkeyed limit, decided, booked and counted. `now_ns` must not fall."""
-        granted = self.lib.ray_ratelimit_try(self._limits, now_ns, limit_id, tokens, self.ffi.NULL)
+        granted = self.lib.ray_ratelimit_try(self._state, now_ns, limit_id, tokens, self.ffi.NULL)
         if granted < 0:
             check(granted, f"limit {limit_id}")
         return bool(granted)
@@ -373,7 +350,7 @@ class RateLimiter(RateLimitReader):
         """One keyed limit for one key: a user's or a client's bytes. `now_ns` must not fall."""
         raw = key.encode() if isinstance(key, str) else key
         granted = self.lib.ray_ratelimit_try_key(
-            self._limits, now_ns, limit_id, raw, len(raw), tokens, self.ffi.NULL
+            self._state, now_ns, limit_id, raw, len(raw), tokens, self.ffi.NULL
         )
         if granted < 0:
             check(granted, f"limit {limit_id}")
@@ -400,13 +377,10 @@ class RateLimiter(RateLimitReader):
     def fork(self) -> RateLimiter:
         """A second limiter that begins with the same bytes; alone, even if this one has a
         Kernel."""
-        twin = RateLimiter(profile=self.kernel.profile if self.kernel else self._profile(),
+        twin = RateLimiter(profile=self.profile,
                            now_ns=self._at(None), wall_offset_ns=self.wall_offset_ns)
-        self.ffi.memmove(twin._limits, self._limits, self._bytes)
+        self.ffi.memmove(twin._state, self._state, self._bytes)
         return twin
-
-    def _profile(self) -> str:
-        return {1: "seed", 2: "edge", 3: "tiny"}[self.lib.RAY_PROFILE]
 
 
 class Batch:
@@ -425,7 +399,7 @@ class Batch:
             raise ArgumentError("a batch has either limit_ids or keys")
         rows = ffi.new("ray_ratelimit_batch *")
         self._kept = []
-        self._lib, self._limits, self._rows = limiter.lib, limiter._limits, rows
+        self._lib, self._state, self._rows = limiter.lib, limiter._state, rows
         fields = {"limits": ("uint32_t[]", limit_ids), "keys": ("uint64_t[]", keys),
                   "tokens": ("uint32_t[]", tokens), "at_ns": ("uint64_t[]", at_ns),
                   "out": ("uint8_t[]", out)}
@@ -443,4 +417,4 @@ class Batch:
 
     def run(self, *, now_ns: int) -> int:
         """Decides every row; returns how many were granted. `now_ns` must not fall."""
-        return int(self._lib.ray_ratelimit_try_batch(self._limits, now_ns, self._rows))
+        return int(self._lib.ray_ratelimit_try_batch(self._state, now_ns, self._rows))

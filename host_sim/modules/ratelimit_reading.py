@@ -1,19 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""ratelimit: the half of RateLimiter that only reads; it owns the state and knows the time."""
+"""ratelimit: the half of RateLimiter that only reads."""
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 import ipaddress
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
-from host_sim import _raw
-from host_sim.errors import ArgumentError, RangeError, UnknownError, check
+from host_sim.decision import NEVER, NONE
+from host_sim.errors import ArgumentError, UnknownError, check
+from host_sim.modules.base import Module, row_of, text_bytes, u64
 from host_sim.modules.ratelimit_types import (
-    NEVER,
     NEVER_MS,
-    NONE,
     Bucket,
     LeakyBucket,
     LimitAnswer,
@@ -29,26 +28,7 @@ from host_sim.modules.ratelimit_types import (
     WindowLimit,
 )
 
-if TYPE_CHECKING:
-    from host_sim.kernel import Kernel
-
-EXPORT_BYTES = 1 << 20
-U64 = 1 << 64
 Key = str | bytes
-
-
-def u64(value: int, what: str) -> int:
-    """`value`, when it is a whole number that fits 64 bits."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ArgumentError(f"{what} is a whole number, not {value!r}")
-    if not 0 <= value < U64:
-        raise RangeError(f"{what} is at least 0 and fits 64 bits, not {value}")
-    return value
-
-
-def key_bytes(key: Key) -> bytes:
-    """The bytes that identify a user or a client."""
-    return key.encode() if isinstance(key, str) else bytes(key)
 
 
 def milliseconds(ns: int) -> int:
@@ -57,73 +37,29 @@ def milliseconds(ns: int) -> int:
     return NEVER_MS if ns == NEVER else min(-(-ns // 1_000_000), NEVER_MS)
 
 
-class RateLimitReader:
-    """Reading a ratelimit state: alone with one of its own, or a Kernel's."""
+class RateLimitReader(Module):
+    """Reading a ratelimit state; see RateLimiter."""
 
-    def __init__(
-        self,
-        *,
-        kernel: Kernel | None = None,
-        profile: str = "seed",
-        seed: bytes = bytes(16),
-        now_ns: int = 0,
-        wall_offset_ns: int = 0,
-    ) -> None:
-        if len(seed) != 16:
-            raise ArgumentError(f"the hash seed has 16 bytes, not {len(seed)}")
-        raw = _raw.load(kernel.profile if kernel is not None else profile)
-        self.ffi, self.lib, self.kernel = raw.ffi, raw.lib, kernel
-        self._bytes = int(self.lib.ray_ratelimit_bytes())
-        self._now_ns = u64(now_ns, "now_ns")
-        if kernel is not None:
-            self._limits = self.lib.ray_ratelimit_of(kernel.ray)
-        else:
-            memory = bytearray(self._bytes + 64)
-            whole = self.ffi.from_buffer(memory)
-            skip = -int(self.ffi.cast("uintptr_t", whole)) % 64
-            self._memory = whole
-            self._limits = self.ffi.cast("ray_ratelimit *", whole + skip)
-            self.lib.ray_ratelimit_init(self._limits, seed)
-            self.lib.ray_ratelimit_set_wall(self._limits, wall_offset_ns)
-        self._wall_offset_ns = wall_offset_ns
-        self._names = 0
-        self._query = self.ffi.new("ray_ratelimit_query *")
-        self._answer = self.ffi.new("ray_ratelimit_answer *")
+    _word = "ratelimit"
 
-    # -- time -----------------------------------------------------------------------------------
-    def _at(self, now_ns: int | None) -> int:
-        """The instant a reading call is about; an earlier one counts as the latest seen."""
-        now = 0 if now_ns is None else u64(now_ns, "now_ns")
-        latest = (
-            self._now_ns if self.kernel is None else int(self.lib.ray_clock_now(self.kernel.ray))
-        )
-        return max(now, latest)
-
-    def _pass(self, now_ns: int | None) -> int:
-        """Lets time pass to the instant of a call that may change something."""
-        now = self._at(now_ns)
-        if self.kernel is not None:
-            return self.kernel.tick(now)
-        self._now_ns = now
-        return now
+    def _init(self, seed: bytes) -> None:
+        super()._init(seed)
+        self.lib.ray_ratelimit_set_wall(self._state, self._wall_offset_ns)
 
     @property
-    def wall_offset_ns(self) -> int:
-        """Wall clock minus `now_ns`, in nanoseconds; a Kernel's own when there is one."""
-        if self.kernel is None:
-            return self._wall_offset_ns
-        stats = self.ffi.new("ray_stats *")
-        self.lib.ray_read(self.kernel.ray, stats)
-        return int(stats.wall_offset_ns)
+    def _limits(self) -> Any:
+        """The state, by the name host_sim/decide.py knows it."""
+        return self._state
+
+    @functools.cached_property
+    def _query(self) -> Any:
+        return self.ffi.new("ray_ratelimit_query *")
+
+    @functools.cached_property
+    def _answer(self) -> Any:
+        return self.ffi.new("ray_ratelimit_answer *")
 
     # -- queries --------------------------------------------------------------------------------
-    def _fill(self, struct: Any, fields: Mapping[str, Any]) -> None:
-        for field, value in fields.items():
-            try:
-                setattr(struct, field, value)
-            except (OverflowError, TypeError) as error:
-                raise RangeError(f"{field}: {error}") from error
-
     def _set_address(self, query: Any, text: str) -> None:
         address = ipaddress.ip_address(text)
         packed = address.packed
@@ -136,7 +72,7 @@ class RateLimitReader:
         """The core's query for a request; the bytes it points to are kept by `self`."""
         query = self._query
         self.ffi.memmove(query, self.ffi.new("ray_ratelimit_query *"), self.ffi.sizeof(query[0]))
-        user, client = key_bytes(request.user_id), key_bytes(request.client)
+        user, client = text_bytes(request.user_id), text_bytes(request.client)
         self._kept = (self.ffi.from_buffer("uint8_t[]", user),
                       self.ffi.from_buffer("uint8_t[]", client))
         query.user.at, query.user.length = self._kept[0], len(user)
@@ -202,7 +138,7 @@ class RateLimitReader:
         """What `allow_request` would say, taking nothing and changing no byte. Raises as it does,
         but counts no error."""
         query = self._ask_of(request)
-        status = self.lib.ray_ratelimit_ask(self._limits, self._at(now_ns), query, self._answer)
+        status = self.lib.ray_ratelimit_ask(self._state, self._at(now_ns), query, self._answer)
         check(status, f"ask for {request}")
         return self._response(self._answer)
 
@@ -216,23 +152,15 @@ class RateLimitReader:
     # -- reading --------------------------------------------------------------------------------
     def find_limit(self, name: str) -> int:
         """The id of the limit called `name`. Raises UnknownError."""
-        out, encoded = self.ffi.new("uint32_t *"), name.encode()
-        check(
-            self.lib.ray_ratelimit_find(self._limits, encoded, len(encoded), out),
-            f"no limit {name!r}",
-        )
-        return int(out[0])
+        return self._find(self.lib.ray_ratelimit_find, name, "no limit")
 
     def _spec(self, limit_id: int) -> tuple[Any, Any]:
         spec, stats = self.ffi.new("ray_limit_spec *"), self.ffi.new("ray_limit_stats *")
         check(
-            self.lib.ray_ratelimit_read_limit(self._limits, limit_id, spec, stats),
+            self.lib.ray_ratelimit_read_limit(self._state, limit_id, spec, stats),
             f"no limit {limit_id}",
         )
         return spec, stats
-
-    def _text(self, name: Any) -> str:
-        return str(self.ffi.string(name.at).decode(errors="replace"))
 
     def limit(self, limit_id: int) -> LimitInfo:
         """One limit as configured. Raises UnknownError, StaleError."""
@@ -255,7 +183,7 @@ class RateLimitReader:
         """Every limit, by id's place."""
         slot, out = self.ffi.new("uint32_t *"), self.ffi.new("uint32_t *")
         found = []
-        while self.lib.ray_ratelimit_next(self._limits, slot, out) == 0:
+        while self.lib.ray_ratelimit_next(self._state, slot, out) == 0:
             found.append(self.limit(out[0]))
         return tuple(found)
 
@@ -280,7 +208,7 @@ class RateLimitReader:
         out = self.ffi.new("ray_bucket_state *")
         who = self._who(user_id, client, client_ip)
         check(
-            self.lib.ray_ratelimit_read_bucket(self._limits, self._at(now_ns), limit_id, who, out),
+            self.lib.ray_ratelimit_read_bucket(self._state, self._at(now_ns), limit_id, who, out),
             f"no limit {limit_id}",
         )
         return _bucket_of(limit_id, out)
@@ -289,7 +217,7 @@ class RateLimitReader:
         """Every keyed bucket of a limit, in table order; their keys are identities, not names."""
         place, out, now = self.ffi.new("uint32_t *"), self.ffi.new("ray_bucket_state *"), \
             self._at(now_ns)
-        while self.lib.ray_ratelimit_next_bucket(self._limits, now, limit_id, place, out) == 0:
+        while self.lib.ray_ratelimit_next_bucket(self._state, now, limit_id, place, out) == 0:
             yield _bucket_of(limit_id, out)
 
     def get_tokens(
@@ -314,7 +242,7 @@ class RateLimitReader:
         spec, _stats = self._spec(limit_id)
         out = self.ffi.new("ray_bucket_state *")
         self.lib.ray_ratelimit_read_bucket(
-            self._limits, self._at(now_ns), limit_id, self.ffi.NULL, out
+            self._state, self._at(now_ns), limit_id, self.ffi.NULL, out
         )
         name, mode = self._text(spec.name), LimitMode(spec.mode)
         if spec.algorithm == RateLimitAlgorithm.TOKEN_BUCKET:
@@ -330,21 +258,16 @@ class RateLimitReader:
     def get_limit_stats(self, limit_id: int) -> LimitStats:
         """One limit's counters and its number of keys. Raises UnknownError, StaleError."""
         _spec, stats = self._spec(limit_id)
-        return LimitStats(
-            **{f.name: getattr(stats, f.name) for f in dataclasses.fields(LimitStats)}
-        )
+        return row_of(LimitStats, stats)
 
     def stats(self) -> LimiterStats:
         """The module's counters: asked = granted + denied."""
-        out = self.ffi.new("ray_ratelimit_stats *")
-        self.lib.ray_ratelimit_read(self._limits, out)
-        return LimiterStats(**{f.name: getattr(out, f.name)
-                               for f in dataclasses.fields(LimiterStats)})
+        return self._counters(LimiterStats)
 
     def refill_tokens(self, *, now_ns: int | None = None) -> int:
         """How many buckets still miss something. Buckets refill when they are looked at, so this
         changes nothing, however often it is called: timer jitter cannot change a decision."""
-        return int(self.lib.ray_ratelimit_tick(self._limits, self._at(now_ns)))
+        return int(self.lib.ray_ratelimit_tick(self._state, self._at(now_ns)))
 
     def export(self, form: str = "json", *, now_ns: int | None = None) -> str:
         """Every limit with counters and own bucket: "json" or "csv", the same bytes for the same
@@ -352,21 +275,22 @@ class RateLimitReader:
         forms = {"json": self.lib.RAY_RATELIMIT_JSON, "csv": self.lib.RAY_RATELIMIT_CSV}
         if form not in forms:
             raise ArgumentError(f"exports are json or csv, not {form!r}")
-        text, memory = self.ffi.new("ray_text *"), self.ffi.new("char[]", EXPORT_BYTES)
-        self.lib.ray_text_init(text, memory, EXPORT_BYTES)
-        check(self.lib.ray_ratelimit_export(self._limits, self._at(now_ns), forms[form], text),
-              "export limits")
-        return bytes(self.ffi.buffer(memory, text.length)).decode()
+        now = self._at(now_ns)
+        return self._written(
+            lambda text: self.lib.ray_ratelimit_export(self._state, now, forms[form], text),
+            "export limits",
+        )
 
     def headers(self, request: RateLimitRequest, *, now_ns: int | None = None) -> dict[str, str]:
         """The RateLimit, RateLimit-Policy and Retry-After fields a request would be answered with
         now, before it takes anything (draft-ietf-httpapi-ratelimit-headers-10)."""
         now, query = self._at(now_ns), self._ask_of(request)
-        check(self.lib.ray_ratelimit_ask(self._limits, now, query, self._answer), "ask")
-        text, memory = self.ffi.new("ray_text *"), self.ffi.new("char[]", 4096)
-        self.lib.ray_text_init(text, memory, 4096)
-        self.lib.ray_ratelimit_headers(self._limits, now, self._answer, text)
-        lines = bytes(self.ffi.buffer(memory, text.length)).decode().splitlines()
+        check(self.lib.ray_ratelimit_ask(self._state, now, query, self._answer), "ask")
+        text = self._written(
+            lambda text: self.lib.ray_ratelimit_headers(self._state, now, self._answer, text),
+            "headers",
+        )
+        lines = text.splitlines()
         return {name: value for name, _, value in (line.partition(": ") for line in lines)}
 
     def nearest_rate(self, rate: int, *, per_ns: int, capacity: int) -> tuple[int, int]:
@@ -380,15 +304,6 @@ class RateLimitReader:
         tokens, period = self.ffi.new("uint64_t *"), self.ffi.new("uint64_t *")
         check(self.lib.ray_ratelimit_nearest(spec, tokens, period), f"rate {rate} per {per_ns} ns")
         return int(tokens[0]), int(period[0])
-
-    def snapshot(self) -> bytes:
-        """Every byte of the module's state."""
-        return bytes(self.ffi.buffer(self.ffi.cast("char *", self._limits), self._bytes))
-
-    def valid(self) -> int:
-        """0 when every law of the state holds, else the number of the broken one
-        (ray/ratelimit.h)."""
-        return int(self.lib.ray_ratelimit_valid(self._limits))
 
     def reason(self, reason: int) -> str:
         """A reason code's word. Raises UnknownError."""

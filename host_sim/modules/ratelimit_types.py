@@ -9,8 +9,6 @@ import enum
 from collections.abc import Mapping
 from typing import TypedDict
 
-NONE = 0xFFFFFFFF
-NEVER = 0xFFFFFFFFFFFFFFFF
 NEVER_MS = 0xFFFFFFFF
 SECOND_NS = 1_000_000_000
 

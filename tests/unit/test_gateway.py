@@ -18,30 +18,13 @@ from host_sim.modules.gateway import (
     Match,
     MatchHow,
     RouteExpectation,
-    RouteMatch,
     RoutePattern,
     ServiceMode,
 )
+from tests.gateways import ask, name_of, one_service
 
 EXACT, PREFIX, WILDCARD, REGEX = RoutePattern
-
-
-@pytest.fixture
-def gateway() -> ApiGateway:
-    """A gateway of its own with one service, number 0."""
-    made = ApiGateway()
-    made.register_service("one", host="10.0.0.1", port=80)
-    return made
-
-
-def ask(gateway: ApiGateway, path: str, method: str = "GET", **more: object) -> RouteMatch:
-    return gateway.route_request(ApiRequest(method, path, **more))
-
-
-def name_of(gateway: ApiGateway, path: str, method: str = "GET", **more: object) -> str:
-    """The route's name, or the status as text."""
-    got = ask(gateway, path, method, **more)
-    return gateway.get_route(got.route_id).name if got.granted else str(got.status)
+gateway = pytest.fixture(one_service)
 
 
 # -- services --

@@ -11,12 +11,11 @@ import pytest
 from host_sim.decision import pack_headers
 from host_sim.modules.gateway import (
     ApiGateway,
-    ApiRequest,
     Match,
     MatchHow,
-    RouteMatch,
     RoutePattern,
 )
+from tests.gateways import ask
 
 
 @pytest.fixture
@@ -26,10 +25,6 @@ def gateway() -> ApiGateway:
     made.register_service("one")
     made.add_route("/", service_id=0, name="all")
     return made
-
-
-def ask(gateway: ApiGateway, path: str | bytes, method: str = "GET", **more: object) -> RouteMatch:
-    return gateway.route_request(ApiRequest(method, path, **more))  # type: ignore[arg-type]
 
 
 # -- the canonical path --

@@ -60,7 +60,7 @@ class Loader:
         specs, counts = self.rows(*rows)
         report = self.ffi.new("ray_config_report *")
         assert self.lib.ray_quota_check(specs, counts, report) == OK
-        self.lib.ray_quota_load(self.quota._quota, now_ns, 0, specs, counts, report)
+        self.lib.ray_quota_load(self.quota._state, now_ns, 0, specs, counts, report)
         assert self.quota.valid() == 0
         return report.kept_count, report.reset_count
 
@@ -75,7 +75,7 @@ class Loader:
             return self.ffi.new("ray_quota_names *", view), at
 
         (old, _keep), (new, _too) = names(before), names(after)
-        getattr(self.lib, f"ray_quota_{what}_move")(self.quota._quota, old, new)
+        getattr(self.lib, f"ray_quota_{what}_move")(self.quota._state, old, new)
 
 
 @pytest.fixture
@@ -302,7 +302,7 @@ def test_every_bit_of_a_row_flipped_is_either_refused_or_loads_into_a_valid_stat
         buffer[bit // 8] = bytes([buffer[bit // 8][0] ^ 1 << bit % 8])
         report = loader.ffi.new("ray_config_report *")
         if loader.lib.ray_quota_check(specs, counts, report) == OK:
-            loader.lib.ray_quota_load(loader.quota._quota, 5, 0, specs, counts, report)
+            loader.lib.ray_quota_load(loader.quota._state, 5, 0, specs, counts, report)
             assert loader.quota.valid() == 0
             loader.quota.consume_quota(None, {QuotaType.REQUEST_COUNT: 1}, tenant_id=1)
             assert loader.quota.valid() == 0

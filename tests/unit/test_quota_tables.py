@@ -198,11 +198,11 @@ def test_places_are_walked_to_the_last_and_no_further(small: QuotaManager) -> No
     lib, out = small.lib, small.ffi.new("uint32_t *")
     usage = small.ffi.new("ray_quota_usage *")
     ids = [small.allocate_quota(0, limit=1) for _ in range(4)]
-    assert [lib.ray_quota_at(small._quota, place, out) or out[0] for place in range(4)] == ids
+    assert [lib.ray_quota_at(small._state, place, out) or out[0] for place in range(4)] == ids
     small.remove_quota(ids[3])
-    assert [lib.ray_quota_at(small._quota, place, out) for place in (3, 4, 5)] == [-2, -7, -7]
+    assert [lib.ray_quota_at(small._state, place, out) for place in (3, 4, 5)] == [-2, -7, -7]
     small.consume_quota(None, tenant_id=0)
-    read = [lib.ray_quota_active_read(small._quota, 0, 0, place, usage) for place in range(10)]
+    read = [lib.ray_quota_active_read(small._state, 0, 0, place, usage) for place in range(10)]
     assert read == [0] * 3 + [-2] * 5 + [-7] * 2
 
 

@@ -297,7 +297,7 @@ def test_the_short_way_of_one_limit_is_ask_take_and_note(rate: tuple[int, int], 
         now_ns += picks.choice((0, 0, 1, rate[1] // rate[0] - 1, rate[1] // (3 * rate[0]), rate[1]))
         at_ns = now_ns - picks.choice((0, 0, 0, min(now_ns, 1000)))
         limit, tokens = picks.choice(ids), picks.choice((1, 1, 1, 1, 0, 2, 500))
-        granted = long.lib.ray_ratelimit_try(long._limits, at_ns, limit, tokens, answer)
+        granted = long.lib.ray_ratelimit_try(long._state, at_ns, limit, tokens, answer)
         assert granted == answer.granted == short.allow(limit, tokens, now_ns=at_ns)
         more = {} if tokens == 1 else {"tokens": array.array("I", [tokens])}
         row = array.array("I", [limit])

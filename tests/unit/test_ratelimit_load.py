@@ -58,7 +58,7 @@ class Rows:
         assert self.check()[0] == 0
         specs, rates, counts = self.pack()
         report = self.ffi.new("ray_config_report *")
-        self.lib.ray_ratelimit_load(self.limiter._limits, now_ns, 0, specs, rates, counts, report)
+        self.lib.ray_ratelimit_load(self.limiter._state, now_ns, 0, specs, rates, counts, report)
         assert self.limiter.valid() == 0
         return report.kept_count, report.reset_count
 

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* print.c - what commands print alike: lines of a name and a value, counters, the ends of JSON. */
+#include "parts.h"
+
+/* -- lines -- */
+void ray_line_begin(ray_text *out, uint32_t column, const char *name)
+{
+    ray_text_put(out, name);
+    ray_text_column(out, column);
+}
+
+void ray_line_u64(ray_text *out, uint32_t column, const char *name, uint64_t value)
+{
+    ray_line_begin(out, column, name);
+    ray_text_u64(out, value);
+    ray_text_char(out, '\n');
+}
+
+void ray_line_word(ray_text *out, uint32_t column, const char *name, const char *value)
+{
+    ray_line_begin(out, column, name);
+    ray_text_put(out, value);
+    ray_text_char(out, '\n');
+}
+
+void ray_line_name(ray_text *out, uint32_t column, const char *name, const ray_name *value)
+{
+    ray_line_begin(out, column, name);
+    ray_text_name(out, value, 0);
+    ray_text_char(out, '\n');
+}
+
+void ray_line_duration(ray_text *out, uint32_t column, const char *name, uint64_t ns)
+{
+    ray_line_begin(out, column, name);
+    ray_text_duration(out, ns);
+    ray_text_char(out, '\n');
+}
+
+void ray_line_hash(ray_text *out, uint32_t column, const char *name, const uint8_t *at,
+                   uint64_t length)
+{
+    ray_line_begin(out, column, name);
+    ray_text_hex_bytes(out, at, length);
+    ray_text_char(out, '\n');
+}
+
+/* -- counters -- */
+void ray_counters_put(ray_call *call, const ray_counters *counters)
+{
+    ray_text *out = call->out;
+    for (uint32_t i = 0; i < counters->count; i++) {
+        const ray_counter *counter = &counters->at[i];
+        if (call->json != 0) {
+            ray_text_json_u64(out, counter->key != 0 ? counter->key : counter->name,
+                              counter->value);
+            continue;
+        }
+        ray_line_begin(out, counters->column, counter->name);
+        ray_text_u64_right(out, counter->value, counters->width);
+        if (counter->most != 0) {
+            ray_text_put(out, " of ");
+            ray_text_u64(out, counter->most);
+        }
+        ray_text_char(out, '\n');
+    }
+}
+
+/* -- JSON -- */
+void ray_json_end(ray_text *out)
+{
+    ray_text_json_close(out, '}');
+    ray_text_char(out, '\n');
+}
+
+void ray_json_list_open(ray_text *out, const char *key)
+{
+    ray_text_json_open(out, 0, '{');
+    ray_text_json_open(out, key, '[');
+}
+
+void ray_json_list_end(ray_text *out)
+{
+    ray_text_json_close(out, ']');
+    ray_json_end(out);
+}
+
+/* -- words -- */
+const char *ray_mode_word(uint32_t mode)
+{
+    static const char *const words[] = {"enforce", "shadow", "off"};
+    return mode <= RAY_MODE_OFF ? words[mode] : "?";
+}
