@@ -31,6 +31,7 @@ HEADERS = (
     "gateway",
     "ratelimit",
     "quota",
+    "governance",
     "config",
     "ray",
 )

@@ -33,6 +33,7 @@ void ray_init(struct ray *ray, const uint8_t seed[16])
     ray_gateway_init(&ray->gateway, seed);
     ray_ratelimit_init(&ray->ratelimit, seed);
     ray_quota_init(&ray->quota, seed);
+    ray_governance_init(&ray->governance, seed);
 }
 
 /* -- stepping -- */
@@ -184,6 +185,11 @@ ray_quota *ray_quota_of(struct ray *ray)
     return &ray->quota;
 }
 
+ray_governance *ray_governance_of(struct ray *ray)
+{
+    return &ray->governance;
+}
+
 static ray_part part(const char *name, uint64_t bytes, uint64_t used, uint64_t capacity)
 {
     ray_part out;
@@ -216,11 +222,15 @@ ray_status ray_part_read(const struct ray *ray, uint32_t index, ray_part *out)
     case 2:
         *out = part("quota", sizeof ray->quota, quota.allocation_count, RAY_QUOTA_ALLOCATION_MAX);
         break;
-    case 3: *out = part("tenants", sizeof ray->who, ray->who.tenant_count, RAY_TENANT_MAX); break;
-    case 4:
+    case 3:
+        *out = part("governance", sizeof ray->governance, ray->governance.tally.series_count,
+                    RAY_SERIES_MAX);
+        break;
+    case 4: *out = part("tenants", sizeof ray->who, ray->who.tenant_count, RAY_TENANT_MAX); break;
+    case 5:
         *out = part("inflight", sizeof ray->inflight, ray->inflight.count, RAY_INFLIGHT_MAX);
         break;
-    case 5: *out = part("audit", sizeof ray->audit, audited, RAY_AUDIT_MAX); break;
+    case 6: *out = part("audit", sizeof ray->audit, audited, RAY_AUDIT_MAX); break;
     default: return RAY_E_UNKNOWN;
     }
     return RAY_OK;
@@ -248,6 +258,8 @@ uint32_t ray_valid(const struct ray *ray)
         return 200 + broken;
     if ((broken = ray_quota_valid(&ray->quota)) != 0)
         return 300 + broken;
+    if ((broken = ray_governance_valid(&ray->governance)) != 0)
+        return 700 + broken;
     return 0;
 }
 

@@ -11,6 +11,7 @@
 #include "ray/ray.h"
 #include "base/siphash.h"
 #include "gateway/gateway_state.h"
+#include "governance/governance_state.h"
 #include "quota/quota_state.h"
 #include "ratelimit/ratelimit_state.h"
 
@@ -119,6 +120,7 @@ struct ray {
                             sizeof(struct ray_gateway)) % 64U];
     struct ray_ratelimit ratelimit;
     struct ray_quota quota;
+    struct ray_governance governance;
     ray_inflight inflight;
     ray_tally tally;
     ray_audit audit;

@@ -15,7 +15,7 @@ typedef struct section_law {
     uint32_t row_max;
 } section_law;
 
-enum { SECTION_KINDS = 11, SEED_BYTES = 16 };
+enum { SECTION_KINDS = 12, SEED_BYTES = 16 };
 
 static const section_law section_laws[SECTION_KINDS] = {
     {"settings", RAY_SECTION_SETTINGS, sizeof(ray_settings_spec), 1},
@@ -28,6 +28,7 @@ static const section_law section_laws[SECTION_KINDS] = {
     {"limit", RAY_SECTION_LIMIT, sizeof(ray_limit_spec), RAY_LIMIT_MAX},
     {"limit rate", RAY_SECTION_LIMIT_RATE, sizeof(ray_limit_rate_spec), RAY_LIMIT_RATE_MAX},
     {"quota", RAY_SECTION_QUOTA, sizeof(ray_quota_spec), RAY_QUOTA_ALLOCATION_MAX},
+    {"alert", RAY_SECTION_ALERT, sizeof(ray_alert_spec), RAY_ALERT_RULE_MAX},
     {"secrets", RAY_SECTION_SECRETS, 1, SEED_BYTES},
 };
 
@@ -132,7 +133,7 @@ static void place_section(ray_config_blob *blob, uint32_t kind, const void *at, 
     case RAY_SECTION_COST_MULTIPLIER:
     case RAY_SECTION_COST_TIER:
     case RAY_SECTION_COST_ALERT: break;
-    case RAY_SECTION_ALERT: break;
+    case RAY_SECTION_ALERT: blob->alerts = at; blob->counts.alert_count = count; break;
     case RAY_SECTION_SECRETS: blob->seed = at; break;
     }
 }
@@ -205,6 +206,7 @@ static void fill_absent(const void *at, ray_config_blob *blob)
     blob->limits = blob->limits != NULL ? blob->limits : at;
     blob->rates = blob->rates != NULL ? blob->rates : at;
     blob->quotas = blob->quotas != NULL ? blob->quotas : at;
+    blob->alerts = blob->alerts != NULL ? blob->alerts : at;
 }
 
 ray_status ray_config_blob_check(const uint8_t *at, uint64_t length, ray_config_blob *blob,
@@ -287,6 +289,7 @@ static void take_seed(struct ray *ray, const ray_config_blob *blob)
     ray_gateway_init(&ray->gateway, blob->seed);
     ray_ratelimit_init(&ray->ratelimit, blob->seed);
     ray_quota_init(&ray->quota, blob->seed);
+    ray_governance_init(&ray->governance, blob->seed);
 }
 
 static void load_who(struct ray *ray, const ray_config_blob *blob, const ray_config_report *report)
@@ -315,6 +318,24 @@ static ray_quota_names names_at(const void *at, uint64_t stride, uint32_t count)
     return names;
 }
 
+/* Before the gateway loads: its rows are still the old ones. */
+static void load_governance(struct ray *ray, uint64_t now_ns, const ray_config_blob *blob,
+                            ray_config_report *report)
+{
+    const ray_config_counts *counts = &blob->counts;
+    const ray_gateway_config *old = &ray->gateway.config;
+    const ray_who *who = &ray->who;
+    const ray_governance_names services[2] = {
+        {(const uint8_t *)old->service, sizeof old->service[0], RAY_SERVICE_MAX},
+        {(const uint8_t *)blob->services, sizeof *blob->services, counts->service_count}};
+    const ray_governance_names tenants[2] = {
+        {(const uint8_t *)who->tenant, sizeof who->tenant[0], who->tenant_count},
+        {(const uint8_t *)blob->tenants, sizeof *blob->tenants, counts->tenant_count}};
+    ray_governance_services_move(&ray->governance, &services[0], &services[1]);
+    ray_governance_tenants_move(&ray->governance, &tenants[0], &tenants[1]);
+    ray_governance_load(&ray->governance, now_ns, blob->alerts, counts, report);
+}
+
 static void load_modules(struct ray *ray, uint64_t now_ns, const ray_config_blob *blob,
                          ray_config_report *report)
 {
@@ -329,6 +350,7 @@ static void load_modules(struct ray *ray, uint64_t now_ns, const ray_config_blob
     ray_quota_plans_move(&ray->quota, &old, &new);
     ray_ratelimit_load(&ray->ratelimit, now_ns, wall_ns, blob->limits, blob->rates, counts, report);
     ray_quota_load(&ray->quota, now_ns, wall_ns, blob->quotas, counts, report);
+    load_governance(ray, now_ns, blob, report);
     ray_gateway_load(&ray->gateway, now_ns, wall_ns, blob->services, blob->routes, blob->tables,
                      counts, report);
 }

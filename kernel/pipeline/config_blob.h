@@ -18,6 +18,7 @@ typedef struct ray_config_blob {
     const ray_limit_spec *limits;
     const ray_limit_rate_spec *rates;
     const ray_quota_spec *quotas;
+    const ray_alert_spec *alerts;
     const uint8_t *seed;
     ray_config_counts counts;
     uint32_t network_count;

@@ -71,6 +71,11 @@ static const field_word field_words[] = {
     FIELD(QUOTA, ray_quota_spec, mode), FIELD(QUOTA, ray_quota_spec, per_user),
     FIELD(QUOTA, ray_quota_spec, carry_overage), FIELD(QUOTA, ray_quota_spec, reserved),
     FIELD(QUOTA, ray_quota_spec, alert_percent), FIELD(QUOTA, ray_quota_spec, reserved_2),
+    FIELD(ALERT, ray_alert_spec, name), FIELD(ALERT, ray_alert_spec, above),
+    FIELD(ALERT, ray_alert_spec, clear_below), FIELD(ALERT, ray_alert_spec, for_ns),
+    FIELD(ALERT, ray_alert_spec, window_ns), FIELD(ALERT, ray_alert_spec, service),
+    FIELD(ALERT, ray_alert_spec, tenant), FIELD(ALERT, ray_alert_spec, metric),
+    FIELD(ALERT, ray_alert_spec, reserved),
 };
 
 static const char *field_of(uint32_t section, uint32_t offset)

@@ -37,6 +37,7 @@ static void book_digest(const struct ray *ray, uint8_t digest[16])
     ray_sip_words(&stream, &head, 1);
     ray_sip_bytes(&stream, &ray->ratelimit.book, sizeof ray->ratelimit.book);
     ray_sip_bytes(&stream, &ray->quota.book, sizeof ray->quota.book);
+    ray_sip_bytes(&stream, &ray->governance.book, sizeof ray->governance.book);
     ray_sip_bytes(&stream, &ray->inflight, sizeof ray->inflight);
     ray_sip_end(&stream, digest);
 }

@@ -8,6 +8,7 @@
 #include "ray/gateway.h"
 #include "ray/ratelimit.h"
 #include "ray/quota.h"
+#include "ray/governance.h"
 #include "ray/config.h"
 
 /* ray: the whole core, one flat caller-owned state, rows in and answers out.
@@ -206,6 +207,7 @@ ray_status ray_explain(const struct ray *ray, uint64_t now_ns, const ray_rows *r
 ray_gateway *ray_gateway_of(struct ray *ray);
 ray_ratelimit *ray_ratelimit_of(struct ray *ray);
 ray_quota *ray_quota_of(struct ray *ray);
+ray_governance *ray_governance_of(struct ray *ray);
 
 /* Who: tenants and plans of the configuration. */
 uint32_t ray_tenant_count(const struct ray *ray);

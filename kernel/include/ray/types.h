@@ -97,6 +97,7 @@ typedef struct ray_config_counts {
     uint32_t limit_count;
     uint32_t limit_rate_count;
     uint32_t quota_count;
+    uint32_t alert_count;
 } ray_config_counts;
 
 #endif

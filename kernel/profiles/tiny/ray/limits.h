@@ -75,12 +75,15 @@ enum ray_limits {
     RAY_COST_ALERT_MAX = 4,                   /* thresholds on what is spent */
 
     /* governance */
-    RAY_SERIES_MAX = 8,                       /* phase 20 task 6; a full table folds */
-    RAY_SERIES_SECOND_MAX = 4,                /* windows of a second a series keeps */
-    RAY_SERIES_MINUTE_MAX = 3,                /* windows of a minute */
+    RAY_SERIES_MAX = 9,                      /* phase 20 task 6; a full table folds */
+    RAY_SERIES_SECOND_MAX = 2,                /* windows of a second a series keeps */
+    RAY_SERIES_MINUTE_MAX = 2,                /* windows of a minute */
     RAY_SERIES_HOUR_MAX = 2,                  /* windows of an hour */
     RAY_HISTOGRAM_SUB_BITS = 1,               /* fine histogram: 2^bits buckets an octave */
-    RAY_WAIT_HISTOGRAM_MAX = 1,               /* fine histograms of waits */
+    RAY_HISTOGRAM_WINDOW_BITS = 1,            /* the same of one window's latencies */
+    RAY_HISTOGRAM_TOP_BITS = 16,              /* values from 2^bits ns on share a bucket */
+    RAY_WAIT_HISTOGRAM_MAX = 1,               /* histograms: of all, then by service */
+    RAY_GOVERNANCE_REASON_MAX = 4,           /* reasons counted apart, a power of two */
     RAY_ALERT_RULE_MAX = 2,                   /* configured alerts */
     RAY_ALERT_EVENT_MAX = 4,                  /* notifications that are kept */
 
