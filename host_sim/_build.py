@@ -34,6 +34,7 @@ HEADERS = (
     "priority",
     "policy",
     "cost",
+    "governance",
     "config",
     "ray",
 )

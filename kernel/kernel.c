@@ -36,6 +36,7 @@ void ray_init(struct ray *ray, const uint8_t seed[16])
     ray_priority_init(&ray->priority, seed);
     ray_policy_init(&ray->policy, seed);
     ray_cost_init(&ray->cost, seed);
+    ray_governance_init(&ray->governance, seed);
 }
 
 /* -- stepping -- */
@@ -190,6 +191,11 @@ ray_cost *ray_cost_of(struct ray *ray)
     return &ray->cost;
 }
 
+ray_governance *ray_governance_of(struct ray *ray)
+{
+    return &ray->governance;
+}
+
 static ray_part part(const char *name, uint64_t bytes, uint64_t used, uint64_t capacity)
 {
     ray_part out;
@@ -232,6 +238,10 @@ ray_status ray_part_read(const struct ray *ray, uint32_t index, ray_part *out)
     case 5:
         *out = part("cost", sizeof ray->cost, ray->cost.book.cell_count, RAY_COST_CELL_MAX);
         break;
+    case 6:
+        *out = part("governance", sizeof ray->governance, ray->governance.tally.series_count,
+                    RAY_SERIES_MAX);
+        break;
     case 7: *out = part("tenants", sizeof ray->who, ray->who.tenant_count, RAY_TENANT_MAX); break;
     case 8:
         *out = part("inflight", sizeof ray->inflight, ray->inflight.count, RAY_INFLIGHT_MAX);
@@ -270,6 +280,8 @@ uint32_t ray_valid(const struct ray *ray)
         return 500 + broken;
     if ((broken = ray_cost_valid(&ray->cost)) != 0)
         return 600 + broken;
+    if ((broken = ray_governance_valid(&ray->governance)) != 0)
+        return 700 + broken;
     return 0;
 }
 

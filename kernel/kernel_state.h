@@ -14,6 +14,7 @@
 #include "gateway/gateway_state.h"
 #include "priority/priority_state.h"
 #include "policy/policy_state.h"
+#include "governance/governance_state.h"
 #include "quota/quota_state.h"
 #include "ratelimit/ratelimit_state.h"
 
@@ -150,6 +151,7 @@ struct ray {
     struct ray_priority priority;
     struct ray_policy policy;
     struct ray_cost cost;
+    struct ray_governance governance;
     ray_inflight inflight;
     ray_tally tally;
     ray_audit audit;

@@ -17,6 +17,10 @@ int32_t ray_mul_compare(uint64_t a, uint64_t b, uint64_t c, uint64_t d);
 /* Sign of (a * b + c * d) - e * f, every product in 128 bits, the sum too (at most one bit of
  * headroom is needed). */
 int32_t ray_mul_add_compare(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f);
+/* Pearson's correlation of n pairs times 1000, towards zero, exact while each column spans less
+ * than 2^56 (of wider ones the low bits are left out); n at most 64. 0 when it is not defined:
+ * fewer than 3 pairs, or a column that never changes; then *milli is 0. */
+uint32_t ray_correlation_milli(const int64_t *x, const int64_t *y, uint32_t n, int32_t *milli);
 /* floor(a / b) and a - b * floor(a / b) for any sign of a; b > 0. */
 int64_t ray_floor_div(int64_t a, int64_t b);
 int64_t ray_floor_mod(int64_t a, int64_t b);

@@ -136,6 +136,27 @@ void ray_text_escaped(ray_text *text, const char *at, uint64_t length)
     }
 }
 
+void ray_text_label(ray_text *text, const char *at, uint64_t length)
+{
+    uint64_t plain = 0; /* from here on nothing needed an escape */
+    for (uint64_t i = 0; i < length; i++) {
+        if (printable(at[i]) && at[i] != '"' && at[i] != '\\')
+            continue;
+        ray_text_bytes(text, at + plain, i - plain);
+        plain = i + 1;
+        if (at[i] == '\n')
+            ray_text_put(text, "\\n");
+        else if (printable(at[i])) {
+            ray_text_char(text, '\\');
+            ray_text_char(text, at[i]);
+        } else {
+            ray_text_put(text, "\\\\x");
+            ray_text_hex(text, (uint8_t)at[i], 2);
+        }
+    }
+    ray_text_bytes(text, at + plain, length - plain);
+}
+
 void ray_text_name(ray_text *text, const ray_name *name, uint32_t width)
 {
     uint64_t from = text->length;

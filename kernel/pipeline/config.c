@@ -66,6 +66,8 @@ static const section_law section_laws[] = {
      COUNTED(cost.tiers, counts.cost_tier_count)},
     {"cost alert", RAY_SECTION_COST_ALERT, sizeof(ray_cost_alert_spec), RAY_COST_ALERT_MAX,
      COUNTED(cost.alerts, counts.cost_alert_count)},
+    {"alert", RAY_SECTION_ALERT, sizeof(ray_alert_spec), RAY_ALERT_RULE_MAX,
+     COUNTED(alerts, counts.alert_count)},
     {"secrets", RAY_SECTION_SECRETS, 1, SEED_BYTES, COUNTED(seed, seed_count)},
 };
 enum { SECTION_KINDS = sizeof section_laws / sizeof section_laws[0] };

@@ -21,6 +21,7 @@ typedef struct ray_config_blob {
     ray_priority_rows queues;
     ray_policy_rows policies;
     ray_cost_rows cost;
+    const ray_alert_spec *alerts;
     const uint8_t *seed;
     ray_config_counts counts;
     uint32_t network_count;

@@ -62,6 +62,7 @@ static void take_seed(struct ray *ray, const ray_config_blob *blob)
     ray_priority_init(&ray->priority, blob->seed);
     ray_policy_init(&ray->policy, blob->seed);
     ray_cost_init(&ray->cost, blob->seed);
+    ray_governance_init(&ray->governance, blob->seed);
 }
 
 static void load_who(struct ray *ray, const ray_config_blob *blob, const ray_config_report *report)
@@ -126,6 +127,29 @@ static void load_cost(struct ray *ray, uint64_t now_ns, const ray_config_blob *b
     ray_cost_load(&ray->cost, now_ns, ray->clock.wall_offset_ns, &blob->cost, counts, report);
 }
 
+/* Before the gateway and the policies load: their rows are still the old ones. */
+static void load_governance(struct ray *ray, uint64_t now_ns, const ray_config_blob *blob,
+                            ray_config_report *report)
+{
+    const ray_config_counts *counts = &blob->counts;
+    const ray_gateway_config *old = &ray->gateway.config;
+    const ray_policy_config *policies = &ray->policy.config;
+    const ray_who *who = &ray->who;
+    const ray_governance_names services[2] = {
+        {(const uint8_t *)old->service, sizeof old->service[0], RAY_SERVICE_MAX},
+        {(const uint8_t *)blob->services, sizeof *blob->services, counts->service_count}};
+    const ray_governance_names tenants[2] = {
+        {(const uint8_t *)who->tenant, sizeof who->tenant[0], who->tenant_count},
+        {(const uint8_t *)blob->tenants, sizeof *blob->tenants, counts->tenant_count}};
+    const ray_governance_names rules[2] = {
+        {(const uint8_t *)&policies->slot[0].spec.name, sizeof policies->slot[0], RAY_POLICY_MAX},
+        {(const uint8_t *)blob->policies.rule, sizeof *blob->policies.rule, counts->policy_count}};
+    ray_governance_services_move(&ray->governance, &services[0], &services[1]);
+    ray_governance_tenants_move(&ray->governance, &tenants[0], &tenants[1]);
+    ray_governance_policies_move(&ray->governance, &rules[0], &rules[1]);
+    ray_governance_load(&ray->governance, now_ns, blob->alerts, counts, report);
+}
+
 static void load_modules(struct ray *ray, uint64_t now_ns, const ray_config_blob *blob,
                          ray_config_report *report)
 {
@@ -142,6 +166,7 @@ static void load_modules(struct ray *ray, uint64_t now_ns, const ray_config_blob
     ray_quota_load(&ray->quota, now_ns, wall_ns, blob->quotas, counts, report);
     load_priority(ray, now_ns, blob, report);
     load_cost(ray, now_ns, blob, report);
+    load_governance(ray, now_ns, blob, report);
     ray_policy_load(&ray->policy, now_ns, wall_ns, &blob->policies, counts, report);
     ray_gateway_load(&ray->gateway, now_ns, wall_ns, blob->services, blob->routes, blob->tables,
                      counts, report);

@@ -208,6 +208,9 @@ ray_status ray_config_rows_check(const ray_config_blob *blob, ray_config_report 
     if (status == RAY_OK)
         status = by_module(ray_cost_check(&blob->cost, counts, report), RAY_SECTION_COST, report);
     if (status == RAY_OK)
+        status = by_module(ray_governance_check(blob->alerts, counts, report), RAY_SECTION_ALERT,
+                           report);
+    if (status == RAY_OK)
         status = route_limits_check(blob, report);
     if (status == RAY_OK)
         status = request_limits_check(blob, report);

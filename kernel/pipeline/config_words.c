@@ -130,6 +130,11 @@ static const field_word field_words[] = {
     FIELD(COST_ALERT, ray_cost_alert_spec, tenant),
     FIELD(COST_ALERT, ray_cost_alert_spec, service),
     FIELD(COST_ALERT, ray_cost_alert_spec, reserved),
+    FIELD(ALERT, ray_alert_spec, name), FIELD(ALERT, ray_alert_spec, above),
+    FIELD(ALERT, ray_alert_spec, clear_below), FIELD(ALERT, ray_alert_spec, for_ns),
+    FIELD(ALERT, ray_alert_spec, window_ns), FIELD(ALERT, ray_alert_spec, service),
+    FIELD(ALERT, ray_alert_spec, tenant), FIELD(ALERT, ray_alert_spec, metric),
+    FIELD(ALERT, ray_alert_spec, reserved),
 };
 
 static const char *field_of(uint32_t section, uint32_t offset)

@@ -40,6 +40,7 @@ static void book_digest(const struct ray *ray, uint8_t digest[16])
     ray_sip_bytes(&stream, &ray->priority.book, sizeof ray->priority.book);
     ray_sip_bytes(&stream, &ray->policy.book, sizeof ray->policy.book);
     ray_sip_bytes(&stream, &ray->cost.book, sizeof ray->cost.book);
+    ray_sip_bytes(&stream, &ray->governance.book, sizeof ray->governance.book);
     ray_sip_bytes(&stream, &ray->inflight, sizeof ray->inflight);
     ray_sip_end(&stream, digest);
 }

@@ -11,6 +11,7 @@
 #include "ray/priority.h"
 #include "ray/policy.h"
 #include "ray/cost.h"
+#include "ray/governance.h"
 #include "ray/config.h"
 
 /* ray: the whole core, one flat caller-owned state, rows in and answers out.
@@ -235,6 +236,7 @@ ray_quota *ray_quota_of(struct ray *ray);
 ray_priority *ray_priority_of(struct ray *ray);
 ray_policy *ray_policy_of(struct ray *ray);
 ray_cost *ray_cost_of(struct ray *ray);
+ray_governance *ray_governance_of(struct ray *ray);
 
 /* Who: tenants and plans of the configuration. */
 uint32_t ray_tenant_count(const struct ray *ray);

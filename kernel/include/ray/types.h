@@ -119,6 +119,7 @@ typedef struct ray_config_counts {
     uint32_t cost_multiplier_count;
     uint32_t cost_tier_count;
     uint32_t cost_alert_count;
+    uint32_t alert_count;
 } ray_config_counts;
 
 #endif

@@ -83,7 +83,10 @@ enum ray_limits {
     RAY_SERIES_MINUTE_MAX = 60,               /* windows of a minute */
     RAY_SERIES_HOUR_MAX = 48,                 /* windows of an hour */
     RAY_HISTOGRAM_SUB_BITS = 6,               /* fine histogram: 2^bits buckets an octave */
-    RAY_WAIT_HISTOGRAM_MAX = 64,              /* fine histograms of waits */
+    RAY_HISTOGRAM_WINDOW_BITS = 4,            /* the same of one window's latencies */
+    RAY_HISTOGRAM_TOP_BITS = 36,              /* values from 2^bits ns on share a bucket */
+    RAY_WAIT_HISTOGRAM_MAX = 64,              /* histograms: of all, then by service */
+    RAY_GOVERNANCE_REASON_MAX = 64,           /* reasons counted apart, a power of two */
     RAY_ALERT_RULE_MAX = 128,                 /* configured alerts */
     RAY_ALERT_EVENT_MAX = 256,                /* notifications that are kept */
 

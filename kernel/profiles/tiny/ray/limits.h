@@ -12,7 +12,7 @@ enum ray_limits {
 
     /* gateway */
     RAY_SERVICE_MAX = 4,                    /* phase 19 task 1 */
-    RAY_ROUTE_MAX = 8,                      /* phase 19 task 1 */
+    RAY_ROUTE_MAX = 6,                      /* phase 19 task 1 */
     RAY_ROUTE_PATTERN_BYTES = 256,            /* a longer pattern is refused, never cut */
     RAY_ROUTE_HEADER_MAX = 4,
     RAY_ROUTE_QUERY_MAX = 4,
@@ -78,12 +78,15 @@ enum ray_limits {
     RAY_COST_EVENT_MAX = 2,                   /* event ids remembered for exactly-once */
 
     /* governance */
-    RAY_SERIES_MAX = 8,                       /* phase 20 task 6; a full table folds */
-    RAY_SERIES_SECOND_MAX = 4,                /* windows of a second a series keeps */
-    RAY_SERIES_MINUTE_MAX = 3,                /* windows of a minute */
+    RAY_SERIES_MAX = 9,                      /* phase 20 task 6; a full table folds */
+    RAY_SERIES_SECOND_MAX = 2,                /* windows of a second a series keeps */
+    RAY_SERIES_MINUTE_MAX = 2,                /* windows of a minute */
     RAY_SERIES_HOUR_MAX = 2,                  /* windows of an hour */
     RAY_HISTOGRAM_SUB_BITS = 1,               /* fine histogram: 2^bits buckets an octave */
-    RAY_WAIT_HISTOGRAM_MAX = 1,               /* fine histograms of waits */
+    RAY_HISTOGRAM_WINDOW_BITS = 1,            /* the same of one window's latencies */
+    RAY_HISTOGRAM_TOP_BITS = 16,              /* values from 2^bits ns on share a bucket */
+    RAY_WAIT_HISTOGRAM_MAX = 1,               /* histograms: of all, then by service */
+    RAY_GOVERNANCE_REASON_MAX = 4,           /* reasons counted apart, a power of two */
     RAY_ALERT_RULE_MAX = 2,                   /* configured alerts */
     RAY_ALERT_EVENT_MAX = 4,                  /* notifications that are kept */
 

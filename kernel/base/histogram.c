@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/* histogram.c - a value's bucket is its exponent and its next `bits` bits; nothing divides. */
+#include "base/histogram.h"
+#include "base/bytes.h"
+#include "base/fixed.h"
+
+enum { MILLION = 1000000 };
+#define FULL 0xffffffffU
+
+static uint32_t length_of(uint64_t value)
+{
+    return value == 0 ? 0 : 64U - (uint32_t)__builtin_clzll(value);
+}
+
+/* -- buckets -- */
+uint32_t ray_histogram_index(uint32_t bits, uint64_t value)
+{
+    uint32_t length = length_of(value);
+    if (length > RAY_HISTOGRAM_TOP_BITS)
+        return RAY_HISTOGRAM_BUCKETS(bits) - 2;
+    uint32_t shift = length > bits + 1 ? length - bits - 1 : 0;
+    return (shift << bits) + (uint32_t)(value >> shift);
+}
+
+static uint32_t shift_of(uint32_t bits, uint32_t index)
+{
+    return index >> bits > 1 ? (index >> bits) - 1 : 0;
+}
+
+uint64_t ray_histogram_low(uint32_t bits, uint32_t index)
+{
+    uint32_t shift = shift_of(bits, index);
+    return (uint64_t)(index - (shift << bits)) << shift;
+}
+
+uint64_t ray_histogram_high(uint32_t bits, uint32_t index)
+{
+    if (index >= RAY_HISTOGRAM_BUCKETS(bits) - 2)
+        return RAY_NEVER;
+    return ray_histogram_low(bits, index) + (1ULL << shift_of(bits, index)) - 1;
+}
+
+uint64_t ray_histogram_middle(uint32_t bits, uint32_t index)
+{
+    return ray_histogram_low(bits, index) + (1ULL << shift_of(bits, index)) / 2;
+}
+
+/* -- recording -- */
+static __attribute__((noinline)) void halve(ray_histogram *head, uint32_t *bucket, uint32_t bits)
+{
+    head->count = 0;
+    head->sum /= 2;
+    for (uint32_t i = 0; i < RAY_HISTOGRAM_BUCKETS(bits); i++) {
+        bucket[i] /= 2;
+        head->count += bucket[i];
+    }
+}
+
+void ray_histogram_add(ray_histogram *head, uint32_t *bucket, uint32_t bits, uint64_t value,
+                       uint32_t times)
+{
+    uint32_t index = ray_histogram_index(bits, value);
+    if (times == 0)
+        return;
+    while (bucket[index] > FULL - times)
+        halve(head, bucket, bits);
+    if (head->count == 0 || value < head->min)
+        head->min = value;
+    if (value > head->max)
+        head->max = value;
+    bucket[index] += times;
+    head->count += times;
+    head->sum += value * times;
+}
+
+void ray_histogram_record(ray_histogram *head, uint32_t *bucket, uint32_t bits, uint64_t value)
+{
+    ray_histogram_add(head, bucket, bits, value, 1);
+}
+
+void ray_histogram_merge(ray_histogram *to, uint32_t *to_bucket, uint32_t bits,
+                         const ray_histogram *from, const uint32_t *from_bucket)
+{
+    if (from->count == 0)
+        return;
+    uint32_t last = ray_histogram_index(bits, from->max);
+    for (uint32_t i = ray_histogram_index(bits, from->min); i <= last; i++) {
+        while (to_bucket[i] > FULL - from_bucket[i])
+            halve(to, to_bucket, bits);
+        to_bucket[i] += from_bucket[i];
+        to->count += from_bucket[i];
+    }
+    if (to->count == from->count || from->min < to->min)
+        to->min = from->min;
+    if (from->max > to->max)
+        to->max = from->max;
+    to->sum += from->sum;
+}
+
+void ray_histogram_clear(ray_histogram *head, uint32_t *bucket, uint32_t bits)
+{
+    memset(head, 0, sizeof *head);
+    memset(bucket, 0, RAY_HISTOGRAM_BUCKETS(bits) * sizeof *bucket);
+}
+
+/* -- quantiles -- */
+static uint64_t within(const ray_histogram *head, uint64_t value)
+{
+    return value < head->min ? head->min : value > head->max ? head->max : value;
+}
+
+void ray_histogram_quantiles(const ray_histogram *head, const uint32_t *bucket, uint32_t bits,
+                             const uint32_t *ppm, uint32_t n, uint64_t *out)
+{
+    uint32_t first = ray_histogram_index(bits, head->min);
+    uint32_t at = first, last = ray_histogram_index(bits, head->max);
+    uint64_t before = 0;   /* values in buckets before `at` */
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t rank = ray_mul_div_ceil(head->count, ppm[i], MILLION);
+        if (rank <= before) {
+            at = first;
+            before = 0;
+        }
+        while (at < last && before + bucket[at] < rank)
+            before += bucket[at++];
+        /* above the top nothing is known but the largest */
+        uint32_t over = at == RAY_HISTOGRAM_BUCKETS(bits) - 2;
+        out[i] = over ? head->max : within(head, ray_histogram_middle(bits, at));
+    }
+}
+
+/* -- the exported form -- */
+void ray_histogram_coarse_add(ray_histogram_coarse *coarse, uint64_t value, uint64_t times)
+{
+    uint32_t length = length_of(value == 0 ? 0 : value - 1);
+    uint32_t index = length <= RAY_HISTOGRAM_COARSE_LOW ? 0 : length - RAY_HISTOGRAM_COARSE_LOW;
+    coarse->bucket[index < RAY_HISTOGRAM_COARSE ? index : RAY_HISTOGRAM_COARSE - 1] += times;
+    coarse->sum += value * times;
+}
+
+uint64_t ray_histogram_coarse_high(uint32_t index)
+{
+    return index < RAY_HISTOGRAM_COARSE - 1 ? 1ULL << (RAY_HISTOGRAM_COARSE_LOW + index)
+                                            : (uint64_t)RAY_NEVER;
+}

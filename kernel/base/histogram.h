@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* histogram: how long things took, in integers. A fine one is log-linear: 2^bits buckets an octave,
+ * every value below 2^(bits+1) its own bucket, up to 2^RAY_HISTOGRAM_TOP_BITS; a bucket reports its
+ * midpoint, so a quantile is off by at most 2^-(bits+1) of itself (HdrHistogram's layout). A coarse
+ * one has a bucket per power of two: what is exported. Buckets of fine ones are the caller's:
+ * RAY_HISTOGRAM_BUCKETS(bits) of them, all-zero is empty.
+ */
+#ifndef RAY_BASE_HISTOGRAM_H
+#define RAY_BASE_HISTOGRAM_H
+#include <stdint.h>
+#include "ray/limits.h"
+
+/* One more for what is above the top, and one that stays 0 so that the number is even. */
+#define RAY_HISTOGRAM_BUCKETS(bits) (((RAY_HISTOGRAM_TOP_BITS + 1U - (bits)) << (bits)) + 2U)
+
+enum ray_histogram_constant {
+    RAY_HISTOGRAM_COARSE = 32,
+    RAY_HISTOGRAM_COARSE_LOW = 6 /* coarse bucket i holds values up to 2^(6 + i), the last all */
+};
+
+typedef struct ray_histogram {
+    uint64_t count; /* sum of the buckets */
+    uint64_t min;
+    uint64_t max;
+    uint64_t sum; /* modulo 2^64 */
+} ray_histogram;
+
+typedef struct ray_histogram_coarse {
+    uint64_t bucket[RAY_HISTOGRAM_COARSE];
+    uint64_t sum; /* modulo 2^64 */
+} ray_histogram_coarse;
+
+uint32_t ray_histogram_index(uint32_t bits, uint64_t value);
+/* Smallest and largest value of a bucket, and the one it reports. */
+uint64_t ray_histogram_low(uint32_t bits, uint32_t index);
+uint64_t ray_histogram_high(uint32_t bits, uint32_t index);
+uint64_t ray_histogram_middle(uint32_t bits, uint32_t index);
+
+/* A bucket that is full (2^32 - 1) halves them all first: quantiles stay, old values weigh less. */
+void ray_histogram_record(ray_histogram *head, uint32_t *bucket, uint32_t bits, uint64_t value);
+/* The same `times` times at once, at most 2^31. */
+void ray_histogram_add(ray_histogram *head, uint32_t *bucket, uint32_t bits, uint64_t value,
+                       uint32_t times);
+/* Adds `from` to `to`, of the same bits. */
+void ray_histogram_merge(ray_histogram *to, uint32_t *to_bucket, uint32_t bits,
+                         const ray_histogram *from, const uint32_t *from_bucket);
+void ray_histogram_clear(ray_histogram *head, uint32_t *bucket, uint32_t bits);
+/* Nearest rank, ceil(ppm * count / 10^6), of each of `n` quantiles in parts per million; never
+ * above max or below min, 0 of an empty one. Ascending ones cost one pass together. */
+void ray_histogram_quantiles(const ray_histogram *head, const uint32_t *bucket, uint32_t bits,
+                             const uint32_t *ppm, uint32_t n, uint64_t *out);
+
+void ray_histogram_coarse_add(ray_histogram_coarse *coarse, uint64_t value, uint64_t times);
+/* The largest value bucket `index` holds; RAY_NEVER (2^64-1) of the last. */
+uint64_t ray_histogram_coarse_high(uint32_t index);
+
+#endif

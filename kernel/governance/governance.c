@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/* governance.c - one step of a request into rows, windows, histograms and alerts.
+ *
+ * A pair (service, tenant) knows its series and its rows, so a step is one lookup and then
+ * additions. Nothing is divided but when a second begins.
+ */
+#include "parts.h"
+
+/* enum ray_verdict, which is the pipeline's */
+enum { VERDICT_DENY = 2, VERDICT_REDIRECT = 4, VERDICT_EXPIRED = 9 };
+enum { SERVER_ERROR = 500, REASONS_OF_MODULE = 100, FIRST_RULE_MODULE = 2 };
+
+uint64_t ray_governance_bytes(void)
+{
+    return sizeof(ray_governance);
+}
+
+/* -- init -- */
+void ray_governance_init(ray_governance *governance, const uint8_t seed[16])
+{
+    uint64_t first, second;
+    memset(governance, 0, sizeof *governance);
+    memcpy(&first, seed, sizeof first);
+    memcpy(&second, seed + 8, sizeof second);
+    governance->config.multiplier = first ^ (second << 1);
+}
+
+/* -- where a step belongs -- */
+void ray_gov_pass(ray_governance *governance, uint64_t now_ns)
+{
+    ray_governance_tally *tally = &governance->tally;
+    if (tally->alert_heap_count != 0 && now_ns >= tally->alert_due_ns[tally->alert_order[0]])
+        ray_governance_tick(governance, now_ns);
+    if (now_ns - tally->second_start_ns >= SECOND_NS && now_ns > tally->second_start_ns) {
+        tally->second = now_ns / SECOND_NS;
+        tally->second_start_ns = tally->second * SECOND_NS;
+    }
+}
+
+/* The rows of a pair, which may have lost them to another key since. */
+static __attribute__((noinline)) void rows_again(ray_governance *governance, ray_pair *pair)
+{
+    pair->service_row = ray_gov_row_take(governance, RAY_DIMENSION_SERVICE, pair->service);
+    pair->tenant_row = ray_gov_row_take(governance, RAY_DIMENSION_TENANT, pair->tenant);
+}
+
+static __attribute__((noinline)) void touch_folded(ray_governance *governance,
+                                                   ray_gov_touch *touch)
+{
+    ray_governance_tally *tally = &governance->tally;
+    uint32_t service = ray_gov_row_take(governance, RAY_DIMENSION_SERVICE, touch->service_key);
+    uint32_t tenant = ray_gov_row_take(governance, RAY_DIMENSION_TENANT, touch->tenant_key);
+    touch->service = &tally->service[service].counts;
+    touch->tenant = &tally->tenant[tenant].counts;
+    touch->pair = 0;
+    tally->folded_count++;
+}
+
+void ray_gov_touch_find(ray_governance *governance, uint32_t service, uint32_t tenant,
+                        ray_gov_touch *touch)
+{
+    ray_governance_tally *tally = &governance->tally;
+    touch->service_key = service;
+    touch->tenant_key = tenant;
+    uint32_t place = ray_gov_pair_take(governance, service, tenant);
+    if (place == RAY_NONE) {
+        touch_folded(governance, touch);
+        return;
+    }
+    ray_pair *pair = &tally->pair[place];
+    if (tally->service[pair->service_row].key != service ||
+        tally->tenant[pair->tenant_row].key != tenant)
+        rows_again(governance, pair);
+    touch->pair = pair;
+    touch->service = &tally->service[pair->service_row].counts;
+    touch->tenant = &tally->tenant[pair->tenant_row].counts;
+}
+
+static void count(ray_governance *governance, const ray_gov_touch *touch, uint32_t metric,
+                  uint64_t number, uint64_t amount)
+{
+    ray_gov_series_add(&governance->tally, touch->pair, metric, number, amount);
+    ray_gov_alerts_tell(governance, touch, metric, number, amount);
+}
+
+void ray_gov_reason_count(ray_governance_tally *tally, uint32_t reason, uint64_t number)
+{
+    uint32_t at = reason & (RAY_GOVERNANCE_REASON_MAX - 1);
+    for (uint32_t i = 0; reason != 0 && i < RAY_GOVERNANCE_REASON_MAX; i++) {
+        ray_reason_count *found = &tally->reason[at];
+        if (found->reason == reason || found->reason == 0) {
+            found->reason = reason;
+            found->count += number;
+            return;
+        }
+        at = (at + 1) & (RAY_GOVERNANCE_REASON_MAX - 1);
+    }
+    tally->reason_other_count += number;
+}
+
+/* -- request -- */
+static void admit(ray_governance *governance, const ray_gov_touch *touch,
+                  const ray_governance_event *event)
+{
+    ray_governance_counts *row[3] = {&governance->tally.total, touch->service, touch->tenant};
+    uint32_t denied = event->verdict == VERDICT_DENY || event->verdict == VERDICT_REDIRECT;
+    uint32_t violation = denied && event->reason / REASONS_OF_MODULE >= FIRST_RULE_MODULE;
+    for (uint32_t i = 0; i < 3; i++) {
+        row[i]->offered_count++;
+        row[i]->denied_count += denied;
+        row[i]->queued_count += !denied;
+        row[i]->violation_count += violation;
+        row[i]->tokens += event->tokens;
+    }
+    count(governance, touch, RAY_SERIES_REQUESTS, 1, event->tokens);
+    if (denied) {
+        ray_gov_reason_count(&governance->tally, event->reason, 1);
+        count(governance, touch, RAY_SERIES_DENIED, 1, violation);
+    } else {
+        ray_gov_alerts_queued(governance, touch);
+    }
+}
+
+/* Where the admission of what now leaves its queue was booked: the key's own row, or `other` when
+ * the key lost it since; 0 when neither has anything waiting. */
+static ray_governance_counts *holder(ray_governance_counts *row, ray_governance_counts *other)
+{
+    return row->queued_count != 0 ? row : other->queued_count != 0 ? other : 0;
+}
+
+static void leave(ray_governance *governance, const ray_gov_touch *touch,
+                  const ray_governance_event *event)
+{
+    ray_governance_tally *tally = &governance->tally;
+    ray_governance_counts *row[3] = {holder(&tally->total, &tally->total),
+                                     holder(touch->service, &tally->services.other),
+                                     holder(touch->tenant, &tally->tenants.other)};
+    if (row[0] == 0 || row[1] == 0 || row[2] == 0) {
+        tally->error_count++;
+        return;
+    }
+    uint32_t sent = event->kind == RAY_GOV_SENT;
+    for (uint32_t i = 0; i < 3; i++) {
+        row[i]->queued_count--;
+        row[i]->dispatched_count += sent;
+        row[i]->dropped_count += event->kind == RAY_GOV_DROPPED;
+        row[i]->preempted_count += event->kind == RAY_GOV_PREEMPTED;
+        row[i]->wait_ns += sent ? event->wait_ns : 0;
+    }
+    if (sent) {
+        count(governance, touch, RAY_SERIES_SENT, 1, event->wait_ns);
+        ray_gov_wait_add(tally, touch->pair != 0 ? touch->pair->waits : 0, event->wait_ns, 1);
+    } else {
+        count(governance, touch, RAY_SERIES_FAILED, 0, 1);
+    }
+    ray_gov_alerts_queued(governance, touch);
+}
+
+static void done(ray_governance *governance, const ray_gov_touch *touch,
+                 const ray_governance_event *event)
+{
+    ray_governance_tally *tally = &governance->tally;
+    ray_governance_counts *row[3] = {&tally->total, touch->service, touch->tenant};
+    uint32_t failed =
+        event->http_status >= SERVER_ERROR || event->verdict == VERDICT_EXPIRED;
+    uint64_t cost = (uint64_t)event->cost_nano;
+    for (uint32_t i = 0; i < 3; i++) {
+        row[i]->done_count++;
+        row[i]->failed_count += failed;
+        row[i]->bytes += event->bytes;
+        row[i]->cost_nano = (int64_t)((uint64_t)row[i]->cost_nano + cost);
+    }
+    ray_gov_latency_add(tally, touch->pair != 0 ? touch->pair->waits : 0, event->latency_ns);
+    count(governance, touch, RAY_SERIES_DONE, 1, event->bytes);
+    if (failed)
+        count(governance, touch, RAY_SERIES_FAILED, 1, 0);
+    if (cost != 0)
+        count(governance, touch, RAY_SERIES_COST, 1, cost);
+}
+
+void ray_governance_note(ray_governance *governance, uint64_t now_ns,
+                         const ray_governance_event *event)
+{
+    ray_gov_touch touch;
+    if (event->kind < RAY_GOV_ADMIT || event->kind > RAY_GOV_DONE) {
+        governance->tally.error_count++;
+        return;
+    }
+    ray_gov_pass(governance, now_ns);
+    ray_gov_touch_find(governance, event->service, event->tenant, &touch);
+    if (event->kind == RAY_GOV_ADMIT)
+        admit(governance, &touch, event);
+    else if (event->kind == RAY_GOV_DONE)
+        done(governance, &touch, event);
+    else
+        leave(governance, &touch, event);
+}
+
+void ray_governance_policy(ray_governance *governance, uint64_t now_ns, uint32_t rule,
+                           uint32_t denied, uint32_t alert)
+{
+    ray_policy_measure record = {.matches = 1, .denials = denied != 0, .alerts = alert != 0,
+                                .enforcement_ns = RAY_NEVER, .policy = rule};
+    (void)ray_governance_record_policy(governance, now_ns, &record);
+}
+
+/* -- control -- */
+void ray_governance_reset(ray_governance *governance, uint64_t now_ns)
+{
+    ray_governance_tally *tally = &governance->tally;
+    ray_gov_pass(governance, now_ns);
+    ray_gov_pairs_clear(tally);
+    ray_gov_waits_clear(tally);
+    ray_histogram_clear(&tally->enforcement, tally->enforcement_bucket, RAY_HISTOGRAM_SUB_BITS);
+    for (uint32_t place = 0; place < RAY_ALERT_RULE_MAX; place++) {
+        tally->alert[place].sum = 0;
+        tally->alert[place].of = 0;
+    }
+    governance->book.reset_count++;
+}

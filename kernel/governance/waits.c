@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/* waits.c - how long requests waited and took: histograms of everything, and of as many services
+ * as there is room for. Latencies are kept per window: a window that ends leaves its 95th
+ * percentile and goes into the window of the next grain. */
+#include "parts.h"
+
+enum { WAIT_BITS = RAY_HISTOGRAM_SUB_BITS, WINDOW_BITS = RAY_HISTOGRAM_WINDOW_BITS };
+enum { P95_PPM = 950000, MILLION = 1000000 };
+
+/* -- whose (private) -- */
+uint32_t ray_gov_waits_of(const ray_governance_tally *tally, uint32_t service)
+{
+    for (uint32_t place = 1; place < RAY_WAIT_HISTOGRAM_MAX; place++)
+        if (tally->waits[place].used != 0 && tally->waits[place].service == service)
+            return place + 1;
+    return 0;
+}
+
+uint32_t ray_gov_waits_take(ray_governance_tally *tally, uint32_t service)
+{
+    uint32_t found = ray_gov_waits_of(tally, service);
+    for (uint32_t place = 1; found == 0 && place < RAY_WAIT_HISTOGRAM_MAX; place++)
+        if (tally->waits[place].used == 0) {
+            tally->waits[place].used = 1;
+            tally->waits[place].service = service;
+            tally->waits[place].second = tally->waits[0].second;
+            found = place + 1;
+        }
+    return found;
+}
+
+/* -- recording -- */
+void ray_gov_wait_add(ray_governance_tally *tally, uint32_t waits, uint64_t wait_ns,
+                      uint32_t times)
+{
+    ray_waits *all = &tally->waits[0];
+    ray_histogram_add(&all->head, all->bucket, WAIT_BITS, wait_ns, times);
+    ray_histogram_coarse_add(&all->coarse, wait_ns, times);
+    if (waits == 0) {
+        tally->untracked_count++;
+        return;
+    }
+    ray_waits *own = &tally->waits[waits - 1];
+    ray_histogram_add(&own->head, own->bucket, WAIT_BITS, wait_ns, times);
+    ray_histogram_coarse_add(&own->coarse, wait_ns, times);
+}
+
+static void latency_add(ray_waits *waits, uint64_t second, uint64_t latency_ns)
+{
+    ray_latency_window *open = &waits->latency[RAY_GRAIN_SECOND];
+    if (waits->second != second)
+        ray_gov_waits_roll(waits, second);
+    ray_histogram_record(&open->head, open->bucket, WINDOW_BITS, latency_ns);
+}
+
+void ray_gov_latency_add(ray_governance_tally *tally, uint32_t waits, uint64_t latency_ns)
+{
+    latency_add(&tally->waits[0], tally->second, latency_ns);
+    if (waits == 0)
+        tally->untracked_count++;
+    else
+        latency_add(&tally->waits[waits - 1], tally->second, latency_ns);
+}
+
+/* -- windows -- */
+/* Of the open window of a grain: what its finer windows have not given it yet counts too. */
+static uint64_t p95_open(const ray_waits *waits, uint32_t grain)
+{
+    uint64_t count = 0, max = 0, min = RAY_NEVER, before = 0;
+    for (uint32_t i = 0; i <= grain; i++) {
+        const ray_histogram *head = &waits->latency[i].head;
+        if (head->count == 0)
+            continue;
+        count += head->count;
+        max = head->max > max ? head->max : max;
+        min = head->min < min ? head->min : min;
+    }
+    if (count == 0)
+        return 0;
+    uint64_t rank = ray_mul_div_ceil(count, P95_PPM, MILLION);
+    uint32_t at = ray_histogram_index(WINDOW_BITS, min);
+    uint32_t last = ray_histogram_index(WINDOW_BITS, max);
+    for (; at < last; at++) {
+        for (uint32_t i = 0; i <= grain; i++)
+            before += waits->latency[i].bucket[at];
+        if (before >= rank)
+            break;
+    }
+    uint64_t value = ray_histogram_middle(WINDOW_BITS, at);
+    if (at == RAY_HISTOGRAM_BUCKETS(WINDOW_BITS) - 2)
+        return max;
+    return value < min ? min : value > max ? max : value;
+}
+
+static uint64_t *p95_at(ray_waits *waits, uint32_t grain, uint64_t index)
+{
+    return &waits->p95_ns[ray_gov_ring_first(grain) + index % ray_gov_ring_length(grain)];
+}
+
+/* Ends the window of a grain that `was` lies in, when `second` lies in a later one. */
+static void close_window(ray_waits *waits, uint32_t grain, uint64_t was, uint64_t second)
+{
+    uint64_t seconds = ray_gov_grain_seconds(grain), length = ray_gov_ring_length(grain);
+    uint64_t index = was / seconds, next = second / seconds;
+    ray_latency_window *window = &waits->latency[grain];
+    if (index == next)
+        return;
+    *p95_at(waits, grain, index) = p95_open(waits, grain);
+    for (uint64_t i = next - index > length ? next - length + 1 : index + 1; i <= next; i++)
+        *p95_at(waits, grain, i) = 0;
+    if (window->head.count == 0)
+        return;
+    if (grain + 1 < RAY_GOV_GRAINS) {
+        ray_latency_window *up = &waits->latency[grain + 1];
+        ray_histogram_merge(&up->head, up->bucket, WINDOW_BITS, &window->head, window->bucket);
+    }
+    ray_histogram_clear(&window->head, window->bucket, WINDOW_BITS);
+}
+
+void ray_gov_waits_roll(ray_waits *waits, uint64_t second)
+{
+    if (second <= waits->second)
+        return;
+    for (uint32_t grain = 0; grain < RAY_GOV_GRAINS; grain++)
+        close_window(waits, grain, waits->second, second);
+    waits->second = second;
+}
+
+uint64_t ray_gov_p95_read(const ray_waits *waits, uint32_t grain, uint64_t index)
+{
+    uint64_t open = waits->second / ray_gov_grain_seconds(grain);
+    uint64_t length = ray_gov_ring_length(grain);
+    if (index > open || open - index >= length)
+        return 0;
+    return index == open ? p95_open(waits, grain)
+                         : waits->p95_ns[ray_gov_ring_first(grain) + index % length];
+}
+
+/* -- control -- */
+void ray_gov_waits_clear(ray_governance_tally *tally)
+{
+    for (uint32_t place = 0; place < RAY_WAIT_HISTOGRAM_MAX; place++) {
+        ray_waits *waits = &tally->waits[place];
+        ray_histogram_clear(&waits->head, waits->bucket, WAIT_BITS);
+        memset(waits->latency, 0, sizeof waits->latency);
+        memset(waits->p95_ns, 0, sizeof waits->p95_ns);
+    }
+}
+
+void ray_gov_waits_move(ray_governance_tally *tally, const ray_governance_names *before,
+                        const ray_governance_names *after)
+{
+    for (uint32_t place = 1; place < RAY_WAIT_HISTOGRAM_MAX; place++) {
+        ray_waits *waits = &tally->waits[place];
+        if (waits->used == 0)
+            continue;
+        uint32_t follows = ray_gov_follow(before, after, waits->service, &waits->service);
+        for (uint32_t other = 1; other < place; other++)
+            if (tally->waits[other].used != 0 && tally->waits[other].service == waits->service)
+                follows = 0; /* an older generation of the same place */
+        if (follows == 0)
+            memset(waits, 0, sizeof *waits);
+    }
+}
