@@ -12,7 +12,7 @@ enum ray_limits {
 
     /* gateway */
     RAY_SERVICE_MAX = 4,                    /* phase 19 task 1 */
-    RAY_ROUTE_MAX = 6,                      /* phase 19 task 1 */
+    RAY_ROUTE_MAX = 8,                      /* phase 19 task 1 */
     RAY_ROUTE_PATTERN_BYTES = 256,            /* a longer pattern is refused, never cut */
     RAY_ROUTE_HEADER_MAX = 4,
     RAY_ROUTE_QUERY_MAX = 4,
@@ -42,7 +42,7 @@ enum ray_limits {
     RAY_LIMIT_USER_KEY_MAX = 8,             /* active keyed buckets by user, a power of two */
     RAY_LIMIT_IP_KEY_MAX = 8,              /* active keyed buckets by address, a power of two */
     RAY_LIMIT_KEY_WINDOW = 8,                 /* probe length, DESIGN.md section 4 */
-    RAY_LIMIT_EXACT_MAX = 256,              /* instants of all exact logs together */
+    RAY_LIMIT_EXACT_MAX = 128,              /* instants of all exact logs together */
     RAY_LIMIT_EXACT_EACH = 64,                /* an exact log's longest limit */
     RAY_REQUEST_LIMIT_MAX = 8,                /* limits of one request; the compiler refuses more */
 
