@@ -116,6 +116,15 @@ static uint32_t quota_name(struct ray *ray, uint32_t index, ray_name *out)
     return status != RAY_E_RANGE;
 }
 
+static uint32_t policy_name(struct ray *ray, uint32_t index, ray_name *out)
+{
+    uint32_t id;
+    ray_status status = ray_policy_at(ray_policy_of(ray), index, &id);
+    if (status == RAY_OK)
+        ray_by_name(ray, RAY_BY_POLICY, id, out);
+    return status != RAY_E_RANGE;
+}
+
 static uint32_t tenant_name(struct ray *ray, uint32_t index, ray_name *out)
 {
     ray_tenant_spec tenant;
@@ -133,6 +142,7 @@ uint32_t ray_live_name(struct ray *ray, const ray_machine *machine, uint32_t com
     case RAY_COMPLETE_NONE: return 0;
     case RAY_COMPLETE_LIMIT: return limit_name(ray, index, out);
     case RAY_COMPLETE_QUOTA: return quota_name(ray, index, out);
+    case RAY_COMPLETE_POLICY: return policy_name(ray, index, out);
     case RAY_COMPLETE_SERVICE: return gateway_name(ray, 0, index, out);
     case RAY_COMPLETE_ROUTE: return gateway_name(ray, 1, index, out);
     case RAY_COMPLETE_TENANT: return tenant_name(ray, index, out);

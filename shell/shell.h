@@ -105,7 +105,7 @@ typedef struct ray_subcommand {
 enum ray_complete {
     RAY_COMPLETE_NONE = 0, RAY_COMPLETE_LIMIT = 1, RAY_COMPLETE_QUOTA = 2, RAY_COMPLETE_SERVICE = 3,
     RAY_COMPLETE_ROUTE = 4, RAY_COMPLETE_TENANT = 5, RAY_COMPLETE_SCRIPT = 6,
-    RAY_COMPLETE_COMMAND = 7
+    RAY_COMPLETE_COMMAND = 7, RAY_COMPLETE_POLICY = 8
 };
 
 typedef struct ray_command {
@@ -122,6 +122,7 @@ typedef struct ray_command {
 extern const ray_command ray_command_gateway;
 extern const ray_command ray_command_ratelimit;
 extern const ray_command ray_command_quota;
+extern const ray_command ray_command_policy;
 
 /* Runs one line. `raw_ns` is the port's raw clock: the line passes the clock gate once, here. `out`
  * gets plain text, or one JSON value with --json; errors are one line that starts "error: ". The

@@ -51,6 +51,10 @@ class Dimension:
         denies = policy.action == "deny"
         return frozenset(place for place, truth in truths if truth or (truth is None and denies))
 
+    def can_hold(self, policy: Policy) -> bool:
+        """Some atom makes the policy's condition true, not merely unknown."""
+        return any(self.holds(policy, atom) for atom in self.atoms)
+
     def plain_box(self, policy: Policy) -> frozenset[int]:
         """The same among plain atoms."""
         return frozenset(p for p in self.box(policy) if self.plain(self.atoms[p]))

@@ -78,8 +78,8 @@ def _check_unevaluated(ground: Ground, live: list[Policy]) -> None:
 
 
 def _check_reachable(ground: Ground, space: list[Dimension], rows: list[Row]) -> None:
-    for index, rule, box in rows:
-        empty = [d.word for d, atoms in zip(space, box, strict=True) if not atoms]
+    for index, rule, _ in rows:
+        empty = [d.word for d in space if not d.can_hold(rule)]
         if empty:
             ground.say(
                 ("policy", index, "when"),
