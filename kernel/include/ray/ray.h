@@ -209,6 +209,10 @@ ray_ratelimit *ray_ratelimit_of(struct ray *ray);
 ray_quota *ray_quota_of(struct ray *ray);
 ray_cost *ray_cost_of(struct ray *ray);
 
+/* ray_cost_export with the names of the tenant and the services. */
+ray_status ray_bill_export(const struct ray *ray, const ray_cost_bill *bill, uint32_t format,
+                           ray_text *text);
+
 /* Who: tenants and plans of the configuration. */
 uint32_t ray_tenant_count(const struct ray *ray);
 ray_status ray_tenant_read(const struct ray *ray, uint32_t tenant, ray_tenant_spec *out);
