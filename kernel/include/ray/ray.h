@@ -238,6 +238,10 @@ ray_policy *ray_policy_of(struct ray *ray);
 ray_cost *ray_cost_of(struct ray *ray);
 ray_governance *ray_governance_of(struct ray *ray);
 
+/* ray_cost_export with the names of the tenant and the services. */
+ray_status ray_bill_export(const struct ray *ray, const ray_cost_bill *bill, uint32_t format,
+                           ray_text *text);
+
 /* Who: tenants and plans of the configuration. */
 uint32_t ray_tenant_count(const struct ray *ray);
 ray_status ray_tenant_read(const struct ray *ray, uint32_t tenant, ray_tenant_spec *out);
