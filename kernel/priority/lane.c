@@ -6,7 +6,7 @@
  * weights dispatches of the robin, wherever they begin.
  *
  * Critical goes out of turn while its debt is below `cap`: each such dispatch adds 100 - cap to it
- * (so it is at most 99), each dispatch of the robin takes `cap` off. Let some run of dispatches hold
+ * (so it is at most 99), each dispatch of the robin takes `cap` off. Let a run of dispatches hold
  * only W - 1 of the robin's: then those out of turn are at most (99 + cap * (W - 1)) / (100 - cap),
  * which is less than cap * W / (100 - cap) + 1. So any R = ceil(100 * W / (100 - cap)) consecutive
  * dispatches hold at least W of the robin's, and with them weight[c] of every class that stays

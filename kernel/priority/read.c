@@ -60,8 +60,9 @@ static uint32_t gap_of(const ray_priority *priority, uint32_t class)
 
 uint32_t ray_priority_fairness(const ray_priority *priority)
 {
+    const ray_queue_rules *rules = &priority->config.rules;
     for (uint32_t class = 0; class < RAY_CLASS_MAX; class++)
-        if (gap_of(priority, class) > priority->config.rules.bound - priority->config.rules.spec.weight[class])
+        if (gap_of(priority, class) > rules->bound - rules->spec.weight[class])
             return class + 1;
     return 0;
 }
