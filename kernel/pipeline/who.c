@@ -138,6 +138,14 @@ static void limit_name(const struct ray *ray, uint32_t id, ray_name *out)
     *out = ray->ratelimit.config.spec[slot].name;
 }
 
+static void alert_name(const struct ray *ray, uint32_t id, ray_name *out)
+{
+    ray_alert_spec spec;
+    ray_alert alert;
+    if (ray_governance_alert_read(&ray->governance, id, &spec, &alert) == RAY_OK)
+        *out = spec.name;
+}
+
 void ray_by_name(const struct ray *ray, uint32_t by_kind, uint32_t by_id, ray_name *out)
 {
     ray_service_row service;
@@ -170,6 +178,9 @@ void ray_by_name(const struct ray *ray, uint32_t by_kind, uint32_t by_id, ray_na
     case RAY_BY_QUEUE:
         if (ray_gateway_read_service(&ray->gateway, by_id, &service) == RAY_OK)
             *out = service.spec->name;
+        break;
+    case RAY_BY_ALERT:
+        alert_name(ray, by_id, out);
         break;
     }
 }

@@ -86,6 +86,7 @@ const char *ray_by_word(uint32_t by_kind)
     case RAY_BY_QUOTA: return "quota";
     case RAY_BY_POLICY: return "policy";
     case RAY_BY_QUEUE: return "queue";
+    case RAY_BY_ALERT: return "alert";
     }
     return "?";
 }

@@ -27,7 +27,8 @@ enum ray_by_kind {
     RAY_BY_LIMIT = 3,
     RAY_BY_QUOTA = 4,
     RAY_BY_POLICY = 5,
-    RAY_BY_QUEUE = 6            /* by_id is the service whose queue it is */
+    RAY_BY_QUEUE = 6,           /* by_id is the service whose queue it is */
+    RAY_BY_ALERT = 9
 };
 
 #endif
