@@ -87,7 +87,7 @@ class GovernanceCollector(GovernanceReader):
     def record_rate_limit(self, metric: RateLimitMetric) -> None:
         """Logs decisions of a limiter at `metric.timestamp`. Raises RangeError for 2^31 decisions
         or a number of 2^48 and more: counted as an error, nothing else changes."""
-        row = self.ffi.new("ray_rate_limit_record *")
+        row = self.ffi.new("ray_rate_limit_measure *")
         self._fill(
             row,
             {
@@ -105,7 +105,7 @@ class GovernanceCollector(GovernanceReader):
     def record_quota_event(self, metric: QuotaMetric, *, now_ns: int | None = None) -> None:
         """Logs a look at a quota: a violation when usage passed the limit. Raises ArgumentError for
         a type nobody defined, RangeError from 2^48 on."""
-        row = self.ffi.new("ray_quota_record *")
+        row = self.ffi.new("ray_quota_measure *")
         self._fill(
             row,
             {
@@ -121,7 +121,7 @@ class GovernanceCollector(GovernanceReader):
     def record_policy_event(self, metric: PolicyMetric, *, now_ns: int | None = None) -> None:
         """Logs matches of a rule, and how long one evaluation took. Raises RangeError for 2^31
         matches or a time of 2^48 ns and more."""
-        row = self.ffi.new("ray_policy_record *")
+        row = self.ffi.new("ray_policy_measure *")
         time = metric.enforcement_time
         self._fill(
             row,
@@ -139,7 +139,7 @@ class GovernanceCollector(GovernanceReader):
     def record_cost_event(self, metric: CostMetric, *, now_ns: int | None = None) -> None:
         """Logs a charge in nano-units, below 0 a credit. Raises ArgumentError for a type nobody
         defined, RangeError past 64 bits."""
-        row = self.ffi.new("ray_cost_record *")
+        row = self.ffi.new("ray_cost_measure *")
         self._fill(
             row,
             {
