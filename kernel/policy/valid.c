@@ -14,9 +14,10 @@
 
 static uint32_t rows_hold(const ray_policy *policy)
 {
-    const ray_config_counts anything = {RAY_PLAN_MAX, RAY_TENANT_MAX, RAY_SERVICE_MAX,
-                                        RAY_ROUTE_MAX, 0, RAY_LIMIT_MAX, 0,
-                                        RAY_QUOTA_ALLOCATION_MAX, 0, 0, 0, 0};
+    const ray_config_counts anything = {.plan_count = RAY_PLAN_MAX, .tenant_count = RAY_TENANT_MAX,
+                                        .service_count = RAY_SERVICE_MAX,
+                                        .route_count = RAY_ROUTE_MAX, .limit_count = RAY_LIMIT_MAX,
+                                        .quota_count = RAY_QUOTA_ALLOCATION_MAX};
     const ray_policy_config *config = &policy->config;
     uint32_t count = 0, found;
     for (uint32_t slot = 0; slot < RAY_POLICY_MAX; slot++) {

@@ -44,7 +44,9 @@ static void clear_place(ray_priority *priority, uint32_t place)
 
 static void name_place(ray_priority *priority, uint32_t place, uint32_t service)
 {
-    priority->book.queue[place].service = service;
+    ray_queue *queue = &priority->book.queue[place];
+    if (!ray_is_zero(queue, sizeof *queue))   /* one that nobody used stays as it was */
+        queue->service = service;
     if (priority->config.row[place].own != 0)
         priority->config.row[place].own = service + 1;
     if (priority->config.sla[place].used != 0)
