@@ -49,7 +49,6 @@ class Capacities:
     policy_header_max: int = 128
     policy_limit_max: int = 4
     policy_quota_max: int = 2
-    policy_value_bytes: int = 128
 
 
 SEED = Capacities("seed")
@@ -87,3 +86,4 @@ TINY = replace(
 )
 PROFILES = {"seed": SEED, "edge": EDGE, "tiny": TINY}
 NAME_BYTES = 48
+POLICY_VALUE_BYTES = 128
