@@ -89,3 +89,4 @@ TINY = replace(
 )
 PROFILES = {"seed": SEED, "edge": EDGE, "tiny": TINY}
 NAME_BYTES = 48
+POLICY_VALUE_BYTES = 128

@@ -23,7 +23,7 @@ from construct import (
     Struct,
 )
 
-from host_sim.config.capacities import NAME_BYTES, SEED
+from host_sim.config.capacities import NAME_BYTES, POLICY_VALUE_BYTES, SEED
 
 NONE = 0xFFFF_FFFF
 MAGIC = 0x4759_4152
@@ -203,7 +203,7 @@ PolicyTerm = Struct(
 
 PolicyHeader = Struct(
     "name" / Name,
-    "value" / PaddedString(SEED.policy_value_bytes, "ascii"),
+    "value" / PaddedString(POLICY_VALUE_BYTES, "ascii"),
     "name_length" / Int8ul,
     "value_length" / Int8ul,
     "how" / Int8ul,

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from host_sim.config.capacities import POLICY_VALUE_BYTES
 from host_sim.config.compile_policy import headers_of, terms_of
 from host_sim.config.compiler import Names
 from host_sim.config.fields import match_of
@@ -150,7 +151,7 @@ def _check_effects(ground: Ground, path: Path, policy: Policy) -> None:
             key=True,
         )
     texts = [*policy.set_header.values(), *([policy.location] if policy.location else [])]
-    most = ground.room.policy_value_bytes
+    most = POLICY_VALUE_BYTES
     for text in texts:
         if not _VALUE.fullmatch(text) or len(text) > most or text != text.strip():
             ground.say(
@@ -198,7 +199,7 @@ def _check_value(ground: Ground, here: Path, value: Any) -> None:
         ground.say(here, "conflict", "name exactly one of exact, prefix, contains")
         return
     how, text = match_of(value)
-    most = ground.room.policy_value_bytes
+    most = POLICY_VALUE_BYTES
     if not _VALUE.fullmatch(text) or len(text) > most:
         ground.say(here, "bad-header", f"a compared value is at most {most} bytes, 0x20 to 0x7e")
     elif text != (text.strip() if how == 0 else text.lstrip() if how == 1 else text):

@@ -133,7 +133,11 @@ def _check_guards(ground: Ground, path: Path, quota: Quota) -> None:
 def _check_per_request(ground: Ground) -> None:
     """The worst request: any tenant, plan and service together, as live edits may combine them."""
     most = ground.room.request_quota_max
-    rows = [(index, row) for index, row in enumerate(ground.file.quota) if row is not None]
+    rows = [
+        (index, row)
+        for index, row in enumerate(ground.file.quota)
+        if row is not None and not row.named
+    ]
     for tenant in [None, *ground.names_of("tenant")]:
         mine = [pair for pair in rows if pair[1].tenant in (None, tenant)]
         if len(mine) <= most:

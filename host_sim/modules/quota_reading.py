@@ -80,6 +80,7 @@ class QuotaReader(Module):
             mode=QuotaMode(spec.mode),
             per_user=bool(spec.per_user),
             carry_overage=bool(spec.carry_overage),
+            named=bool(spec.named),
             alerts=tuple(percent for percent in spec.alert_percent if percent),
             guards={guard: value for guard, value in guards.items() if value},
         )

@@ -55,5 +55,6 @@ def spec_fields(
         "mode": int(terms.get("mode", QuotaMode.ENFORCE)),
         "per_user": int(terms.get("per_user", False)),
         "carry_overage": int(terms.get("carry_overage", False)),
+        "named": int(terms.get("named", False)),
         "alert_percent": _alerts(terms.get("alerts", (80, 95, 100)), lib.RAY_QUOTA_ALERT_EACH),
     }

@@ -71,8 +71,9 @@ class QuotaTerms(TypedDict, total=False):
     `service_id` narrow it, `period_ns` instead of whole seconds, `anchor_ns` an instant (fixed,
     rolling) or the time of day, `anchor_day` 1 Monday .. 7 or 1 .. 31 (default 1),
     `utc_offset_minutes`, `rollover_bp` 0 to 1000, `per_user` an instance per user, `carry_overage`
-    a reset carries overage as debt, `alerts` up to four ascending percentages (default 80, 95,
-    100), `guards` units per second that are checked and never consumed.
+    a reset carries overage as debt, `named` charged only where a policy names it, `alerts` up to
+    four ascending percentages (default 80, 95, 100), `guards` units per second that are checked and
+    never consumed.
     """
 
     name: str
@@ -88,6 +89,7 @@ class QuotaTerms(TypedDict, total=False):
     mode: QuotaMode
     per_user: bool
     carry_overage: bool
+    named: bool
     alerts: tuple[int, ...]
     guards: Mapping[QuotaDimension, int]
 
@@ -128,6 +130,7 @@ class QuotaAllocation:
     mode: QuotaMode
     per_user: bool
     carry_overage: bool
+    named: bool
     alerts: tuple[int, ...]
     guards: Mapping[QuotaDimension, int]
 

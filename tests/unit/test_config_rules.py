@@ -55,7 +55,7 @@ SERVICES = [
     ('[trust]\nclient_ip = "x-forwarded-for"\n', "conflict"),
     ('[defaults]\nmax_step = "0s"\n', "out-of-range"),
     ('[headers]\nrequest_id = "a b"\n', "bad-name"),
-    ('[[policy]]\nname = "p"\n', "unbuilt-section"),
+    ('[[policy]]\nname = "p"\n', "missing-key"),
     ('[[polcy]]\nname = "p"\n', "unknown-section"),
 ]
 PEOPLE = [
