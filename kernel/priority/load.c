@@ -44,7 +44,8 @@ static void clear_place(ray_priority *priority, uint32_t place)
 
 static void name_place(ray_priority *priority, uint32_t place, uint32_t service)
 {
-    priority->book.queue[place].service = service;
+    if (ray_is_zero(&priority->book.queue[place], sizeof priority->book.queue[place]) == 0)
+        priority->book.queue[place].service = service; /* one that was never used stays empty */
     if (priority->config.row[place].own != 0)
         priority->config.row[place].own = service + 1;
     if (priority->config.sla[place].used != 0)
