@@ -47,6 +47,8 @@ static void name_place(ray_priority *priority, uint32_t place, uint32_t service)
     ray_queue *queue = &priority->book.queue[place];
     if (!ray_is_zero(queue, sizeof *queue))   /* one that nobody used stays as it was */
         queue->service = service;
+    if (ray_is_zero(&priority->book.queue[place], sizeof priority->book.queue[place]) == 0)
+        priority->book.queue[place].service = service; /* one that was never used stays empty */
     if (priority->config.row[place].own != 0)
         priority->config.row[place].own = service + 1;
     if (priority->config.sla[place].used != 0)

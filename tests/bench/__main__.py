@@ -20,6 +20,7 @@ PARTS: dict[str, Callable[[], Iterator[Result]]] = {
     "core": core_side.decisions,
     "admit": core_side.admits,
     "routes": core_side.routes,
+    "queues": core_side.queues,
     "python": python_side.scalars,
     "batch": python_side.batches,
     "replay": python_side.replays,

@@ -8,6 +8,7 @@
  *   bench limit BLOB KEYS         ask, take and note of the limits, over KEYS users in random order
  *   bench try BLOB LIMITS BATCH   ray_ratelimit_try over LIMITS limits, BATCH at once (1: singly)
  *   bench key BLOB KEYS BATCH     the same over KEYS numbers of one keyed limit
+ *   bench queue DEPTH FLOWS       one request in and one out of a queue that holds DEPTH, five classes
  *
  * Each prints the CPU time of one item in picoseconds, least of ROUNDS, then how many were granted.
  */
@@ -276,8 +277,60 @@ static int try_all(const char *blob, uint32_t keyed, uint64_t spread, uint32_t b
     return 0;
 }
 
+/* -- queues -- */
+static void put(ray_priority *queue, uint64_t now_ns, uint32_t class, uint64_t flow)
+{
+    ray_priority_query query = { .flow = flow, .priority = class, .hold = 1 };
+    ray_priority_answer answer;
+    if (ray_priority_ask(queue, now_ns, &query, &answer) == RAY_OK && answer.granted != 0)
+        (void)ray_priority_take(queue, now_ns, &query, &answer, class);
+}
+
+/* What is sent comes back into its class, so that the depth stays. */
+static uint64_t in_and_out(ray_priority *queue, uint64_t now_ns)
+{
+    ray_priority_pick pick;
+    uint64_t sent = 0;
+    for (uint64_t i = 0; i < TRIES; i++) {
+        now_ns += 100;
+        if (ray_priority_next(queue, now_ns, 0, &pick) != RAY_OK)
+            break;
+        ray_priority_send(queue, now_ns, &pick);
+        put(queue, now_ns, pick.priority, i);
+        sent++;
+    }
+    return sent;
+}
+
+static int queue_of(uint32_t depth, uint32_t flows)
+{
+    static const uint8_t seed[16] = { 7 };
+    ray_priority *queue = aligned(ray_priority_bytes());
+    ray_queue_spec spec;
+    uint64_t best = UINT64_MAX, sent = 0;
+    ray_priority_init(queue, seed);
+    ray_priority_spec_read(queue, &spec);
+    spec.depth = RAY_QUEUE_DEPTH_MAX;
+    spec.flows = flows;
+    if (ray_priority_set(queue, &spec) != RAY_OK)
+        exit(2);
+    for (uint32_t i = 0; i < depth; i++)
+        put(queue, i, i % RAY_CLASS_MAX, i);
+    for (int round = 0; round < ROUNDS; round++) {
+        uint64_t began = cpu_ns();
+        sent = in_and_out(queue, (uint64_t)(round + 1) << 32);
+        uint64_t took = cpu_ns() - began;
+        best = took < best ? took : best;
+    }
+    say(best, TRIES, sent);
+    return 0;
+}
+
 int main(int count, char **word)
 {
+    if (count == 4 && !strcmp(word[1], "queue"))
+        return queue_of((uint32_t)strtoul(word[2], NULL, 10),
+                        (uint32_t)strtoul(word[3], NULL, 10));
     if (count == 2 && !strcmp(word[1], "ref"))
         return reference();
     if (count == 5 && !strcmp(word[1], "step"))
@@ -289,6 +342,6 @@ int main(int count, char **word)
     if (count == 5 && (!strcmp(word[1], "try") || !strcmp(word[1], "key")))
         return try_all(word[2], word[1][0] == 'k', strtoull(word[3], NULL, 10),
                        (uint32_t)strtoul(word[4], NULL, 10));
-    fprintf(stderr, "what to measure: ref, step, route, limit, try or key\n");
+    fprintf(stderr, "what to measure: ref, step, route, limit, try, key or queue\n");
     return 2;
 }

@@ -53,6 +53,17 @@ def decisions() -> Iterator[Result]:
     yield Result("core, keyed limit: ask, take, note at 256", ns)
 
 
+def queues() -> Iterator[Result]:
+    """One request in and one out, five classes, as more wait: the cost must not grow."""
+    for profile, depths in (("seed", (10, 1_000, 4_000)), ("edge", (1_000, 16_000, 65_000))):
+        for flows in (1, 8):
+            for depth in depths:
+                ns, sent = in_c(profile, "queue", depth, flows)
+                checked(sent, 1 << 20, f"queue of {depth}")
+                what = f"core, queue in and out, {profile}, flows {flows} at {depth}"
+                yield Result(what, ns, "request", most_xr=21.5 if flows == 1 else None)
+
+
 def admits() -> Iterator[Result]:
     """ray_step_batch with 512 routes, 66 limits and 128 quotas configured."""
     for profile, users in (("seed", 400), ("edge", 1 << 20)):

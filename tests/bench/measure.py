@@ -55,7 +55,7 @@ def program(profile: str) -> pathlib.Path:
     return path
 
 
-def in_c(profile: str, *words: str | pathlib.Path) -> tuple[float, int]:
+def in_c(profile: str, *words: str | int | pathlib.Path) -> tuple[float, int]:
     """Runs one measurement of core.c: nanoseconds of an item, and how many were granted."""
     command = [str(program(profile)), *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
