@@ -44,6 +44,7 @@ class Capacities:
     quota_allocation_max: int = 256
     quota_alert_each: int = 4
     request_quota_max: int = 6
+    alert_rule_max: int = 128
 
 
 SEED = Capacities("seed")
@@ -55,6 +56,7 @@ EDGE = replace(
     limit_rate_max=4_096,
     limit_exact_max=1_048_576,
     quota_allocation_max=4_096,
+    alert_rule_max=512,
 )
 TINY = replace(
     SEED,
@@ -75,6 +77,7 @@ TINY = replace(
     limit_rate_max=8,
     limit_exact_max=256,
     quota_allocation_max=4,
+    alert_rule_max=2,
 )
 PROFILES = {"seed": SEED, "edge": EDGE, "tiny": TINY}
 NAME_BYTES = 48

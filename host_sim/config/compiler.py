@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from host_sim.config import layout, units
+from host_sim.config import alerts, layout, units
 from host_sim.config.model import (
     CLASSES,
     METHODS,
@@ -380,6 +380,7 @@ def sections(file: File) -> list[tuple[int, int, int, bytes]]:
         layout.LIMIT: _limits(file, names),
         layout.LIMIT_RATE: _limit_rates(file, names),
         layout.QUOTA: _quotas(file, names),
+        layout.ALERT: alerts.rows(file, names.services, names.tenants),
     }
     out = [
         (

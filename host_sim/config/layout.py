@@ -33,6 +33,7 @@ SETTINGS, PLAN, TENANT, TRUST = 1, 2, 3, 4
 SERVICE, ROUTE, DFA = 10, 11, 12
 LIMIT, LIMIT_RATE = 20, 21
 QUOTA = 30
+ALERT = 70
 SECRETS = 0xFFFF
 
 Name = PaddedString(NAME_BYTES, "ascii")
@@ -165,6 +166,18 @@ Quota = Struct(
     "reserved_2" / Padding(4),
 )
 
+Alert = Struct(
+    "name" / Name,
+    "above" / Int64ul,
+    "clear_below" / Int64ul,
+    "for_ns" / Int64ul,
+    "window_ns" / Int64ul,
+    "service" / Int32ul,
+    "tenant" / Int32ul,
+    "metric" / Int8ul,
+    "reserved" / Padding(7),
+)
+
 # Which struct of ray/*.h each layout must equal.
 STRUCTS = {
     "ray_config_header": Header,
@@ -179,6 +192,7 @@ STRUCTS = {
     "ray_limit_spec": Limit,
     "ray_limit_rate_spec": LimitRate,
     "ray_quota_spec": Quota,
+    "ray_alert_spec": Alert,
 }
 ROWS = {
     SETTINGS: Settings,
@@ -190,5 +204,6 @@ ROWS = {
     LIMIT: Limit,
     LIMIT_RATE: LimitRate,
     QUOTA: Quota,
+    ALERT: Alert,
 }
 BYTE_SECTIONS = {DFA, SECRETS}

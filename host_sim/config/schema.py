@@ -30,6 +30,7 @@ HEADINGS = {
     "Prefix": "prefix = { ... }",
     "Quota": "[[quota]]",
     "Guards": "guards = { ... }",
+    "Alert": "[[alert]]",
     "Expectation": "[[test]]",
     "ExpectedRequest": "request = { ... }",
     "Expect": "expect = { ... }",
