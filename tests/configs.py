@@ -39,6 +39,11 @@ def quota(**keys: Any) -> str:
     return _row("quota", {"name": "q", "tenant": "acme", "limit": 1, **keys})
 
 
+def alert(**keys: Any) -> str:
+    """An alert "n" on denials above 5 a minute, but for what is given."""
+    return _row("alert", {"name": "n", "metric": "denied", "above": 5, **keys})
+
+
 def identity(**keys: Any) -> str:
     """An identity rule that is always, but for what is given."""
     return _row("identity", {"when": "{}", **keys})

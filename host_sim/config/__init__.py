@@ -23,6 +23,7 @@ from host_sim.config.identity import Identity, Request
 from host_sim.config.model import File
 from host_sim.config.positions import read
 from host_sim.config.rules import Ground, check_common
+from host_sim.config.rules_governance import check_alerts
 from host_sim.config.rules_limit import check_limits
 from host_sim.config.rules_policy import check_policies
 from host_sim.config.rules_priority import check_priority
@@ -98,6 +99,7 @@ def examine(source: bytes, *, room: Capacities = SEED) -> Examination:
     check_quotas(ground)
     check_policies(ground)
     check_priority(ground)
+    check_alerts(ground)
     return Examination(file, sorted(set(findings)), sorted(set(ground.notes)))
 
 

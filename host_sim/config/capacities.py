@@ -51,6 +51,7 @@ class Capacities:
     policy_quota_max: int = 2
     policy_value_bytes: int = 128
     queue_flow_max: int = 8
+    alert_rule_max: int = 128
 
 
 SEED = Capacities("seed")
@@ -62,6 +63,7 @@ EDGE = replace(
     limit_rate_max=4_096,
     limit_exact_max=1_048_576,
     quota_allocation_max=4_096,
+    alert_rule_max=512,
 )
 TINY = replace(
     SEED,
@@ -86,6 +88,7 @@ TINY = replace(
     policy_term_max=16,
     policy_header_max=4,
     queue_flow_max=2,
+    alert_rule_max=2,
 )
 PROFILES = {"seed": SEED, "edge": EDGE, "tiny": TINY}
 NAME_BYTES = 48

@@ -15,6 +15,7 @@ from typing import Any
 from host_sim.config import layout, units
 from host_sim.config.compile_policy import policy_rows
 from host_sim.config.fields import Match, match_of
+from host_sim.config import alerts, layout, units
 from host_sim.config.model import (
     CLASSES,
     METHODS,
@@ -421,6 +422,7 @@ def sections(file: File) -> list[tuple[int, int, int, bytes]]:
         layout.QUEUE: _queues(file),
         layout.SERVICE_QUEUE: _service_queues(file, names),
         layout.SLA: _slas(file, names),
+        layout.ALERT: alerts.rows(file, names.services, names.tenants),
     }
     out = [
         (

@@ -35,6 +35,7 @@ LIMIT, LIMIT_RATE = 20, 21
 QUOTA = 30
 POLICY_SET, POLICY, POLICY_TERM, POLICY_HEADER = 50, 51, 52, 53
 QUEUE, SERVICE_QUEUE, SLA = 40, 41, 42
+ALERT = 70
 SECRETS = 0xFFFF
 
 Name = PaddedString(NAME_BYTES, "ascii")
@@ -233,6 +234,16 @@ Sla = Struct(
     "error_rate_bp" / Int32ul,
     "priority" / Int32ul,
     "reserved" / Padding(4),
+Alert = Struct(
+    "name" / Name,
+    "above" / Int64ul,
+    "clear_below" / Int64ul,
+    "for_ns" / Int64ul,
+    "window_ns" / Int64ul,
+    "service" / Int32ul,
+    "tenant" / Int32ul,
+    "metric" / Int8ul,
+    "reserved" / Padding(7),
 )
 
 # Which struct of ray/*.h each layout must equal.
@@ -256,6 +267,7 @@ STRUCTS = {
     "ray_queue_spec": Queue,
     "ray_service_queue_spec": ServiceQueue,
     "ray_sla_spec": Sla,
+    "ray_alert_spec": Alert,
 }
 ROWS = {
     SETTINGS: Settings,
@@ -274,5 +286,6 @@ ROWS = {
     QUEUE: Queue,
     SERVICE_QUEUE: ServiceQueue,
     SLA: Sla,
+    ALERT: Alert,
 }
 BYTE_SECTIONS = {DFA, SECRETS}

@@ -131,6 +131,7 @@ def _check_names(ground: Ground) -> None:
         for name in ground.names_of(section):
             _check_name(ground, (section, name), name)
     for section in ("route", "limit", "quota", "policy"):
+    for section in ("route", "limit", "quota", "alert"):
         first: dict[str, int] = {}
         for index, row in enumerate(getattr(ground.file, section)):
             if row is None or row.name is None:

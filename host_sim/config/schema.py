@@ -34,6 +34,7 @@ HEADINGS = {
     "Weights": "weights = { ... }",
     "QueueService": "[queue.service.NAME]",
     "Sla": "[sla.NAME]",
+    "Alert": "[[alert]]",
     "Expectation": "[[test]]",
     "ExpectedRequest": "request = { ... }",
     "Expect": "expect = { ... }",

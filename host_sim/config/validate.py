@@ -15,6 +15,7 @@ from host_sim.config.fields import Model
 from host_sim.config.model import (
     UNBUILT_KEYS,
     UNBUILT_SECTIONS,
+    Alert,
     Defaults,
     File,
     Headers,
@@ -46,6 +47,7 @@ LISTS: dict[str, type[Model]] = {
     "limit": Limit,
     "quota": Quota,
     "policy": Policy,
+    "alert": Alert,
     "test": Expectation,
 }
 SCALARS = ("version", "timezone", "mode")
@@ -69,18 +71,23 @@ def module_of(path: Path) -> str | None:
     return UNBUILT_KEYS.get(tuple(words))
 
 
+def _keys_of(model: type[Model]) -> dict[str, str]:
+    """A model's field by the key it has in a file: a word of Python's own has an alias."""
+    return {known.alias or name: name for name, known in model.model_fields.items()}
+
+
 def _fields_at(model: type[Model], path: Path) -> list[str]:
     """The keys known where an unknown one was found: walks annotations as far as they are
     models."""
     current: type[Model] = model
     for part in path:
-        if not isinstance(part, str) or part not in current.model_fields:
+        if not isinstance(part, str) or part not in _keys_of(current):
             continue
-        inner = _model_in(current.model_fields[part].annotation)
+        inner = _model_in(current.model_fields[_keys_of(current)[part]].annotation)
         if inner is None:
             return []
         current = inner
-    return list(current.model_fields)
+    return list(_keys_of(current))
 
 
 def _model_in(annotation: Any) -> type[Model] | None:
@@ -178,9 +185,9 @@ def check_row(model: type[Model], raw: Any, path: Path, say: Say) -> Any:
     for name, known in model.model_fields.items():
         if known.is_required():
             setattr(row, name, None)
-    for name in model.model_fields:
-        if name in raw and name not in bad:
-            model.__pydantic_validator__.validate_assignment(row, name, raw[name])
+    for key, name in _keys_of(model).items():
+        if key in raw and key not in bad:
+            model.__pydantic_validator__.validate_assignment(row, name, raw[key])
     return row
 
 

@@ -46,8 +46,7 @@ class GovernanceReader(Module):
     def _pass(self, now_ns: int | None) -> int:
         """As every module's, and judges the alerts that are due."""
         now = super()._pass(now_ns)
-        if self.kernel is None:
-            self.lib.ray_governance_tick(self._state, now)
+        self.lib.ray_governance_tick(self._state, now)
         return now
 
     def tick(self, now_ns: int) -> int:

@@ -259,7 +259,8 @@ void ray_gov_alert_drop(ray_governance *governance, uint32_t place)
     governance->config.generation[place] = 0;
 }
 
-/* What it watches may already be there: a queue is looked at at the first window's end. */
+/* What it watches may already be there: a queue, and latencies of the open window, are looked at at
+ * the first window's end. */
 void ray_gov_alert_begin(ray_governance *governance, uint32_t place, uint64_t now_ns)
 {
     ray_governance_tally *tally = &governance->tally;
@@ -268,7 +269,7 @@ void ray_gov_alert_begin(ray_governance *governance, uint32_t place, uint64_t no
     unschedule(tally, place);
     if (spec->metric == RAY_ALERT_LATENCY_P95 && spec->service != RAY_NONE)
         (void)ray_gov_waits_take(tally, spec->service);
-    if (spec->metric == RAY_ALERT_QUEUED)
+    if (spec->metric == RAY_ALERT_QUEUED || spec->metric == RAY_ALERT_LATENCY_P95)
         schedule(tally, place,
                  ray_add_capped(now_ns / spec->window_ns * spec->window_ns, spec->window_ns));
 }
