@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from host_sim.config import layout, units
-from host_sim.config.model import ALERT_METRICS, Alert, File
+from host_sim.config.model import File
+from host_sim.config.model_alert import ALERT_METRICS, Alert
 
 RATIOS = ("denied_ratio", "error_ratio")
 DURATIONS = ("wait", "latency_p95")

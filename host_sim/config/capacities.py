@@ -49,7 +49,6 @@ class Capacities:
     policy_header_max: int = 128
     policy_limit_max: int = 4
     policy_quota_max: int = 2
-    policy_value_bytes: int = 128
     queue_flow_max: int = 8
     alert_rule_max: int = 128
 

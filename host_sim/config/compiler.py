@@ -12,10 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from host_sim.config import layout, units
+from host_sim.config import alerts, layout, units
 from host_sim.config.compile_policy import policy_rows
 from host_sim.config.fields import Match, match_of
-from host_sim.config import alerts, layout, units
 from host_sim.config.model import (
     CLASSES,
     METHODS,
@@ -23,10 +22,10 @@ from host_sim.config.model import (
     File,
     Limit,
     PlanRate,
-    Queue,
     Quota,
     Route,
 )
+from host_sim.config.model_queue import Queue
 
 MODES = {"enforce": 0, "shadow": 1, "off": 2}
 SCOPES = {"service": 0, "user": 1, "ip": 2, "named": 3}

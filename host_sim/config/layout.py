@@ -234,6 +234,8 @@ Sla = Struct(
     "error_rate_bp" / Int32ul,
     "priority" / Int32ul,
     "reserved" / Padding(4),
+)
+
 Alert = Struct(
     "name" / Name,
     "above" / Int64ul,

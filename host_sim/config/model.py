@@ -35,7 +35,9 @@ from host_sim.config.fields import (
     Size,
     Time,
 )
+from host_sim.config.model_alert import Alert
 from host_sim.config.model_policy import Policies, Policy
+from host_sim.config.model_queue import Queue, Sla
 
 CLASSES: tuple[str, ...] = ("critical", "high", "normal", "low", "batch")
 METHODS: tuple[str, ...] = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
@@ -314,128 +316,6 @@ class Quota(Model):
         default_factory=list, description="Up to 4 whole percentages that alert once a window."
     )
     guards: Guards | None = Field(None, description="Gauges that are checked and never consumed.")
-
-
-class Weights(Model):
-    """Dispatches of each class in one round; no class is ever passed by for long."""
-
-    critical: int = Field(16, ge=1, le=1000, description="Dispatches of critical.")
-    high: int = Field(8, ge=1, le=1000, description="Dispatches of high.")
-    normal: int = Field(4, ge=1, le=1000, description="Dispatches of normal.")
-    low: int = Field(2, ge=1, le=1000, description="Dispatches of low.")
-    batch: int = Field(1, ge=1, le=1000, description="Dispatches of batch.")
-
-
-class QueueService(Model):
-    """What one service says itself; the rest is `[queue]`'s."""
-
-    servers: int | None = Field(
-        None, ge=0, le=65_536, description="Requests it serves at once; 0: any number."
-    )
-    depth: int | None = Field(None, ge=1, le=65_536, description="Requests that may wait for it.")
-    flows: int | None = Field(None, ge=1, description="Fair sub-queues per class.")
-
-
-class Queue(Model):
-    """Who waits, and who is sent next. Requests wait only for a service with `servers`."""
-
-    weights: Weights = Field(
-        default_factory=Weights.model_construct,
-        description="Weighted round robin between the classes.",
-    )
-    critical_cap: Percent = Field(
-        600_000, description="Share of dispatches critical may take out of turn, at most 90%."
-    )
-    servers: int = Field(
-        0,
-        ge=0,
-        le=65_536,
-        description="Requests a service serves at once; 0: any number, and nothing waits.",
-    )
-    depth: int = Field(256, ge=1, le=65_536, description="Requests that may wait for one service.")
-    flows: int = Field(
-        1, ge=1, description="Fair sub-queues per class; who is in which is a matter of `flow_by`."
-    )
-    flow_by: Literal["user", "tenant", "address"] = Field(
-        "user", description="Whose requests make one flow."
-    )
-    on_full: Literal["displace", "reject"] = Field(
-        "displace",
-        description="A higher class displaces the newest request of the lowest, or is turned away.",
-    )
-    order: Literal["arrival", "deadline"] = Field(
-        "arrival", description="Inside a class: first come, or the earliest deadline first."
-    )
-    service: dict[str, QueueService] = Field(
-        default_factory=dict, description="`[queue.service.NAME]`."
-    )
-
-
-class Sla(Model):
-    """What the service NAME promises, minute by minute."""
-
-    p95_latency: Duration = Field(description="95 of 100 outcomes of a minute are at most so late.")
-    deadline: Duration | None = Field(
-        None,
-        description="A request not sent so long after its arrival is dropped; "
-        "p95_latency when absent.",
-    )
-    error_rate: Percent = Field(
-        1_000_000, description="More failed outcomes in a minute are a breach; steps of 0.01%."
-    )
-    priority: ClassWord | None = Field(
-        None, description="Class of its requests that name none; the file's default when absent."
-ALERT_METRICS: tuple[str, ...] = (
-    "requests", "denied", "violations", "dropped", "errors", "tokens", "bytes", "denied_ratio",
-    "error_ratio", "wait", "latency_p95", "queued",
-)  # fmt: skip
-
-
-class Alert(Model):
-    """When to say something: a number in a window is above a line, for a while."""
-
-    name: Name = Field(description="Unique among alerts.")
-    metric: Literal[
-        "requests",
-        "denied",
-        "violations",
-        "dropped",
-        "errors",
-        "tokens",
-        "bytes",
-        "denied_ratio",
-        "error_ratio",
-        "wait",
-        "latency_p95",
-        "queued",
-        "cost",
-    ] = Field(
-        description="What is watched: counts in a window, shares of it, the mean queue wait, the "
-        "95th percentile of the latencies, requests that wait at its end, or what was spent."
-    )
-    tenant: Name | None = Field(None, description="Only this tenant's; all when absent.")
-    service: Name | None = Field(None, description="Only this service's; all when absent.")
-    thresholds: list[Percent] = Field(
-        default_factory=list, description="cost: shares of `of` that alert once a period each."
-    )
-    of: str | None = Field(None, description="cost: the amount the thresholds are shares of.")
-    above: int | str | None = Field(
-        None,
-        description="The line: a count, a share as 5%, or a duration; it holds where the value is "
-        "greater.",
-    )
-    for_: Duration = Field(
-        0, alias="for", description="How long it must hold, at every window's end, before it fires."
-    )
-    clear_below: int | str | None = Field(
-        None,
-        description="A firing alert resolves where the value is less; not above the line when "
-        "absent.",
-    )
-    window: Duration = Field(
-        60 * units.NS_PER_S,
-        description="Whole seconds up to 1h; of latency_p95 one of 1s, 1min and 1h.",
-    )
 
 
 class File(Model):

@@ -190,7 +190,7 @@ def _header(name: str, rules: Sequence[Policy]) -> Dimension:
 # -- space ---------------------------------------------------------------------------------------
 def dimensions(file: File, rules: Sequence[Policy]) -> list[Dimension]:
     """Everything that tells the file's requests apart."""
-    targets = [(name, UNKNOWN) for name in file.service]
+    targets: list[tuple[str, str | None]] = [(name, UNKNOWN) for name in file.service]
     targets += [(route.service, route.name) for route in file.route]
     headers = dict.fromkeys(key.lower() for rule in rules for key in rule.when.header)
     return [

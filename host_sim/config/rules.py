@@ -130,8 +130,7 @@ def _check_names(ground: Ground) -> None:
     for section in ("service", "tenant"):
         for name in ground.names_of(section):
             _check_name(ground, (section, name), name)
-    for section in ("route", "limit", "quota", "policy"):
-    for section in ("route", "limit", "quota", "alert"):
+    for section in ("route", "limit", "quota", "policy", "alert"):
         first: dict[str, int] = {}
         for index, row in enumerate(getattr(ground.file, section)):
             if row is None or row.name is None:

@@ -15,22 +15,20 @@ from host_sim.config.fields import Model
 from host_sim.config.model import (
     UNBUILT_KEYS,
     UNBUILT_SECTIONS,
-    Alert,
     Defaults,
     File,
     Headers,
     IdentityRule,
     Limit,
-    Policies,
-    Policy,
-    Queue,
     Quota,
     Route,
     Service,
-    Sla,
     Tenant,
     Trust,
 )
+from host_sim.config.model_alert import Alert
+from host_sim.config.model_policy import Policies, Policy
+from host_sim.config.model_queue import Queue, Sla
 from host_sim.config.positions import Path, Positions
 
 TABLES: dict[str, type[Model]] = {

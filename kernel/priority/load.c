@@ -44,9 +44,6 @@ static void clear_place(ray_priority *priority, uint32_t place)
 
 static void name_place(ray_priority *priority, uint32_t place, uint32_t service)
 {
-    ray_queue *queue = &priority->book.queue[place];
-    if (!ray_is_zero(queue, sizeof *queue))   /* one that nobody used stays as it was */
-        queue->service = service;
     if (ray_is_zero(&priority->book.queue[place], sizeof priority->book.queue[place]) == 0)
         priority->book.queue[place].service = service; /* one that was never used stays empty */
     if (priority->config.row[place].own != 0)

@@ -10,8 +10,7 @@ from tests.shell_rig import Rig, rayos_blob
 
 ARGUMENT, UNKNOWN, RANGE, STATE, TRUNCATED, SYNTAX, UNBUILT = -1, -2, -7, -9, -10, -13, -15
 UNBUILT_WORDS = ("auth", "mediator", "lb", "resilience", "apimon",
-                 "policy", "cost", "governance")
-                 "priority", "cost", "governance")
+                 "cost", "governance")
 
 
 @pytest.fixture
