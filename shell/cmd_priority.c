@@ -286,6 +286,9 @@ static const ray_subcommand subs[] = {
      RAY_COMPLETE_SERVICE},
     {"requeue", "ENTRY CLASS", "moves a request that waits to another class, by its arrival",
      ray_priority_run_requeue, 0, 0},
+    {"preempt", "ENTRY [CLASS]",
+     "takes a waiting request out for one of CLASS (critical) and gives back what it took",
+     ray_priority_run_preempt, 0, 0},
     {"ack", "ID", "marks an alert as seen, or `all`", ray_priority_run_acknowledge, 0, 0},
 };
 

@@ -35,5 +35,6 @@ ray_status ray_priority_run_weight(ray_call *call);
 ray_status ray_priority_run_service(ray_call *call);
 ray_status ray_priority_run_unset(ray_call *call);
 ray_status ray_priority_run_requeue(ray_call *call);
+ray_status ray_priority_run_preempt(ray_call *call);
 
 #endif

@@ -209,24 +209,50 @@ ray_status ray_priority_run_unset(ray_call *call)
 }
 
 /* -- who waits -- */
+static ray_status entry_word(ray_call *call, ray_queued *entry)
+{
+    uint64_t handle;
+    ray_status status = ray_parse_u64(call->word[2], call->length[2], &handle);
+    if (status == RAY_OK)
+        status = handle < RAY_NONE ? ray_priority_entry_read(ray_priority_of(call->ray),
+                                                             (uint32_t)handle, entry)
+                                   : RAY_E_UNKNOWN;
+    return status == RAY_OK
+               ? RAY_OK
+               : ray_call_error(call, status, "no such entry waits; see: priority queues SERVICE",
+                                2, 0);
+}
+
+/* What it took is given back, as if it had never been. */
+ray_status ray_priority_run_preempt(ray_call *call)
+{
+    ray_queued entry;
+    uint32_t class = RAY_CLASS_CRITICAL;
+    ray_status status = entry_word(call, &entry);
+    if (status == RAY_OK && call->plain_count > 3)
+        status = ray_priority_class_word(call, 3, &class);
+    if (status != RAY_OK)
+        return status;
+    status = ray_preempt(call->ray, call->now_ns, entry.entry, class);
+    if (status != RAY_OK)
+        return ray_call_error(call, status, "only a request of a lower class makes room", 2, 0);
+    ray_text_put(call->out, "taken out: ");
+    ray_text_put(call->out, ray_class_word(entry.priority));
+    ray_text_put(call->out, ", what it took is given back\n");
+    return RAY_OK;
+}
+
 ray_status ray_priority_run_requeue(ray_call *call)
 {
     ray_priority *priority = ray_priority_of(call->ray);
     ray_queued entry;
     uint32_t class;
-    uint64_t handle;
-    ray_status status = ray_parse_u64(call->word[2], call->length[2], &handle);
+    ray_status status = entry_word(call, &entry);
     if (status == RAY_OK)
-        status = handle < RAY_NONE
-                     ? ray_priority_entry_read(priority, (uint32_t)handle, &entry)
-                     : RAY_E_UNKNOWN;
-    if (status != RAY_OK)
-        return ray_call_error(call, status, "no such entry waits; see: priority queues SERVICE", 2,
-                              0);
-    status = ray_priority_class_word(call, 3, &class);
+        status = ray_priority_class_word(call, 3, &class);
     if (status != RAY_OK)
         return status;
-    (void)ray_priority_requeue(priority, call->now_ns, (uint32_t)handle, class);
+    (void)ray_priority_requeue(priority, call->now_ns, entry.entry, class);
     ray_call_noted(call, RAY_AUDIT_SET, RAY_BY_QUEUE, entry.service, entry.priority, class);
     ray_text_put(call->out, "moved from ");
     ray_text_put(call->out, ray_class_word(entry.priority));
