@@ -196,6 +196,19 @@ void ray_governance_note(ray_governance *governance, uint64_t now_ns,
         leave(governance, &touch, event);
 }
 
+void ray_governance_exchange(ray_governance *governance, uint64_t now_ns,
+                             const ray_governance_event *event)
+{
+    ray_gov_touch touch;
+    ray_governance_event step = *event;
+    ray_gov_pass(governance, now_ns);
+    ray_gov_touch_find(governance, event->service, event->tenant, &touch);
+    admit(governance, &touch, event);
+    step.kind = RAY_GOV_SENT;
+    leave(governance, &touch, &step);
+    done(governance, &touch, event);
+}
+
 void ray_governance_policy(ray_governance *governance, uint64_t now_ns, uint32_t rule,
                            uint32_t denied, uint32_t alert)
 {

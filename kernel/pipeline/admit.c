@@ -199,7 +199,6 @@ static void note(struct ray *ray, uint64_t now_ns, const ray_row *row, const ray
     count_verdict(ray, row, answer, granted);
     if (answer->verdict != RAY_VERDICT_ALLOW)
         audit_decision(ray, now_ns, answer);
-    note_measures(ray, now_ns, row, journey, answer);
 }
 
 static void deny(struct ray *ray, uint64_t now_ns, const ray_row *row, const ray_journey *journey,
@@ -209,6 +208,7 @@ static void deny(struct ray *ray, uint64_t now_ns, const ray_row *row, const ray
     if (journey->asked != 0 && limits->count != 0)
         ray_ratelimit_take(&ray->ratelimit, now_ns, limits, journey->others_allowed, NULL);
     note(ray, now_ns, row, journey, answer);
+    note_measures(ray, now_ns, row, journey, answer);
 }
 
 static __attribute__((noinline)) void admit(struct ray *ray, uint64_t now_ns, const ray_rows *rows,
@@ -231,6 +231,7 @@ static __attribute__((noinline)) void admit(struct ray *ray, uint64_t now_ns, co
     } else {
         uint32_t place = take_held(ray, now_ns, rows, row, &journey, answer);
         note(ray, now_ns, row, &journey, answer);
+        note_measures(ray, now_ns, row, &journey, answer);
         if (journey.queue_asked != 0)
             answer->entry = ray_queue_take(ray, now_ns, &journey, place);
     }

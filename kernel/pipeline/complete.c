@@ -23,28 +23,29 @@ static void bill(struct ray *ray, uint64_t now_ns, ray_used *used, ray_answer *a
     used->quota[RAY_QUOTA_COST] = charged.nano > 0 ? (uint64_t)charged.nano : 0;
 }
 
-static void note_done(struct ray *ray, uint64_t now_ns, uint32_t tenant, uint64_t bytes,
-                      uint64_t latency_ns, const ray_answer *answer)
+/* -- an exchange that took no time -- */
+/* Its admission, its sending and its outcome are measured in one step. */
+static void measure_exchange(struct ray *ray, uint64_t now_ns, const ray_row *row,
+                             const ray_journey *journey, uint64_t bytes, const ray_answer *answer)
 {
     ray_governance_event event = {
+        .tokens = journey->asked != 0 ? journey->governed->limits.tokens : 0,
         .bytes = bytes,
-        .latency_ns = latency_ns,
         .cost_nano = answer->cost_nano,
         .wall_offset_ns = ray->clock.wall_offset_ns,
         .service = answer->service,
-        .tenant = tenant,
+        .tenant = row->tenant,
         .by_id = answer->by_id,
         .reason = answer->reason,
-        .http_status = answer->http_status,
-        .kind = RAY_GOV_DONE,
+        .http_status = row->http_status,
+        .kind = RAY_GOV_ADMIT,
         .verdict = answer->verdict,
         .by_kind = answer->by_kind,
         .priority = answer->priority,
     };
-    ray_governance_note(&ray->governance, now_ns, &event);
+    ray_governance_exchange(&ray->governance, now_ns, &event);
 }
 
-/* -- an exchange that took no time -- */
 static void used_by_row(const struct ray *ray, const ray_row *row, const ray_journey *journey,
                         ray_used *used)
 {
@@ -80,11 +81,7 @@ void ray_complete_exchange(struct ray *ray, uint64_t now_ns, const ray_row *row,
     done.reason = RAY_REASON_OK;
     ray_record(ray, now_ns, &done);
     ray->tally.completed_count++;
-    done.service = answer->service;
-    done.priority = answer->priority;
-    done.http_status = row->http_status;
-    done.cost_nano = answer->cost_nano;
-    note_done(ray, now_ns, row->tenant, used.quota[RAY_QUOTA_BYTES], 0, &done);
+    measure_exchange(ray, now_ns, row, journey, used.quota[RAY_QUOTA_BYTES], answer);
 }
 
 /* -- a request that was in flight -- */
