@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Policies as sets of requests, so that what rules do to one another can be decided and not guessed.
+"""Policies as sets of requests: what rules do to one another can be decided and not guessed.
 
 A request is a point: a service with its route, a method, a role, a tenant with its plan, an instant
 of the week, an address, and for every header that a rule names what it holds. Each of these is cut
@@ -190,7 +190,7 @@ def _header(name: str, rules: Sequence[Policy]) -> Dimension:
 # -- space ---------------------------------------------------------------------------------------
 def dimensions(file: File, rules: Sequence[Policy]) -> list[Dimension]:
     """Everything that tells the file's requests apart."""
-    targets = [(name, UNKNOWN) for name in file.service]
+    targets: list[tuple[str, str | None]] = [(name, UNKNOWN) for name in file.service]
     targets += [(route.service, route.name) for route in file.route]
     headers = dict.fromkeys(key.lower() for rule in rules for key in rule.when.header)
     return [

@@ -20,17 +20,21 @@ from host_sim.config.model import (
     Headers,
     IdentityRule,
     Limit,
-    Policies,
-    Policy,
     Quota,
     Route,
     Service,
     Tenant,
     Trust,
 )
+from host_sim.config.model_policy import Policies, Policy
 from host_sim.config.positions import Path, Positions
 
-TABLES: dict[str, type[Model]] = {"defaults": Defaults, "trust": Trust, "headers": Headers, "policies": Policies}
+TABLES: dict[str, type[Model]] = {
+    "defaults": Defaults,
+    "trust": Trust,
+    "headers": Headers,
+    "policies": Policies,
+}
 NAMED: dict[str, type[Model]] = {"service": Service, "tenant": Tenant}
 LISTS: dict[str, type[Model]] = {
     "route": Route,
