@@ -278,7 +278,8 @@ ray_status ray_policy_run_remove(ray_call *call)
     if (asked != 0 && set.default_of[type] == RAY_DEFAULT_UNSTATED && !enforces(call, type)) {
         ray_text_put(call->out, "no rule of type ");
         ray_text_put(call->out, ray_policy_type_word(type));
-        ray_text_put(call->out, " is left and no default is stated: it is not evaluated any more\n");
+        ray_text_put(call->out,
+                     " is left and no default is stated: it is not evaluated any more\n");
     }
     return RAY_OK;
 }

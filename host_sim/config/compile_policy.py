@@ -48,9 +48,7 @@ def terms_of(policy: Policy, names: Names, utc_offset_minutes: int) -> list[dict
             for word in getattr(when, key) or ():
                 out.append(_term(field, negated, value=list(words).index(word)))
     for start, end in when.time or ():
-        out.append(
-            _term("time", 0, value=start, until=end, utc_offset_minutes=utc_offset_minutes)
-        )
+        out.append(_term("time", 0, value=start, until=end, utc_offset_minutes=utc_offset_minutes))
     for negated, networks in enumerate((when.ip, when.ip_not)):
         for network in networks or ():
             out.append(_term("ip", negated, address=network.address, until=network.prefix))
@@ -83,9 +81,7 @@ def headers_of(policy: Policy) -> list[dict[str, Any]]:
 
 
 def _header(name: str, value: str, how: int) -> dict[str, Any]:
-    return dict(
-        name=name, value=value, name_length=len(name), value_length=len(value), how=how
-    )
+    return dict(name=name, value=value, name_length=len(name), value_length=len(value), how=how)
 
 
 def policy_rows(file: File, names: Names) -> dict[int, list[dict[str, Any]]]:

@@ -169,9 +169,7 @@ Quota = Struct(
     "reserved_2" / Padding(4),
 )
 
-PolicySet = Struct(
-    "combine" / Int8ul, "default_of" / Array(5, Int8ul), "reserved" / Padding(2)
-)
+PolicySet = Struct("combine" / Int8ul, "default_of" / Array(5, Int8ul), "reserved" / Padding(2))
 
 Policy = Struct(
     "name" / Name,

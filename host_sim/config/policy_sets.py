@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Policies as sets of requests, so that what rules do to one another can be decided and not guessed.
+"""Policies as sets of requests: what rules do to one another can be decided and not guessed.
 
 A request is a point: a service with its route, a method, a role, a tenant with its plan, an instant
 of the week, an address, and for every header that a rule names what it holds. Each of these is cut

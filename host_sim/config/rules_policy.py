@@ -94,7 +94,9 @@ def _check_action(ground: Ground, path: Path, policy: Policy) -> None:
         ground.say((*path, "status"), "out-of-range", f"a denial is 400 to 599, not {status}")
     elif action == "redirect" and status is not None and status not in REDIRECTS:
         ground.say(
-            (*path, "status"), "bad-choice", f"a redirect is 301, 302, 303, 307 or 308, not {status}"
+            (*path, "status"),
+            "bad-choice",
+            f"a redirect is 301, 302, 303, 307 or 308, not {status}",
         )
     elif action not in ("deny", "redirect", None) and status is not None:
         ground.say(
@@ -108,9 +110,7 @@ def _check_action(ground: Ground, path: Path, policy: Policy) -> None:
         if action == word and value is None:
             ground.say((*path, "action"), "conflict", f'action = "{word}" needs the key "{key}"')
         elif action not in (word, None) and value is not None:
-            ground.say(
-                (*path, key), "conflict", f'"{key}" belongs to action = "{word}"', key=True
-            )
+            ground.say((*path, key), "conflict", f'"{key}" belongs to action = "{word}"', key=True)
     if action == "throttle" and policy.type not in ("ratelimit", None):
         ground.say((*path, "type"), "conflict", 'action = "throttle" is of type = "ratelimit"')
     scopes = {row.name: row.scope for row in ground.file.limit if row is not None}

@@ -168,7 +168,9 @@ def _check_holes(ground: Ground, space: list[Dimension], rows: list[Row]) -> Non
     for kind in CLOSED:
         if getattr(ground.file.policies.default, kind) != "allow":
             continue
-        own = [box for _, rule, box in rows if rule.type == kind and rule.action in ("allow", "deny")]
+        own = [
+            box for _, rule, box in rows if rule.type == kind and rule.action in ("allow", "deny")
+        ]
         found = left_over(whole, own)
         if found is not None:
             ground.note(
@@ -179,7 +181,7 @@ def _check_holes(ground: Ground, space: list[Dimension], rows: list[Row]) -> Non
             )
 
 
-# -- names for one request ---------------------------------------------------------------------------
+# -- names for one request ------------------------------------------------------------------------
 def _check_names(ground: Ground, _space: list[Dimension], rows: list[Row]) -> None:
     for key, most, code in (
         ("limit", ground.room.policy_limit_max, "too-many-limits"),

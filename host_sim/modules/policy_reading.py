@@ -74,8 +74,10 @@ class PolicyReader(Module):
     def _query(self, context: PolicyContext) -> tuple[Any, Any]:
         query, keep = query_of(self.ffi, context, self.wall_offset_ns)
         if not self.lib.ray_policy_headers_sound(query.headers):
-            raise RaygateSyntaxError("a header block no gateway would believe: bad names or bytes, "
-                                     "or a single field twice")
+            raise RaygateSyntaxError(
+                "a header block no gateway would believe: bad names or bytes, "
+                "or a single field twice"
+            )
         return query, keep
 
     def _ask(self, context: PolicyContext, now: int) -> Any:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""policy: the words and records PolicyEngine speaks in; import them from host_sim.modules.policy."""
+"""policy: words and records PolicyEngine speaks in; import them from host_sim.modules.policy."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ static fault term_fault(const ray_policy_term *term, const ray_config_counts *co
 }
 
 /* -- headers -- */
-/* RFC 9110 5.6.2, less '_', which the gateway refuses in requests: such a rule could never match. */
+/* RFC 9110 5.6.2, less '_', which the gateway refuses in requests: such a rule never matches. */
 static uint32_t is_token(uint8_t c)
 {
     static const char others[] = "!#$%&'*+-.^`|~";

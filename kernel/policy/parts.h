@@ -111,6 +111,9 @@ typedef struct ray_policy_fault {
 ray_policy_fault ray_policy_row_check(const ray_policy_rows *row, const ray_config_counts *counts);
 ray_status ray_policy_set_check(const ray_policy_set_spec *set, uint32_t *field);
 
+/* policy.c: the first by priority, then place; the set is not empty */
+uint32_t ray_policy_first_of(const ray_policy_index *index, ray_policy_bits set);
+
 /* audit.c */
 void ray_policy_audit_add(ray_policy *policy, const ray_policy_record *record);
 

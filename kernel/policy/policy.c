@@ -73,22 +73,26 @@ static __attribute__((noinline)) void drop_headers(const ray_policy_config *conf
     }
 }
 
-static void match(const ray_policy_config *config, uint64_t now_ns, const ray_policy_query *query,
-                  ray_policy_bits *hit)
+static inline void keep(ray_policy_bits *hit, const ray_policy_bits *row)
+{
+    for (uint32_t word = 0; word < RAY_POLICY_WORDS; word++)
+        hit->at[word] &= row->at[word];
+}
+
+static inline void match(const ray_policy_config *config, uint64_t now_ns,
+                         const ray_policy_query *query, ray_policy_bits *hit)
 {
     const ray_policy_index *index = &config->index;
-    const ray_policy_bits *rows[] = {
-        &index->service[row_of_handle(query->service, index->service_generation, RAY_SERVICE_MAX)],
-        &index->route[row_of_handle(query->route, index->route_generation, RAY_ROUTE_MAX)],
-        &index->method[row_of_value(query->method, RAY_METHOD_MAX)],
-        &index->role[row_of_value(query->role, RAY_ROLE_MAX)],
-        &index->tenant[row_of_value(query->tenant, RAY_TENANT_MAX)],
-        &index->plan[row_of_plan(query)],
-    };
     *hit = ray_bits_or(&index->enforced, &index->shadow);
-    for (uint32_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        *hit = ray_bits_and(hit, rows[i]);
-    and_lines(index, now_ns, query, hit);
+    keep(hit, &index->service[row_of_handle(query->service, index->service_generation,
+                                            RAY_SERVICE_MAX)]);
+    keep(hit, &index->route[row_of_handle(query->route, index->route_generation, RAY_ROUTE_MAX)]);
+    keep(hit, &index->method[row_of_value(query->method, RAY_METHOD_MAX)]);
+    keep(hit, &index->role[row_of_value(query->role, RAY_ROLE_MAX)]);
+    keep(hit, &index->tenant[row_of_value(query->tenant, RAY_TENANT_MAX)]);
+    keep(hit, &index->plan[row_of_plan(query)]);
+    if (index->segment_count != 0)
+        and_lines(index, now_ns, query, hit);
     ray_policy_bits headed = ray_bits_and(hit, &index->headed);
     if (ray_bits_any(&headed))
         drop_headers(config, query, hit);
@@ -102,8 +106,7 @@ typedef struct verdict {
     uint32_t redirect;  /* slot */
 } verdict;
 
-/* The first by priority, then place; the set is not empty. */
-static uint32_t first_of(const ray_policy_index *index, ray_policy_bits set)
+uint32_t ray_policy_first_of(const ray_policy_index *index, ray_policy_bits set)
 {
     uint32_t best = ray_bits_next(&set);
     while (ray_bits_any(&set)) {
@@ -123,8 +126,8 @@ static uint32_t decider(const ray_policy_config *config, const ray_policy_bits *
     if (config->set.combine == RAY_COMBINE_FIRST_MATCH)
         allow = ray_bits_or(&allow, &deny);
     else if (ray_bits_any(&deny))
-        return first_of(index, deny);
-    return ray_bits_any(&allow) ? first_of(index, allow) : (uint32_t)RAY_NONE;
+        return ray_policy_first_of(index, deny);
+    return ray_bits_any(&allow) ? ray_policy_first_of(index, allow) : (uint32_t)RAY_NONE;
 }
 
 static uint32_t redirect_of(const ray_policy_config *config, const ray_policy_bits *hit)
@@ -135,12 +138,13 @@ static uint32_t redirect_of(const ray_policy_config *config, const ray_policy_bi
         if (config->slot[slot].spec.action == RAY_ACTION_REDIRECT)
             ray_bits_set(&redirects, slot);
     }
-    return ray_bits_any(&redirects) ? first_of(&config->index, redirects) : (uint32_t)RAY_NONE;
+    return ray_bits_any(&redirects) ? ray_policy_first_of(&config->index, redirects)
+                                    : (uint32_t)RAY_NONE;
 }
 
 /* Types in their order: the first that denies is named, and else the first rule that allows. */
-static verdict judge(const ray_policy_config *config, const ray_policy_bits *hit,
-                     uint32_t evaluated)
+static __attribute__((noinline)) verdict judge(const ray_policy_config *config,
+                                               const ray_policy_bits *hit, uint32_t evaluated)
 {
     const ray_policy_index *index = &config->index;
     verdict out = {RAY_NONE, 0, 1, RAY_NONE};
@@ -148,7 +152,8 @@ static verdict judge(const ray_policy_config *config, const ray_policy_bits *hit
         uint32_t type = (uint32_t)__builtin_ctz(left);
         ray_policy_bits own = ray_bits_and(hit, &index->type[type]);
         uint32_t by = decider(config, &own);
-        uint32_t denies = by == RAY_NONE ? index->denies >> type & 1 : ray_bits_has(&index->deny, by);
+        uint32_t denies =
+            by == RAY_NONE ? index->denies >> type & 1 : ray_bits_has(&index->deny, by);
         if (denies != 0)
             return (verdict){by, type, 0, RAY_NONE};
         if (out.by == RAY_NONE)
@@ -296,8 +301,8 @@ static __attribute__((noinline)) void shadow(const ray_policy_config *config, ui
     ray_policy_bits matched = ray_bits_and(&own, hit);
     uint32_t slot = would.redirect != RAY_NONE ? would.redirect : would.by;
     if (slot == RAY_NONE || !ray_bits_has(&index->shadow, slot))
-        slot = ray_bits_any(&matched) ? first_of(index, matched) :
-               ray_bits_any(&own) ? first_of(index, own) : (uint32_t)RAY_NONE;
+        slot = ray_bits_any(&matched) ? ray_policy_first_of(index, matched) :
+               ray_bits_any(&own) ? ray_policy_first_of(index, own) : (uint32_t)RAY_NONE;
     out->would_reason = (uint16_t)reason_of(config, now_ns, query, &would);
     out->would_by = slot != RAY_NONE ? ray_policy_handle(config, slot) : (uint32_t)RAY_NONE;
 }
@@ -340,6 +345,8 @@ ray_status ray_policy_ask(const ray_policy *policy, uint64_t now_ns, const ray_p
         out->matched[word] = enforced.at[word];
         out->shadow_matched[word] = hit.at[word] & index->shadow.at[word];
     }
+    if (!ray_bits_any(&hit) && (index->evaluated_shadow & index->denies) == 0)
+        return RAY_OK;  /* nothing matches and nothing has to */
     verdict v = judge(config, &enforced, index->evaluated);
     effects = ray_bits_and(&enforced, &index->effect);
     uint32_t effective = ray_bits_any(&effects);
@@ -351,80 +358,4 @@ ray_status ray_policy_ask(const ray_policy *policy, uint64_t now_ns, const ray_p
     if (index->evaluated_shadow != index->evaluated || ray_bits_any(&index->shadow))
         shadow(config, now_ns, query, &hit, &v, out);
     return RAY_OK;
-}
-
-/* -- counting -- */
-static void count_rules(ray_policy *policy, const ray_policy_answer *answer)
-{
-    ray_policy_hits *hits = policy->tally.hits;
-    ray_policy_bits matched, shadow;
-    memcpy(&matched, answer->matched, sizeof matched);
-    memcpy(&shadow, answer->shadow_matched, sizeof shadow);
-    while (ray_bits_any(&matched))
-        hits[ray_bits_next(&matched)].matched_count++;
-    while (ray_bits_any(&shadow))
-        hits[ray_bits_next(&shadow)].shadow_count++;
-    if (answer->by != RAY_NONE) {
-        hits[answer->by & RAY_POLICY_SLOT_MASK].decided_count++;
-        hits[answer->by & RAY_POLICY_SLOT_MASK].denied_count += answer->granted == 0;
-    }
-    if (answer->would_by != RAY_NONE)
-        hits[answer->would_by & RAY_POLICY_SLOT_MASK].would_count++;
-}
-
-/* Whose name an audit record bears. */
-static uint32_t audited(const ray_policy_config *config, const ray_policy_answer *answer)
-{
-    ray_policy_bits left, found = {{0}};
-    if (answer->by != RAY_NONE)
-        return answer->by & RAY_POLICY_SLOT_MASK;
-    memcpy(&left, answer->matched, sizeof left);
-    while (ray_bits_any(&left)) {
-        uint32_t slot = ray_bits_next(&left);
-        if (config->slot[slot].spec.audit != 0 || config->slot[slot].spec.action == RAY_ACTION_LOG)
-            ray_bits_set(&found, slot);
-    }
-    return ray_bits_any(&found) ? first_of(&config->index, found) : (uint32_t)RAY_NONE;
-}
-
-uint64_t ray_policy_audit(ray_policy *policy, uint64_t now_ns, int64_t wall_offset_ns, uint64_t seq,
-                          const ray_policy_answer *answer, uint32_t granted)
-{
-    uint32_t slot = audited(&policy->config, answer);
-    ray_policy_record record = {.at_ns = now_ns,
-                                .unix_ns = (int64_t)(now_ns + (uint64_t)wall_offset_ns),
-                                .seq = seq,
-                                .reason = answer->reason,
-                                .http_status = answer->http_status,
-                                .granted = answer->granted,
-                                .passed = granted != 0,
-                                .alerts = answer->alerts,
-                                .audits = answer->audits};
-    if (slot != RAY_NONE)
-        record.name = policy->config.slot[slot].spec.name;
-    ray_policy_audit_add(policy, &record);
-    return policy->tally.audit_count;
-}
-
-void ray_policy_note(ray_policy *policy, uint64_t now_ns, int64_t wall_offset_ns, uint64_t seq,
-                     const ray_policy_answer *answer, uint32_t granted)
-{
-    ray_policy_tally *tally = &policy->tally;
-    tally->asked_count++;
-    tally->granted_count += answer->granted != 0;
-    tally->denied_count += answer->granted == 0;
-    tally->unspent_count += answer->granted != 0 && granted == 0;
-    tally->redirected_count += answer->redirects != 0;
-    tally->default_count += answer->reason == RAY_REASON_POLICY_DEFAULT;
-    tally->indeterminate_count += answer->reason == RAY_REASON_POLICY_INDETERMINATE;
-    tally->alert_count += answer->alerts;
-    tally->would_count += answer->would_reason != 0;
-    count_rules(policy, answer);
-    if (answer->audits != 0)
-        ray_policy_audit(policy, now_ns, wall_offset_ns, seq, answer, granted);
-}
-
-void ray_policy_note_error(ray_policy *policy)
-{
-    policy->tally.error_count++;
 }

@@ -59,14 +59,16 @@ typedef struct ray_policy_index {
     uint16_t route_generation[RAY_ROUTE_MAX];
     uint16_t rank[RAY_POLICY_MAX];                /* by priority, then slot */
     uint16_t hour[RAY_POLICY_HOURS];              /* segment in which the hour begins */
-    uint16_t v4[RAY_POLICY_LINE_BUCKETS + 2];     /* the same by the first bits of an address */
-    uint16_t v6[RAY_POLICY_LINE_BUCKETS + 2];
+    uint16_t v4[RAY_POLICY_LINE_BUCKETS + 2];     /* the same by bucket of v4 addresses */
+    uint16_t v6[RAY_POLICY_LINE_BUCKETS + 2];     /* and by the first bits of the others */
     uint16_t minute_count;                        /* segments of the week; 0: no rule has a time */
     uint16_t segment_count;                       /* of both; equal: no rule has an address */
     uint32_t enabled_count;
     uint32_t evaluated;                           /* types as bits: what decides the verdict */
     uint32_t evaluated_shadow;                    /* the same with shadow rules counted in */
     uint32_t denies;                              /* types whose default denies */
+    uint32_t v4_base;                             /* where the buckets of v4 begin, and how far */
+    uint32_t v4_shift;                            /* one reaches, as a power of two */
     uint32_t reserved;
 } ray_policy_index;
 

@@ -5,6 +5,7 @@
  *   bench ref                     one dependent 64-bit multiply and add: the unit of every ratio
  *   bench step BLOB ROWS BATCH    ray_step_batch over prepared rows, BATCH at a time
  *   bench route BLOB ROWS         ray_gateway_ask over the rows' targets
+ *   bench policy BLOB             ray_policy_ask over 256 requests of every kind, no header known
  *   bench limit BLOB KEYS         ask, take and note of the limits, over KEYS users in random order
  *   bench try BLOB LIMITS BATCH   ray_ratelimit_try over LIMITS limits, BATCH at once (1: singly)
  *   bench key BLOB KEYS BATCH     the same over KEYS numbers of one keyed limit
@@ -177,6 +178,42 @@ static int route(const char *blob, const char *name)
     return 0;
 }
 
+/* Requests from everywhere, at every hour, in an order no branch can foresee. */
+static int policy(const char *blob)
+{
+    enum { QUERIES = 256, STEPS = 1 << 20 };
+    const ray_policy *policies = ray_policy_of(loaded(blob));
+    ray_policy_query *query = aligned(QUERIES * sizeof *query);
+    uint64_t best = UINT64_MAX, granted = 0, dice = 88172645463325252u;
+    for (uint32_t i = 0; i < QUERIES; i++) {
+        dice ^= dice << 13, dice ^= dice >> 7, dice ^= dice << 17;
+        query[i] = (ray_policy_query){ .wall_offset_ns = (int64_t)(dice % 604800) * 1000000000,
+                                       .service = dice >> 8 & 7,
+                                       .route = dice >> 12 & 7,
+                                       .method = 1 + (uint32_t)(dice >> 16) % 7,
+                                       .role = 1 + (uint32_t)(dice >> 20) % 4,
+                                       .tenant = dice >> 24 & 7,
+                                       .plan = dice >> 28 & 1,
+                                       .address_known = 1,
+                                       .headers_known = 1 };
+        memcpy(query[i].address.at + 10, "\xff\xff\x0a", 3);
+        memcpy(query[i].address.at + 13, &dice, 3);
+    }
+    for (int round = 0; round < ROUNDS; round++) {
+        ray_policy_answer answer;
+        granted = 0;
+        uint64_t began = cpu_ns();
+        for (uint32_t i = 0; i < STEPS; i++) {
+            ray_policy_ask(policies, 1000000000, &query[i % QUERIES], &answer);
+            granted += answer.granted;
+        }
+        uint64_t took = cpu_ns() - began;
+        best = took < best ? took : best;
+    }
+    say(best, STEPS, granted);
+    return 0;
+}
+
 /* Users in an order no cache can foresee; each decision is a whole ask, take and note. */
 static int limit(const char *blob, uint64_t keys)
 {
@@ -337,11 +374,16 @@ int main(int count, char **word)
         return step(word[2], word[3], (uint32_t)strtoul(word[4], NULL, 10));
     if (count == 4 && !strcmp(word[1], "route"))
         return route(word[2], word[3]);
+    if (count == 3 && !strcmp(word[1], "policy"))
+        return policy(word[2]);
     if (count == 4 && !strcmp(word[1], "limit"))
         return limit(word[2], strtoull(word[3], NULL, 10));
     if (count == 5 && (!strcmp(word[1], "try") || !strcmp(word[1], "key")))
         return try_all(word[2], word[1][0] == 'k', strtoull(word[3], NULL, 10),
                        (uint32_t)strtoul(word[4], NULL, 10));
     fprintf(stderr, "what to measure: ref, step, route, limit, try, key or queue\n");
+        return tries(word[2], word[1][0] == 'k', strtoull(word[3], NULL, 10),
+                     (uint32_t)strtoul(word[4], NULL, 10));
+    fprintf(stderr, "what to measure: ref, step, route, policy, limit, try or key\n");
     return 2;
 }

@@ -222,8 +222,10 @@ class Reference:
     def would(self, context: PolicyContext, unix_ns: int) -> Verdict | None:
         """The verdict with the shadow rules enforced, when it is another one."""
         now = self.verdict(context, unix_ns)
-        if now.reason == "policy-indeterminate" and now.by is not None and (
-            self.rules[now.by].action != Action.DENY
+        if (
+            now.reason == "policy-indeterminate"
+            and now.by is not None
+            and (self.rules[now.by].action != Action.DENY)
         ):
             now = replace(now, outcome="allow")  # names had no place: no rule decided that
         then = self.verdict(context, unix_ns, (PolicyMode.ENFORCE, PolicyMode.SHADOW))
@@ -237,11 +239,15 @@ class Reference:
         quotas: dict[int, int] = {}
         for rule in rules if allowed else []:
             if rule.quota_id is not None:
-                quotas[rule.quota_id] = min(65_535, quotas.get(rule.quota_id, 0) + rule.quota_weight)
+                quotas[rule.quota_id] = min(
+                    65_535, quotas.get(rule.quota_id, 0) + rule.quota_weight
+                )
         return {
             "limits": {r.limit_id for r in rules if r.limit_id is not None} if allowed else set(),
             "quotas": quotas,
-            "set_priority": next((r.set_priority for r in rules if r.set_priority is not None), None),
+            "set_priority": next(
+                (r.set_priority for r in rules if r.set_priority is not None), None
+            ),
             "set_header": next((r.set_header for r in rules if r.set_header is not None), None),
             "alerts": sum(r.alert or r.action == Action.ALERT for r in rules),
             "audits": sum(r.audit_log or r.action == Action.LOG for r in rules),

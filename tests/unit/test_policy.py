@@ -12,6 +12,7 @@ from host_sim.errors import (
     ArgumentError,
     ExistsError,
     FullError,
+    RangeError,
     RaygateSyntaxError,
     StaleError,
     UnknownError,
@@ -38,12 +39,11 @@ from host_sim.modules.policy import (
 )
 
 S = 1_000_000_000
-MONDAY = 1_767_571_200 * S  # 2026-01-05T00:00:00Z
-HOUR = 3600 * S
+MONDAY, HOUR = 1_767_571_200 * S, 3600 * S  # 2026-01-05T00:00:00Z
 
 
 @pytest.fixture
-def engine() -> PolicyEngine:
+def engine():
     return PolicyEngine(wall_offset_ns=MONDAY)
 
 
@@ -100,7 +100,7 @@ def test_policy_creation(engine):
         (Condition(service_not=(3,)), asked(service=4), asked(service=3), asked()),
         (Condition(route_id=(5, 6)), asked(route=6), asked(route=7), asked()),
         (Condition(method=("GET", "HEAD")), asked(method="HEAD"), asked(method="PUT"), asked()),
-        (Condition(user_role=(Role.ADMIN,)), asked(role=Role.ADMIN), asked(role=Role.NONE), asked()),
+        (Condition(user_role=(Role.USER,)), asked(role=Role.USER), asked(role=Role.NONE), asked()),
         (Condition(tenant_id=(1,)), asked(tenant=1), asked(tenant=2), asked()),
         (Condition(plan_id=(0,)), asked(tenant=1, plan=0), asked(tenant=1, plan=1), asked()),
         (Condition(plan_id=(0,)), asked(plan=0), asked(tenant=1), asked()),
@@ -191,10 +191,11 @@ def test_deny_overrides_whatever_the_order_and_first_match_follows_it(engine):
 
 
 def test_types_are_anded_and_have_their_defaults(engine):
-    kinds = PolicyType.AUTHENTICATION, PolicyType.AUTHORIZATION
-    engine.add_policy(allow(policy_type=PolicyType.AUTHORIZATION))
+    engine.add_policy(allow())
     assert engine.ask(asked()).allowed
-    only = engine.add_policy(allow(Condition(method=("GET",)), policy_type=kinds[0]))
+    only = engine.add_policy(
+        allow(Condition(method=("GET",)), policy_type=PolicyType.AUTHENTICATION)
+    )
     said = engine.ask(asked(method="PUT"))
     assert (said.allowed, said.reason, said.http_status) == (False, "policy-default", 401)
     assert engine.ask(asked(method="GET")).allowed
@@ -214,7 +215,7 @@ def test_redirect_applies_only_if_not_denied_lowest_number_wins(engine):
     assert engine.ask(asked()).location == "/far"
     engine.enable_policy(near)
     engine.add_policy(deny())
-    assert engine.ask(asked()).location is None and engine.ask(asked()).reason == "policy-denied"
+    assert engine.ask(asked()).location is None
 
 
 def test_a_shadow_rule_records_and_never_decides(engine):
@@ -346,7 +347,8 @@ def test_counters_follow_a_rule_and_reset_clears_only_them(engine):
         allow(policy_type=PolicyType.QUOTA, quota_id=1, quota_weight=0),
         allow(Condition(service_id=(256,))), allow(Condition(tenant_id=(256,))),
         allow(Condition(time_window="nonsense")), allow(Condition(source_ip=("10.0.0.1/8",))),
-        allow(Condition(method=("FETCH",))), allow(Condition(time_window="Mon", utc_offset_minutes=900)),
+        allow(Condition(method=("FETCH",))),
+        allow(Condition(time_window="Mon", utc_offset_minutes=900)),
         allow(Condition(header_match=(HeaderMatch("X_Y"),))),
         allow(Condition(header_match=(HeaderMatch("X", HeaderHow.EXACT, "a\nb"),))),
         allow(Condition(header_match=(HeaderMatch("X", HeaderHow.PREFIX, ""),))),
@@ -356,9 +358,8 @@ def test_counters_follow_a_rule_and_reset_clears_only_them(engine):
 )  # fmt: skip
 def test_a_rule_that_cannot_be_changes_nothing(engine, rule):
     before = engine.snapshot()
-    with pytest.raises((ArgumentError, UnknownError, Exception)) as said:
+    with pytest.raises((ArgumentError, RangeError, UnknownError)):
         engine.add_policy(rule)
-    assert type(said.value).__name__ in ("ArgumentError", "RangeError", "UnknownError")
     assert engine.snapshot() == before
 
 
@@ -384,7 +385,7 @@ def test_audit_records_have_no_gap_and_are_chained(engine):
 def test_exports_are_the_same_bytes_for_the_same_state(engine):
     other = PolicyEngine(wall_offset_ns=MONDAY)
     for one in (engine, other):
-        one.add_policy(deny(Condition(source_ip=("10.0.0.0/8",)), name="=cmd"[1:] + "-x"))
+        one.add_policy(deny(Condition(source_ip=("10.0.0.0/8",)), name="x"))
         one.evaluate_request(asked(ip="10.0.0.1"))
     assert engine.snapshot() == other.snapshot()
     for fmt in ("csv", "json"):

@@ -40,7 +40,9 @@ name = "plain"
 limit = 10
 """
 RULE = '[[policy]]\nname = "%s"\naction = "deny"\nwhen = { method = ["%s"] }\n'
-RICH = BASE + """[policies]
+RICH = (
+    BASE
+    + """[policies]
 default = { authorization = "deny" }
 [[policy]]
 name = "p"
@@ -61,6 +63,7 @@ name = "t"
 action = "redirect"
 location = "/x"
 """
+)
 
 
 def get(engine, method):
@@ -94,8 +97,10 @@ def test_any_shuffle_of_names_keeps_their_counters(seed):
         text = BASE + "".join(f'[[policy]]\nname = "{n}"\naction = "log"\n' for n in chosen)
         kernel.configure(config.loads(text, profile="tiny").blob)
         wanted = {n: wanted.get(n, 0) for n in chosen}
-        found = {engine.get_policy(i).name: engine.get_hits(i).matched_count
-                 for i in engine.list_policies()}
+        found = {
+            engine.get_policy(i).name: engine.get_hits(i).matched_count
+            for i in engine.list_policies()
+        }
         assert found == wanted and kernel.valid() == 0
         get(engine, "GET")
         wanted = {n: count + 1 for n, count in wanted.items()}
@@ -115,7 +120,8 @@ HOSTILE = [
     (layout.POLICY, 0, "header_count", 2), (layout.POLICY, 0, "http_status", 399),
     (layout.POLICY, 0, "http_status", 600), (layout.POLICY, 1, "http_status", 403),
     (layout.POLICY, 3, "http_status", 304), (layout.POLICY, 0, "action", 6),
-    (layout.POLICY, 3, "action", 0), (layout.POLICY, 0, "mode", 3), (layout.POLICY, 0, "enabled", 2),
+    (layout.POLICY, 3, "action", 0), (layout.POLICY, 0, "mode", 3),
+    (layout.POLICY, 0, "enabled", 2),
     (layout.POLICY, 0, "set_class", 5), (layout.POLICY, 0, "alert", 2),
     (layout.POLICY, 0, "audit", 2), (layout.POLICY, 0, "reserved", None),
     (layout.POLICY_TERM, 0, "field", 8), (layout.POLICY_TERM, 0, "value", 1),

@@ -156,10 +156,11 @@ def test_a_mistake_is_named_at_its_place(text, code):
 
 SHADOWED = [
     # an allow all of whose requests others deny, by one rule or by several together
-    (policy('{ method = ["GET"] }', action="allow", name="x") + policy('{ method = ["GET", "PUT"] }',
-     name="y"), "x"),
+    (policy('{ method = ["GET"] }', action="allow", name="x")
+     + policy('{ method = ["GET", "PUT"] }', name="y"), "x"),
     (policy('{ ip = "10.0.0.0/8" }', action="allow", name="x")
-     + policy('{ ip = "10.0.0.0/9" }', name="y") + policy('{ ip = "10.128.0.0/9" }', name="z"), "x"),
+     + policy('{ ip = "10.0.0.0/9" }', name="y")
+     + policy('{ ip = "10.128.0.0/9" }', name="z"), "x"),
     (policy('{ time = "Mon 10:00-12:00" }', action="allow", name="x")
      + policy('{ time = "Mon 09:00-11:00" }', name="y")
      + policy('{ time = "Mon 12:00-14:00", }'.replace(", }", " }"), name="z", timezone="+01:00"),
@@ -236,7 +237,10 @@ def test_boxes_are_subtracted_exactly_and_give_up_in_time():
 
 def test_table_sizes_hold_at_the_limit_and_refuse_one_more():
     many = "".join(policy(name=f"n{i}", alert=True) for i in range(8))
-    assert codes(HEAD.replace('rate = "1/s"', 'rate = "1/s"') + many, room=config.PROFILES["tiny"]) == []
+    assert (
+        codes(HEAD.replace('rate = "1/s"', 'rate = "1/s"') + many, room=config.PROFILES["tiny"])
+        == []
+    )
     more = found(HEAD + many + policy(name="last"), room=config.PROFILES["tiny"])
     assert [code for _, _, code in more] == ["too-many-rows"]
 

@@ -75,7 +75,9 @@ def test_test_says_what_would_happen_and_why_the_others_do_not_apply(kernel):
     assert told(kernel, late + "2026-01-05T12:00:00Z")["reason"] == "policy-default"
     unknown = told(kernel, late.replace(" --ip 192.0.2.1", "") + "2026-01-05T23:00:00Z")
     assert unknown["reason"] == "policy-indeterminate"
-    bots = said(kernel, 'policy test --route orders --method GET --role user --header "User-Agent: bot"')
+    bots = said(
+        kernel, 'policy test --route orders --method GET --role user --header "User-Agent: bot"'
+    )
     assert "asks limit" in bots and "bot-pool" in bots and "batch" in bots
 
 

@@ -10,8 +10,8 @@ fields, as an identity provider in front of a gateway would set them:
     R-is-, R-in-, R-private     the same of the resource; R-owner- of its account, R-admin- of each
     C-authenticated: true       context attributes that are booleans
 
-A policy is translated by hand, below, clause by clause; `||` becomes several rules, and a comparison
-of two attributes becomes one rule per value that the entities have. `permit` allows, `forbid`
+A policy is translated by hand, below, clause by clause; `||` becomes several rules, and comparing
+two attributes becomes one rule per value that the entities have. `permit` allows, `forbid`
 denies, deny is the default, forbid wins: combine = deny-overrides. A missing attribute is a header
 that is known to be absent, so the condition fails as Cedar skips the policy.
 

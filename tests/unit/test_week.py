@@ -46,9 +46,11 @@ def test_each_days_range_starts_that_day_and_may_run_into_the_next(text, ranges)
 
 @pytest.mark.parametrize(
     "text",
-    ["", ",", "Mon,", "Mo", "Mon-", "-Fri", "Funday 08:00-09:00", "8:00-18:00", "08:00", "25:00-26:00",
+    ["", ",", "Mon,", "Mo", "Mon-", "-Fri", "Funday 08:00-09:00", "8:00-18:00", "08:00",
+     "25:00-26:00",
      "08:60-09:00", "24:01-24:02", "08:00-08:00", "Mon 24:00-06:00", "Mon 08:00 - 18:00",
-     "Mon 08:00-18:00 +01:00", "Mon08:00-18:00", "Fri 18:00-Fri 18:00", "Mon Tue", "08:00-18:00 Mon",
+     "Mon 08:00-18:00 +01:00", "Mon08:00-18:00", "Fri 18:00-Fri 18:00", "Mon Tue",
+     "08:00-18:00 Mon",
      "0x:00-01:00", "١٢:00-13:00"],
 )  # fmt: skip
 def test_what_is_no_time_of_the_week_is_refused(text):
