@@ -29,7 +29,6 @@ from host_sim.config.model import (
 from host_sim.config.model_alert import Alert
 from host_sim.config.model_policy import Policies, Policy
 from host_sim.config.model_queue import Queue, Sla
-from host_sim.config.model_policy import Policies, Policy
 from host_sim.config.positions import Path, Positions
 
 TABLES: dict[str, type[Model]] = {
@@ -40,8 +39,6 @@ TABLES: dict[str, type[Model]] = {
     "queue": Queue,
 }
 NAMED: dict[str, type[Model]] = {"service": Service, "tenant": Tenant, "sla": Sla}
-}
-NAMED: dict[str, type[Model]] = {"service": Service, "tenant": Tenant}
 LISTS: dict[str, type[Model]] = {
     "route": Route,
     "identity": IdentityRule,

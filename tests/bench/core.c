@@ -381,9 +381,6 @@ int main(int count, char **word)
     if (count == 5 && (!strcmp(word[1], "try") || !strcmp(word[1], "key")))
         return try_all(word[2], word[1][0] == 'k', strtoull(word[3], NULL, 10),
                        (uint32_t)strtoul(word[4], NULL, 10));
-    fprintf(stderr, "what to measure: ref, step, route, limit, try, key or queue\n");
-        return tries(word[2], word[1][0] == 'k', strtoull(word[3], NULL, 10),
-                     (uint32_t)strtoul(word[4], NULL, 10));
-    fprintf(stderr, "what to measure: ref, step, route, policy, limit, try or key\n");
+    fprintf(stderr, "what to measure: ref, step, route, policy, limit, try, key or queue\n");
     return 2;
 }
