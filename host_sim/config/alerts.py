@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from host_sim.config import layout, units
-from host_sim.config.model import ALERT_METRICS, Alert, File
+from host_sim.config.alert_model import ALERT_METRICS, Alert
+from host_sim.config.model import File
 
 RATIOS = ("denied_ratio", "error_ratio")
 DURATIONS = ("wait", "latency_p95")

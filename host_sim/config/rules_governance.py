@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from host_sim.config import units
+from host_sim.config.alert_model import Alert
 from host_sim.config.alerts import value_of
-from host_sim.config.model import Alert
 from host_sim.config.positions import Path
 from host_sim.config.rules import Ground
 

@@ -101,15 +101,14 @@ void ray_gov_pairs_rehash(ray_governance *governance)
 }
 
 /* Window by window: both rings stand at the same second then, so their places agree. */
-static void series_fold(ray_governance_tally *tally, const ray_series *from)
+static void series_fold(ray_governance_tally *tally, ray_series *from)
 {
     ray_series *to = &tally->series[from->metric];
-    ray_series copy = *from;
     ray_gov_series_roll(to, from->second);
-    ray_gov_series_roll(&copy, to->second);
+    ray_gov_series_roll(from, to->second);
     for (uint32_t i = 0; i < RAY_GOV_WINDOWS; i++) {
-        to->window[i].count += copy.window[i].count;
-        to->window[i].amount += copy.window[i].amount;
+        to->window[i].count += from->window[i].count;
+        to->window[i].amount += from->window[i].amount;
     }
 }
 
