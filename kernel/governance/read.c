@@ -84,7 +84,7 @@ ray_status ray_governance_counts_read(const ray_governance *governance, uint32_t
     return RAY_OK;
 }
 
-/* Ids of the configuration are tried one by one; only those beyond are looked for among all rows. */
+/* Ids of the configuration are tried one by one; those beyond are looked for among all rows. */
 uint32_t ray_governance_next(const ray_governance *governance, uint32_t dimension, uint32_t *id,
                              uint32_t *begun)
 {

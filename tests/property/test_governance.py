@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""governance: real against model, step by step; M1 to M8 of the invariants, and the state's laws."""
+"""governance: real against model, step by step; M1 to M8 of the invariants; the state's laws."""
 
 from __future__ import annotations
 

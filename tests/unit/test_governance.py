@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from host_sim import _raw
@@ -33,17 +35,13 @@ def governance() -> GovernanceCollector:
 
 
 def admit(governance: GovernanceCollector, now_ns: int = 0, **of: int | None) -> None:
-    governance.note(
-        GovernanceEvent(EventKind.ADMIT, **{"service_id": 1, "tenant_id": 2, **of}),  # type: ignore[arg-type]
-        now_ns=now_ns,
-    )
+    fields: dict[str, Any] = {"service_id": 1, "tenant_id": 2, **of}
+    governance.note(GovernanceEvent(EventKind.ADMIT, **fields), now_ns=now_ns)
 
 
 def step(governance: GovernanceCollector, kind: EventKind, now_ns: int = 0, **of: int) -> None:
-    governance.note(
-        GovernanceEvent(kind, **{"service_id": 1, "tenant_id": 2, **of}),  # type: ignore[arg-type]
-        now_ns=now_ns,
-    )
+    fields: dict[str, Any] = {"service_id": 1, "tenant_id": 2, **of}
+    governance.note(GovernanceEvent(kind, **fields), now_ns=now_ns)
 
 
 def limiter(allowed: int = 1, denied: int = 0, **of: int) -> RateLimitMetric:

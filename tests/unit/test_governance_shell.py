@@ -60,10 +60,11 @@ def test_readings_agree_with_the_collector(kernel: Kernel) -> None:
     found = told(kernel, "governance correlate --grain=second")
     assert len(found["windows"]) == 4 and len(found["pairs"]) == 6
     governance = GovernanceCollector(kernel=kernel)
-    for format in ("csv", "json", "prometheus", "openmetrics"):
+    formats: Any = ("csv", "json", "prometheus", "openmetrics")
+    for format in formats:
         said = kernel.shell(f"governance export {format}")
         assert said.status == 0
-        assert said.text.strip() == governance.export_metrics(format).strip()  # type: ignore[arg-type]
+        assert said.text.strip() == governance.export_metrics(format).strip()
 
 
 def test_alerts_are_shown_acknowledged_set_and_removed(kernel: Kernel) -> None:

@@ -65,8 +65,8 @@ void ray_text_json_string(ray_text *text, const char *key, const char *at, uint6
 void ray_text_json_name(ray_text *text, const char *key, const ray_name *name);
 void ray_text_json_hex(ray_text *text, const char *key, const uint8_t *at, uint64_t length);
 
-/* A label's value between the quotes of an exposition (Prometheus, OpenMetrics): quotes, backslashes
- * and line feeds escaped; bytes outside 0x20-0x7e become \\xNN, which reads back as \xNN. */
+/* A label's value between the quotes of an exposition (Prometheus, OpenMetrics): quotes,
+ * backslashes and line feeds escaped; bytes outside 0x20-0x7e become an escaped \xNN. */
 void ray_text_label(ray_text *text, const char *at, uint64_t length);
 
 /* A CSV cell: quoted when needed (RFC 4180), prefixed with ' when it starts with = + - @ TAB CR
