@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* config.c - rules in numbers, and changing them while requests wait. */
-#include "parts.h"
+#include "hot.h"
 
 enum { DEPTH_DEFAULT = 256, CAP_DEFAULT = 60 };
 

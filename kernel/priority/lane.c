@@ -13,18 +13,14 @@
  * non-empty.
  *
  * Between the flows of a class: start-time fair queuing by width. */
-#include "parts.h"
+#include "hot.h"
 #include "base/siphash.h"
-
-#define TAG_HIGH 0x80000000U
 
 /* -- flows -- */
 /* Rendezvous: the flow whose own hash of the identity is largest, so that another number of flows
  * moves only those who must move. */
-uint32_t ray_queue_flow_of(const ray_priority *priority, uint64_t flow, uint32_t flows)
+uint32_t ray_queue_flow_hash(const ray_priority *priority, uint64_t flow, uint32_t flows)
 {
-    if (flows <= 1)
-        return 0;
     uint64_t identity = ray_siphash_word(priority->config.seed, flow), most = 0;
     uint32_t at = 0;
     for (uint32_t i = 0; i < flows; i++) {
@@ -40,7 +36,7 @@ uint32_t ray_queue_flow_of(const ray_priority *priority, uint64_t flow, uint32_t
 }
 
 /* The filled flow whose next request may start first; ties go to the older request. */
-static uint32_t choose_flow(const ray_priority *priority, const ray_queue_lane *lane)
+uint32_t ray_queue_choose_flow(const ray_priority *priority, const ray_queue_lane *lane)
 {
     uint32_t filled = lane->filled, best = 0;
     while ((filled >> best & 1) == 0)
@@ -56,15 +52,11 @@ static uint32_t choose_flow(const ray_priority *priority, const ray_queue_lane *
     return best;
 }
 
-static void flow_sent(ray_queue_lane *lane, uint32_t at, uint32_t width)
+/* Long before 32 bits are full, virtual time begins anew. */
+void ray_queue_rebase(ray_queue_lane *lane)
 {
-    lane->clock = lane->flow[at].tag;
-    lane->flow[at].tag += width;
-    if (lane->clock < TAG_HIGH)
-        return;
-    for (uint32_t i = 0; i < RAY_QUEUE_FLOW_MAX; i++) /* long before 32 bits are full */
-        lane->flow[i].tag =
-            lane->flow[i].tag > lane->clock ? lane->flow[i].tag - lane->clock : 0;
+    for (uint32_t i = 0; i < RAY_QUEUE_FLOW_MAX; i++)
+        lane->flow[i].tag = lane->flow[i].tag > lane->clock ? lane->flow[i].tag - lane->clock : 0;
     lane->clock = 0;
 }
 
@@ -75,13 +67,6 @@ static uint32_t goes_before(const ray_priority *priority, const ray_queue_entry 
     if (priority->config.rules.spec.earliest_deadline != 0 && a->deadline_ns != b->deadline_ns)
         return a->deadline_ns < b->deadline_ns;
     return a->ticket < b->ticket;
-}
-
-/* Its class was empty: it has nothing to be made up for, and the law counts from here. */
-static void lane_begins(ray_priority *priority, uint32_t place, uint32_t class)
-{
-    ray_queue_tail *tail = &priority->tally.queue[place];
-    tail->served_at[class] = (uint32_t)tail->sent_count;
 }
 
 void ray_queue_join(ray_priority *priority, uint32_t slot)
@@ -106,82 +91,16 @@ void ray_queue_join(ray_priority *priority, uint32_t slot)
     else
         flow->last = slot + 1;
     if (lane->count++ == 0)
-        lane_begins(priority, place, entry->priority);
-    if ((lane->filled >> entry->flow_at & 1) == 0 && flow->tag < lane->clock)
-        flow->tag = lane->clock;
-    lane->filled |= 1U << entry->flow_at;
+        ray_queue_lane_begins(priority, place, entry->priority);
+    ray_queue_flow_begins(lane, entry->flow_at);
     entry->state = RAY_ENTRY_LANE;
     queue->waiting++;
 }
 
 void ray_queue_unlink(ray_priority *priority, uint32_t slot)
 {
-    ray_priority_book *book = &priority->book;
-    ray_queue_entry *entry = &book->entry[slot];
-    ray_queue *queue = &book->queue[entry->service & RAY_QUEUE_SLOT_MASK];
-    ray_queue_lane *lane = &queue->lane[entry->priority];
-    ray_queue_flow *flow = &lane->flow[entry->flow_at];
-    if (entry->prev != 0)
-        book->entry[entry->prev - 1].next = entry->next;
-    else
-        flow->first = entry->next;
-    if (entry->next != 0)
-        book->entry[entry->next - 1].prev = entry->prev;
-    else
-        flow->last = entry->prev;
-    if (flow->first == 0)
-        lane->filled &= ~(1U << entry->flow_at);
-    entry->next = 0;
-    entry->prev = 0;
-    queue->waiting--;
-    if (--lane->count != 0)
-        return;
-    lane->clock = 0;
-    for (uint32_t i = 0; i < RAY_QUEUE_FLOW_MAX; i++)
-        lane->flow[i].tag = 0;
-}
-
-/* -- turns -- */
-static uint32_t out_of_turn(const ray_queue_spec *spec, const ray_queue *queue)
-{
-    return queue->lane[RAY_CLASS_CRITICAL].count != 0 && queue->debt < spec->critical_cap;
-}
-
-static uint32_t choose_class(const ray_queue_spec *spec, const ray_queue *queue)
-{
-    uint32_t class = queue->turn;
-    if (out_of_turn(spec, queue))
-        return RAY_CLASS_CRITICAL;
-    if (queue->left != 0 && queue->lane[class].count != 0)
-        return class;
-    do
-        class = class + 1 < RAY_CLASS_MAX ? class + 1 : 0;
-    while (queue->lane[class].count == 0);
-    return class;
-}
-
-uint32_t ray_queue_choose(const ray_priority *priority, const ray_queue *queue)
-{
-    const ray_queue_lane *lane = &queue->lane[choose_class(&priority->config.rules.spec, queue)];
-    return lane->flow[choose_flow(priority, lane)].first - 1;
-}
-
-void ray_queue_charge(ray_priority *priority, ray_queue *queue, uint32_t slot)
-{
-    const ray_queue_spec *spec = &priority->config.rules.spec;
-    const ray_queue_entry *entry = &priority->book.entry[slot];
-    uint32_t class = entry->priority;
-    flow_sent(&queue->lane[class], entry->flow_at, entry->width);
-    if (class == RAY_CLASS_CRITICAL && out_of_turn(spec, queue)) {
-        queue->debt += 100 - spec->critical_cap;
-        return;
-    }
-    if (class != queue->turn || queue->left == 0) {
-        queue->turn = class;
-        queue->left = spec->weight[class];
-    }
-    queue->left -= queue->left != 0;
-    queue->debt -= queue->debt < spec->critical_cap ? queue->debt : spec->critical_cap;
+    uint32_t place = priority->book.entry[slot].service & RAY_QUEUE_SLOT_MASK;
+    ray_queue_unlink_in(priority, &priority->book.queue[place], slot);
 }
 
 /* -- who must go -- */

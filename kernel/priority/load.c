@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* load.c - new rules for old, and queues that follow their service to its new place. */
-#include "parts.h"
+#include "hot.h"
 
 enum { GONE = 0xffff, SWAP_BYTES = 64 };
 

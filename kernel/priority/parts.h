@@ -8,25 +8,24 @@
 
 enum { RAY_QUEUE_SLOT_MASK = 0xffff };
 
-/* pool.c: entries and handles */
-uint32_t ray_queue_handle(const ray_priority *priority, uint32_t slot);
+/* pool.c: handles, and entries that may not start yet */
 ray_status ray_queue_slot(const ray_priority *priority, uint32_t handle, uint32_t *slot);
-uint32_t ray_queue_has_room(const ray_priority *priority);
-uint32_t ray_queue_entry_new(ray_priority *priority);
-void ray_queue_entry_free(ray_priority *priority, uint32_t slot);
 /* Delayed entries: in the heap by not_before and in their queue's list. */
 void ray_queue_delay(ray_priority *priority, uint32_t slot, uint64_t not_before_ns);
 void ray_queue_undelay(ray_priority *priority, uint32_t slot);
 uint32_t ray_queue_first_delayed(const ray_priority *priority); /* RAY_NONE */
 
-/* lane.c: who stands where, and whose turn it is */
-uint32_t ray_queue_flow_of(const ray_priority *priority, uint64_t flow, uint32_t flows);
+/* lane.c: who stands where; what every request does is in hot.h */
+uint32_t ray_queue_flow_hash(const ray_priority *priority, uint64_t flow, uint32_t flows);
+static inline uint32_t ray_queue_flow_of(const ray_priority *priority, uint64_t flow,
+                                         uint32_t flows)
+{
+    return flows <= 1 ? 0 : ray_queue_flow_hash(priority, flow, flows);
+}
+uint32_t ray_queue_choose_flow(const ray_priority *priority, const ray_queue_lane *lane);
+void ray_queue_rebase(ray_queue_lane *lane);
 void ray_queue_join(ray_priority *priority, uint32_t slot);
 void ray_queue_unlink(ray_priority *priority, uint32_t slot);
-/* The class and the entry to be sent next; the queue has somebody waiting. */
-uint32_t ray_queue_choose(const ray_priority *priority, const ray_queue *queue);
-/* Books the dispatch of an entry that still stands in its lane: turn, debt, virtual time. */
-void ray_queue_charge(ray_priority *priority, ray_queue *queue, uint32_t slot);
 /* The newest of the lowest class below `by_class` in this queue, delayed ones too; RAY_NONE. */
 uint32_t ray_queue_victim(const ray_priority *priority, uint32_t place, uint32_t by_class);
 void ray_queue_relink(ray_priority *priority);

@@ -1,17 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* pool.c - entries of all queues, handed out last freed first, and those that may not start yet. */
-#include "parts.h"
+/* pool.c - entries by their handles, and those that may not start yet. */
+#include "hot.h"
 #include "base/heap.h"
 
-/* One below 65535, so that no handle is ever RAY_NONE. */
-enum { GENERATION_LAST = 65534 };
-
 /* -- handles -- */
-uint32_t ray_queue_handle(const ray_priority *priority, uint32_t slot)
-{
-    return slot | (uint32_t)priority->book.entry[slot].generation << 16;
-}
-
 ray_status ray_queue_slot(const ray_priority *priority, uint32_t handle, uint32_t *slot)
 {
     uint32_t at = handle & RAY_QUEUE_SLOT_MASK;
@@ -24,39 +16,6 @@ ray_status ray_queue_slot(const ray_priority *priority, uint32_t handle, uint32_
         return RAY_E_UNKNOWN;
     *slot = at;
     return RAY_OK;
-}
-
-/* -- entries -- */
-uint32_t ray_queue_has_room(const ray_priority *priority)
-{
-    return priority->book.entry_count < RAY_QUEUE_ENTRY_MAX;
-}
-
-uint32_t ray_queue_entry_new(ray_priority *priority)
-{
-    ray_priority_book *book = &priority->book;
-    uint32_t slot = book->entry_free;
-    if (slot != 0) {
-        slot--;
-        book->entry_free = book->entry[slot].next;
-        book->entry[slot].next = 0;
-    } else {
-        slot = book->entry_top++;
-    }
-    book->entry_count++;
-    return slot;
-}
-
-void ray_queue_entry_free(ray_priority *priority, uint32_t slot)
-{
-    ray_priority_book *book = &priority->book;
-    uint16_t generation = book->entry[slot].generation;
-    book->entry[slot] = (ray_queue_entry){
-        .next = book->entry_free,
-        .generation = (uint16_t)(generation == GENERATION_LAST ? 0 : generation + 1),
-    };
-    book->entry_free = slot + 1;
-    book->entry_count--;
 }
 
 /* -- delayed -- */

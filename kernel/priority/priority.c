@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* priority.c - a request asks for its place, waits, is sent or leaves, and ends. */
-#include "parts.h"
+#include "hot.h"
 
 /* A longer service time counts as this (19 hours): products with it stay within 64 bits. */
 #define SERVICE_NS_MAX (1ULL << 46)
@@ -13,13 +13,8 @@ uint64_t ray_priority_bytes(void)
 /* -- places (private) -- */
 void ray_queue_ready(ray_priority *priority, uint32_t place)
 {
-    const ray_queue *queue = &priority->book.queue[place];
-    uint64_t bit = 1ULL << place % 64;
-    uint32_t servers = ray_queue_rule(priority, queue->service)->servers;
-    if (queue->waiting != 0 && (servers == 0 || queue->busy < servers))
-        priority->book.ready[place / 64] |= bit;
-    else
-        priority->book.ready[place / 64] &= ~bit;
+    uint32_t service = priority->book.queue[place].service;
+    ray_queue_mark(priority, place, ray_queue_rule(priority, service)->servers);
 }
 
 static uint32_t width_of(uint32_t width)
@@ -94,11 +89,11 @@ static uint64_t deadline_of(const ray_priority *priority, uint64_t now_ns,
 static uint32_t ahead_of(const ray_priority *priority, const ray_queue *queue, uint32_t class)
 {
     const uint32_t *ratio = priority->config.rules.ratio[class];
-    uint64_t own = queue->lane[class].count, ahead = own;
+    uint64_t own = queue->lane[class].count, ahead = 0;
+    if (own == queue->waiting)
+        return (uint32_t)own;
     for (uint32_t other = 0; other < RAY_CLASS_MAX; other++) {
-        uint64_t count = queue->lane[other].count;
-        if (other == class || count == 0)
-            continue;
+        uint64_t count = queue->lane[other].count; /* its own: at least 1 for each ahead of it */
         uint64_t most = ((own + 1) * ratio[other] + 0xffff) >> 16;
         ahead += count < most ? count : most;
     }
@@ -169,11 +164,12 @@ uint32_t ray_priority_take(ray_priority *priority, uint64_t now_ns,
     ray_priority_tally *tally = &priority->tally;
     uint32_t place = query->service & RAY_QUEUE_SLOT_MASK;
     ray_queue *queue = queue_for(priority, query->service);
+    const ray_queue_row *rule = ray_queue_rule(priority, query->service);
     tally->origin_count[query->origin]++;
     if (answer->queued == 0) {
         tally->direct_count++;
         occupy(queue, width_of(query->width));
-        ray_queue_ready(priority, place);
+        ray_queue_mark(priority, place, rule->servers);
         return RAY_NONE;
     }
     ray_assert(ray_queue_has_room(priority)); /* the victim has left */
@@ -188,13 +184,14 @@ uint32_t ray_priority_take(ray_priority *priority, uint64_t now_ns,
     entry->width = width_of(query->width);
     entry->priority = (uint8_t)query->priority;
     entry->origin = (uint8_t)query->origin;
-    entry->flow_at = (uint8_t)ray_queue_flow_of(priority, query->flow,
-                                                ray_queue_rule(priority, query->service)->flows);
+    entry->flow_at = (uint8_t)ray_queue_flow_of(priority, query->flow, rule->flows);
     if (query->not_before_ns > now_ns)
         ray_queue_delay(priority, slot, query->not_before_ns);
+    else if (priority->config.rules.spec.earliest_deadline == 0)
+        ray_queue_append(priority, queue, place, slot);
     else
         ray_queue_join(priority, slot);
-    ray_queue_ready(priority, place);
+    ray_queue_mark(priority, place, rule->servers);
     tally->by_class[query->priority].queued_count++;
     tally->queue[place].queued_count++;
     return ray_queue_handle(priority, slot);
@@ -282,19 +279,19 @@ static void count_sent(ray_priority *priority, uint32_t place, uint32_t class, u
 
 void ray_priority_send(ray_priority *priority, uint64_t now_ns, const ray_priority_pick *pick)
 {
-    uint32_t slot = RAY_NONE;
-    ray_status status = ray_queue_slot(priority, pick->entry, &slot);
-    ray_assert(status == RAY_OK && priority->book.entry[slot].state == RAY_ENTRY_LANE);
+    uint32_t slot = ray_queue_live(priority, pick->entry);
+    ray_assert(slot != RAY_NONE && priority->book.entry[slot].state == RAY_ENTRY_LANE);
     const ray_queue_entry *entry = &priority->book.entry[slot];
     uint32_t place = entry->service & RAY_QUEUE_SLOT_MASK;
     ray_queue *queue = &priority->book.queue[place];
     (void)now_ns;
-    ray_queue_charge(priority, queue, slot);
+    const ray_queue_row *rule = ray_queue_rule(priority, queue->service);
+    ray_queue_charge(&priority->config.rules.spec, queue, entry, rule->flows);
     count_sent(priority, place, entry->priority, pick->wait_ns);
     occupy(queue, entry->width);
-    ray_queue_unlink(priority, slot);
+    ray_queue_unlink_in(priority, queue, slot);
     ray_queue_entry_free(priority, slot);
-    ray_queue_ready(priority, place);
+    ray_queue_mark(priority, place, rule->servers);
     priority->book.turn = place;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* read.c - what stands where, as numbers; and the max-min division. */
-#include "parts.h"
+#include "hot.h"
 
 /* -- counters -- */
 void ray_priority_read(const ray_priority *priority, ray_priority_stats *out)

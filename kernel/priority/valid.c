@@ -15,7 +15,7 @@
  * 11 no class was passed by more often than the law of starvation allows
  * 12 a service without an SLA has no minutes
  */
-#include "parts.h"
+#include "hot.h"
 
 /* -- 1, 2, 12 -- */
 static uint32_t rules_hold(const ray_queue_rules *rules)
@@ -190,6 +190,9 @@ static uint32_t delays_hold(const ray_priority *priority)
             return 0;
         delayed += in;
     }
+    for (uint32_t i = 0; i < book->heap_count; i++)
+        if (book->heap_order[i] >= RAY_QUEUE_ENTRY_MAX)
+            return 0;
     for (uint32_t i = 0; i < RAY_QUEUE_ENTRY_MAX; i++)
         if (i < book->heap_count ? i != 0 && book->due_ns[book->heap_order[(i - 1) / 2]] >
                                                  book->due_ns[book->heap_order[i]]

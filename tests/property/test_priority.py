@@ -262,3 +262,55 @@ def test_minutes_break_their_promise_exactly_when_the_sorted_list_says_so(
     assert report.latency_breach_count == sum(one[2] for one in expected)
     raised = [(a.minute, bool(a.breach & 1), bool(a.breach & 2)) for a in real.get_sla_alerts()]
     assert raised == model.breaches(now)[-64:] and real.valid() == 0
+
+
+@settings(max_examples=40)
+@given(widths=st.lists(st.integers(1, 9), min_size=2, max_size=8), data=st.data())
+def test_flows_that_wait_are_served_by_width_within_one_request(widths: Any, data: Any) -> None:
+    """Start-time fair queuing: between any two flows that wait all along, at most the two widest
+    requests of difference, in every prefix; inside a flow by arrival."""
+    real = PriorityScheduler(profile="seed")
+    real.configure(flows=8, depth=4096)
+    flows: dict[int, int] = {}
+    for identity in range(1, 400):
+        if len(flows) < len(widths):
+            real.enqueue_request(1, 0, flow=identity)
+            flows.setdefault(real.get_request(1).flow, identity)
+            real.cancel_request(1)
+    served = dict.fromkeys(flows.values(), 0)
+    width_of = dict(zip(flows.values(), widths, strict=True))
+    for at in range(40):
+        for identity in flows.values():
+            real.enqueue_request(identity * 1000 + at, 0, flow=identity, width=width_of[identity])
+    last = dict.fromkeys(served, -1)
+    for _ in range(40 * len(widths)):
+        got = real.dequeue_next(0)
+        assert got is not None
+        identity, at = divmod(got.request_id, 1000)
+        assert at == last[identity] + 1
+        last[identity] = at
+        served[identity] += got.width
+        if at == 39:  # one flow is empty: the others no longer compete with it
+            break
+        for one in served:
+            for other in served:
+                assert abs(served[one] - served[other]) <= width_of[one] + width_of[other]
+    assert real.valid() == 0
+
+
+@settings(max_examples=150)
+@given(places=st.lists(st.tuples(st.integers(0, 1 << 20), st.integers(0, 255)),
+                       min_size=1, max_size=6))  # fmt: skip
+def test_bytes_of_a_snapshot_are_judged_without_harm(places: Any) -> None:
+    """Whatever stands in a restored state, valid() ends, and says 0 only where all laws hold."""
+    real = PriorityScheduler(profile="tiny")
+    real.configure(flows=2, servers=1)
+    real.define_sla(1, p95_latency_ms=5)
+    for id in range(7):
+        real.enqueue_request(id, id % 2, RequestPriority(id % 5), flow=id,
+                             not_before_ns=50 if id == 3 else 0)  # fmt: skip
+    assert real.dequeue_next() is not None
+    memory = real.ffi.cast("uint8_t *", real._state)
+    for place, value in places:
+        memory[place % real._bytes] = value
+    assert 0 <= real.valid() <= 12
