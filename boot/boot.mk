@@ -7,7 +7,7 @@ IMAGE_DIR := $(BUILD)/image
 IMAGE := $(BUILD)/raygate.elf
 ISO := $(BUILD)/raygate.iso
 FROZEN_BLOB := $(BUILD)/frozen/rayos.blob
-IMAGE_SIZE_MAX := 131072
+IMAGE_SIZE_MAX := 262144
 
 IMAGE_WARN := -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wcast-qual -Wvla \
   -Wstrict-prototypes -Wmissing-prototypes -Wframe-larger-than=1024 -Werror
