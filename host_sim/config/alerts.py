@@ -9,8 +9,6 @@ from typing import Any
 from host_sim.config import layout, units
 from host_sim.config.model import File
 from host_sim.config.model_alert import ALERT_METRICS, Alert
-from host_sim.config.alert_model import ALERT_METRICS, Alert
-from host_sim.config.model import File
 
 RATIOS = ("denied_ratio", "error_ratio")
 DURATIONS = ("wait", "latency_p95")

@@ -14,7 +14,6 @@ from typing import Annotated, Literal
 from pydantic import Field, Tag
 
 from host_sim.config import units
-from host_sim.config.alert_model import Alert
 from host_sim.config.expected import Expectation
 from host_sim.config.fields import (
     BY_SHAPE,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""When to say something, as a pydantic model: [[alert]]."""
+"""[[alert]] as a pydantic model, shared by governance and cost: `metric` says whose an alert is."""
 
 from __future__ import annotations
 

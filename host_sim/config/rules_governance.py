@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from host_sim.config import units
-from host_sim.config.alert_model import Alert
 from host_sim.config.alerts import value_of
 from host_sim.config.model_alert import Alert
 from host_sim.config.positions import Path

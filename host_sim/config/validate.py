@@ -9,7 +9,6 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from host_sim.config.alert_model import Alert
 from host_sim.config.diagnostics import Diagnostic, did_you_mean, nearest
 from host_sim.config.expected import Expectation
 from host_sim.config.fields import Model

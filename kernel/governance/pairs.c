@@ -102,7 +102,6 @@ void ray_gov_pairs_rehash(ray_governance *governance)
 
 /* Window by window: both rings stand at the same second then, so their places agree. What is folded
  * goes away, so it may be rolled where it is. */
-/* Window by window: both rings stand at the same second then, so their places agree. */
 static void series_fold(ray_governance_tally *tally, ray_series *from)
 {
     ray_series *to = &tally->series[from->metric];
