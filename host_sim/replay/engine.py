@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from host_sim import _raw
 from host_sim.errors import BusyError, RaygateError, check
 from host_sim.kernel import Digests, Kernel
-from host_sim.replay import detect
+from host_sim.replay import detect, governed
 from host_sim.replay.mapping import Maps
 from host_sim.replay.program import FormatError, Program
 from host_sim.replay.reader import Reader
@@ -246,6 +246,7 @@ class Replay:
             folded_keys=int(limits.overflow_count),
             config_hash=digests.config, decision_digest=digests.decision,
             state_digest=digests.state, book_digest=digests.book, elapsed_ns=elapsed_ns,
+            governed=governed.read(self.kernel),
             problem=self.source.problem, interrupted=self._stopped)
 
     def _word(self, word: Any) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from host_sim.printing import printable
+from host_sim.replay import governed
 from host_sim.replay.reader import ReaderStats
 
 UNPARSABLE_FINDING_PPM = 10_000  # more than 1 % of the lines is a finding
@@ -94,6 +95,7 @@ class Summary:
     state_digest: str
     book_digest: str
     elapsed_ns: int
+    governed: governed.Governed = governed.Governed()
     problem: str = ""
     interrupted: bool = False
 
@@ -199,6 +201,7 @@ def _page(s: Summary) -> Iterator[str]:
     yield from _verdicts(s)
     yield from _rules(s)
     yield from _services(s)
+    yield from governed.lines(s.governed, duration, instant)
     yield from _keys("client", s.clients, s.client_count)
     if s.users_differ:
         yield from _keys("user", s.users, s.user_count)
