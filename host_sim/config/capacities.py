@@ -44,6 +44,10 @@ class Capacities:
     quota_allocation_max: int = 256
     quota_alert_each: int = 4
     request_quota_max: int = 6
+    cost_multiplier_max: int = 256
+    cost_tier_max: int = 256
+    cost_alert_max: int = 256
+    cost_cell_max: int = 512
 
 
 SEED = Capacities("seed")
@@ -55,6 +59,10 @@ EDGE = replace(
     limit_rate_max=4_096,
     limit_exact_max=1_048_576,
     quota_allocation_max=4_096,
+    cost_multiplier_max=1_024,
+    cost_tier_max=1_024,
+    cost_alert_max=1_024,
+    cost_cell_max=8_192,
 )
 TINY = replace(
     SEED,
@@ -75,6 +83,10 @@ TINY = replace(
     limit_rate_max=8,
     limit_exact_max=256,
     quota_allocation_max=4,
+    cost_multiplier_max=3,
+    cost_tier_max=4,
+    cost_alert_max=2,
+    cost_cell_max=8,
 )
 PROFILES = {"seed": SEED, "edge": EDGE, "tiny": TINY}
 NAME_BYTES = 48

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from host_sim.config import layout, units
+from host_sim.config.compile_cost import cost_rows
 from host_sim.config.model import (
     CLASSES,
     METHODS,
@@ -32,7 +33,7 @@ BUCKETS = ("token_bucket", "leaky_bucket")
 ROUTE_KINDS = ("exact", "prefix", "wildcard", "regex")
 AUTH = {"none": 0, "optional": 1, "required": 2}
 MATCH_EXACT, MATCH_PREFIX, MATCH_CONTAINS, MATCH_PRESENT, MATCH_ABSENT = range(5)
-QUOTA_TYPES = {"requests": 0, "bytes": 1, "compute": 2, "custom": 3}
+QUOTA_TYPES = {"requests": 0, "bytes": 1, "compute": 2, "custom": 3, "cost": 4}
 RESETS = {"never": 0, "fixed": 1, "rolling": 2, "day": 3, "week": 4, "month": 5}
 
 
@@ -380,6 +381,7 @@ def sections(file: File) -> list[tuple[int, int, int, bytes]]:
         layout.LIMIT: _limits(file, names),
         layout.LIMIT_RATE: _limit_rates(file, names),
         layout.QUOTA: _quotas(file, names),
+        **cost_rows(file, list(names.services), list(names.tenants), list(names.plans)),
     }
     out = [
         (

@@ -33,6 +33,7 @@ SETTINGS, PLAN, TENANT, TRUST = 1, 2, 3, 4
 SERVICE, ROUTE, DFA = 10, 11, 12
 LIMIT, LIMIT_RATE = 20, 21
 QUOTA = 30
+BILLING, COST, COST_MULTIPLIER, COST_TIER, COST_ALERT = 60, 61, 62, 63, 64
 SECRETS = 0xFFFF
 
 Name = PaddedString(NAME_BYTES, "ascii")
@@ -165,6 +166,46 @@ Quota = Struct(
     "reserved_2" / Padding(4),
 )
 
+Billing = Struct(
+    "currency" / Name,
+    "grace_ns" / Int64ul,
+    "anchor_ns" / Int64sl,
+    "anchor_day" / Int32ul,
+    "utc_offset_minutes" / Int32sl,
+    "every" / Int8ul,
+    "digits" / Int8ul,
+    "reserved" / Padding(6),
+)
+
+Cost = Struct("price_pico" / Array(5, Int64sl), "service" / Int32ul, "measured" / Int32ul)
+
+WEEK_RANGES = 14
+CostMultiplier = Struct(
+    "from" / Array(WEEK_RANGES, Int16ul),
+    "to" / Array(WEEK_RANGES, Int16ul),
+    "book" / Int32ul,
+    "by_bp" / Int32ul,
+    "plan" / Int32ul,
+    "utc_offset_minutes" / Int32sl,
+    "priority" / Int8ul,
+    "range_count" / Int8ul,
+    "reserved" / Padding(6),
+)
+
+CostTier = Struct(
+    "above_units" / Int64ul, "price_pico" / Int64sl, "book" / Int32ul, "metric" / Int32ul
+)
+
+CostAlert = Struct(
+    "name" / Name,
+    "threshold_nano" / Int64sl,
+    "of_nano" / Int64sl,
+    "ppm" / Int32ul,
+    "tenant" / Int32ul,
+    "service" / Int32ul,
+    "reserved" / Padding(4),
+)
+
 # Which struct of ray/*.h each layout must equal.
 STRUCTS = {
     "ray_config_header": Header,
@@ -179,6 +220,11 @@ STRUCTS = {
     "ray_limit_spec": Limit,
     "ray_limit_rate_spec": LimitRate,
     "ray_quota_spec": Quota,
+    "ray_billing_spec": Billing,
+    "ray_cost_spec": Cost,
+    "ray_cost_multiplier_spec": CostMultiplier,
+    "ray_cost_tier_spec": CostTier,
+    "ray_cost_alert_spec": CostAlert,
 }
 ROWS = {
     SETTINGS: Settings,
@@ -190,5 +236,10 @@ ROWS = {
     LIMIT: Limit,
     LIMIT_RATE: LimitRate,
     QUOTA: Quota,
+    BILLING: Billing,
+    COST: Cost,
+    COST_MULTIPLIER: CostMultiplier,
+    COST_TIER: CostTier,
+    COST_ALERT: CostAlert,
 }
 BYTE_SECTIONS = {DFA, SECRETS}

@@ -28,10 +28,12 @@ from host_sim.config.fields import (
     NetworkText,
     Offset,
     Percent,
+    QuotaLimit,
     RateText,
     Size,
     Time,
 )
+from host_sim.config.model_cost import Alert, Billing, Cost
 
 Mode = Literal["enforce", "shadow", "off"]
 MethodWord = Literal["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
@@ -296,8 +298,10 @@ class Quota(Model):
     )
     plan: Name | None = Field(None, description="Every tenant of this plan.")
     service: Name | None = Field(None, description="Only this service's requests.")
-    type: str = Field("requests", description="`requests`, `bytes`, `compute`, or `custom:<name>`.")
-    limit: Size = Field(description="Units per window; bytes may have a unit.")
+    type: str = Field("requests", description="`requests`, `bytes`, `compute`, `cost`, or `custom:<name>`.")
+    limit: QuotaLimit = Field(
+        description="Units per window; bytes may have a unit; cost is a decimal in text."
+    )
     window: str = Field(
         "month",
         description="`never`, `day`, `week`, `month`, a duration, or `rolling` and a duration.",
@@ -346,6 +350,11 @@ class File(Model):
     identity: list[IdentityRule] = Field(default_factory=list, description="`[[identity]]`.")
     limit: list[Limit] = Field(default_factory=list, description="`[[limit]]`.")
     quota: list[Quota] = Field(default_factory=list, description="`[[quota]]`.")
+    cost: dict[str, Cost] = Field(default_factory=dict, description="`[cost.SERVICE]`.")
+    billing: Billing | None = Field(
+        None, description="When periods close; monthly when absent and something has a price."
+    )
+    alert: list[Alert] = Field(default_factory=list, description="`[[alert]]`.")
     test: list[Expectation] = Field(default_factory=list, description="`[[test]]`.")
 
 
@@ -362,9 +371,6 @@ UNBUILT_SECTIONS = {
     "resilience": "resilience",
     "schema": "mediator",
     "transform": "mediator",
-    "cost": "cost",
-    "billing": "cost",
-    "alert": "governance",
 }
 UNBUILT_KEYS = {
     ("service", "pool"): "lb",

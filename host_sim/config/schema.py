@@ -30,6 +30,12 @@ HEADINGS = {
     "Prefix": "prefix = { ... }",
     "Quota": "[[quota]]",
     "Guards": "guards = { ... }",
+    "Cost": "[cost.SERVICE]",
+    "CostMultiplier": "multipliers = [{ ... }]",
+    "CostWhen": "when = { ... } of a multiplier",
+    "CostTier": "tiers = [{ ... }]",
+    "Billing": "[billing]",
+    "Alert": "[[alert]]",
     "Expectation": "[[test]]",
     "ExpectedRequest": "request = { ... }",
     "Expect": "expect = { ... }",
@@ -191,6 +197,10 @@ _TABLES = {
     "request_limit_max": "limits for one request",
     "quota_allocation_max": "quotas",
     "request_quota_max": "quotas for one request",
+    "cost_cell_max": "kept amounts by tenant, service and metric",
+    "cost_multiplier_max": "multipliers, all price books together",
+    "cost_tier_max": "tiers, all price books together",
+    "cost_alert_max": "thresholds of what is spent",
 }
 
 _HEAD = """# Configuration

@@ -26,15 +26,18 @@ from host_sim.config.model import (
     Tenant,
     Trust,
 )
+from host_sim.config.model_cost import Alert, Billing, Cost
 from host_sim.config.positions import Path, Positions
 
-TABLES: dict[str, type[Model]] = {"defaults": Defaults, "trust": Trust, "headers": Headers}
-NAMED: dict[str, type[Model]] = {"service": Service, "tenant": Tenant}
+TABLES: dict[str, type[Model]] = {"defaults": Defaults, "trust": Trust, "headers": Headers,
+                                  "billing": Billing}
+NAMED: dict[str, type[Model]] = {"service": Service, "tenant": Tenant, "cost": Cost}
 LISTS: dict[str, type[Model]] = {
     "route": Route,
     "identity": IdentityRule,
     "limit": Limit,
     "quota": Quota,
+    "alert": Alert,
     "test": Expectation,
 }
 SCALARS = ("version", "timezone", "mode")
