@@ -6,7 +6,7 @@
 /* -- words -- */
 const char *ray_quota_type_word(uint32_t type)
 {
-    static const char *const words[] = {"requests", "bytes", "compute", "custom"};
+    static const char *const words[] = {"requests", "bytes", "compute", "custom", "cost"};
     return type < RAY_QUOTA_TYPE_MAX ? words[type] : "?";
 }
 
@@ -69,9 +69,17 @@ ray_status ray_quota_instance(ray_call *call, ray_quota_key *key)
 
 ray_status ray_quota_amount(ray_call *call, uint32_t type, uint32_t word, uint64_t *units)
 {
-    ray_status status = type == RAY_QUOTA_BYTES
-                            ? ray_parse_bytes(call->word[word], call->length[word], units)
-                            : ray_parse_u64(call->word[word], call->length[word], units);
+    const char *at = call->word[word];
+    uint32_t length = call->length[word];
+    int64_t nano = -1;
+    ray_status status;
+    if (type == RAY_QUOTA_COST) {
+        status = ray_money_parse(at, length, 9, &nano) != 0 && nano >= 0 ? RAY_OK : RAY_E_SYNTAX;
+        *units = (uint64_t)nano;
+    } else {
+        status = type == RAY_QUOTA_BYTES ? ray_parse_bytes(at, length, units)
+                                         : ray_parse_u64(at, length, units);
+    }
     if (status == RAY_OK)
         return RAY_OK;
     return ray_call_error(call, status, "not an amount of units", word, 0);

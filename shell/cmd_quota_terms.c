@@ -29,6 +29,10 @@ static ray_status type_of(const char *at, uint64_t length, ray_quota_spec *spec)
             spec->type = type;
             return RAY_OK;
         }
+    if (ray_word_is(at, length, "cost")) {
+        spec->type = RAY_QUOTA_COST;
+        return RAY_OK;
+    }
     spec->type = RAY_QUOTA_CUSTOM;
     return begins(at, length, "custom:") ? name_of(&spec->custom, at + 7, length - 7)
                                          : RAY_E_ARGUMENT;

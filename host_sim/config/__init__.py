@@ -23,6 +23,7 @@ from host_sim.config.identity import Identity, Request
 from host_sim.config.model import File
 from host_sim.config.positions import read
 from host_sim.config.rules import Ground, check_common
+from host_sim.config.rules_cost import check_costs
 from host_sim.config.rules_governance import check_alerts
 from host_sim.config.rules_limit import check_limits
 from host_sim.config.rules_policy import check_policies
@@ -100,6 +101,7 @@ def examine(source: bytes, *, room: Capacities = SEED) -> Examination:
     check_policies(ground)
     check_priority(ground)
     check_alerts(ground)
+    check_costs(ground)
     return Examination(file, sorted(set(findings)), sorted(set(ground.notes)))
 
 

@@ -51,6 +51,10 @@ class Capacities:
     policy_quota_max: int = 2
     queue_flow_max: int = 8
     alert_rule_max: int = 128
+    cost_multiplier_max: int = 256
+    cost_tier_max: int = 256
+    cost_alert_max: int = 256
+    cost_cell_max: int = 512
 
 
 SEED = Capacities("seed")
@@ -63,6 +67,10 @@ EDGE = replace(
     limit_exact_max=1_048_576,
     quota_allocation_max=4_096,
     alert_rule_max=512,
+    cost_multiplier_max=1_024,
+    cost_tier_max=1_024,
+    cost_alert_max=1_024,
+    cost_cell_max=8_192,
 )
 TINY = replace(
     SEED,
@@ -88,6 +96,10 @@ TINY = replace(
     policy_header_max=4,
     queue_flow_max=2,
     alert_rule_max=2,
+    cost_multiplier_max=3,
+    cost_tier_max=4,
+    cost_alert_max=2,
+    cost_cell_max=8,
 )
 PROFILES = {"seed": SEED, "edge": EDGE, "tiny": TINY}
 NAME_BYTES = 48

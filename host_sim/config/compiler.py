@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from host_sim.config import alerts, layout, units
+from host_sim.config.compile_cost import cost_rows
 from host_sim.config.compile_policy import policy_rows
 from host_sim.config.fields import Match, match_of
 from host_sim.config.model import (
@@ -33,9 +34,9 @@ ALGORITHMS = {"token_bucket": 0, "leaky_bucket": 1, "fixed_window": 2, "sliding_
 BUCKETS = ("token_bucket", "leaky_bucket")
 ROUTE_KINDS = ("exact", "prefix", "wildcard", "regex")
 AUTH = {"none": 0, "optional": 1, "required": 2}
-QUOTA_TYPES = {"requests": 0, "bytes": 1, "compute": 2, "custom": 3}
 CLASS_DEFAULT = 255
 FLOW_BY = {"user": 0, "tenant": 1, "address": 2}
+QUOTA_TYPES = {"requests": 0, "bytes": 1, "compute": 2, "custom": 3, "cost": 4}
 RESETS = {"never": 0, "fixed": 1, "rolling": 2, "day": 3, "week": 4, "month": 5}
 
 
@@ -422,6 +423,7 @@ def sections(file: File) -> list[tuple[int, int, int, bytes]]:
         layout.SERVICE_QUEUE: _service_queues(file, names),
         layout.SLA: _slas(file, names),
         layout.ALERT: alerts.rows(file, names.services, names.tenants),
+        **cost_rows(file, list(names.services), list(names.tenants), list(names.plans)),
     }
     out = [
         (

@@ -17,6 +17,7 @@ from pydantic import (
     Field,
     PlainValidator,
     Tag,
+    ValidationInfo,
     WithJsonSchema,
 )
 from pydantic_core import PydanticCustomError
@@ -65,6 +66,18 @@ def _parse_size(value: Any) -> int:
         raise fail("wrong-type", 'write a whole number of bytes or text, for example "8KiB"')
     try:
         return units.parse_size(value)
+    except units.UnitError as error:
+        raise fail(error.code, error.message) from None
+
+
+def _parse_quota_limit(value: Any, info: ValidationInfo) -> int:
+    """Units; of money, decimal text in 10^-9 units. The type stands before it in the model."""
+    if info.data.get("type") != "cost":
+        return _parse_size(value)
+    if not isinstance(value, str):
+        raise fail("wrong-type", _quoted("500.00"))
+    try:
+        return units.parse_money(value, units.NANO)
     except units.UnitError as error:
         raise fail(error.code, error.message) from None
 
@@ -177,6 +190,32 @@ Size = Annotated[
             "x-kind": "size",
         }
     ),
+]
+QuotaLimit = Annotated[
+    int,
+    PlainValidator(_parse_quota_limit),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": r"^[0-9_]+(\.[0-9]+)?[A-Za-z]*$"},
+                {"type": "integer", "minimum": 0},
+            ],
+            "examples": ["50GiB"],
+            "x-kind": "size or money",
+        }
+    ),
+]
+_PRICE_PATTERN = r"^-?[0-9]+(\.[0-9]+)?$"
+Price = Annotated[
+    int, *_quantity("price", lambda text: units.parse_money(text, units.PICO, negative=True),
+                    "0.000400", _PRICE_PATTERN)
+]
+Money = Annotated[
+    int, *_quantity("money", lambda text: units.parse_money(text, units.NANO), "500.00",
+                    r"^[0-9]+(\.[0-9]+)?$")
+]
+Factor = Annotated[
+    int, *_quantity("factor", units.parse_factor, "0.80", r"^[0-9]+(\.[0-9]+)?$")
 ]
 NetworkText = Annotated[units.Network, *_quantity("network", units.parse_network, "10.0.0.0/8")]
 Networks = Annotated[

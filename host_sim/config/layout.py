@@ -36,6 +36,7 @@ QUOTA = 30
 POLICY_SET, POLICY, POLICY_TERM, POLICY_HEADER = 50, 51, 52, 53
 QUEUE, SERVICE_QUEUE, SLA = 40, 41, 42
 ALERT = 70
+BILLING, COST, COST_MULTIPLIER, COST_TIER, COST_ALERT = 60, 61, 62, 63, 64
 SECRETS = 0xFFFF
 
 Name = PaddedString(NAME_BYTES, "ascii")
@@ -246,6 +247,46 @@ Alert = Struct(
     "reserved" / Padding(7),
 )
 
+Billing = Struct(
+    "currency" / Name,
+    "grace_ns" / Int64ul,
+    "anchor_ns" / Int64sl,
+    "anchor_day" / Int32ul,
+    "utc_offset_minutes" / Int32sl,
+    "every" / Int8ul,
+    "digits" / Int8ul,
+    "reserved" / Padding(6),
+)
+
+Cost = Struct("price_pico" / Array(5, Int64sl), "service" / Int32ul, "measured" / Int32ul)
+
+WEEK_RANGES = 14
+CostMultiplier = Struct(
+    "from" / Array(WEEK_RANGES, Int16ul),
+    "to" / Array(WEEK_RANGES, Int16ul),
+    "book" / Int32ul,
+    "by_bp" / Int32ul,
+    "plan" / Int32ul,
+    "utc_offset_minutes" / Int32sl,
+    "priority" / Int8ul,
+    "range_count" / Int8ul,
+    "reserved" / Padding(6),
+)
+
+CostTier = Struct(
+    "above_units" / Int64ul, "price_pico" / Int64sl, "book" / Int32ul, "metric" / Int32ul
+)
+
+CostAlert = Struct(
+    "name" / Name,
+    "threshold_nano" / Int64sl,
+    "of_nano" / Int64sl,
+    "ppm" / Int32ul,
+    "tenant" / Int32ul,
+    "service" / Int32ul,
+    "reserved" / Padding(4),
+)
+
 # Which struct of ray/*.h each layout must equal.
 STRUCTS = {
     "ray_config_header": Header,
@@ -268,6 +309,11 @@ STRUCTS = {
     "ray_service_queue_spec": ServiceQueue,
     "ray_sla_spec": Sla,
     "ray_alert_spec": Alert,
+    "ray_billing_spec": Billing,
+    "ray_cost_spec": Cost,
+    "ray_cost_multiplier_spec": CostMultiplier,
+    "ray_cost_tier_spec": CostTier,
+    "ray_cost_alert_spec": CostAlert,
 }
 ROWS = {
     SETTINGS: Settings,
@@ -287,5 +333,10 @@ ROWS = {
     SERVICE_QUEUE: ServiceQueue,
     SLA: Sla,
     ALERT: Alert,
+    BILLING: Billing,
+    COST: Cost,
+    COST_MULTIPLIER: CostMultiplier,
+    COST_TIER: CostTier,
+    COST_ALERT: CostAlert,
 }
 BYTE_SECTIONS = {DFA, SECRETS}

@@ -31,11 +31,13 @@ from host_sim.config.fields import (
     NetworkText,
     Offset,
     Percent,
+    QuotaLimit,
     RateText,
     Size,
     Time,
 )
 from host_sim.config.model_alert import Alert
+from host_sim.config.model_cost import Billing, Cost
 from host_sim.config.model_policy import Policies, Policy
 from host_sim.config.model_queue import Queue, Sla
 
@@ -292,8 +294,10 @@ class Quota(Model):
     )
     plan: Name | None = Field(None, description="Every tenant of this plan.")
     service: Name | None = Field(None, description="Only this service's requests.")
-    type: str = Field("requests", description="`requests`, `bytes`, `compute`, or `custom:<name>`.")
-    limit: Size = Field(description="Units per window; bytes may have a unit.")
+    type: str = Field("requests", description="`requests`, `bytes`, `compute`, `cost`, or `custom:<name>`.")
+    limit: QuotaLimit = Field(
+        description="Units per window; bytes may have a unit; cost is a decimal in text."
+    )
     window: str = Field(
         "month",
         description="`never`, `day`, `week`, `month`, a duration, or `rolling` and a duration.",
@@ -351,6 +355,10 @@ class File(Model):
         default_factory=Queue.model_construct, description="Who waits, and who is sent next."
     )
     sla: dict[str, Sla] = Field(default_factory=dict, description="`[sla.NAME]`.")
+    cost: dict[str, Cost] = Field(default_factory=dict, description="`[cost.SERVICE]`.")
+    billing: Billing | None = Field(
+        None, description="When periods close; monthly when absent and something has a price."
+    )
     alert: list[Alert] = Field(default_factory=list, description="`[[alert]]`.")
     test: list[Expectation] = Field(default_factory=list, description="`[[test]]`.")
 
@@ -364,8 +372,6 @@ UNBUILT_SECTIONS = {
     "resilience": "resilience",
     "schema": "mediator",
     "transform": "mediator",
-    "cost": "cost",
-    "billing": "cost",
 }
 UNBUILT_KEYS = {
     ("service", "pool"): "lb",

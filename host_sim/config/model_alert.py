@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from host_sim.config import units
-from host_sim.config.fields import Duration, Model, Name, Percent
+from host_sim.config.fields import Duration, Model, Money, Name
 
 ALERT_METRICS: tuple[str, ...] = (
     "requests", "denied", "violations", "dropped", "errors", "tokens", "bytes", "denied_ratio",
@@ -40,10 +40,12 @@ class Alert(Model):
     )
     tenant: Name | None = Field(None, description="Only this tenant's; all when absent.")
     service: Name | None = Field(None, description="Only this service's; all when absent.")
-    thresholds: list[Percent] = Field(
-        default_factory=list, description="cost: shares of `of` that alert once a period each."
+    thresholds: list[str] = Field(
+        default_factory=list,
+        description='cost: amounts ("100.00") or percentages of `of` ("80%") that alert once a '
+        "period each.",
     )
-    of: str | None = Field(None, description="cost: the amount the thresholds are shares of.")
+    of: Money | None = Field(None, description="cost: what percentages are of.")
     above: int | str | None = Field(
         None,
         description="The line: a count, a share as 5%, or a duration; it holds where the value is "

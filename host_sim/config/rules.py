@@ -249,36 +249,37 @@ def _check_expectations(ground: Ground) -> None:
 
 def _check_room(ground: Ground) -> None:
     """Table sizes of the profile; the row that is one too many is named."""
-    _hold(ground, [("service", name) for name in ground.names_of("service")], "services", "service")
-    _hold(ground, [("tenant", name) for name in ground.names_of("tenant")], "tenants", "tenant")
-    _hold(ground, _places(ground, "route"), "routes", "route")
-    _hold(ground, _places(ground, "quota"), "quotas", "quota_allocation")
+    hold(ground, [("service", name) for name in ground.names_of("service")], "services", "service")
+    hold(ground, [("tenant", name) for name in ground.names_of("tenant")], "tenants", "tenant")
+    hold(ground, _places(ground, "route"), "routes", "route")
+    hold(ground, _places(ground, "quota"), "quotas", "quota_allocation")
     proxies = len(ground.file.trust.proxies)
-    _hold(ground, [("trust", "proxies", i) for i in range(proxies)], "trusted networks", "trust")
+    hold(ground, [("trust", "proxies", i) for i in range(proxies)], "trusted networks", "trust")
     first_of = {row.plan: name for name, row in reversed(ground.file.tenant.items())}
     plans: list[Path] = [("tenant", first_of[plan], "plan") for plan in ground.plans()]
-    _hold(ground, plans, "plans", "plan")
+    hold(ground, plans, "plans", "plan")
     limits = [(place, row) for place, row in enumerate(ground.file.limit) if row is not None]
     for scope in ("service", "user", "ip", "named"):
         rows: list[Path] = [("limit", place) for place, row in limits if row.scope == scope]
-        _hold(ground, rows, f"limits of scope {scope}", f"limit_{scope}")
+        hold(ground, rows, f"limits of scope {scope}", f"limit_{scope}")
     rates: list[Path] = [
         ("limit", place, "plan", plan) for place, row in limits for plan in row.plan
     ]
-    _hold(ground, rates, "rates by plan", "limit_rate")
+    hold(ground, rates, "rates by plan", "limit_rate")
     regexes: list[Path] = [
         ("route", place, "path")
         for place, row in enumerate(ground.file.route)
         if row is not None and row.path is not None and row.path.regex is not None
     ]
-    _hold(ground, regexes, "regex routes", "dfa")
+    hold(ground, regexes, "regex routes", "dfa")
 
 
 def _places(ground: Ground, section: str) -> list[Path]:
     return [(section, place) for place in range(len(getattr(ground.file, section)))]
 
 
-def _hold(ground: Ground, rows: list[Path], what: str, table: str) -> None:
+def hold(ground: Ground, rows: list[Path], what: str, table: str) -> None:
+    """Says so where there are more rows than the profile has places for."""
     most: int = getattr(ground.room, f"{table}_max")
     if len(rows) > most:
         ground.say(

@@ -59,14 +59,14 @@ def _check_type(ground: Ground, path: Path, quota: Quota) -> None:
                 f'"{custom}" is no name; write custom:<name>, for example "custom:reports"',
             )
     elif quota.type not in QUOTA_TYPES or quota.type == "custom":
-        known = ["requests", "bytes", "compute", "custom:<name>"]
+        known = ["requests", "bytes", "compute", "cost", "custom:<name>"]
         ground.say(
             (*path, "type"),
             "bad-choice",
             f'"{quota.type}" is no type; {did_you_mean(quota.type, known)}',
         )
     raw = ground.raw["quota"][path[1]].get("limit")
-    if isinstance(raw, str) and kind != "bytes" and not re.fullmatch("[0-9_]+", raw):
+    if isinstance(raw, str) and kind not in ("bytes", "cost") and not re.fullmatch("[0-9_]+", raw):
         ground.say(
             (*path, "limit"),
             "bad-size",

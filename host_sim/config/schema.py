@@ -38,6 +38,11 @@ HEADINGS = {
     "Weights": "weights = { ... }",
     "QueueService": "[queue.service.NAME]",
     "Sla": "[sla.NAME]",
+    "Cost": "[cost.SERVICE]",
+    "CostMultiplier": "multipliers = [{ ... }]",
+    "CostWhen": "when = { ... } of a multiplier",
+    "CostTier": "tiers = [{ ... }]",
+    "Billing": "[billing]",
     "Alert": "[[alert]]",
     "Expectation": "[[test]]",
     "ExpectedRequest": "request = { ... }",
@@ -201,6 +206,10 @@ _TABLES = {
     "quota_allocation_max": "quotas",
     "request_quota_max": "quotas for one request",
     "queue_flow_max": "fair sub-queues per class",
+    "cost_cell_max": "kept amounts by tenant, service and metric",
+    "cost_multiplier_max": "multipliers, all price books together",
+    "cost_tier_max": "tiers, all price books together",
+    "cost_alert_max": "thresholds of what is spent",
 }
 
 _HEAD = """# Configuration

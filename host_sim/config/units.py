@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 NS_PER_S = 1_000_000_000
+NANO = 1_000_000_000
+PICO = 1_000_000_000_000
 U64_MAX = 2**64 - 1
 I64_MAX = 2**63 - 1
 DURATION_UNITS = {
@@ -189,6 +191,32 @@ def parse_size(value: str | int) -> int:
     if size > U64_MAX:
         raise UnitError("out-of-range", f'"{value}" does not fit 64 bits')
     return int(size)
+
+
+def parse_money(text: str, per_unit: int, *, negative: bool = False) -> int:
+    """Whole 1/`per_unit` of a decimal number such as "0.000400"; exact or refused."""
+    if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text):
+        raise UnitError(
+            "bad-money", f'"{text}" is no amount; write a decimal in quotes, for example "0.0004"'
+        )
+    if text.startswith("-") and not negative:
+        raise UnitError("bad-money", f'"{text}" is negative; only per_hit may be')
+    value = Fraction(text) * per_unit
+    if value.denominator != 1:
+        raise UnitError(
+            "bad-money", f'"{text}" is finer than {len(str(per_unit)) - 1} decimals can say'
+        )
+    if abs(value) > I64_MAX:
+        raise UnitError("out-of-range", f'"{text}" is more than 64 bits hold')
+    return int(value)
+
+
+def parse_factor(text: str) -> int:
+    """Basis points of a factor such as "0.80" or "1.25": 0 to 100, at most four decimals."""
+    value = parse_money(text, 10_000)
+    if value > 1_000_000:
+        raise UnitError("out-of-range", f'"{text}": a factor is at most 100')
+    return value
 
 
 def parse_byte_rate(text: str) -> Rate:

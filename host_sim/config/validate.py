@@ -27,6 +27,7 @@ from host_sim.config.model import (
     Trust,
 )
 from host_sim.config.model_alert import Alert
+from host_sim.config.model_cost import Billing, Cost
 from host_sim.config.model_policy import Policies, Policy
 from host_sim.config.model_queue import Queue, Sla
 from host_sim.config.positions import Path, Positions
@@ -37,8 +38,9 @@ TABLES: dict[str, type[Model]] = {
     "headers": Headers,
     "policies": Policies,
     "queue": Queue,
+    "billing": Billing,
 }
-NAMED: dict[str, type[Model]] = {"service": Service, "tenant": Tenant, "sla": Sla}
+NAMED: dict[str, type[Model]] = {"service": Service, "tenant": Tenant, "sla": Sla, "cost": Cost}
 LISTS: dict[str, type[Model]] = {
     "route": Route,
     "identity": IdentityRule,

@@ -151,7 +151,7 @@ class CostCollector(CostReader):
         )
         check(
             self.lib.ray_cost_schedule(
-                self._state, self._at(now_ns), self._wall_offset_ns, spec
+                self._state, self._at(now_ns), self.wall_offset_ns, spec
             ),
             f"billing {schedule}",
         )

@@ -182,7 +182,7 @@ class QuotaManager(QuotaReader):
 
     # -- consuming ------------------------------------------------------------------------------
     def _units(self, units: Units, quota_type: QuotaType) -> list[int]:
-        amounts = [0, 0, 0, 0]
+        amounts = [0] * len(QuotaType)
         for kind, amount in units.items() if isinstance(units, Mapping) else [(quota_type, units)]:
             amounts[kind] = u64(amount, f"units of {kind.name}")
         return amounts

@@ -19,6 +19,7 @@ class QuotaType(enum.IntEnum):
     BYTES_TRANSFERRED = 1
     COMPUTE_UNITS = 2
     CUSTOM_METRIC = 3
+    COST = 4
 
 
 class QuotaDimension(enum.Enum):

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from host_sim.kernel import Kernel
+from host_sim.modules.cost_reading import money_of
 from host_sim.printing import printable
 
 COST_ALL = 0xFFFF_FFFE  # enum ray_cost_choice
@@ -137,8 +138,11 @@ def _bills(kernel: Kernel) -> Iterator[Bill]:
     for tenant, name in names.items():
         which = ffi.new("ray_cost_which *", {"tenant": tenant, "service": COST_ALL,
                                              "metric": COST_ALL, "back": COST_ALL})
-        if lib.ray_cost_sum(cost, now, 0, which, money) == 0 and (money.nano or money.grain):
-            yield Bill(name, int(money.nano))
+        if lib.ray_cost_sum(cost, now, 0, which, money) != 0:
+            continue
+        amount = money_of(money)
+        if amount:
+            yield Bill(name, amount.nano)
 
 
 def _tenant(kernel: Kernel, tenant: int) -> str:

@@ -150,12 +150,11 @@ ray_status ray_cost_schedule(ray_cost *cost, uint64_t now_ns, int64_t wall_offse
 ray_status ray_cost_close(ray_cost *cost, uint64_t now_ns, int64_t wall_offset_ns)
 {
     int64_t wall_ns = ray_cost_wall(now_ns, wall_offset_ns);
-    if (cost->book.placed == 0 ||
-        (ray_cost_behind(cost, wall_ns) == 0 && wall_ns <= cost->book.start_ns))
+    ray_cost_span span;
+    if (ray_cost_span_at(cost, wall_ns, 0, &span) != RAY_OK || wall_ns <= span.start_ns)
         return RAY_E_STATE;
     ray_cost_roll(cost, wall_ns);
-    if (wall_ns > cost->book.start_ns)
-        ray_cost_close_at(cost, wall_ns);
+    ray_cost_close_at(cost, wall_ns);
     return RAY_OK;
 }
 

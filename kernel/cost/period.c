@@ -115,6 +115,9 @@ ray_status ray_cost_span_at(const ray_cost *cost, int64_t wall_ns, uint64_t back
 }
 
 /* -- closing -- */
+/* After so many empty periods every kept one is empty and the roundings have settled. */
+enum { SETTLES = RAY_COST_PERIOD_MAX + 2 };
+
 static void close_tenant(ray_cost *cost, uint32_t account, uint32_t at)
 {
     ray_cost_tenant *tenant = &cost->book.tenant[account];
@@ -192,42 +195,42 @@ void ray_cost_close_at(ray_cost *cost, int64_t end_ns)
     close_services(book);
     empty &= close_cells(cost) == 0;
     memset(book->standing, 0, sizeof book->standing);
-    book->idle = empty == 0 ? 0 : book->idle + 1;
+    book->idle = empty == 0 ? 0 : book->idle < SETTLES ? book->idle + 1 : SETTLES;
     book->closed_count++;
     book->start_ns = end_ns;
     if (cost->config.alert_count != 0)
         ray_cost_alert_arm(cost);
 }
 
-/* After so many empty periods every kept one is empty and the roundings have settled: those that
- * are still missing but the last ones are only counted. */
+static void close_next(ray_cost *cost)
+{
+    ray_cost_book *book = &cost->book;
+    ray_cost_close_at(cost, book->end_ns);
+    book->end_ns = ray_cost_end_after(&cost->config.billing, book->start_ns);
+}
+
+/* Once settled, those that are missing but the last ones are only counted. */
 void ray_cost_roll(ray_cost *cost, int64_t wall_ns)
 {
     ray_cost_book *book = &cost->book;
     const ray_billing_spec *spec = &cost->config.billing;
-    uint64_t behind = ray_cost_behind(cost, wall_ns);
-    const uint64_t settles = RAY_COST_PERIOD_MAX + 2;
-    for (uint64_t done = 0; behind > 0; behind--, done++) {
-        if (done == settles && behind > settles) {
-            int64_t index = index_of(spec, wall_ns) - (int64_t)settles;
-            book->closed_count += behind - settles;
+    for (uint64_t behind = ray_cost_behind(cost, wall_ns); behind > 0; behind--) {
+        if (book->idle == SETTLES && behind > SETTLES) {
+            int64_t index = index_of(spec, wall_ns) - SETTLES;
+            book->closed_count += behind - SETTLES;
             book->start_ns = start_of(spec, index);
             book->end_ns = start_of(spec, index + 1);
-            behind = settles;
+            behind = SETTLES;
         }
-        ray_cost_close_at(cost, book->end_ns);
-        book->end_ns = ray_cost_end_after(spec, book->start_ns);
+        close_next(cost);
     }
-    if (book->idle > settles)
-        book->idle = settles;
 }
 
 /* -- due -- */
 uint64_t ray_cost_due(const ray_cost *cost, int64_t wall_offset_ns)
 {
     const ray_cost_book *book = &cost->book;
-    if (book->placed == 0 || book->end_ns == COST_FOREVER_NS ||
-        book->idle >= RAY_COST_PERIOD_MAX + 2)
+    if (book->placed == 0 || book->end_ns == COST_FOREVER_NS || book->idle == SETTLES)
         return RAY_NEVER;
     if (wall_offset_ns >= 0)
         return book->end_ns > wall_offset_ns ? (uint64_t)(book->end_ns - wall_offset_ns) : 0;
@@ -237,8 +240,10 @@ uint64_t ray_cost_due(const ray_cost *cost, int64_t wall_offset_ns)
                                                   : 0;
 }
 
+/* Stops where `due` says never: what is asleep is rolled by the next charge or control call. */
 void ray_cost_tick(ray_cost *cost, uint64_t now_ns, int64_t wall_offset_ns)
 {
-    if (cost->book.idle < RAY_COST_PERIOD_MAX + 2)
-        ray_cost_roll(cost, ray_cost_wall(now_ns, wall_offset_ns));
+    int64_t wall_ns = ray_cost_wall(now_ns, wall_offset_ns);
+    while (cost->book.placed != 0 && wall_ns >= cost->book.end_ns && cost->book.idle != SETTLES)
+        close_next(cost);
 }

@@ -69,7 +69,8 @@ static uint32_t next_row(const ray_quota *quota, cursor *at)
 /* -- words -- */
 static const char *type_word(uint32_t type)
 {
-    static const char *const words[RAY_QUOTA_TYPE_MAX] = {"requests", "bytes", "compute", "custom"};
+    static const char *const words[RAY_QUOTA_TYPE_MAX] = {"requests", "bytes", "compute", "custom",
+                                                          "cost"};
     return words[type];
 }
 

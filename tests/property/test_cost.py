@@ -51,7 +51,7 @@ multipliers = st.builds(
 tiers = st.builds(
     CostTier,
     metric=st.sampled_from(list(CostMetric)),
-    above=st.sampled_from([1, 2, 10, 1000, 5 * S]),
+    above=st.sampled_from([1, 2, 3, 10, 1000, 1024, 5 * S]),
     price=prices,
 )
 
@@ -84,10 +84,12 @@ def book_of(said: CostModel) -> model.Book:
     )
 
 
-units = st.one_of(
-    st.sampled_from([0, 0, 1, 1, 2, 3, 1000, 1023, 1024, 333_333_333, 5 * S]),
-    st.sampled_from([2**60, 2**63, 2**64 - 1]),
+units = st.sampled_from(
+    [0, 0, 0, 1, 1, 1, 2, 2, 3, 5, 10, 11, 999, 1000, 1023, 1024, 333_333_333, S, 5 * S, 2**60]
 )
+huge = st.sampled_from([0, 0, 0, 1, 2**63, 2**64 - 1])
+amounts_of = st.one_of(*[st.lists(units, min_size=5, max_size=5)] * 4,
+                       st.lists(huge, min_size=5, max_size=5))
 schedules = st.builds(
     BillingSchedule,
     period=st.sampled_from(list(BillingPeriod)),
@@ -102,8 +104,11 @@ schedules = st.builds(
 class Costs(RuleBasedStateMachine):
     """The tiny profile (8 cells, 2 kept periods, 2 event ids) against the ledger."""
 
-    @initialize(wall_offset=st.sampled_from([0, START, -3 * S]))
-    def begin(self, wall_offset: int) -> None:
+    @initialize(
+        wall_offset=st.sampled_from([0, START, -3 * S]),
+        books=st.lists(models(), min_size=3, max_size=3),
+    )
+    def begin(self, wall_offset: int, books: list[CostModel]) -> None:
         self.now = START if wall_offset <= 0 else 100 * S
         self.offset = wall_offset
         self.real, self.twin = (
@@ -116,6 +121,8 @@ class Costs(RuleBasedStateMachine):
             kept=lib.RAY_COST_PERIOD_MAX,
             events=lib.RAY_COST_EVENT_MAX,
         )
+        for service, said in enumerate(books):
+            self.define_both(service, said)
 
     @property
     def wall(self) -> int:
@@ -153,6 +160,9 @@ class Costs(RuleBasedStateMachine):
     # -- control ------------------------------------------------------------------------------
     @rule(service=st.sampled_from(SERVICES), said=models())
     def define(self, service: int, said: CostModel) -> None:
+        self.define_both(service, said)
+
+    def define_both(self, service: int, said: CostModel) -> None:
         answer = self.both("define_cost_model", service, said)
         if answer is None:
             self.model.books[service & 0xFFFF] = (service, book_of(said))
@@ -193,8 +203,8 @@ class Costs(RuleBasedStateMachine):
 
     # -- charging -----------------------------------------------------------------------------
     @rule(
-        tenant=st.sampled_from(TENANTS), service=st.sampled_from(SERVICES),
-        amounts=st.lists(units, min_size=5, max_size=5), plan=st.sampled_from([None, 0, 1]),
+        tenant=st.sampled_from(TENANTS), service=st.sampled_from([0, 0, *SERVICES]),
+        amounts=amounts_of, plan=st.sampled_from([None, 0, 1]),
         priority=st.sampled_from([0, 2]), event=st.sampled_from([0, 0, 0, 1, 2, 3]),
         late=st.booleans(),
     )
@@ -258,7 +268,7 @@ class Costs(RuleBasedStateMachine):
 
     @rule(
         tenant=st.sampled_from(TENANTS), service=st.sampled_from(SERVICES),
-        amounts=st.lists(units, min_size=5, max_size=5),
+        amounts=amounts_of,
     )
     def quote(self, tenant: int | None, service: int, amounts: list[int]) -> None:
         before = self.real.snapshot()
@@ -308,7 +318,7 @@ class Costs(RuleBasedStateMachine):
     # -- what must be true --------------------------------------------------------------------
     @invariant()
     def laws_hold(self) -> None:
-        assert self.real.valid() == 0
+        assert self.real.valid() == 0, self.real.valid()
 
     @invariant()
     def sums_agree_at_every_instant(self) -> None:

@@ -18,7 +18,8 @@ enum ray_quota_type {
     RAY_QUOTA_BYTES = 1,
     RAY_QUOTA_COMPUTE = 2,
     RAY_QUOTA_CUSTOM = 3,
-    RAY_QUOTA_TYPE_MAX = 4
+    RAY_QUOTA_COST = 4, /* money in 10^-9 units: a hard budget */
+    RAY_QUOTA_TYPE_MAX = 5
 };
 
 enum ray_quota_reset {
