@@ -44,8 +44,10 @@ uint32_t ray_replay_block_grow(ray_reader_block *block, uint32_t rows, uint64_t 
 
 static void move_bytes(ray_reader_block *to, const uint8_t *bytes, uint32_t *at, uint32_t length)
 {
-    if (length == 0)
+    if (length == 0) {
+        *at = 0;   /* its old place need not be inside the new block */
         return;
+    }
     memcpy(to->bytes + to->bytes_length, bytes + *at, length);
     *at = (uint32_t)to->bytes_length;
     to->bytes_length += length;

@@ -50,12 +50,14 @@ class ReaderStats:
 
 
 def headers_wanted(config: Config | None) -> tuple[str, ...]:
-    """The headers a configuration looks at: by its identities, its routes and its trust."""
+    """The headers a configuration looks at: its identities, routes, policies and trust."""
     if config is None:
         return ()
     names = [rule.user_header for rule in config.identity.rules if rule.user_from == "header"]
     for route in config.file.route:
         names += list(getattr(route, "headers", None) or {})
+    for policy in config.file.policy:
+        names += list(policy.when.header)
     if config.file.trust is not None and config.file.trust.client_ip == "x-forwarded-for":
         names.append("X-Forwarded-For")
     found: dict[str, str] = {}
