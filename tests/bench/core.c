@@ -9,7 +9,7 @@
  *   bench limit BLOB KEYS         ask, take and note of the limits, over KEYS users in random order
  *   bench try BLOB LIMITS BATCH   ray_ratelimit_try over LIMITS limits, BATCH at once (1: singly)
  *   bench key BLOB KEYS BATCH     the same over KEYS numbers of one keyed limit
- *   bench queue DEPTH FLOWS       one request in and one out of a queue that holds DEPTH, five classes
+ *   bench queue DEPTH FLOWS       one request in and one out of a queue of DEPTH, five classes
  *
  * Each prints the CPU time of one item in picoseconds, least of ROUNDS, then how many were granted.
  */
