@@ -203,8 +203,8 @@ class GovernanceReader(Module):
         ppm: Sequence[int] = PERCENTILES,
     ) -> dict[int, int]:
         """Nearest-rank percentiles in ns by parts per million (default P50, P95, P99) of waits or
-        of enforcement; off by at most 2^-7, never above the largest or below the least. Of a service
-        without a histogram of its own: those of everything."""
+        of enforcement; off by at most 2^-7, never above the largest or below the least. Of a
+        service without a histogram of its own: those of everything."""
         wanted, count = self.ffi.new("uint32_t[]", list(ppm)), self.ffi.new("uint64_t *")
         out = self.ffi.new("uint64_t[]", len(wanted))
         if len(wanted) > self.lib.RAY_GOV_QUANTILE_MAX:

@@ -107,17 +107,18 @@ class RateLimitMetric:
 class QuotaMetric:
     """One look at a quota: `usage` above `limit` is a violation of the tenant's.
 
-    `quota_type` is 0 requests, 1 bytes, 2 compute, 3 custom, 4 cost."""
+    `quota_type` is 0 requests, 1 bytes, 2 compute, 3 custom, 4 cost; `percent_utilized` is whole
+    percent of the limit, rounded down, not clamped, None of a limit of 0."""
 
     tenant_id: int | None
     quota_type: int
     usage: int
     limit: int
+    percent_utilized: int | None = dataclasses.field(init=False)
 
-    @property
-    def percent_utilized(self) -> int | None:
-        """Whole percent of the limit, rounded down, not clamped; None of a limit of 0."""
-        return self.usage * 100 // self.limit if self.limit else None
+    def __post_init__(self) -> None:
+        percent = self.usage * 100 // self.limit if self.limit else None
+        object.__setattr__(self, "percent_utilized", percent)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@
 #include "base/bytes.h"
 #include "base/fixed.h"
 
-enum { MILLION = 1000000 };
+enum { MILLION = 1000000, BLOCK = 16 };
 #define FULL 0xffffffffU
 
 static uint32_t length_of(uint64_t value)
@@ -62,6 +62,10 @@ void ray_histogram_add(ray_histogram *head, uint32_t *bucket, uint32_t bits, uin
     uint32_t index = ray_histogram_index(bits, value);
     if (times == 0)
         return;
+    if (times == 1) {
+        ray_histogram_record(head, bucket, bits, value);
+        return;
+    }
     while (bucket[index] > FULL - times)
         halve(head, bucket, bits);
     if (head->count == 0 || value < head->min)
@@ -75,7 +79,16 @@ void ray_histogram_add(ray_histogram *head, uint32_t *bucket, uint32_t bits, uin
 
 void ray_histogram_record(ray_histogram *head, uint32_t *bucket, uint32_t bits, uint64_t value)
 {
-    ray_histogram_add(head, bucket, bits, value, 1);
+    uint32_t *at = &bucket[ray_histogram_index(bits, value)];
+    if (__builtin_expect(*at == FULL, 0))
+        halve(head, bucket, bits);
+    *at += 1;
+    if (__builtin_expect(value > head->max, 0))
+        head->max = value;
+    if (__builtin_expect(value < head->min || head->count == 0, 0))
+        head->min = value;
+    head->count++;
+    head->sum += value;
 }
 
 void ray_histogram_merge(ray_histogram *to, uint32_t *to_bucket, uint32_t bits,
@@ -109,6 +122,19 @@ static uint64_t within(const ray_histogram *head, uint64_t value)
     return value < head->min ? head->min : value > head->max ? head->max : value;
 }
 
+/* Four sums that do not wait for one another. */
+static uint64_t block_of(const uint32_t *bucket)
+{
+    uint64_t a = 0, b = 0, c = 0, d = 0;
+    for (uint32_t i = 0; i < BLOCK; i += 4) {
+        a += bucket[i];
+        b += bucket[i + 1];
+        c += bucket[i + 2];
+        d += bucket[i + 3];
+    }
+    return (a + b) + (c + d);
+}
+
 void ray_histogram_quantiles(const ray_histogram *head, const uint32_t *bucket, uint32_t bits,
                              const uint32_t *ppm, uint32_t n, uint64_t *out)
 {
@@ -120,6 +146,12 @@ void ray_histogram_quantiles(const ray_histogram *head, const uint32_t *bucket, 
         if (rank <= before) {
             at = first;
             before = 0;
+        }
+        for (; at + BLOCK <= last; at += BLOCK) {
+            uint64_t block = block_of(&bucket[at]);
+            if (before + block >= rank)
+                break;
+            before += block;
         }
         while (at < last && before + bucket[at] < rank)
             before += bucket[at++];

@@ -99,19 +99,30 @@ void ray_gov_reason_count(ray_governance_tally *tally, uint32_t reason, uint64_t
 }
 
 /* -- request -- */
+typedef struct admission {
+    uint64_t tokens;
+    uint32_t denied;
+    uint32_t violation;
+} admission;
+
+static inline void admit_row(ray_governance_counts *row, const admission *of)
+{
+    row->offered_count++;
+    row->denied_count += of->denied;
+    row->queued_count += 1U - of->denied;
+    row->violation_count += of->violation;
+    row->tokens += of->tokens;
+}
+
 static void admit(ray_governance *governance, const ray_gov_touch *touch,
                   const ray_governance_event *event)
 {
-    ray_governance_counts *row[3] = {&governance->tally.total, touch->service, touch->tenant};
     uint32_t denied = event->verdict == VERDICT_DENY || event->verdict == VERDICT_REDIRECT;
     uint32_t violation = denied && event->reason / REASONS_OF_MODULE >= FIRST_RULE_MODULE;
-    for (uint32_t i = 0; i < 3; i++) {
-        row[i]->offered_count++;
-        row[i]->denied_count += denied;
-        row[i]->queued_count += !denied;
-        row[i]->violation_count += violation;
-        row[i]->tokens += event->tokens;
-    }
+    const admission of = {event->tokens, denied, violation};
+    admit_row(&governance->tally.total, &of);
+    admit_row(touch->service, &of);
+    admit_row(touch->tenant, &of);
     count(governance, touch, RAY_SERIES_REQUESTS, 1, event->tokens);
     if (denied) {
         ray_gov_reason_count(&governance->tally, event->reason, 1);
@@ -128,6 +139,19 @@ static ray_governance_counts *holder(ray_governance_counts *row, ray_governance_
     return row->queued_count != 0 ? row : other->queued_count != 0 ? other : 0;
 }
 
+static inline void leave_row(ray_governance_counts *row, const ray_governance_event *event)
+{
+    row->queued_count--;
+    if (event->kind == RAY_GOV_SENT) {
+        row->dispatched_count++;
+        row->wait_ns += event->wait_ns;
+    } else if (event->kind == RAY_GOV_DROPPED) {
+        row->dropped_count++;
+    } else {
+        row->preempted_count++;
+    }
+}
+
 static void leave(ray_governance *governance, const ray_gov_touch *touch,
                   const ray_governance_event *event)
 {
@@ -140,13 +164,8 @@ static void leave(ray_governance *governance, const ray_gov_touch *touch,
         return;
     }
     uint32_t sent = event->kind == RAY_GOV_SENT;
-    for (uint32_t i = 0; i < 3; i++) {
-        row[i]->queued_count--;
-        row[i]->dispatched_count += sent;
-        row[i]->dropped_count += event->kind == RAY_GOV_DROPPED;
-        row[i]->preempted_count += event->kind == RAY_GOV_PREEMPTED;
-        row[i]->wait_ns += sent ? event->wait_ns : 0;
-    }
+    for (uint32_t i = 0; i < 3; i++)
+        leave_row(row[i], event);
     if (sent) {
         count(governance, touch, RAY_SERIES_SENT, 1, event->wait_ns);
         ray_gov_wait_add(tally, touch->pair != 0 ? touch->pair->waits : 0, event->wait_ns, 1);
@@ -156,26 +175,29 @@ static void leave(ray_governance *governance, const ray_gov_touch *touch,
     ray_gov_alerts_queued(governance, touch);
 }
 
+static inline void done_row(ray_governance_counts *row, const ray_governance_event *event,
+                            uint32_t failed)
+{
+    row->done_count++;
+    row->failed_count += failed;
+    row->bytes += event->bytes;
+    row->cost_nano = (int64_t)((uint64_t)row->cost_nano + (uint64_t)event->cost_nano);
+}
+
 static void done(ray_governance *governance, const ray_gov_touch *touch,
                  const ray_governance_event *event)
 {
     ray_governance_tally *tally = &governance->tally;
-    ray_governance_counts *row[3] = {&tally->total, touch->service, touch->tenant};
-    uint32_t failed =
-        event->http_status >= SERVER_ERROR || event->verdict == VERDICT_EXPIRED;
-    uint64_t cost = (uint64_t)event->cost_nano;
-    for (uint32_t i = 0; i < 3; i++) {
-        row[i]->done_count++;
-        row[i]->failed_count += failed;
-        row[i]->bytes += event->bytes;
-        row[i]->cost_nano = (int64_t)((uint64_t)row[i]->cost_nano + cost);
-    }
+    uint32_t failed = event->http_status >= SERVER_ERROR || event->verdict == VERDICT_EXPIRED;
+    done_row(&tally->total, event, failed);
+    done_row(touch->service, event, failed);
+    done_row(touch->tenant, event, failed);
     ray_gov_latency_add(tally, touch->pair != 0 ? touch->pair->waits : 0, event->latency_ns);
     count(governance, touch, RAY_SERIES_DONE, 1, event->bytes);
     if (failed)
         count(governance, touch, RAY_SERIES_FAILED, 1, 0);
-    if (cost != 0)
-        count(governance, touch, RAY_SERIES_COST, 1, cost);
+    if (event->cost_nano != 0)
+        count(governance, touch, RAY_SERIES_COST, 1, (uint64_t)event->cost_nano);
 }
 
 void ray_governance_note(ray_governance *governance, uint64_t now_ns,

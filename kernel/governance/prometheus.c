@@ -5,6 +5,7 @@
  * so that a sum over one never counts a request twice. Names cannot hold brackets, so what is no
  * name stands in them: (none), (other), (7).
  */
+#include <stddef.h>
 #include "parts.h"
 
 typedef struct family {
@@ -65,15 +66,15 @@ static void head(const page *out, const char *prefix, const char *name, const ch
 /* The value of a label: a name, or what is none in brackets. */
 static void label_value(ray_text *text, const ray_governance_names *names, uint32_t id)
 {
-    ray_name name;
-    ray_gov_name_of(names, id, &name);
-    uint64_t length = 0;
-    while (length < sizeof name.at && name.at[length] != 0)
-        length++;
-    if (length != 0) {
-        ray_text_label(text, name.at, length);
-        return;
+    uint64_t place = id & RAY_GOV_SLOT_MASK, length = 0;
+    if (id != RAY_NONE && place < names->count) {
+        const char *name = (const char *)(names->at + place * names->stride);
+        while (length < RAY_NAME_BYTES && name[length] != 0)
+            length++;
+        ray_text_label(text, name, length);
     }
+    if (length != 0)
+        return;
     ray_text_char(text, '(');
     if (id == RAY_NONE)
         ray_text_put(text, "none");
@@ -92,45 +93,72 @@ static void value(ray_text *text, uint64_t number, uint32_t nano)
     ray_text_char(text, '\n');
 }
 
+/* Every column is a 64-bit number, in the order of ray_gov_columns. */
 static uint64_t column_of(const ray_governance_counts *counts, uint32_t column)
 {
-    ray_gov_columns columns;
-    ray_gov_columns_of(counts, &columns);
-    return columns.value[column];
+    static const uint16_t offset[RAY_GOV_COLUMN_MAX] = {
+        offsetof(ray_governance_counts, offered_count),
+        offsetof(ray_governance_counts, denied_count),
+        offsetof(ray_governance_counts, dropped_count),
+        offsetof(ray_governance_counts, preempted_count),
+        offsetof(ray_governance_counts, dispatched_count),
+        offsetof(ray_governance_counts, queued_count),
+        offsetof(ray_governance_counts, violation_count),
+        offsetof(ray_governance_counts, done_count),
+        offsetof(ray_governance_counts, failed_count),
+        offsetof(ray_governance_counts, tokens),
+        offsetof(ray_governance_counts, bytes),
+        offsetof(ray_governance_counts, wait_ns),
+        offsetof(ray_governance_counts, cost_nano),
+    };
+    uint64_t value;
+    memcpy(&value, (const uint8_t *)counts + offset[column], sizeof value);
+    return value;
 }
 
 /* -- counters of rows -- */
-static void sample(const page *out, const family *which, uint32_t dimension, uint32_t id,
-                   uint32_t other, const ray_governance_counts *counts)
+/* What every sample of a family begins with. */
+typedef struct stem {
+    char at[64];
+    uint64_t length;
+} stem;
+
+static void stem_of(const family *which, uint32_t dimension, stem *out)
 {
-    const ray_governance_names *names =
-        dimension == RAY_DIMENSION_SERVICE ? &out->labels->service : &out->labels->tenant;
-    ray_text_put(out->text, scope_prefix[dimension]);
-    ray_text_put(out->text, which->name);
-    ray_text_put(out->text, which->gauge != 0 ? "{" : "_total{");
-    ray_text_put(out->text, scope_label[dimension]);
-    ray_text_put(out->text, "=\"");
-    if (other != 0)
-        ray_text_put(out->text, "(other)");
-    else
-        label_value(out->text, names, id);
-    ray_text_put(out->text, "\"}");
-    value(out->text, column_of(counts, which->column), which->nano);
+    ray_text text;
+    ray_text_init(&text, out->at, sizeof out->at);
+    ray_text_put(&text, scope_prefix[dimension]);
+    ray_text_put(&text, which->name);
+    ray_text_put(&text, which->gauge != 0 ? "{" : "_total{");
+    ray_text_put(&text, scope_label[dimension]);
+    ray_text_put(&text, "=\"");
+    ray_assert(text.truncated == 0);
+    out->length = text.length;
 }
 
 static void rows(const page *out, const family *which, uint32_t dimension)
 {
+    const ray_governance_names *names =
+        dimension == RAY_DIMENSION_SERVICE ? &out->labels->service : &out->labels->tenant;
     uint32_t id = 0, begun = 0;
     ray_governance_counts other;
+    stem begin;
+    stem_of(which, dimension, &begin);
     head(out, scope_prefix[dimension], which->name, which->help,
          which->gauge != 0 ? "gauge" : "counter");
-    while (ray_governance_next(out->governance, dimension, &id, &begun) != 0)
-        sample(out, which, dimension, id, 0,
-               &ray_gov_row_at(out->governance, dimension,
-                               ray_gov_row_find(out->governance, dimension, id))
-                    ->counts);
+    while (ray_governance_next(out->governance, dimension, &id, &begun) != 0) {
+        uint32_t place = ray_gov_row_find(out->governance, dimension, id);
+        ray_text_bytes(out->text, begin.at, begin.length);
+        label_value(out->text, names, id);
+        ray_text_bytes(out->text, "\"}", 2);
+        value(out->text,
+              column_of(&ray_gov_row_at(out->governance, dimension, place)->counts, which->column),
+              which->nano);
+    }
     ray_governance_other(out->governance, dimension, &other);
-    sample(out, which, dimension, RAY_NONE, 1, &other);
+    ray_text_bytes(out->text, begin.at, begin.length);
+    ray_text_put(out->text, "(other)\"}");
+    value(out->text, column_of(&other, which->column), which->nano);
 }
 
 static void totals(const page *out)

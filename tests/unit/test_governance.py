@@ -70,6 +70,8 @@ def test_metric_recording(governance: GovernanceCollector) -> None:
     limits = governance.get_rate_limit_stats(service_id=1)
     assert (limits.allowed, limits.denied, limits.tokens_used) == (3, 2, 7)
     assert limits.wait_time == 30 and limits.percentiles[500_000] == 10
+    assert QuotaMetric(2, 1, 300, 100).percent_utilized == 300
+    assert QuotaMetric(2, 1, 300, 0).percent_utilized is None
     quotas = governance.get_quota_stats(1)
     assert (quotas.events, quotas.violations, quotas.utilization_bp_max) == (1, 1, 30_000)
     policies = governance.get_policy_stats(4)
