@@ -73,8 +73,9 @@ class Decision:
     Times are nanoseconds; `retry_after_ns` is 0 when there is nothing to wait for and NEVER when no
     wait helps; `by` names the route, policy, limit, quota or queue that bound the verdict, "" when
     none did. `request` is the id of the request it is about. `queued`: it was admitted and waits,
-    for about `wait_ns`, under the handle `entry`; of a request that was sent, `wait_ns` is how long it waited. `cost_nano` is
-    what its completion was charged, in 10^-9 units. `location` is where a redirect leads.
+    for about `wait_ns`, under the handle `entry`; of a request that was sent, `wait_ns` is how long
+    it waited. `cost_nano` is what its completion was charged, in 10^-9 units. `location` is where a
+    redirect leads.
     """
 
     id: int

@@ -267,8 +267,8 @@ class Kernel:
             http_status=answer.http_status, service=self._by(lib.RAY_BY_SERVICE, answer.service),
             route=self._by(lib.RAY_BY_ROUTE, answer.route), epoch=answer.epoch,
             audit_id=answer.audit_id, would_deny_count=answer.would_deny_count, shadow=shadow,
-            request=answer.request, entry=answer.entry, queued=bool(answer.queued), priority=answer.priority,
-            wait_ns=answer.wait_ns, cost_nano=answer.cost_nano,
+            request=answer.request, entry=answer.entry, queued=bool(answer.queued),
+            priority=answer.priority, wait_ns=answer.wait_ns, cost_nano=answer.cost_nano,
             location=self._location(answer.redirect))
 
     def _location(self, rule: int) -> str:

@@ -206,6 +206,7 @@ uint32_t ray_queue_take(struct ray *ray, uint64_t now_ns, const ray_journey *jou
                         uint32_t place);
 void ray_queue_pump(struct ray *ray, uint64_t now_ns, uint32_t service);
 void ray_queue_pump_all(struct ray *ray, uint64_t now_ns);
+void ray_queue_drop_stale(struct ray *ray, uint64_t now_ns);
 void ray_queue_drop_gone(struct ray *ray, uint64_t now_ns, const void *names, uint64_t stride,
                          uint32_t count);
 

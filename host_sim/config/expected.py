@@ -37,7 +37,7 @@ class Expect(Model):
     verdict: Literal["allow", "deny", "delay", "redirect"] | None = Field(
         None, description="The verdict."
     )
-    by: Name | None = Field(None, description="The policy, limit, quota, route or queue that did it.")
+    by: Name | None = Field(None, description="The policy, limit, quota or queue that did it.")
     reason: str | None = Field(None, description="The stable reason word, as in decision logs.")
     status: int | None = Field(None, ge=100, le=599, description="HTTP status.")
     route: Name | None = Field(None, description="The route that matched.")

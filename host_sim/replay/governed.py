@@ -56,7 +56,8 @@ class Bill:
 
     def amount(self) -> str:
         """A decimal number."""
-        return f"{'-' if self.nano < 0 else ''}{abs(self.nano) // 10**9}.{abs(self.nano) % 10**9:09}"
+        whole, rest = divmod(abs(self.nano), 10**9)
+        return f"{'-' if self.nano < 0 else ''}{whole}.{rest:09}"
 
 
 @dataclasses.dataclass(frozen=True)

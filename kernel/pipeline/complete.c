@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* complete.c - a request ends: its outcome is billed, settles what its admission reserved, frees its
- * server and is measured; or what it took is given back. */
+/* complete.c - a request ends: its outcome is billed, settles what its admission reserved, frees
+ * its server and is measured; or what it took is given back. */
 #include "pipeline/journey.h"
 #include "base/bytes.h"
 

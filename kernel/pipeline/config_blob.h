@@ -27,7 +27,6 @@ typedef struct ray_config_blob {
     uint32_t network_count;
     uint32_t settings_count;
     uint32_t seed_count;
-    uint32_t reserved;
 } ray_config_blob;
 
 /* Frame, rows and references; fills *blob and the report with the hash. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* config_load.c - a checked configuration takes the place of the running one, in one swap that keeps
- * balances: rows follow their names. */
+/* config_load.c - a checked configuration takes the place of the running one, in one swap that
+ * keeps balances: rows follow their names. */
 #include "pipeline/config_blob.h"
 #include "base/bytes.h"
 

@@ -82,7 +82,10 @@ void ray_edited(struct ray *ray, uint64_t now_ns, const ray_audit_record *record
     ray->who.epoch++;
     ray->who.edit_count++;
     ray_noted(ray, now_ns, record);
-    ray_queue_pump_all(ray, now_ns);   /* an edit may have freed a server */
+    if (ray->inflight.held_count == 0)
+        return;
+    ray_queue_drop_stale(ray, now_ns);   /* an edit may have taken a service away */
+    ray_queue_pump_all(ray, now_ns);     /* or freed a server */
 }
 
 uint64_t ray_audit_count(const struct ray *ray)

@@ -141,6 +141,19 @@ ray_status ray_preempt(struct ray *ray, uint64_t now_ns, uint32_t entry, uint32_
     return RAY_OK;
 }
 
+/* Requests that wait for a service that an operator removed. */
+void ray_queue_drop_stale(struct ray *ray, uint64_t now_ns)
+{
+    ray_ending ending = {.reason = RAY_REASON_SERVICE_GONE, .verdict = RAY_VERDICT_DROPPED,
+                         .refund = 1};
+    for (uint32_t place = 0; place < ray->inflight.used; place++) {
+        const ray_inflight_slot *slot = &ray->inflight.slot[place];
+        if (slot->phase == RAY_PHASE_QUEUED &&
+            ray_gateway_known(&ray->gateway, slot->service) != RAY_OK)
+            ray_end_unheard(ray, now_ns, place, &ending);
+    }
+}
+
 /* Requests that wait for a service that is not among `count` names, `stride` bytes apart. */
 void ray_queue_drop_gone(struct ray *ray, uint64_t now_ns, const void *names, uint64_t stride,
                          uint32_t count)

@@ -211,8 +211,8 @@ uint32_t ray_valid(const struct ray *ray);
  * derived anew. RAY_E_ARGUMENT when it is not; then the memory must not be used as a state. */
 ray_status ray_adopt(struct ray *ray);
 /* Takes a request that waits out of its queue and gives back what it took (SEMANTICS.md, priority,
- * "Preemption"). `entry` is its handle there, `by_class` who wants the place: RAY_E_STATE unless the
- * request is of a lower class; RAY_E_STALE, RAY_E_UNKNOWN when it does not wait. */
+ * "Preemption"). `entry` is its handle there, `by_class` who wants the place: RAY_E_STATE unless
+ * the request is of a lower class; RAY_E_STALE, RAY_E_UNKNOWN when it does not wait. */
 ray_status ray_preempt(struct ray *ray, uint64_t now_ns, uint32_t entry, uint32_t by_class);
 
 /* Parts by index from 0; RAY_E_UNKNOWN past the last. */

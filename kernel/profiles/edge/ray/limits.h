@@ -56,7 +56,7 @@ enum ray_limits {
     RAY_REQUEST_QUOTA_MAX = 6,                /* quotas charged by one request */
 
     /* priority */
-    RAY_QUEUE_ENTRY_MAX = 65536,              /* requests that wait, all 256 queues together */
+    RAY_QUEUE_ENTRY_MAX = 32768,              /* requests that wait, all 256 queues together */
     RAY_QUEUE_FLOW_MAX = 8,                   /* fair flows inside one lane */
     RAY_SLA_ALERT_MAX = 256,                  /* minutes that broke their SLA and are kept */
 
@@ -91,7 +91,7 @@ enum ray_limits {
     RAY_ALERT_EVENT_MAX = 1024,               /* notifications that are kept */
 
     /* pipeline */
-    RAY_INFLIGHT_MAX = 65536,
+    RAY_INFLIGHT_MAX = 32768,
     RAY_AUDIT_MAX = 8192
 };
 
