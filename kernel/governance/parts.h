@@ -10,6 +10,10 @@
 #define SECONDS_OF_MINUTE 60ULL
 #define SECONDS_OF_HOUR 3600ULL
 
+/* Odd, and spread over all bits even where the seed is zero. */
+#define RAY_GOV_MULTIPLIER(governance) \
+    (((governance)->config.multiplier ^ 0x9e3779b97f4a7c15ULL) | 1)
+
 /* A step on its way into rows and windows. */
 typedef struct ray_gov_touch {
     ray_governance_counts *service; /* its row, or `other` where it has none */

@@ -20,6 +20,7 @@ PARTS: dict[str, Callable[[], Iterator[Result]]] = {
     "core": core_side.decisions,
     "admit": core_side.admits,
     "routes": core_side.routes,
+    "governance": core_side.governance,
     "python": python_side.scalars,
     "batch": python_side.batches,
     "replay": python_side.replays,
