@@ -7,21 +7,7 @@
 enum { MILLION = 1000000, BLOCK = 16 };
 #define FULL 0xffffffffU
 
-static uint32_t length_of(uint64_t value)
-{
-    return value == 0 ? 0 : 64U - (uint32_t)__builtin_clzll(value);
-}
-
 /* -- buckets -- */
-uint32_t ray_histogram_index(uint32_t bits, uint64_t value)
-{
-    uint32_t length = length_of(value);
-    if (length > RAY_HISTOGRAM_TOP_BITS)
-        return RAY_HISTOGRAM_BUCKETS(bits) - 2;
-    uint32_t shift = length > bits + 1 ? length - bits - 1 : 0;
-    return (shift << bits) + (uint32_t)(value >> shift);
-}
-
 static uint32_t shift_of(uint32_t bits, uint32_t index)
 {
     return index >> bits > 1 ? (index >> bits) - 1 : 0;
@@ -46,7 +32,7 @@ uint64_t ray_histogram_middle(uint32_t bits, uint32_t index)
 }
 
 /* -- recording -- */
-static __attribute__((noinline)) void halve(ray_histogram *head, uint32_t *bucket, uint32_t bits)
+void ray_histogram_halve(ray_histogram *head, uint32_t *bucket, uint32_t bits)
 {
     head->count = 0;
     head->sum /= 2;
@@ -67,7 +53,7 @@ void ray_histogram_add(ray_histogram *head, uint32_t *bucket, uint32_t bits, uin
         return;
     }
     while (bucket[index] > FULL - times)
-        halve(head, bucket, bits);
+        ray_histogram_halve(head, bucket, bits);
     if (head->count == 0 || value < head->min)
         head->min = value;
     if (value > head->max)
@@ -75,20 +61,6 @@ void ray_histogram_add(ray_histogram *head, uint32_t *bucket, uint32_t bits, uin
     bucket[index] += times;
     head->count += times;
     head->sum += value * times;
-}
-
-void ray_histogram_record(ray_histogram *head, uint32_t *bucket, uint32_t bits, uint64_t value)
-{
-    uint32_t *at = &bucket[ray_histogram_index(bits, value)];
-    if (__builtin_expect(*at == FULL, 0))
-        halve(head, bucket, bits);
-    *at += 1;
-    if (__builtin_expect(value > head->max, 0))
-        head->max = value;
-    if (__builtin_expect(value < head->min || head->count == 0, 0))
-        head->min = value;
-    head->count++;
-    head->sum += value;
 }
 
 void ray_histogram_merge(ray_histogram *to, uint32_t *to_bucket, uint32_t bits,
@@ -99,7 +71,7 @@ void ray_histogram_merge(ray_histogram *to, uint32_t *to_bucket, uint32_t bits,
     uint32_t last = ray_histogram_index(bits, from->max);
     for (uint32_t i = ray_histogram_index(bits, from->min); i <= last; i++) {
         while (to_bucket[i] > FULL - from_bucket[i])
-            halve(to, to_bucket, bits);
+            ray_histogram_halve(to, to_bucket, bits);
         to_bucket[i] += from_bucket[i];
         to->count += from_bucket[i];
     }
@@ -162,14 +134,6 @@ void ray_histogram_quantiles(const ray_histogram *head, const uint32_t *bucket, 
 }
 
 /* -- the exported form -- */
-void ray_histogram_coarse_add(ray_histogram_coarse *coarse, uint64_t value, uint64_t times)
-{
-    uint32_t length = length_of(value == 0 ? 0 : value - 1);
-    uint32_t index = length <= RAY_HISTOGRAM_COARSE_LOW ? 0 : length - RAY_HISTOGRAM_COARSE_LOW;
-    coarse->bucket[index < RAY_HISTOGRAM_COARSE ? index : RAY_HISTOGRAM_COARSE - 1] += times;
-    coarse->sum += value * times;
-}
-
 uint64_t ray_histogram_coarse_high(uint32_t index)
 {
     return index < RAY_HISTOGRAM_COARSE - 1 ? 1ULL << (RAY_HISTOGRAM_COARSE_LOW + index)

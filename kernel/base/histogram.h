@@ -30,14 +30,38 @@ typedef struct ray_histogram_coarse {
     uint64_t sum; /* modulo 2^64 */
 } ray_histogram_coarse;
 
-uint32_t ray_histogram_index(uint32_t bits, uint64_t value);
+static inline uint32_t ray_histogram_index(uint32_t bits, uint64_t value)
+{
+    uint32_t length = 64U - (uint32_t)__builtin_clzll(value | 1);
+    uint32_t shift = length > bits + 1 ? length - bits - 1 : 0;
+    return __builtin_expect(value >> RAY_HISTOGRAM_TOP_BITS != 0, 0)
+               ? RAY_HISTOGRAM_BUCKETS(bits) - 2
+               : (shift << bits) + (uint32_t)(value >> shift);
+}
+
 /* Smallest and largest value of a bucket, and the one it reports. */
 uint64_t ray_histogram_low(uint32_t bits, uint32_t index);
 uint64_t ray_histogram_high(uint32_t bits, uint32_t index);
 uint64_t ray_histogram_middle(uint32_t bits, uint32_t index);
 
+/* Every bucket's count to its half. */
+void ray_histogram_halve(ray_histogram *head, uint32_t *bucket, uint32_t bits);
 /* A bucket that is full (2^32 - 1) halves them all first: quantiles stay, old values weigh less. */
-void ray_histogram_record(ray_histogram *head, uint32_t *bucket, uint32_t bits, uint64_t value);
+static inline void ray_histogram_record(ray_histogram *head, uint32_t *bucket, uint32_t bits,
+                                        uint64_t value)
+{
+    uint32_t *at = &bucket[ray_histogram_index(bits, value)];
+    if (__builtin_expect(*at == 0xffffffffU, 0))
+        ray_histogram_halve(head, bucket, bits);
+    *at += 1;
+    if (__builtin_expect(value > head->max, 0))
+        head->max = value;
+    if (__builtin_expect(value < head->min || head->count == 0, 0))
+        head->min = value;
+    head->count++;
+    head->sum += value;
+}
+
 /* The same `times` times at once, at most 2^31. */
 void ray_histogram_add(ray_histogram *head, uint32_t *bucket, uint32_t bits, uint64_t value,
                        uint32_t times);
@@ -50,7 +74,16 @@ void ray_histogram_clear(ray_histogram *head, uint32_t *bucket, uint32_t bits);
 void ray_histogram_quantiles(const ray_histogram *head, const uint32_t *bucket, uint32_t bits,
                              const uint32_t *ppm, uint32_t n, uint64_t *out);
 
-void ray_histogram_coarse_add(ray_histogram_coarse *coarse, uint64_t value, uint64_t times);
+static inline void ray_histogram_coarse_add(ray_histogram_coarse *coarse, uint64_t value,
+                                            uint64_t times)
+{
+    uint32_t low = RAY_HISTOGRAM_COARSE_LOW, last = RAY_HISTOGRAM_COARSE - 1;
+    uint32_t length = value <= 1 ? 0 : 64U - (uint32_t)__builtin_clzll(value - 1);
+    uint32_t index = length <= low ? 0 : length - low;
+    coarse->bucket[index < last ? index : last] += times;
+    coarse->sum += value * times;
+}
+
 /* The largest value bucket `index` holds; RAY_NEVER (2^64-1) of the last. */
 uint64_t ray_histogram_coarse_high(uint32_t index);
 

@@ -80,7 +80,8 @@ static void count(ray_governance *governance, const ray_gov_touch *touch, uint32
                   uint64_t number, uint64_t amount)
 {
     ray_gov_series_add(&governance->tally, touch->pair, metric, number, amount);
-    ray_gov_alerts_tell(governance, touch, metric, number, amount);
+    if (ray_gov_is_watched(touch->pair))
+        ray_gov_alerts_tell(governance, touch, metric, number, amount);
 }
 
 void ray_gov_reason_count(ray_governance_tally *tally, uint32_t reason, uint64_t number)
@@ -127,7 +128,7 @@ static void admit(ray_governance *governance, const ray_gov_touch *touch,
     if (denied) {
         ray_gov_reason_count(&governance->tally, event->reason, 1);
         count(governance, touch, RAY_SERIES_DENIED, 1, violation);
-    } else {
+    } else if (ray_gov_is_watched(touch->pair)) {
         ray_gov_alerts_queued(governance, touch);
     }
 }
@@ -172,7 +173,8 @@ static void leave(ray_governance *governance, const ray_gov_touch *touch,
     } else {
         count(governance, touch, RAY_SERIES_FAILED, 0, 1);
     }
-    ray_gov_alerts_queued(governance, touch);
+    if (ray_gov_is_watched(touch->pair))
+        ray_gov_alerts_queued(governance, touch);
 }
 
 static inline void done_row(ray_governance_counts *row, const ray_governance_event *event,

@@ -5,9 +5,8 @@
 
 static uint32_t bucket_of(const ray_governance *governance, uint32_t service, uint32_t tenant)
 {
-    uint64_t multiplier = governance->config.multiplier | 1;
-    uint64_t hash = (service + ((uint64_t)tenant << 32)) * multiplier;
-    hash = (hash ^ hash >> 32) * 0x9e3779b97f4a7c15ULL;
+    uint64_t multiplier = RAY_GOV_MULTIPLIER(governance);
+    uint64_t hash = service * multiplier + tenant * (multiplier << 1 ^ 0xff51afd7ed558ccdULL);
     return (uint32_t)(((hash >> 32) * RAY_GOV_PAIR_BUCKETS) >> 32);
 }
 

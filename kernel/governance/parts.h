@@ -10,6 +10,10 @@
 #define SECONDS_OF_MINUTE 60ULL
 #define SECONDS_OF_HOUR 3600ULL
 
+/* Odd, and spread over all bits even where the seed is zero. */
+#define RAY_GOV_MULTIPLIER(governance) \
+    (((governance)->config.multiplier ^ 0x9e3779b97f4a7c15ULL) | 1)
+
 /* A step on its way into rows and windows. */
 typedef struct ray_gov_touch {
     ray_governance_counts *service; /* its row, or `other` where it has none */
@@ -51,8 +55,29 @@ uint32_t ray_gov_follow(const ray_governance_names *before, const ray_governance
                         uint32_t key, uint32_t *to);
 
 /* series.c: windows of pairs */
-void ray_gov_series_add(ray_governance_tally *tally, ray_pair *pair, uint32_t metric,
-                        uint64_t count, uint64_t amount);
+void ray_gov_series_add_slow(ray_governance_tally *tally, ray_pair *pair, uint32_t metric,
+                             uint64_t count, uint64_t amount);
+static inline void ray_gov_series_add(ray_governance_tally *tally, ray_pair *pair, uint32_t metric,
+                                      uint64_t count, uint64_t amount)
+{
+    if (pair != 0 && pair->series[metric] != 0) {
+        ray_series *series = &tally->series[pair->series[metric] - 1];
+        if (series->second == tally->second) {
+            series->window[series->place].count += count;
+            series->window[series->place].amount += amount;
+            return;
+        }
+    }
+    ray_gov_series_add_slow(tally, pair, metric, count, amount);
+}
+/* Does any alert watch the pair, as far as that is known? */
+static inline uint32_t ray_gov_is_watched(const ray_pair *pair)
+{
+    uint64_t any = pair == 0;
+    for (uint32_t word = 0; pair != 0 && word < RAY_GOV_WATCH_WORDS; word++)
+        any |= pair->watched[word];
+    return any != 0;
+}
 void ray_gov_series_roll(ray_series *series, uint64_t second);
 /* What a window of a grain that contains `second` holds in the series, as of now: adds to it. */
 void ray_gov_window_read(const ray_series *series, uint32_t grain, uint64_t index,

@@ -18,7 +18,7 @@ ray_gov_rows ray_gov_rows_of(ray_governance *governance, uint32_t dimension)
         .table = services ? &tally->services : &tally->tenants,
         .row = row_of(tally, dimension),
         .bucket = services ? tally->service_bucket : tally->tenant_bucket,
-        .multiplier = governance->config.multiplier | 1,
+        .multiplier = RAY_GOV_MULTIPLIER(governance),
         .capacity = services ? (uint32_t)RAY_GOV_SERVICE_ROWS : (uint32_t)RAY_GOV_TENANT_ROWS,
         .buckets = services ? (uint32_t)RAY_SERVICE_MAX : (uint32_t)RAY_TENANT_MAX,
     };
@@ -87,7 +87,7 @@ static void link_out(const ray_gov_rows *rows, uint32_t place)
 uint32_t ray_gov_row_find(const ray_governance *governance, uint32_t dimension, uint32_t key)
 {
     const ray_governance_tally *tally = &governance->tally;
-    uint64_t multiplier = governance->config.multiplier | 1;
+    uint64_t multiplier = RAY_GOV_MULTIPLIER(governance);
     uint32_t at = dimension == RAY_DIMENSION_SERVICE
                       ? tally->service_bucket[bucket_of(multiplier, RAY_SERVICE_MAX, key)]
                       : tally->tenant_bucket[bucket_of(multiplier, RAY_TENANT_MAX, key)];

@@ -86,8 +86,8 @@ static __attribute__((noinline)) uint32_t series_take(ray_governance_tally *tall
     return place;
 }
 
-void ray_gov_series_add(ray_governance_tally *tally, ray_pair *pair, uint32_t metric,
-                        uint64_t count, uint64_t amount)
+void ray_gov_series_add_slow(ray_governance_tally *tally, ray_pair *pair, uint32_t metric,
+                             uint64_t count, uint64_t amount)
 {
     uint32_t place = metric;
     if (pair != 0)

@@ -30,19 +30,23 @@ uint32_t ray_gov_waits_take(ray_governance_tally *tally, uint32_t service)
 }
 
 /* -- recording -- */
+static inline void wait_add(ray_waits *waits, uint64_t wait_ns, uint32_t times)
+{
+    if (times == 1)
+        ray_histogram_record(&waits->head, waits->bucket, WAIT_BITS, wait_ns);
+    else
+        ray_histogram_add(&waits->head, waits->bucket, WAIT_BITS, wait_ns, times);
+    ray_histogram_coarse_add(&waits->coarse, wait_ns, times);
+}
+
 void ray_gov_wait_add(ray_governance_tally *tally, uint32_t waits, uint64_t wait_ns,
                       uint32_t times)
 {
-    ray_waits *all = &tally->waits[0];
-    ray_histogram_add(&all->head, all->bucket, WAIT_BITS, wait_ns, times);
-    ray_histogram_coarse_add(&all->coarse, wait_ns, times);
-    if (waits == 0) {
+    wait_add(&tally->waits[0], wait_ns, times);
+    if (waits == 0)
         tally->untracked_count++;
-        return;
-    }
-    ray_waits *own = &tally->waits[waits - 1];
-    ray_histogram_add(&own->head, own->bucket, WAIT_BITS, wait_ns, times);
-    ray_histogram_coarse_add(&own->coarse, wait_ns, times);
+    else
+        wait_add(&tally->waits[waits - 1], wait_ns, times);
 }
 
 static void latency_add(ray_waits *waits, uint64_t second, uint64_t latency_ns)

@@ -21,6 +21,7 @@ PARTS: dict[str, Callable[[], Iterator[Result]]] = {
     "admit": core_side.admits,
     "routes": core_side.routes,
     "queues": core_side.queues,
+    "governance": core_side.governance,
     "python": python_side.scalars,
     "batch": python_side.batches,
     "replay": python_side.replays,

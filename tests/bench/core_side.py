@@ -83,3 +83,18 @@ def routes() -> Iterator[Result]:
         ns, granted = in_c("seed", "route", setup, traffic)
         checked(granted, 65536, f"routes {count}")
         yield Result(f"core, route and normalise at {count}", ns, "request")
+
+
+def governance() -> Iterator[Result]:
+    """One step of a request, one histogram, one sample of an exposition."""
+    for kind, what in ((1, "admitted"), (2, "sent"), (5, "done")):
+        for pairs in (1, 64):
+            ns, booked = in_c("seed", "governance", str(kind), str(pairs))
+            checked(booked, 1 << 20, f"governance {what}")
+            yield Result(f"core, governance note, {what}, services at {pairs}", ns, "step", 17.0)
+    yield Result("core, histogram record", in_c("seed", "histogram")[0], "value", 1.7)
+    ns, _ = in_c("seed", "histogram", "quantiles")
+    yield Result("core, three quantiles", ns, "read", 860.0)
+    for services in (1, 16, 256):
+        ns, _ = in_c("seed", "exposition", str(services))
+        yield Result(f"core, Prometheus text, services at {services}", ns, "sample", 130.0)
