@@ -122,6 +122,7 @@ typedef struct ray_command {
 extern const ray_command ray_command_gateway;
 extern const ray_command ray_command_ratelimit;
 extern const ray_command ray_command_quota;
+extern const ray_command ray_command_cost;
 
 /* Runs one line. `raw_ns` is the port's raw clock: the line passes the clock gate once, here. `out`
  * gets plain text, or one JSON value with --json; errors are one line that starts "error: ". The
