@@ -125,6 +125,7 @@ extern const ray_command ray_command_quota;
 extern const ray_command ray_command_policy;
 extern const ray_command ray_command_priority;
 extern const ray_command ray_command_governance;
+extern const ray_command ray_command_cost;
 
 /* Runs one line. `raw_ns` is the port's raw clock: the line passes the clock gate once, here. `out`
  * gets plain text, or one JSON value with --json; errors are one line that starts "error: ". The
