@@ -12,11 +12,6 @@ static const ray_command lb = {"lb", "which instance of a service answers", 0, 0
 static const ray_command resilience = {
     "resilience", "circuit breakers, retries, bulkheads", 0, 0, 19, 0, 0};
 static const ray_command apimon = {"apimon", "latency, errors, service levels", 0, 0, 19, 0, 0};
-static const ray_command cost = {"cost", "prices, budgets, invoices", 0, 0, 20, 0, 0};
-static const ray_command priority = {"priority", "queues and classes of service", 0, 0, 20, 0, 0};
-static const ray_command policy = {"policy", "rules that allow, deny or change", 0, 0, 20, 0, 0};
-static const ray_command governance = {
-    "governance", "metrics, alerts, exports of all of it", 0, 0, 20, 0, 0};
 
 static const ray_command *const table[] = {&ray_command_gateway,
                                            &auth,
@@ -28,12 +23,8 @@ static const ray_command *const table[] = {&ray_command_gateway,
                                            &ray_command_quota,
                                            &ray_command_priority,
                                            &ray_command_policy,
-                                           &cost,
-                                           &ray_command_governance,
-                                           &priority,
-                                           &policy,
                                            &ray_command_cost,
-                                           &governance,
+                                           &ray_command_governance,
                                            &ray_command_help,
                                            &ray_command_status,
                                            &ray_command_request,

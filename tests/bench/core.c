@@ -475,9 +475,6 @@ int main(int count, char **word)
     if (count == 5 && (!strcmp(word[1], "try") || !strcmp(word[1], "key")))
         return try_all(word[2], word[1][0] == 'k', strtoull(word[3], NULL, 10),
                        (uint32_t)strtoul(word[4], NULL, 10));
-    fprintf(stderr, "what to measure: ref, step, route, policy, limit, try, key or queue\n");
-        return tries(word[2], word[1][0] == 'k', strtoull(word[3], NULL, 10),
-                     (uint32_t)strtoul(word[4], NULL, 10));
     if (count == 4 && !strcmp(word[1], "governance"))
         return governance((uint32_t)strtoul(word[2], NULL, 10),
                           (uint32_t)strtoul(word[3], NULL, 10));
@@ -485,7 +482,7 @@ int main(int count, char **word)
         return histogram(count == 3);
     if (count == 3 && !strcmp(word[1], "exposition"))
         return exposition((uint32_t)strtoul(word[2], NULL, 10));
-    fprintf(stderr, "what to measure: ref, step, route, limit, try, key, governance, histogram "
-                    "or exposition\n");
+    fprintf(stderr, "what to measure: ref, step, route, policy, limit, try, key, queue, "
+                    "governance, histogram or exposition\n");
     return 2;
 }
