@@ -10,7 +10,7 @@ from tests.shell_rig import Rig, rayos_blob
 
 ARGUMENT, UNKNOWN, RANGE, STATE, TRUNCATED, SYNTAX, UNBUILT = -1, -2, -7, -9, -10, -13, -15
 UNBUILT_WORDS = ("auth", "mediator", "lb", "resilience", "apimon",
-                 "priority", "policy", "cost", "governance")
+                 "priority", "policy", "governance")
 
 
 @pytest.fixture
