@@ -133,7 +133,7 @@ ray_status ray_cost_run_models(ray_call *call)
     return RAY_OK;
 }
 
-/* The book as it is, with one price changed: its multipliers and tiers are read and written back. */
+/* The book as it is, with one price changed: multipliers and tiers are read and written back. */
 static ray_status redefine(ray_call *call, const ray_cost_spec *spec)
 {
     ray_cost *cost = ray_cost_of(call->ray);

@@ -298,7 +298,9 @@ class Quota(Model):
     )
     plan: Name | None = Field(None, description="Every tenant of this plan.")
     service: Name | None = Field(None, description="Only this service's requests.")
-    type: str = Field("requests", description="`requests`, `bytes`, `compute`, `cost`, or `custom:<name>`.")
+    type: str = Field(
+        "requests", description="`requests`, `bytes`, `compute`, `cost`, or `custom:<name>`."
+    )
     limit: QuotaLimit = Field(
         description="Units per window; bytes may have a unit; cost is a decimal in text."
     )

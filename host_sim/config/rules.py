@@ -278,6 +278,7 @@ def _places(ground: Ground, section: str) -> list[Path]:
 
 
 def hold(ground: Ground, rows: list[Path], what: str, table: str) -> None:
+    """Says so at the first row that the profile's table has no room for."""
     most: int = getattr(ground.room, f"{table}_max")
     if len(rows) > most:
         ground.say(

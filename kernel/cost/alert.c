@@ -160,7 +160,8 @@ static uint32_t pairs_grow(ray_cost *cost, uint32_t tenant, uint32_t service,
             of_service(cost, spec, service) == 0)
             continue;
         standing->spent = ray_money_sum(standing->spent, *amount);
-        reached |= standing->fired == 0 && ray_money_nano(&standing->spent, 0) >= spec->threshold_nano;
+        reached |= standing->fired == 0 &&
+                   ray_money_nano(&standing->spent, 0) >= spec->threshold_nano;
     }
     return reached;
 }

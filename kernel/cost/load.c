@@ -56,8 +56,10 @@ void ray_cost_tenants_move(ray_cost *cost, const ray_cost_names *before,
                 tenant_of(before, after, cost->tally.notice[i].alert.tenant);
     for (uint32_t i = 0; i < cost->config.alert_count; i++) {
         ray_cost_alert_spec *alert = &cost->config.alert[i];
-        if (alert->tenant != RAY_NONE && (alert->tenant = tenant_of(before, after, alert->tenant)) ==
-                                             RAY_NONE)
+        if (alert->tenant == RAY_NONE)
+            continue;
+        alert->tenant = tenant_of(before, after, alert->tenant);
+        if (alert->tenant == RAY_NONE)
             alert->name = (ray_name){{0}}; /* matches no row of the load */
     }
 }
@@ -84,8 +86,10 @@ void ray_cost_services_move(ray_cost *cost, const ray_cost_names *before,
                 service_of(before, after, cost->tally.notice[i].alert.service);
     for (uint32_t i = 0; i < cost->config.alert_count; i++) {
         ray_cost_alert_spec *alert = &cost->config.alert[i];
-        if (alert->service != RAY_NONE &&
-            (alert->service = service_of(before, after, alert->service)) == RAY_NONE)
+        if (alert->service == RAY_NONE)
+            continue;
+        alert->service = service_of(before, after, alert->service);
+        if (alert->service == RAY_NONE)
             alert->name = (ray_name){{0}};
     }
 }

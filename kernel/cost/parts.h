@@ -12,8 +12,8 @@
 
 enum { COST_SLOT_MASK = 0xffff };
 
-/* Sums of amounts; none can overflow while magnitudes stay below 2^63 whole ones, which `gross` sees
- * to. Here, because a charge makes a dozen of them. */
+/* Sums of amounts; none can overflow while magnitudes stay below 2^63 whole ones, which `gross`
+ * sees to. Here, because a charge makes a dozen of them. */
 static inline ray_money ray_money_sum(ray_money a, ray_money b)
 {
     uint64_t low = a.low + b.low;
@@ -50,7 +50,7 @@ int64_t ray_money_round(const ray_money *money, uint32_t digits);
 
 /* price.c: what units are worth */
 const ray_cost_price *ray_cost_price_of(const ray_cost *cost, uint32_t service);
-/* 1 when multipliers whose denominators are 2^two * 5^five together leave a whole number of grains. */
+/* 1 when multipliers whose denominators are 2^two * 5^five together leave whole grains. */
 uint32_t ray_cost_scale_holds(uint32_t metric, uint32_t two, uint32_t five);
 /* One metric's part of a charge. */
 typedef struct ray_cost_part {

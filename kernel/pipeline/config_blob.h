@@ -22,7 +22,6 @@ typedef struct ray_config_blob {
     const uint8_t *seed;
     ray_config_counts counts;
     uint32_t network_count;
-    uint32_t reserved;
 } ray_config_blob;
 
 /* Frame, rows and references; fills *blob and the report with the hash. */
