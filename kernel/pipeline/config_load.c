@@ -92,7 +92,8 @@ static ray_quota_names names_at(const void *at, uint64_t stride, uint32_t count)
 }
 
 /* Before the gateway has the new services: queues follow theirs by name. */
-static void load_priority(struct ray *ray, uint64_t now_ns, const ray_config_blob *blob,
+static __attribute__((noinline)) void load_priority(struct ray *ray, uint64_t now_ns,
+                                                    const ray_config_blob *blob,
                           ray_config_report *report)
 {
     const ray_gateway_config *old = &ray->gateway.config;
@@ -111,7 +112,8 @@ static ray_cost_names cost_names_at(const void *at, uint64_t stride, uint32_t co
 }
 
 /* Before the gateway and who: the names of before are still theirs. */
-static void load_cost(struct ray *ray, uint64_t now_ns, const ray_config_blob *blob,
+static __attribute__((noinline)) void load_cost(struct ray *ray, uint64_t now_ns,
+                                                const ray_config_blob *blob,
                       ray_config_report *report)
 {
     const ray_config_counts *counts = &blob->counts;
@@ -128,7 +130,8 @@ static void load_cost(struct ray *ray, uint64_t now_ns, const ray_config_blob *b
 }
 
 /* Before the gateway and the policies load: their rows are still the old ones. */
-static void load_governance(struct ray *ray, uint64_t now_ns, const ray_config_blob *blob,
+static __attribute__((noinline)) void load_governance(struct ray *ray, uint64_t now_ns,
+                                                      const ray_config_blob *blob,
                             ray_config_report *report)
 {
     const ray_config_counts *counts = &blob->counts;

@@ -248,7 +248,7 @@ def test_a_plans_row_follows_its_plan(loader: Loader) -> None:
     [
         ({"name": ""}, ARGUMENT, "name"),
         ({"name": "a b"}, ARGUMENT, "name"),
-        ({"type": 4}, ARGUMENT, "type"),
+        ({"type": 5}, ARGUMENT, "type"),
         ({"type": 255}, ARGUMENT, "type"),
         ({"type": 3}, ARGUMENT, "custom"),
         ({"custom": "x"}, ARGUMENT, "custom"),
