@@ -60,6 +60,7 @@ static void clear_own(ray_ratelimit *rl, uint32_t slot, uint64_t now_ns)
     own->excess_word = 0;
     own->held_until_ns = 0;
     own->drained_ns = 0;
+    rl->config.rule[slot].direct = ray_rule_direct(rl, slot);
     if (rl->config.rule[slot].kind == RAY_KIND_EXACT)
         (void)ray_exact_allocate(rl, slot, &at, NULL, 0);
 }
@@ -146,8 +147,10 @@ ray_status ray_ratelimit_remove(ray_ratelimit *rl, uint64_t now_ns, uint32_t lim
     hot->born = born;
     memset(&rl->config.rule[slot], 0, sizeof rl->config.rule[slot]);
     memset(&rl->config.spec[slot], 0, sizeof rl->config.spec[slot]);
+    ray_singles_fold(rl);
     memset(&rl->tally.limit[slot], 0, sizeof rl->tally.limit[slot]);
     ray_lists_build(&rl->config);
+    ray_rules_mark(rl);
     return RAY_OK;
 }
 
@@ -195,7 +198,7 @@ ray_status ray_ratelimit_set_rate(ray_ratelimit *rl, uint64_t now_ns, uint32_t l
     if (rate->plan == RAY_NONE) {
         replace_rule(rl, now_ns, slot, &rule);
         rl->config.spec[slot] = spec;
-        ray_rules_mark(&rl->config);
+        ray_rules_mark(rl);
         return RAY_OK;
     }
     if (spec.scope == RAY_SCOPE_SERVICE || spec.scope == RAY_SCOPE_NAMED ||
@@ -216,7 +219,7 @@ ray_status ray_ratelimit_set_rate(ray_ratelimit *rl, uint64_t now_ns, uint32_t l
     }
     rl->config.rate[number - RAY_LIMIT_MAX].tokens = spec.rate_tokens;
     rl->config.rate[number - RAY_LIMIT_MAX].period_ns = spec.rate_period_ns;
-    ray_rules_mark(&rl->config);
+    ray_rules_mark(rl);
     return RAY_OK;
 }
 
@@ -241,7 +244,7 @@ ray_status ray_ratelimit_set_excess(ray_ratelimit *rl, uint64_t now_ns, uint32_t
     replace_rule(rl, now_ns, slot, &rule);
     rl->config.spec[slot] = spec;
     rl->config.hot[slot].excess = excess != 0;
-    ray_rules_mark(&rl->config);
+    ray_rules_mark(rl);
     return RAY_OK;
 }
 
@@ -258,7 +261,7 @@ ray_status ray_ratelimit_set_mode(ray_ratelimit *rl, uint64_t now_ns, uint32_t l
         return RAY_E_STATE;
     rl->config.spec[slot].mode = (uint8_t)mode;
     rl->config.hot[slot].mode = (uint8_t)mode;
-    ray_rules_mark(&rl->config);
+    ray_rules_mark(rl);
     return RAY_OK;
 }
 
@@ -329,6 +332,7 @@ ray_status ray_ratelimit_drain(ray_ratelimit *rl, uint64_t now_ns, uint32_t limi
     own->excess_word = 0;
     own->held_until_ns = hold_ns == 0 ? 0 : ray_add_capped(now_ns, hold_ns);
     own->drained_ns = hot->keyed == RAY_KEYED_NOT ? 0 : now_ns == 0 ? 1 : now_ns;
+    rl->config.rule[slot].direct = ray_rule_direct(rl, slot);
     for (uint32_t place = 0;
          hot->keyed != RAY_KEYED_NOT && (place = next_key(rl, slot, place)) != RAY_NONE; place++) {
         ray_bucket *bucket = ray_bucket_in(rl, table_slot(hot->keyed) + place);

@@ -155,12 +155,17 @@ static inline ray_bucket *ray_bucket_in(ray_ratelimit *rl, uint32_t slot)
 }
 
 /* The place of a key in its window, RAY_NONE when it is not there. All eight are compared, without
- * a branch: where a key stands cannot be predicted, and the window is one cache line. */
+ * a branch: where a key stands cannot be predicted, and the window is one cache line. Written out,
+ * because gcc 12 leaves the loop a loop, with a shift by a variable in it. */
 static inline uint32_t ray_key_find_in(const uint64_t *keys, uint32_t size, uint64_t identity)
 {
-    uint32_t first = (uint32_t)identity & (size - 1U) & ~(uint32_t)(RAY_GROUP - 1), found = 0;
-    for (uint32_t i = 0; i < RAY_GROUP; i++)
-        found |= (uint32_t)(keys[first + i] == identity) << i;
+    uint32_t first = (uint32_t)identity & (size - 1U) & ~(uint32_t)(RAY_GROUP - 1);
+    const uint64_t *window = keys + first;
+    uint32_t low = (uint32_t)(window[0] == identity) + 2U * (window[1] == identity) +
+                   4U * (window[2] == identity) + 8U * (window[3] == identity);
+    uint32_t high = (uint32_t)(window[4] == identity) + 2U * (window[5] == identity) +
+                    4U * (window[6] == identity) + 8U * (window[7] == identity);
+    uint32_t found = low | high << 4;
     return found != 0 ? first + (uint32_t)__builtin_ctz(found) : RAY_NONE;
 }
 
@@ -216,16 +221,21 @@ uint32_t ray_limit_rule_for(const ray_ratelimit *rl, const ray_limit_hot *hot, u
 void ray_limit_ask_one(const ray_ratelimit *rl, uint64_t now_ns, uint32_t slot, uint64_t hash,
                        uint64_t tokens, ray_ratelimit_answer *out);
 
+/* -- counters (ratelimit.c) -- */
+/* Moves what the short way counted to the counters of the limits and of the module. */
+void ray_singles_fold(ray_ratelimit *rl);
+
 /* -- lists of limits (lists.c) -- */
 void ray_lists_build(ray_ratelimit_config *config);
 /* 1 when no request could meet too many limits if `spec` were added. A route may name as many as
  * there are named ones, up to its own maximum; this module cannot see routes, so it counts them
  * all. */
 uint32_t ray_lists_few(const ray_ratelimit_config *config, const ray_limit_spec *spec);
-/* 1 + handle for a rule of an unkeyed, enforced limit that nothing but credits decides, else 0. */
-uint32_t ray_rule_direct(const ray_ratelimit_config *config, uint32_t number);
+/* 1 + handle for a rule of an unkeyed, enforced limit that nothing but credits in ns decides and
+ * that was not drained with a hold, else 0. */
+uint32_t ray_rule_direct(const ray_ratelimit *rl, uint32_t number);
 /* Marks the rules that ray_ratelimit_try may use without a further look. */
-void ray_rules_mark(ray_ratelimit_config *config);
+void ray_rules_mark(ray_ratelimit *rl);
 /* Fills the part of `hot` that follows from the specification and its prepared rule; keeps
  * generation and born. */
 void ray_hot_fill(const uint8_t seed[16], ray_limit_hot *hot, const ray_limit_spec *spec,

@@ -62,24 +62,24 @@ void ray_lists_build(ray_ratelimit_config *config)
         hot->next = *head;
         *head = (uint16_t)(i + 1U);
     }
-    for (uint32_t i = 0; i < RAY_LIMIT_MAX; i++)
-        config->rule[i].direct = ray_rule_direct(config, i);
 }
 
-uint32_t ray_rule_direct(const ray_ratelimit_config *config, uint32_t number)
+uint32_t ray_rule_direct(const ray_ratelimit *rl, uint32_t number)
 {
-    if (number >= RAY_LIMIT_MAX || !config->hot[number].used)
+    const ray_ratelimit_config *config = &rl->config;
+    if (number >= RAY_LIMIT_MAX || !config->hot[number].used ||
+        rl->book.own[number].held_until_ns != 0)
         return 0;
     const ray_limit_hot *hot = &config->hot[number];
-    uint32_t decided =
-        hot->keyed | hot->excess | hot->plan_head | hot->mode | config->spec[number].debt;
+    uint32_t decided = hot->keyed | hot->excess | hot->plan_head | hot->mode |
+                       config->spec[number].debt | config->rule[number].tick;
     return decided == 0 && hot->kind <= RAY_KIND_METER ? 1U + ray_limit_handle(hot, number) : 0;
 }
 
-void ray_rules_mark(ray_ratelimit_config *config)
+void ray_rules_mark(ray_ratelimit *rl)
 {
     for (uint32_t i = 0; i < RAY_LIMIT_MAX; i++)
-        config->rule[i].direct = ray_rule_direct(config, i);
+        rl->config.rule[i].direct = ray_rule_direct(rl, i);
 }
 
 /* -- reading -- */

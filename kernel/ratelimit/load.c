@@ -325,6 +325,7 @@ static void swap_in(ray_ratelimit *rl, const ray_limit_spec *limits, uint32_t co
     }
     memset(&config->stage, 0, sizeof config->stage);
     ray_lists_build(config);
+    ray_rules_mark(rl);
 }
 
 void ray_ratelimit_load(ray_ratelimit *rl, uint64_t now_ns, int64_t wall_offset_ns,
@@ -333,6 +334,7 @@ void ray_ratelimit_load(ray_ratelimit *rl, uint64_t now_ns, int64_t wall_offset_
 {
     rl->book.wall_offset_ns = wall_offset_ns;
     ray_limit_moment at = {now_ns, ray_limit_wall(now_ns, wall_offset_ns), 0, RAY_CLASS_NORMAL, 0};
+    ray_singles_fold(rl);
     stage_rules(&rl->config.stage, limits, rates, counts);
     stage_places(rl, limits, counts->limit_count);
     for (uint32_t old = 0; old < RAY_LIMIT_MAX; old++)

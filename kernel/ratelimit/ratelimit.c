@@ -110,6 +110,18 @@ void ray_ratelimit_note(ray_ratelimit *rl, uint64_t now_ns, const ray_ratelimit_
     rl->tally.shadow_denied_count += answer->shadow_denied_count;
 }
 
+void ray_singles_fold(ray_ratelimit *rl)
+{
+    ray_ratelimit_tally *tally = &rl->tally;
+    for (uint32_t i = 0; i < RAY_LIMIT_MAX; i++) {
+        uint64_t count = tally->single_count[i];
+        tally->limit[i].verdict_count[1] += count;
+        tally->limit[i].token_count += count;
+        tally->verdict_count[1] += count;
+        tally->single_count[i] = 0;
+    }
+}
+
 /* -- holds -- */
 /* The hold's bucket, NULL when the slot was evicted, reset or converted since. */
 static ray_bucket *held_bucket(ray_ratelimit *rl, const ray_limit_hold *hold,

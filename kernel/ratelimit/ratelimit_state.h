@@ -46,7 +46,7 @@ typedef struct ray_limit_rule {
     uint64_t usual;           /* the ceiling of class normal once more */
     uint64_t edge_ns; /* fixed: added to the wall clock so that windows start at 0; queue: longest
                          wait */
-    uint32_t direct;  /* 1 + handle when nothing but credits decides: see try.c; else 0 */
+    uint32_t direct;  /* 1 + handle when nothing but credits in ns decides: see lists.c; else 0 */
     uint32_t plan;    /* RAY_NONE: the limit's own rate */
     uint16_t limit;   /* slot */
     uint16_t next;    /* 1 + the limit's next plan rule */
@@ -165,8 +165,12 @@ typedef struct ray_ratelimit_book {
     int64_t wall_offset_ns;             /* of the last booking; a refund has no other */
 } ray_ratelimit_book;
 
+/* `single_count`: tries of one token that an enforced limit granted. limit[] and verdict_count do
+ * not know of them: one counter is all that the short way raises. Readers add it to both;
+ * ray_singles_fold moves it there before a limit leaves its place. */
 typedef struct ray_ratelimit_tally {
     ray_limit_tally limit[RAY_LIMIT_MAX];
+    uint64_t single_count[RAY_LIMIT_MAX];
     uint64_t verdict_count[2];
     uint64_t error_count;
     uint64_t shadow_denied_count;

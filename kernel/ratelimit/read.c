@@ -78,6 +78,8 @@ void ray_ratelimit_read(const ray_ratelimit *rl, ray_ratelimit_stats *out)
     const ray_ratelimit_tally *tally = &rl->tally;
     memset(out, 0, sizeof *out);
     out->granted_count = tally->verdict_count[1];
+    for (uint32_t i = 0; i < RAY_LIMIT_MAX; i++)
+        out->granted_count += tally->single_count[i];
     out->denied_count = tally->verdict_count[0];
     out->asked_count = out->granted_count + out->denied_count;
     out->error_count = tally->error_count;
@@ -137,11 +139,12 @@ ray_status ray_ratelimit_read_limit(const ray_ratelimit *rl, uint32_t limit, ray
     if (status != RAY_OK)
         return status;
     const ray_limit_tally *tally = &rl->tally.limit[slot];
+    uint64_t singles = rl->tally.single_count[slot];
     *spec = rl->config.spec[slot];
-    stats->granted_count = tally->verdict_count[1];
+    stats->granted_count = tally->verdict_count[1] + singles;
     stats->denied_count = tally->verdict_count[0];
     stats->asked_count = stats->granted_count + stats->denied_count;
-    stats->token_count = tally->token_count;
+    stats->token_count = tally->token_count + singles;
     stats->refunded_count = tally->refunded_count;
     stats->overflow_count = tally->overflow_count;
     stats->evicted_count = tally->evicted_count;

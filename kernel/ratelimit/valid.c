@@ -162,7 +162,7 @@ static uint32_t rule_law(const ray_ratelimit *rl, uint32_t number)
     again.limit = rule->limit;
     again.next = rule->next;
     again.plan = rule->plan;
-    again.direct = ray_rule_direct(&rl->config, number);
+    again.direct = ray_rule_direct(rl, number);
     return ray_same(&again, rule, sizeof again) ? 0 : 9;
 }
 

@@ -250,9 +250,10 @@ class Machine(RuleBasedStateMachine):
             assert self.book_of(self.real.snapshot()) == self.book_of(before)
 
     def book_of(self, snapshot: bytes) -> bytes:
-        """All but the counters at the end, of which a denial raises some: one cache line for each
-        limit and two for the module."""
-        return snapshot[: len(snapshot) - 64 * (int(self.real.lib.RAY_LIMIT_MAX) + 2)]
+        """All but the counters at the end, of which a denial raises some: nine for each limit and
+        ten for the module, up to the next cache line."""
+        counters = 8 * (9 * int(self.real.lib.RAY_LIMIT_MAX) + 10)
+        return snapshot[: len(snapshot) - counters - 64 + counters % 64]
 
     def check_verdict(self, ask: RateLimitRequest, answer: Any) -> None:
         """Verdict, binding limit and an exact retry (R7)."""

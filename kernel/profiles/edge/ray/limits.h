@@ -39,7 +39,7 @@ enum ray_limits {
     RAY_LIMIT_NAMED_MAX = 128,
     RAY_LIMIT_MAX = 960,                      /* the four scopes together */
     RAY_LIMIT_RATE_MAX = 4096,                /* per-plan rates of all limits together */
-    RAY_LIMIT_USER_KEY_MAX = 1048576,             /* active keyed buckets by user, a power of two */
+    RAY_LIMIT_USER_KEY_MAX = 2097152,             /* active keyed buckets by user, a power of two */
     RAY_LIMIT_IP_KEY_MAX = 1048576,           /* active keyed buckets by address, a power of two */
     RAY_LIMIT_KEY_WINDOW = 8,                 /* probe length, DESIGN.md section 4 */
     RAY_LIMIT_EXACT_MAX = 1048576,              /* instants of all exact logs together */
