@@ -254,7 +254,8 @@ def test_check_as_json_holds_findings_notes_hash_and_tests(tmp_path):
     assert report["ok"] and report["hash"] == compiler.load(ROOT / "examples" / "rayos.toml").hash
     assert all(test["passed"] for test in report["tests"])
     assert report["uncovered"]["routes"] == []
-    assert {note["code"] for note in report["notes"]} == {"note-boundary", "note-shadow"}
+    assert {note["code"] for note in report["notes"]} == {
+        "note-boundary", "note-shadow", "note-hole"}
 
 
 def test_compile_writes_the_bytes_and_says_the_hash(tmp_path):
