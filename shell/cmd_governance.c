@@ -166,7 +166,7 @@ static ray_status labels_of(ray_call *call, ray_governance_labels *out)
     ray_tenant_spec tenant;
     __builtin_memset(out, 0, sizeof *out);
     if (first != RAY_NONE && ray_gateway_read_service(gateway, first, &row) == RAY_OK)
-        out->service = (ray_governance_names){
+        out->service = (ray_names){
             (const uint8_t *)(row.spec - (first & 0xffffU)), sizeof *row.spec, RAY_SERVICE_MAX};
     ray_name *names = ray_call_memory(call, (uint64_t)(count + 1) * sizeof *names);
     if (names == 0)
@@ -174,7 +174,7 @@ static ray_status labels_of(ray_call *call, ray_governance_labels *out)
     for (uint32_t i = 0; i < count; i++)
         if (ray_tenant_read(call->ray, i, &tenant) == RAY_OK)
             names[i] = tenant.name;
-    out->tenant = (ray_governance_names){(const uint8_t *)names, sizeof *names, count};
+    out->tenant = (ray_names){(const uint8_t *)names, sizeof *names, count};
     return RAY_OK;
 }
 

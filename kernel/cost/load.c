@@ -4,7 +4,7 @@
 #include "parts.h"
 
 /* -- following names -- */
-static uint32_t followed(const ray_cost_names *before, const ray_cost_names *after, uint32_t place)
+static uint32_t followed(const ray_names *before, const ray_names *after, uint32_t place)
 {
     if (place >= before->count)
         return RAY_NONE;
@@ -15,22 +15,22 @@ static uint32_t followed(const ray_cost_names *before, const ray_cost_names *aft
     return RAY_NONE;
 }
 
-static uint32_t tenant_of(const ray_cost_names *before, const ray_cost_names *after, uint32_t place)
+static uint32_t tenant_of(const ray_names *before, const ray_names *after, uint32_t place)
 {
     uint32_t to = followed(before, after, place);
     return to < RAY_TENANT_MAX ? to : RAY_NONE;
 }
 
 /* A handle with a generation is of a service that no file has, and files are all there is after. */
-static uint32_t service_of(const ray_cost_names *before, const ray_cost_names *after,
+static uint32_t service_of(const ray_names *before, const ray_names *after,
                            uint32_t service)
 {
     uint32_t to = service < RAY_SERVICE_MAX ? followed(before, after, service) : RAY_NONE;
     return to < RAY_SERVICE_MAX ? to : RAY_NONE;
 }
 
-void ray_cost_tenants_move(ray_cost *cost, const ray_cost_names *before,
-                           const ray_cost_names *after)
+void ray_cost_tenants_move(ray_cost *cost, const ray_names *before,
+                           const ray_names *after)
 {
     for (uint32_t account = 0; account < RAY_COST_NOBODY; account++) {
         uint32_t owner = cost->book.tenant[account].owner;
@@ -62,8 +62,8 @@ void ray_cost_tenants_move(ray_cost *cost, const ray_cost_names *before,
     }
 }
 
-void ray_cost_services_move(ray_cost *cost, const ray_cost_names *before,
-                            const ray_cost_names *after)
+void ray_cost_services_move(ray_cost *cost, const ray_names *before,
+                            const ray_names *after)
 {
     for (uint32_t account = 0; account < RAY_COST_NOTHING; account++) {
         ray_cost_service *service = &cost->book.service[account];

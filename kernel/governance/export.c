@@ -30,7 +30,7 @@ void ray_gov_columns_of(const ray_governance_counts *counts, ray_gov_columns *ou
 enum { COST_COLUMN = RAY_GOV_COLUMN_MAX - 1 };
 
 /* -- names -- */
-void ray_gov_name_of(const ray_governance_names *names, uint32_t id, ray_name *out)
+void ray_gov_name_of(const ray_names *names, uint32_t id, ray_name *out)
 {
     uint64_t place = id & RAY_GOV_SLOT_MASK;
     memset(out, 0, sizeof *out);
@@ -126,7 +126,7 @@ static void json_counts(const ray_governance_counts *counts, ray_text *text)
 }
 
 static void json_table(const ray_governance *governance, uint32_t dimension,
-                       const ray_governance_names *names, ray_text *text)
+                       const ray_names *names, ray_text *text)
 {
     walk at = {.dimension = dimension};
     ray_governance_counts counts;

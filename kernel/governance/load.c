@@ -5,8 +5,8 @@
 #include "parts.h"
 
 /* -- names -- */
-void ray_governance_services_move(ray_governance *governance, const ray_governance_names *before,
-                                  const ray_governance_names *after)
+void ray_governance_services_move(ray_governance *governance, const ray_names *before,
+                                  const ray_names *after)
 {
     ray_gov_rows_move(governance, RAY_DIMENSION_SERVICE, before, after);
     ray_gov_pairs_move(governance, RAY_DIMENSION_SERVICE, before, after);
@@ -21,8 +21,8 @@ void ray_governance_services_move(ray_governance *governance, const ray_governan
     ray_gov_pairs_watch(governance);
 }
 
-void ray_governance_tenants_move(ray_governance *governance, const ray_governance_names *before,
-                                 const ray_governance_names *after)
+void ray_governance_tenants_move(ray_governance *governance, const ray_names *before,
+                                 const ray_names *after)
 {
     ray_gov_rows_move(governance, RAY_DIMENSION_TENANT, before, after);
     ray_gov_pairs_move(governance, RAY_DIMENSION_TENANT, before, after);
@@ -45,8 +45,8 @@ static void policy_swap(ray_governance_tally *tally, uint32_t a, uint32_t b)
 
 /* Rows go where their names went, one swap each; the place a row of `before` is at meanwhile is
  * found by following the swaps: at most RAY_POLICY_MAX of them. */
-void ray_governance_policies_move(ray_governance *governance, const ray_governance_names *before,
-                                  const ray_governance_names *after)
+void ray_governance_policies_move(ray_governance *governance, const ray_names *before,
+                                  const ray_names *after)
 {
     ray_governance_tally *tally = &governance->tally;
     uint8_t at[RAY_POLICY_MAX]; /* at[place]: the old place of what stands there now */

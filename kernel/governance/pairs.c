@@ -137,7 +137,7 @@ static uint32_t is_latest(const ray_governance_tally *tally, uint32_t dimension,
 }
 
 void ray_gov_pairs_move(ray_governance *governance, uint32_t dimension,
-                        const ray_governance_names *before, const ray_governance_names *after)
+                        const ray_names *before, const ray_names *after)
 {
     ray_governance_tally *tally = &governance->tally;
     uint32_t services = dimension == RAY_DIMENSION_SERVICE, to;

@@ -49,9 +49,9 @@ uint32_t ray_gov_row_count(const ray_governance *governance, uint32_t dimension)
 uint64_t ray_gov_row_value(const ray_governance_row *row, uint32_t by);
 void ray_gov_counts_add(ray_governance_counts *to, const ray_governance_counts *from);
 void ray_gov_rows_move(ray_governance *governance, uint32_t dimension,
-                       const ray_governance_names *before, const ray_governance_names *after);
+                       const ray_names *before, const ray_names *after);
 /* Where a key is after its names moved: RAY_NONE stays, one that is gone gives 0. */
-uint32_t ray_gov_follow(const ray_governance_names *before, const ray_governance_names *after,
+uint32_t ray_gov_follow(const ray_names *before, const ray_names *after,
                         uint32_t key, uint32_t *to);
 
 /* series.c: windows of pairs */
@@ -111,7 +111,7 @@ static inline uint32_t ray_gov_pair_find(const ray_governance *governance, uint3
 uint32_t ray_gov_pair_take(ray_governance *governance, uint32_t service, uint32_t tenant);
 void ray_gov_pairs_clear(ray_governance_tally *tally);
 void ray_gov_pairs_move(ray_governance *governance, uint32_t dimension,
-                        const ray_governance_names *before, const ray_governance_names *after);
+                        const ray_names *before, const ray_names *after);
 /* The alerts that watch a pair, of all pairs, anew. */
 void ray_gov_pairs_watch(ray_governance *governance);
 void ray_gov_pairs_rehash(ray_governance *governance);
@@ -124,8 +124,8 @@ void ray_gov_wait_add(ray_governance_tally *tally, uint32_t waits, uint64_t wait
 void ray_gov_latency_add(ray_governance_tally *tally, uint32_t waits, uint64_t latency_ns);
 void ray_gov_waits_roll(ray_waits *waits, uint64_t second);
 void ray_gov_waits_clear(ray_governance_tally *tally);
-void ray_gov_waits_move(ray_governance_tally *tally, const ray_governance_names *before,
-                        const ray_governance_names *after);
+void ray_gov_waits_move(ray_governance_tally *tally, const ray_names *before,
+                        const ray_names *after);
 uint64_t ray_gov_p95_read(const ray_waits *waits, uint32_t grain, uint64_t index);
 
 /* alert.c: what alerts count, and their judgement at a window's end */
@@ -146,7 +146,7 @@ void ray_gov_policy_fold(ray_governance_tally *tally, uint32_t place);
 
 /* export.c */
 /* The name of an id, copied; empty when there is none. */
-void ray_gov_name_of(const ray_governance_names *names, uint32_t id, ray_name *out);
+void ray_gov_name_of(const ray_names *names, uint32_t id, ray_name *out);
 /* The columns of counts, the same in every export. */
 enum { RAY_GOV_COLUMN_MAX = 13 };
 typedef struct ray_gov_columns {

@@ -64,7 +64,7 @@ static void head(const page *out, const char *prefix, const char *name, const ch
 }
 
 /* The value of a label: a name, or what is none in brackets. */
-static void label_value(ray_text *text, const ray_governance_names *names, uint32_t id)
+static void label_value(ray_text *text, const ray_names *names, uint32_t id)
 {
     uint64_t place = id & RAY_GOV_SLOT_MASK, length = 0;
     if (id != RAY_NONE && place < names->count) {
@@ -138,7 +138,7 @@ static void stem_of(const family *which, uint32_t dimension, stem *out)
 
 static void rows(const page *out, const family *which, uint32_t dimension)
 {
-    const ray_governance_names *names =
+    const ray_names *names =
         dimension == RAY_DIMENSION_SERVICE ? &out->labels->service : &out->labels->tenant;
     uint32_t id = 0, begun = 0;
     ray_governance_counts other;

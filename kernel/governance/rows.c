@@ -149,7 +149,7 @@ uint32_t ray_gov_row_take(ray_governance *governance, uint32_t dimension, uint32
 }
 
 /* -- following names -- */
-uint32_t ray_gov_follow(const ray_governance_names *before, const ray_governance_names *after,
+uint32_t ray_gov_follow(const ray_names *before, const ray_names *after,
                         uint32_t key, uint32_t *to)
 {
     ray_name name;
@@ -183,7 +183,7 @@ static uint32_t is_latest(const ray_gov_rows *rows, uint32_t place)
 }
 
 void ray_gov_rows_move(ray_governance *governance, uint32_t dimension,
-                       const ray_governance_names *before, const ray_governance_names *after)
+                       const ray_names *before, const ray_names *after)
 {
     ray_gov_rows rows = ray_gov_rows_of(governance, dimension);
     /* marked first: once a key has moved it says nothing about generations */

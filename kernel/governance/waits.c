@@ -151,8 +151,8 @@ void ray_gov_waits_clear(ray_governance_tally *tally)
     }
 }
 
-void ray_gov_waits_move(ray_governance_tally *tally, const ray_governance_names *before,
-                        const ray_governance_names *after)
+void ray_gov_waits_move(ray_governance_tally *tally, const ray_names *before,
+                        const ray_names *after)
 {
     for (uint32_t place = 1; place < RAY_WAIT_HISTOGRAM_MAX; place++) {
         ray_waits *waits = &tally->waits[place];

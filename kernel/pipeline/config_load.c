@@ -85,88 +85,62 @@ static void load_who(struct ray *ray, const ray_config_blob *blob, const ray_con
     who->edit_count = 0;
 }
 
-static ray_quota_names names_at(const void *at, uint64_t stride, uint32_t count)
+/* The names rows had and have: what a module keeps follows them. */
+typedef struct names_moved {
+    ray_names services[2];     /* before, after */
+    ray_names tenants[2];
+    ray_names plans[2];
+    ray_names rules[2];
+} names_moved;
+
+static ray_names names_at(const void *at, uint64_t stride, uint32_t count)
 {
-    ray_quota_names names = {at, stride, count};
+    ray_names names = {at, stride, count};
     return names;
 }
 
-/* Before the gateway has the new services: queues follow theirs by name. */
-static void load_priority(struct ray *ray, uint64_t now_ns, const ray_config_blob *blob,
-                          ray_config_report *report)
-{
-    const ray_gateway_config *old = &ray->gateway.config;
-    ray_priority_names before = {(const uint8_t *)old->service, sizeof old->service[0],
-                                 RAY_SERVICE_MAX};
-    ray_priority_names after = {(const uint8_t *)blob->services, sizeof *blob->services,
-                                blob->counts.service_count};
-    ray_priority_services_move(&ray->priority, now_ns, &before, &after);
-    ray_priority_load(&ray->priority, now_ns, &blob->queues, &blob->counts, report);
-}
-
-static ray_cost_names cost_names_at(const void *at, uint64_t stride, uint32_t count)
-{
-    ray_cost_names names = {at, stride, count};
-    return names;
-}
-
-/* Before the gateway and who: the names of before are still theirs. */
-static void load_cost(struct ray *ray, uint64_t now_ns, const ray_config_blob *blob,
-                      ray_config_report *report)
-{
-    const ray_config_counts *counts = &blob->counts;
-    const ray_who *who = &ray->who;
-    const ray_gateway_config *gateway = &ray->gateway.config;
-    ray_cost_names old = cost_names_at(who->tenant, sizeof who->tenant[0], who->tenant_count);
-    ray_cost_names new =
-        cost_names_at(blob->tenants, sizeof *blob->tenants, counts->tenant_count);
-    ray_cost_tenants_move(&ray->cost, &old, &new);
-    old = cost_names_at(gateway->service, sizeof gateway->service[0], RAY_SERVICE_MAX);
-    new = cost_names_at(blob->services, sizeof *blob->services, counts->service_count);
-    ray_cost_services_move(&ray->cost, &old, &new);
-    ray_cost_load(&ray->cost, now_ns, ray->clock.wall_offset_ns, &blob->cost, counts, report);
-}
-
-/* Before the gateway and the policies load: their rows are still the old ones. */
-static void load_governance(struct ray *ray, uint64_t now_ns, const ray_config_blob *blob,
-                            ray_config_report *report)
+static void find_names(const struct ray *ray, const ray_config_blob *blob, names_moved *moved)
 {
     const ray_config_counts *counts = &blob->counts;
     const ray_gateway_config *old = &ray->gateway.config;
-    const ray_policy_config *policies = &ray->policy.config;
+    const ray_policy_slot *rule = ray->policy.config.slot;
     const ray_who *who = &ray->who;
-    const ray_governance_names services[2] = {
-        {(const uint8_t *)old->service, sizeof old->service[0], RAY_SERVICE_MAX},
-        {(const uint8_t *)blob->services, sizeof *blob->services, counts->service_count}};
-    const ray_governance_names tenants[2] = {
-        {(const uint8_t *)who->tenant, sizeof who->tenant[0], who->tenant_count},
-        {(const uint8_t *)blob->tenants, sizeof *blob->tenants, counts->tenant_count}};
-    const ray_governance_names rules[2] = {
-        {(const uint8_t *)&policies->slot[0].spec.name, sizeof policies->slot[0], RAY_POLICY_MAX},
-        {(const uint8_t *)blob->policies.rule, sizeof *blob->policies.rule, counts->policy_count}};
-    ray_governance_services_move(&ray->governance, &services[0], &services[1]);
-    ray_governance_tenants_move(&ray->governance, &tenants[0], &tenants[1]);
-    ray_governance_policies_move(&ray->governance, &rules[0], &rules[1]);
-    ray_governance_load(&ray->governance, now_ns, blob->alerts, counts, report);
+    moved->services[0] = names_at(old->service, sizeof old->service[0], RAY_SERVICE_MAX);
+    moved->services[1] = names_at(blob->services, sizeof *blob->services, counts->service_count);
+    moved->tenants[0] = names_at(who->tenant, sizeof who->tenant[0], who->tenant_count);
+    moved->tenants[1] = names_at(blob->tenants, sizeof *blob->tenants, counts->tenant_count);
+    moved->plans[0] = names_at(who->plan, sizeof who->plan[0], who->plan_count);
+    moved->plans[1] = names_at(blob->plans, sizeof *blob->plans, counts->plan_count);
+    moved->rules[0] = names_at(&rule->spec.name, sizeof *rule, RAY_POLICY_MAX);
+    moved->rules[1] = names_at(blob->policies.rule, sizeof *blob->policies.rule,
+                               counts->policy_count);
 }
 
-static void load_modules(struct ray *ray, uint64_t now_ns, const ray_config_blob *blob,
-                         ray_config_report *report)
+/* Before who, gateway and policies load: their rows are still the old ones. */
+static __attribute__((noinline)) void move_names(struct ray *ray, uint64_t now_ns,
+                                                 const names_moved *moved)
+{
+    ray_quota_tenants_move(&ray->quota, &moved->tenants[0], &moved->tenants[1]);
+    ray_quota_plans_move(&ray->quota, &moved->plans[0], &moved->plans[1]);
+    ray_priority_services_move(&ray->priority, now_ns, &moved->services[0], &moved->services[1]);
+    ray_cost_tenants_move(&ray->cost, &moved->tenants[0], &moved->tenants[1]);
+    ray_cost_services_move(&ray->cost, &moved->services[0], &moved->services[1]);
+    ray_governance_services_move(&ray->governance, &moved->services[0], &moved->services[1]);
+    ray_governance_tenants_move(&ray->governance, &moved->tenants[0], &moved->tenants[1]);
+    ray_governance_policies_move(&ray->governance, &moved->rules[0], &moved->rules[1]);
+}
+
+static __attribute__((noinline)) void load_modules(struct ray *ray, uint64_t now_ns,
+                                                   const ray_config_blob *blob,
+                                                   ray_config_report *report)
 {
     const ray_config_counts *counts = &blob->counts;
-    const ray_who *who = &ray->who;
     int64_t wall_ns = ray->clock.wall_offset_ns;
-    ray_quota_names old = names_at(who->tenant, sizeof who->tenant[0], who->tenant_count);
-    ray_quota_names new = names_at(blob->tenants, sizeof *blob->tenants, counts->tenant_count);
-    ray_quota_tenants_move(&ray->quota, &old, &new);
-    old = names_at(who->plan, sizeof who->plan[0], who->plan_count);
-    new = names_at(blob->plans, sizeof *blob->plans, counts->plan_count);
-    ray_quota_plans_move(&ray->quota, &old, &new);
     ray_ratelimit_load(&ray->ratelimit, now_ns, wall_ns, blob->limits, blob->rates, counts, report);
     ray_quota_load(&ray->quota, now_ns, wall_ns, blob->quotas, counts, report);
-    load_priority(ray, now_ns, blob, report);
-    load_cost(ray, now_ns, blob, report);
-    load_governance(ray, now_ns, blob, report);
+    ray_priority_load(&ray->priority, now_ns, &blob->queues, counts, report);
+    ray_cost_load(&ray->cost, now_ns, wall_ns, &blob->cost, counts, report);
+    ray_governance_load(&ray->governance, now_ns, blob->alerts, counts, report);
     ray_policy_load(&ray->policy, now_ns, wall_ns, &blob->policies, counts, report);
     ray_gateway_load(&ray->gateway, now_ns, wall_ns, blob->services, blob->routes, blob->tables,
                      counts, report);
@@ -176,6 +150,7 @@ ray_status ray_config_load(struct ray *ray, uint64_t now_ns, const uint8_t *blob
                            ray_config_report *report)
 {
     ray_config_blob parts;
+    names_moved moved;
     ray_status status = ray_config_blob_check(blob, length, &parts, report);
     if (status != RAY_OK)
         return status;
@@ -187,6 +162,8 @@ ray_status ray_config_load(struct ray *ray, uint64_t now_ns, const uint8_t *blob
     ray_queue_drop_gone(ray, now_ns, parts.services, sizeof *parts.services,
                         parts.counts.service_count);
     move_in_flight(ray, &parts);
+    find_names(ray, &parts, &moved);
+    move_names(ray, now_ns, &moved);
     load_modules(ray, now_ns, &parts, report);
     load_who(ray, &parts, report);
     ray_audit_record record = {.at_ns = now_ns, .seq = RAY_NEVER, .before = report->kept_count,

@@ -10,7 +10,7 @@ static void displace(struct ray *ray, uint64_t now_ns, uint32_t entry, uint32_t 
 {
     ray_ending ending = {.reason = RAY_REASON_DISPLACED, .verdict = RAY_VERDICT_DROPPED,
                          .by_kind = RAY_BY_QUEUE, .by_id = service, .refund = 1};
-    uint32_t place;
+    uint32_t place = RAY_NONE;
     ray_status status = ray_priority_request_of(&ray->priority, entry, &place);
     ray_assert(status == RAY_OK);
     ray_end_unheard(ray, now_ns, place, &ending);
@@ -150,7 +150,7 @@ ray_status ray_preempt(struct ray *ray, uint64_t now_ns, uint32_t entry, uint32_
 {
     ray_ending ending = {.reason = RAY_REASON_PREEMPTED, .verdict = RAY_VERDICT_PREEMPTED,
                          .by_kind = RAY_BY_QUEUE, .refund = 1};
-    uint32_t place;
+    uint32_t place = RAY_NONE;
     ray_status status = ray_priority_preempt_check(&ray->priority, entry, by_class);
     if (status == RAY_OK)
         status = ray_priority_request_of(&ray->priority, entry, &place);

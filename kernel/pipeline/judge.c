@@ -113,14 +113,24 @@ static void judge_policy(const ray_journey *journey, ray_answer *answer)
     }
 }
 
+static void refuse_later(ray_journey *journey, ray_answer *answer, uint32_t reason)
+{
+    answer->retry_after_ns = 0;
+    answer->start_at_ns = 0;
+    journey->others_allowed = 0;
+    deny(answer, reason, 503);
+}
+
 /* Asks the rest once the policies said yes. */
 static ray_status ask_governed(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
                                const ray_row *row, ray_journey *journey, ray_answer *answer)
 {
     ray_status status = ray_ask_limits(ray, now_ns, rows, row, journey);
+    ray_status quote = RAY_OK;
     journey->priced = ray_cost_priced(&ray->cost, journey->gateway.service);
     if (status == RAY_OK && journey->priced != 0)
-        status = ray_ask_cost(ray, now_ns, row, journey);
+        quote = ray_ask_cost(ray, now_ns, row, journey);
+    journey->priced = quote == RAY_OK ? journey->priced : 0;
     if (status == RAY_OK)
         status = ray_ask_quotas(ray, now_ns, rows, row, journey);
     if (status != RAY_OK)
@@ -129,15 +139,9 @@ static ray_status ask_governed(const struct ray *ray, uint64_t now_ns, const ray
     judge_governed(ray, journey, answer);
     journey->others_allowed =
         journey->governed->quotas.granted != 0 && answer->reason != RAY_REASON_LIMIT_REQUIRED;
+    if (quote != RAY_OK && admits(answer))   /* nobody could be billed for it */
+        refuse_later(journey, answer, RAY_REASON_COST_RANGE);
     return RAY_OK;
-}
-
-static void refuse_later(ray_journey *journey, ray_answer *answer, uint32_t reason)
-{
-    answer->retry_after_ns = 0;
-    answer->start_at_ns = 0;
-    journey->others_allowed = 0;
-    deny(answer, reason, 503);
 }
 
 static void judge_queue(ray_journey *journey, ray_answer *answer)

@@ -5,7 +5,7 @@
 enum { GONE = 0xffff, SWAP_BYTES = 64 };
 
 /* -- following names (private) -- */
-static uint16_t place_of(const ray_priority_names *names, const void *name)
+static uint16_t place_of(const ray_names *names, const void *name)
 {
     for (uint64_t i = 0; i < names->count && i < RAY_SERVICE_MAX; i++)
         if (ray_same(names->at + i * names->stride, name, sizeof(ray_name)) != 0)
@@ -74,7 +74,7 @@ static void follow(ray_priority *priority, uint64_t now_ns, const uint16_t *to)
 }
 
 void ray_priority_services_move(ray_priority *priority, uint64_t now_ns,
-                                const ray_priority_names *before, const ray_priority_names *after)
+                                const ray_names *before, const ray_names *after)
 {
     uint16_t to[RAY_SERVICE_MAX];
     for (uint32_t place = 0; place < RAY_SERVICE_MAX; place++) {

@@ -10,7 +10,7 @@
 enum { SLOT_MASK = 0xffff };
 
 /* -- following names (private) -- */
-static uint32_t place_of(const ray_quota_names *names, const ray_name *name)
+static uint32_t place_of(const ray_names *names, const ray_name *name)
 {
     for (uint64_t i = 0; i < names->count; i++)
         if (ray_same(names->at + i * names->stride, name, sizeof *name) != 0)
@@ -18,7 +18,7 @@ static uint32_t place_of(const ray_quota_names *names, const ray_name *name)
     return RAY_NONE;
 }
 
-static uint32_t followed(const ray_quota_names *before, const ray_quota_names *after,
+static uint32_t followed(const ray_names *before, const ray_names *after,
                          uint32_t place)
 {
     ray_name name;
@@ -28,8 +28,8 @@ static uint32_t followed(const ray_quota_names *before, const ray_quota_names *a
     return place_of(after, &name);
 }
 
-void ray_quota_tenants_move(ray_quota *quota, const ray_quota_names *before,
-                            const ray_quota_names *after)
+void ray_quota_tenants_move(ray_quota *quota, const ray_names *before,
+                            const ray_names *after)
 {
     for (uint32_t place = 0; place < quota->book.active_top; place++) {
         ray_quota_active *active = &quota->book.active[place];
@@ -66,8 +66,8 @@ void ray_quota_tenants_move(ray_quota *quota, const ray_quota_names *before,
     ray_quota_rehash(quota);
 }
 
-void ray_quota_plans_move(ray_quota *quota, const ray_quota_names *before,
-                          const ray_quota_names *after)
+void ray_quota_plans_move(ray_quota *quota, const ray_names *before,
+                          const ray_names *after)
 {
     for (uint32_t slot = 0; slot < RAY_QUOTA_ALLOCATION_MAX; slot++) {
         ray_quota_row *row = &quota->config.row[slot];

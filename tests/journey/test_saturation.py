@@ -97,13 +97,20 @@ def test_every_request_and_every_unit_is_accounted_for(log):
     assert len({(money.high, money.low) for money in sums}) == 1 and money_of(total.grand).nano > 0
 
 
+EXPORTS = ("governance export csv", "governance export json", "governance export prometheus",
+           "priority export csv", "cost services", "priority classes --json")
+
+
 @pytest.mark.qemu
-def test_the_image_decides_the_same_bits(log):
-    here, _ = replayed(log)
+def test_the_image_decides_and_exports_the_same_bits(log):
+    here, kernel = replayed(log)
+    mine = [kernel.shell(line).text for line in EXPORTS]
     with vm.boot() as console:
         there, kernel = replayed(log, console.link)
+        theirs = [console.link.run(line)[1] for line in EXPORTS]
         assert console.poweroff().clean
     assert kernel.valid() == 0
+    assert mine == theirs and all(len(text) > 40 for text in mine)
     assert (here.decision_digest, here.state_digest, here.book_digest) == (
         there.decision_digest, there.state_digest, there.book_digest)
 

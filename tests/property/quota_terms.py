@@ -30,7 +30,7 @@ def terms(draw: st.DrawFn) -> dict[str, Any]:
     resets = policy not in (ResetPolicy.NEVER, ResetPolicy.ROLLING)
     out: dict[str, Any] = {
         "reset_policy": policy,
-        "quota_type": draw(st.sampled_from([*TYPES[:2], TYPES[0], TYPES[3]])),
+        "quota_type": draw(st.sampled_from([*TYPES[:2], TYPES[0], TYPES[3], TYPES[4]])),
         "limit": draw(st.sampled_from([0, 1, 5, 10, 10, 20, 100])),
         "enforcement_mode": draw(st.sampled_from(list(EnforcementMode))),
         "mode": draw(st.sampled_from([*[QuotaMode.ENFORCE] * 4, QuotaMode.SHADOW, QuotaMode.OFF])),
@@ -87,6 +87,6 @@ def row_of(quota_id: int, tenant: int | None, said: dict[str, Any], born: int) -
 
 
 amounts = st.sampled_from([0, 1, 1, 2, 3, 5, 8, 9, 10, 11, 40])
-units = st.lists(amounts, min_size=4, max_size=4)
+units = st.lists(amounts, min_size=5, max_size=5)
 # Mostly moments, sometimes months; a period of 12 ns would close too often to follow one by one.
 steps = st.sampled_from([0, 0, 1, S - 1, S, S, 5 * S, 10 * S, 61 * S, 3600 * S, DAY, 31 * DAY])

@@ -81,7 +81,7 @@ user = {source}
     path = "/" + path
     text = f"time,ip,user,path\n1431857103,{client},{user},{path}\n".encode()
     rows, _ = read(text, config=config)
-    tenant, said = config.identity.resolve(Request(client=client, user=user, path=path))
+    tenant, said, _ = config.identity.resolve(Request(client=client, user=user, path=path))
     assert (rows[0].tenant, rows[0].user.decode()) == (tenant, "" if said == "-" else said)
 
 

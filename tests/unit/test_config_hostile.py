@@ -127,7 +127,7 @@ FIELDS = [
     (layout.LIMIT, "service", b"\2\0\0\0"),
     (layout.LIMIT, "reserved", b"\1"),
     (layout.LIMIT, "instead_of", bytes(4)),
-    (layout.QUOTA, "type", b"\4"),
+    (layout.QUOTA, "type", b"\5"),
     (layout.QUOTA, "tenant", b"\7\0\0\0"),
     (layout.QUOTA, "rollover_bp", b"\xff\xff"),
     (layout.QUOTA, "reserved_2", b"\1"),

@@ -238,6 +238,8 @@ def test_the_boundary_unit_belongs_to_the_lower_tier(steps: list[int]) -> None:
     assert cost.get_tenant_cost(1).exact == 1 + 1 + 10 + 10 + 100
     assert cost.attribute_cost(0, tenant_id=2).cost_amount.exact == 1, "each tenant from its own"
     later = cost.due()
+    assert cost.quote_cost(0, tenant_id=1, now_ns=later - 1) == 100 * S
+    assert cost.quote_cost(0, tenant_id=1, now_ns=later) == S, "asked before anybody ticked"
     assert cost.attribute_cost(0, tenant_id=1, now_ns=later).cost_amount.exact == 1
 
 

@@ -219,7 +219,7 @@ class Loader:
             for name, word in zip(at, words, strict=False):
                 name.at = word.encode()
             view = {"at": ffi.cast("uint8_t *", at), "stride": 48, "count": len(words)}
-            return ffi.new("ray_priority_names *", view), at
+            return ffi.new("ray_names *", view), at
 
         (old, _keep), (new, _too) = names(self.services), names(services)
         lib.ray_priority_services_move(state, self.queue._now_ns, old, new)

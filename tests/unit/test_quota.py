@@ -16,7 +16,7 @@ from host_sim.modules.quota import (
 )
 
 S = 1_000_000_000
-REQUESTS, BYTES, COMPUTE, CUSTOM = QuotaType
+REQUESTS, BYTES, COMPUTE, CUSTOM, COST = QuotaType
 OK, NO_LIMIT, EXCEEDED, TOO_MUCH = 1, 2, 300, 301
 
 
@@ -227,8 +227,8 @@ def test_all_dimensions_are_consumed_together_or_not_at_all(quota: QuotaManager)
         )
         for kind in QuotaType
     }
-    fits = {REQUESTS: 1, BYTES: 10, COMPUTE: 3, CUSTOM: 2}
-    assert quota.consume_quota(None, fits, tenant_id=0).count == 4
+    fits = {REQUESTS: 1, BYTES: 10, COMPUTE: 3, CUSTOM: 2, COST: 4}
+    assert quota.consume_quota(None, fits, tenant_id=0).count == 5
     assert {kind: used(quota, quota_id) for kind, quota_id in ids.items()} == fits
     outcome = quota.consume_quota(None, {REQUESTS: 1, BYTES: 1, COMPUTE: 1}, tenant_id=0)
     assert (outcome.granted, outcome.by) == (False, ids[BYTES])

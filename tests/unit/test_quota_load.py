@@ -72,7 +72,7 @@ class Loader:
             for name, word in zip(at, words, strict=False):
                 name.at = word.encode()
             view = {"at": self.ffi.cast("uint8_t *", at), "stride": 48, "count": len(words)}
-            return self.ffi.new("ray_quota_names *", view), at
+            return self.ffi.new("ray_names *", view), at
 
         (old, _keep), (new, _too) = names(before), names(after)
         getattr(self.lib, f"ray_quota_{what}_move")(self.quota._state, old, new)
@@ -248,7 +248,7 @@ def test_a_plans_row_follows_its_plan(loader: Loader) -> None:
     [
         ({"name": ""}, ARGUMENT, "name"),
         ({"name": "a b"}, ARGUMENT, "name"),
-        ({"type": 4}, ARGUMENT, "type"),
+        ({"type": 5}, ARGUMENT, "type"),
         ({"type": 255}, ARGUMENT, "type"),
         ({"type": 3}, ARGUMENT, "custom"),
         ({"custom": "x"}, ARGUMENT, "custom"),

@@ -167,18 +167,12 @@ typedef struct ray_cost_rows {
 ray_status ray_cost_check(const ray_cost_rows *rows, const ray_config_counts *counts,
                           ray_config_report *report);
 
-/* Tenants or services as rows somewhere else: `count` names, `stride` bytes apart. */
-typedef struct ray_cost_names {
-    const uint8_t *at;
-    uint64_t stride;
-    uint64_t count;
-} ray_cost_names;
 /* To be called before ray_cost_load when places may have changed: balances follow their tenant and
  * service by name. What belonged to one that is gone counts with nobody's from then on. */
-void ray_cost_tenants_move(ray_cost *cost, const ray_cost_names *before,
-                           const ray_cost_names *after);
-void ray_cost_services_move(ray_cost *cost, const ray_cost_names *before,
-                            const ray_cost_names *after);
+void ray_cost_tenants_move(ray_cost *cost, const ray_names *before,
+                           const ray_names *after);
+void ray_cost_services_move(ray_cost *cost, const ray_names *before,
+                            const ray_names *after);
 /* Replaces prices, schedule and alerts by rows that passed the check; every balance stays, and an
  * alert that is the same keeps whether it has fired. The open period ends where the new schedule
  * says. */

@@ -219,20 +219,14 @@ ray_status ray_governance_check(const ray_alert_spec *rows, const ray_config_cou
  * state when what it watches is unchanged. */
 void ray_governance_load(ray_governance *governance, uint64_t now_ns, const ray_alert_spec *rows,
                          const ray_config_counts *counts, ray_config_report *report);
-/* Names as rows somewhere else: `count` of them, `stride` bytes apart; a free row's is empty. */
-typedef struct ray_governance_names {
-    const uint8_t *at;
-    uint64_t stride;
-    uint64_t count;
-} ray_governance_names;
 /* To be called before load when the rows may have other places than before: what was counted
  * follows its name; of a name that is gone it goes to `other`. */
-void ray_governance_services_move(ray_governance *governance, const ray_governance_names *before,
-                                  const ray_governance_names *after);
-void ray_governance_tenants_move(ray_governance *governance, const ray_governance_names *before,
-                                 const ray_governance_names *after);
-void ray_governance_policies_move(ray_governance *governance, const ray_governance_names *before,
-                                  const ray_governance_names *after);
+void ray_governance_services_move(ray_governance *governance, const ray_names *before,
+                                  const ray_names *after);
+void ray_governance_tenants_move(ray_governance *governance, const ray_names *before,
+                                 const ray_names *after);
+void ray_governance_policies_move(ray_governance *governance, const ray_names *before,
+                                  const ray_names *after);
 
 /* -- reading: periods that ended are closed in the answer, not in the state -- */
 typedef struct ray_governance_stats {
@@ -393,9 +387,9 @@ ray_status ray_governance_reason_read(const ray_governance *governance, uint32_t
 
 /* Names for exports, by place of the handle; a name that is empty or absent shows as its id. */
 typedef struct ray_governance_labels {
-    ray_governance_names service;
-    ray_governance_names tenant;
-    ray_governance_names policy;
+    ray_names service;
+    ray_names tenant;
+    ray_names policy;
 } ray_governance_labels;
 
 /* Every counter, by scope and id, in fixed columns. RAY_E_TRUNCATED when `text` was too small. */

@@ -197,17 +197,11 @@ typedef struct ray_priority_rows {
 /* The whole hostile check; changes nothing but *report, which names section, row and field. */
 ray_status ray_priority_check(const ray_priority_rows *rows, const ray_config_counts *counts,
                               ray_config_report *report);
-/* Services as rows somewhere else: `count` names, `stride` bytes apart. */
-typedef struct ray_priority_names {
-    const uint8_t *at;
-    uint64_t stride;
-    uint64_t count;
-} ray_priority_names;
 /* To be called before ray_priority_load when services may have other places than before: queues,
  * entries, service times and minutes follow their service by name. Entries of a service that is
  * gone must have left (ray_priority_first_of); what is still there leaves as RAY_LEAVE_GONE. */
 void ray_priority_services_move(ray_priority *priority, uint64_t now_ns,
-                                const ray_priority_names *before, const ray_priority_names *after);
+                                const ray_names *before, const ray_names *after);
 /* Replaces the rules by rows that passed the check; cannot fail. Who waits keeps waiting and keeps
  * its deadline; an SLA whose row is unchanged keeps its counts. */
 void ray_priority_load(ray_priority *priority, uint64_t now_ns, const ray_priority_rows *rows,

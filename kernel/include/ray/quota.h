@@ -171,19 +171,12 @@ void ray_quota_load(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns,
                     const ray_quota_spec *rows, const ray_config_counts *counts,
                     ray_config_report *report);
 
-/* Tenants or plans as rows somewhere else: `count` names, `stride` bytes apart. */
-typedef struct ray_quota_names {
-    const uint8_t *at;
-    uint64_t stride;
-    uint64_t count;
-} ray_quota_names;
-
 /* To be called before ray_quota_load when tenants or plans may have other places than before:
  * balances follow their tenant by name; those of a tenant that is gone are dropped. */
-void ray_quota_tenants_move(ray_quota *quota, const ray_quota_names *before,
-                            const ray_quota_names *after);
-void ray_quota_plans_move(ray_quota *quota, const ray_quota_names *before,
-                          const ray_quota_names *after);
+void ray_quota_tenants_move(ray_quota *quota, const ray_names *before,
+                            const ray_names *after);
+void ray_quota_plans_move(ray_quota *quota, const ray_names *before,
+                          const ray_names *after);
 
 /* -- control: every error changes nothing. A handle that was removed since is RAY_E_STALE, a free
  * one RAY_E_UNKNOWN. -- */

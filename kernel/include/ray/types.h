@@ -40,6 +40,13 @@ typedef struct ray_address {
     uint8_t at[16];
 } ray_address;
 
+/* Names as rows somewhere else: `count` of them, `stride` bytes apart; a free row's is empty. */
+typedef struct ray_names {
+    const uint8_t *at;
+    uint64_t stride;
+    uint64_t count;
+} ray_names;
+
 /* Bytes of the caller's, borrowed for one call. */
 typedef struct ray_view {
     const uint8_t *at;
