@@ -163,6 +163,8 @@ typedef struct ray_journey ray_journey;
 /* Writes one decision record into the running hash and returns its sequence number. */
 uint64_t ray_record(struct ray *ray, uint64_t now_ns, const ray_answer *answer);
 uint64_t ray_audit_add(struct ray *ray, const ray_audit_record *record);
+/* The next record of the ring, its id and epoch written, everything else still the old one's. */
+ray_audit_record *ray_audit_next(struct ray *ray);
 /* Passes a raw time through the gate, then runs whatever is due; returns the gated time. */
 uint64_t ray_gate_pass(struct ray *ray, uint64_t raw_ns);
 /* What ray_gate_pass would return; nothing moves. */

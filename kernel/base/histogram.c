@@ -42,6 +42,14 @@ void ray_histogram_halve(ray_histogram *head, uint32_t *bucket, uint32_t bits)
     }
 }
 
+void ray_histogram_widen(ray_histogram *head, uint64_t value)
+{
+    if (head->count == 0 || value < head->min)
+        head->min = value;
+    if (value > head->max)
+        head->max = value;
+}
+
 void ray_histogram_add(ray_histogram *head, uint32_t *bucket, uint32_t bits, uint64_t value,
                        uint32_t times)
 {

@@ -32,8 +32,7 @@ typedef struct ray_histogram_coarse {
 
 static inline uint32_t ray_histogram_index(uint32_t bits, uint64_t value)
 {
-    uint32_t length = 64U - (uint32_t)__builtin_clzll(value | 1);
-    uint32_t shift = length > bits + 1 ? length - bits - 1 : 0;
+    uint32_t shift = 63U - (uint32_t)__builtin_clzll(value | 1ULL << bits) - bits;
     return __builtin_expect(value >> RAY_HISTOGRAM_TOP_BITS != 0, 0)
                ? RAY_HISTOGRAM_BUCKETS(bits) - 2
                : (shift << bits) + (uint32_t)(value >> shift);
@@ -46,6 +45,8 @@ uint64_t ray_histogram_middle(uint32_t bits, uint32_t index);
 
 /* Every bucket's count to its half. */
 void ray_histogram_halve(ray_histogram *head, uint32_t *bucket, uint32_t bits);
+/* Makes [min, max] reach to `value`, which is outside, or begin with it. */
+void ray_histogram_widen(ray_histogram *head, uint64_t value);
 /* A bucket that is full (2^32 - 1) halves them all first: quantiles stay, old values weigh less. */
 static inline void ray_histogram_record(ray_histogram *head, uint32_t *bucket, uint32_t bits,
                                         uint64_t value)
@@ -54,10 +55,8 @@ static inline void ray_histogram_record(ray_histogram *head, uint32_t *bucket, u
     if (__builtin_expect(*at == 0xffffffffU, 0))
         ray_histogram_halve(head, bucket, bits);
     *at += 1;
-    if (__builtin_expect(value > head->max, 0))
-        head->max = value;
-    if (__builtin_expect(value < head->min || head->count == 0, 0))
-        head->min = value;
+    if (__builtin_expect(value - head->min > head->max - head->min, 0))
+        ray_histogram_widen(head, value);   /* an empty one holds [0, 0] */
     head->count++;
     head->sum += value;
 }

@@ -8,6 +8,11 @@
 
 uint32_t ray_week_minute(int64_t unix_ns, int32_t utc_offset_minutes)
 {
+    if (__builtin_expect(unix_ns >= 0 && utc_offset_minutes >= -THURSDAY_MINUTES, 1)) {
+        uint64_t minute = ((uint64_t)unix_ns >> 11) / (MINUTE_NS >> 11);
+        return ((uint32_t)minute + (uint32_t)(utc_offset_minutes + THURSDAY_MINUTES)) %
+               RAY_WEEK_MINUTES;
+    }
     int64_t minute = unix_ns / MINUTE_NS - (unix_ns % MINUTE_NS < 0);
     int64_t rest = (minute + utc_offset_minutes + THURSDAY_MINUTES) % RAY_WEEK_MINUTES;
     return (uint32_t)(rest < 0 ? rest + RAY_WEEK_MINUTES : rest);

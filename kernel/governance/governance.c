@@ -8,7 +8,7 @@
 
 /* enum ray_verdict, which is the pipeline's */
 enum { VERDICT_DENY = 2, VERDICT_REDIRECT = 4, VERDICT_EXPIRED = 9 };
-enum { SERVER_ERROR = 500, REASONS_OF_MODULE = 100, FIRST_RULE_MODULE = 2 };
+enum { SERVER_ERROR = 500, FIRST_RULE_REASON = 200 };
 
 uint64_t ray_governance_bytes(void)
 {
@@ -37,6 +37,14 @@ void ray_gov_pass(ray_governance *governance, uint64_t now_ns)
     }
 }
 
+/* Most steps lie in the second of the one before, and no alert is due. */
+static inline void pass(ray_governance *governance, uint64_t now_ns)
+{
+    const ray_governance_tally *tally = &governance->tally;
+    if (now_ns - tally->second_start_ns >= SECOND_NS || tally->alert_heap_count != 0)
+        ray_gov_pass(governance, now_ns);
+}
+
 /* The rows of a pair, which may have lost them to another key since. */
 static __attribute__((noinline)) void rows_again(ray_governance *governance, ray_pair *pair)
 {
@@ -56,13 +64,15 @@ static __attribute__((noinline)) void touch_folded(ray_governance *governance,
     tally->folded_count++;
 }
 
-void ray_gov_touch_find(ray_governance *governance, uint32_t service, uint32_t tenant,
-                        ray_gov_touch *touch)
+static inline void touch_find(ray_governance *governance, uint32_t service, uint32_t tenant,
+                              ray_gov_touch *touch)
 {
     ray_governance_tally *tally = &governance->tally;
     touch->service_key = service;
     touch->tenant_key = tenant;
-    uint32_t place = ray_gov_pair_take(governance, service, tenant);
+    uint32_t place = ray_gov_pair_find(governance, service, tenant);
+    if (__builtin_expect(place == RAY_NONE, 0))
+        place = ray_gov_pair_take(governance, service, tenant);
     if (place == RAY_NONE) {
         touch_folded(governance, touch);
         return;
@@ -76,8 +86,16 @@ void ray_gov_touch_find(ray_governance *governance, uint32_t service, uint32_t t
     touch->tenant = &tally->tenant[pair->tenant_row].counts;
 }
 
-static void count(ray_governance *governance, const ray_gov_touch *touch, uint32_t metric,
-                  uint64_t number, uint64_t amount)
+void ray_gov_touch_find(ray_governance *governance, uint32_t service, uint32_t tenant,
+                        ray_gov_touch *touch)
+{
+    touch_find(governance, service, tenant, touch);
+}
+
+static inline __attribute__((always_inline)) void count(ray_governance *governance,
+                                                        const ray_gov_touch *touch,
+                                                        uint32_t metric, uint64_t number,
+                                                        uint64_t amount)
 {
     ray_gov_series_add(&governance->tally, touch->pair, metric, number, amount);
     if (ray_gov_is_watched(touch->pair))
@@ -100,37 +118,47 @@ void ray_gov_reason_count(ray_governance_tally *tally, uint32_t reason, uint64_t
 }
 
 /* -- request -- */
-typedef struct admission {
-    uint64_t tokens;
-    uint32_t denied;
-    uint32_t violation;
-} admission;
-
-static inline void admit_row(ray_governance_counts *row, const admission *of)
+static inline void refuse_row(ray_governance_counts *row, uint64_t tokens, uint32_t violation)
 {
     row->offered_count++;
-    row->denied_count += of->denied;
-    row->queued_count += 1U - of->denied;
-    row->violation_count += of->violation;
-    row->tokens += of->tokens;
+    row->denied_count++;
+    row->violation_count += violation;
+    row->tokens += tokens;
 }
 
-static void admit(ray_governance *governance, const ray_gov_touch *touch,
-                  const ray_governance_event *event)
+static inline void admit_row(ray_governance_counts *row, uint64_t tokens)
 {
-    uint32_t denied = event->verdict == VERDICT_DENY || event->verdict == VERDICT_REDIRECT;
-    uint32_t violation = denied && event->reason / REASONS_OF_MODULE >= FIRST_RULE_MODULE;
-    const admission of = {event->tokens, denied, violation};
-    admit_row(&governance->tally.total, &of);
-    admit_row(touch->service, &of);
-    admit_row(touch->tenant, &of);
+    row->offered_count++;
+    row->queued_count++;
+    row->tokens += tokens;
+}
+
+static inline uint32_t is_denied(const ray_governance_event *event)
+{
+    return event->verdict == VERDICT_DENY || event->verdict == VERDICT_REDIRECT;
+}
+
+static inline void refuse(ray_governance *governance, const ray_gov_touch *touch,
+                          const ray_governance_event *event)
+{
+    uint32_t violation = event->reason >= FIRST_RULE_REASON;
+    refuse_row(&governance->tally.total, event->tokens, violation);
+    refuse_row(touch->service, event->tokens, violation);
+    refuse_row(touch->tenant, event->tokens, violation);
     count(governance, touch, RAY_SERIES_REQUESTS, 1, event->tokens);
-    if (denied) {
-        ray_gov_reason_count(&governance->tally, event->reason, 1);
-        count(governance, touch, RAY_SERIES_DENIED, 1, violation);
-    } else if (ray_gov_is_watched(touch->pair)) {
+    ray_gov_reason_count(&governance->tally, event->reason, 1);
+    count(governance, touch, RAY_SERIES_DENIED, 1, violation);
+}
+
+static inline void admit(ray_governance *governance, const ray_gov_touch *touch,
+                         const ray_governance_event *event)
+{
+    admit_row(&governance->tally.total, event->tokens);
+    admit_row(touch->service, event->tokens);
+    admit_row(touch->tenant, event->tokens);
+    count(governance, touch, RAY_SERIES_REQUESTS, 1, event->tokens);
+    if (ray_gov_is_watched(touch->pair))
         ray_gov_alerts_queued(governance, touch);
-    }
 }
 
 /* Where the admission of what now leaves its queue was booked: the key's own row, or `other` when
@@ -186,20 +214,32 @@ static inline void done_row(ray_governance_counts *row, const ray_governance_eve
     row->cost_nano = (int64_t)((uint64_t)row->cost_nano + (uint64_t)event->cost_nano);
 }
 
-static void done(ray_governance *governance, const ray_gov_touch *touch,
-                 const ray_governance_event *event)
+static inline uint32_t has_failed(const ray_governance_event *event)
 {
-    ray_governance_tally *tally = &governance->tally;
-    uint32_t failed = event->http_status >= SERVER_ERROR || event->verdict == VERDICT_EXPIRED;
-    done_row(&tally->total, event, failed);
-    done_row(touch->service, event, failed);
-    done_row(touch->tenant, event, failed);
-    ray_gov_latency_add(tally, touch->pair != 0 ? touch->pair->waits : 0, event->latency_ns);
+    return event->http_status >= SERVER_ERROR || event->verdict == VERDICT_EXPIRED;
+}
+
+/* What an outcome adds to histograms and windows. */
+static inline void outcome(ray_governance *governance, const ray_gov_touch *touch,
+                           const ray_governance_event *event, uint32_t failed)
+{
+    ray_gov_latency_add(&governance->tally, touch->pair != 0 ? touch->pair->waits : 0,
+                        event->latency_ns);
     count(governance, touch, RAY_SERIES_DONE, 1, event->bytes);
     if (failed)
         count(governance, touch, RAY_SERIES_FAILED, 1, 0);
     if (event->cost_nano != 0)
         count(governance, touch, RAY_SERIES_COST, 1, (uint64_t)event->cost_nano);
+}
+
+static inline void done(ray_governance *governance, const ray_gov_touch *touch,
+                        const ray_governance_event *event)
+{
+    uint32_t failed = has_failed(event);
+    done_row(&governance->tally.total, event, failed);
+    done_row(touch->service, event, failed);
+    done_row(touch->tenant, event, failed);
+    outcome(governance, touch, event, failed);
 }
 
 void ray_governance_note(ray_governance *governance, uint64_t now_ns,
@@ -210,27 +250,47 @@ void ray_governance_note(ray_governance *governance, uint64_t now_ns,
         governance->tally.error_count++;
         return;
     }
-    ray_gov_pass(governance, now_ns);
-    ray_gov_touch_find(governance, event->service, event->tenant, &touch);
-    if (event->kind == RAY_GOV_ADMIT)
-        admit(governance, &touch, event);
-    else if (event->kind == RAY_GOV_DONE)
+    pass(governance, now_ns);
+    touch_find(governance, event->service, event->tenant, &touch);
+    if (event->kind == RAY_GOV_DONE)
         done(governance, &touch, event);
-    else
+    else if (event->kind != RAY_GOV_ADMIT)
         leave(governance, &touch, event);
+    else if (is_denied(event))
+        refuse(governance, &touch, event);
+    else
+        admit(governance, &touch, event);
+}
+
+/* -- what took no time -- */
+/* Its place in the queue was taken and left in one step: nothing of it remains to be counted. */
+static inline void exchange_row(ray_governance_counts *row, const ray_governance_event *event,
+                                uint32_t failed)
+{
+    row->offered_count++;
+    row->dispatched_count++;
+    row->tokens += event->tokens;
+    row->wait_ns += event->wait_ns;
+    done_row(row, event, failed);
 }
 
 void ray_governance_exchange(ray_governance *governance, uint64_t now_ns,
                              const ray_governance_event *event)
 {
+    ray_governance_tally *tally = &governance->tally;
     ray_gov_touch touch;
-    ray_governance_event step = *event;
-    ray_gov_pass(governance, now_ns);
-    ray_gov_touch_find(governance, event->service, event->tenant, &touch);
-    admit(governance, &touch, event);
-    step.kind = RAY_GOV_SENT;
-    leave(governance, &touch, &step);
-    done(governance, &touch, event);
+    uint32_t failed = has_failed(event);
+    pass(governance, now_ns);
+    touch_find(governance, event->service, event->tenant, &touch);
+    exchange_row(&tally->total, event, failed);
+    exchange_row(touch.service, event, failed);
+    exchange_row(touch.tenant, event, failed);
+    count(governance, &touch, RAY_SERIES_REQUESTS, 1, event->tokens);
+    count(governance, &touch, RAY_SERIES_SENT, 1, event->wait_ns);
+    ray_gov_wait_add(tally, touch.pair != 0 ? touch.pair->waits : 0, event->wait_ns, 1);
+    if (ray_gov_is_watched(touch.pair))
+        ray_gov_alerts_queued(governance, &touch);
+    outcome(governance, &touch, event, failed);
 }
 
 void ray_governance_policy(ray_governance *governance, uint64_t now_ns, uint32_t rule,

@@ -3,26 +3,6 @@
  * is counted in `other`; a reset gives the table anew. */
 #include "parts.h"
 
-static uint32_t bucket_of(const ray_governance *governance, uint32_t service, uint32_t tenant)
-{
-    uint64_t multiplier = RAY_GOV_MULTIPLIER(governance);
-    uint64_t hash = service * multiplier + tenant * (multiplier << 1 ^ 0xff51afd7ed558ccdULL);
-    return (uint32_t)(((hash >> 32) * RAY_GOV_PAIR_BUCKETS) >> 32);
-}
-
-uint32_t ray_gov_pair_find(const ray_governance *governance, uint32_t service, uint32_t tenant)
-{
-    const ray_governance_tally *tally = &governance->tally;
-    uint32_t at = tally->pair_bucket[bucket_of(governance, service, tenant)];
-    while (at != 0) {
-        const ray_pair *pair = &tally->pair[at - 1];
-        if (pair->service == service && pair->tenant == tenant)
-            return at - 1;
-        at = pair->next;
-    }
-    return RAY_NONE;
-}
-
 static void watch(const ray_governance *governance, ray_pair *pair)
 {
     memset(pair->watched, 0, sizeof pair->watched);
@@ -43,7 +23,7 @@ static void link_in(ray_governance *governance, uint32_t place)
 {
     ray_governance_tally *tally = &governance->tally;
     ray_pair *pair = &tally->pair[place];
-    uint32_t bucket = bucket_of(governance, pair->service, pair->tenant);
+    uint32_t bucket = ray_gov_pair_bucket(governance, pair->service, pair->tenant);
     pair->next = tally->pair_bucket[bucket];
     tally->pair_bucket[bucket] = place + 1;
 }

@@ -87,7 +87,26 @@ uint32_t ray_gov_ring_first(uint32_t grain);
 uint64_t ray_gov_grain_seconds(uint32_t grain);
 
 /* pairs.c: (service, tenant) to series */
-uint32_t ray_gov_pair_find(const ray_governance *governance, uint32_t service, uint32_t tenant);
+static inline uint32_t ray_gov_pair_bucket(const ray_governance *governance, uint32_t service,
+                                           uint32_t tenant)
+{
+    uint64_t multiplier = RAY_GOV_MULTIPLIER(governance);
+    uint64_t hash = service * multiplier + tenant * (multiplier << 1 ^ 0xff51afd7ed558ccdULL);
+    return (uint32_t)(((hash >> 32) * RAY_GOV_PAIR_BUCKETS) >> 32);
+}
+static inline uint32_t ray_gov_pair_find(const ray_governance *governance, uint32_t service,
+                                         uint32_t tenant)
+{
+    const ray_governance_tally *tally = &governance->tally;
+    uint32_t at = tally->pair_bucket[ray_gov_pair_bucket(governance, service, tenant)];
+    while (at != 0) {
+        const ray_pair *pair = &tally->pair[at - 1];
+        if (pair->service == service && pair->tenant == tenant)
+            return at - 1;
+        at = pair->next;
+    }
+    return RAY_NONE;
+}
 /* The pair's place, made when there is room; RAY_NONE when there is none. */
 uint32_t ray_gov_pair_take(ray_governance *governance, uint32_t service, uint32_t tenant);
 void ray_gov_pairs_clear(ray_governance_tally *tally);

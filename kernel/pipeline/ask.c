@@ -160,7 +160,7 @@ __attribute__((noinline)) ray_status ray_ask_cost(const struct ray *ray, uint64_
 void ray_quota_query_of(const struct ray *ray, const ray_rows *rows, const ray_row *row,
                         const ray_journey *journey, ray_quota_query *query)
 {
-    memset(query, 0, sizeof *query);
+    /* names behind named_count are never read */
     query->user = view(rows, row->user_at, row->user_length);
     query->units[RAY_QUOTA_REQUESTS] = 1;
     query->units[RAY_QUOTA_BYTES] = row->request_bytes;

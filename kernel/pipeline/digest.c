@@ -59,14 +59,23 @@ uint32_t ray_checksum(uint32_t before, const uint8_t *at, uint64_t length)
 }
 
 /* -- audit -- */
-uint64_t ray_audit_add(struct ray *ray, const ray_audit_record *record)
+ray_audit_record *ray_audit_next(struct ray *ray)
 {
     uint64_t id = ++ray->audit.count;
     ray_audit_record *at = &ray->audit.record[(id - 1) % RAY_AUDIT_MAX];
-    *at = *record;
     at->id = id;
     at->epoch = ray->who.epoch;
-    return id;
+    return at;
+}
+
+uint64_t ray_audit_add(struct ray *ray, const ray_audit_record *record)
+{
+    ray_audit_record copy = *record;
+    ray_audit_record *at = ray_audit_next(ray);
+    copy.id = at->id;
+    copy.epoch = at->epoch;
+    *at = copy;
+    return copy.id;
 }
 
 void ray_noted(struct ray *ray, uint64_t now_ns, const ray_audit_record *record)

@@ -17,7 +17,7 @@ static int32_t order(ray_policy_cut a, ray_policy_cut b)
 ray_policy_cut ray_policy_cut_of(const ray_address *address)
 {
     ray_policy_cut cut;
-    memcpy(&cut, address, sizeof cut);
+    ray_copy(&cut, address, sizeof cut);
     cut.high = __builtin_bswap64(cut.high);
     cut.low = __builtin_bswap64(cut.low);
     return cut;
@@ -27,14 +27,15 @@ ray_policy_cut ray_policy_cut_of(const ray_address *address)
 static uint32_t segment_of(const ray_policy_index *index, uint32_t first, uint32_t last,
                            ray_policy_cut at)
 {
-    for (uint32_t count = last - first + 1; count > 1;) {
+    uint32_t count = last - first + 1;
+    do {    /* once at least: most buckets have one cut or none, and nobody can guess which */
         uint32_t half = count / 2;
         ray_policy_cut cut = index->cut[first + half];
         uint32_t reached = (uint32_t)(cut.high < at.high) |
                            ((uint32_t)(cut.high == at.high) & (uint32_t)(cut.low <= at.low));
-        first += half & (0U - reached);     /* no branch: nobody can guess an address */
+        first += half & (0U - reached);     /* no branch here either */
         count -= half;
-    }
+    } while (count > 1);
     return first;
 }
 
@@ -181,6 +182,8 @@ void ray_policy_line_build(ray_policy_config *config)
 uint32_t ray_policy_segment_of_minute(const ray_policy_index *index, uint32_t minute)
 {
     uint32_t segment = index->hour[minute / 60];
+    if (segment + 1 < index->minute_count)  /* the first cut of an hour without a guess */
+        segment += index->cut[segment + 1].low <= minute;
     while (segment + 1 < index->minute_count && index->cut[segment + 1].low <= minute)
         segment++;
     return segment;
@@ -190,9 +193,10 @@ uint32_t ray_policy_segment_of_address(const ray_policy_index *index, ray_policy
 {
     const uint16_t *bucket = &index->v6[at.high >> (64 - RAY_POLICY_LINE_BITS)];
     if (at.high == 0 && at.low >> 32 == 0xffff) {
-        uint32_t v4 = (uint32_t)at.low;
-        uint32_t place = v4 < index->v4_base ? 0 : (v4 - index->v4_base) >> index->v4_shift;
-        bucket = &index->v4[place < RAY_POLICY_LINE_BUCKETS ? place : RAY_POLICY_LINE_BUCKETS - 1];
+        uint32_t v4 = (uint32_t)at.low, base = index->v4_base;
+        uint32_t place = (v4 - base) >> index->v4_shift;
+        place = place < RAY_POLICY_LINE_BUCKETS ? place : RAY_POLICY_LINE_BUCKETS - 1U;
+        bucket = &index->v4[place & (0U - (uint32_t)(v4 >= base))];
     }
     return segment_of(index, bucket[0], bucket[1], at);
 }

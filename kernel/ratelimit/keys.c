@@ -55,7 +55,7 @@ uint64_t ray_key_of_client(const ray_ratelimit *rl, const ray_limit_hot *hot,
     if (!query->address_known)
         return ~ray_siphash(rl->config.seed, query->client.at, query->client.length);
     uint8_t network[16];
-    memcpy(network, query->address.at, sizeof network);
+    ray_copy(network, query->address.at, sizeof network);
     uint32_t keep = hot->prefix_v6;
     if (ray_same(network, mapped, sizeof mapped))
         keep = 96U + hot->prefix_v4;
