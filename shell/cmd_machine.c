@@ -267,6 +267,9 @@ static void put_ending(ray_call *call)
     ray_line_u64(out, COLUMN, "granted", stats.granted_count);
     ray_line_u64(out, COLUMN, "denied", stats.denied_count);
     ray_line_u64(out, COLUMN, "completed", stats.completed_count);
+    ray_line_u64(out, COLUMN, "dropped", stats.dropped_count);
+    ray_line_u64(out, COLUMN, "preempted", stats.preempted_count);
+    ray_line_u64(out, COLUMN, "cancelled", stats.cancelled_count);
     ray_line_u64(out, COLUMN, "expired", stats.expired_count);
     ray_line_u64(out, COLUMN, "in flight", stats.inflight_count);
     ray_line_u64(out, COLUMN, "queued", stats.queued_count);

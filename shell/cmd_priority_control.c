@@ -236,6 +236,7 @@ ray_status ray_priority_run_preempt(ray_call *call)
     status = ray_preempt(call->ray, call->now_ns, entry.entry, class);
     if (status != RAY_OK)
         return ray_call_error(call, status, "only a request of a lower class makes room", 2, 0);
+    ray_call_noted(call, RAY_AUDIT_REVOKE, RAY_BY_QUEUE, entry.service, entry.priority, class);
     ray_text_put(call->out, "taken out: ");
     ray_text_put(call->out, ray_class_word(entry.priority));
     ray_text_put(call->out, ", what it took is given back\n");

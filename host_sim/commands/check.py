@@ -40,6 +40,10 @@ def _summary(config: compiler.Config) -> str:
         ("limits", config.limits),
         ("quotas", config.quotas),
         ("tenants", config.tenants),
+        ("policies", config.policies),
+        ("price books", config.file.cost),
+        ("promises", config.file.sla),
+        ("alerts", config.file.alert),
         ("tests", config.tests),
     )
     rows = ", ".join(f"{len(rows)} {what}" for what, rows in counts)

@@ -80,7 +80,7 @@ class Notice:
     at_ns: int
     alert: str
     state: str
-    value: int
+    value: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,8 +153,18 @@ def _tenant(kernel: Kernel, tenant: int) -> str:
 
 
 def _alerts(kernel: Kernel) -> Iterator[Notice]:
-    for row in _said(kernel, "governance alerts --all", "notifications"):
-        yield Notice(row["at_ns"], row["alert"], row["state"], row["value"])
+    found = [Notice(row["at_ns"], row["alert"], row["state"], str(row["value"]))
+             for row in _said(kernel, "governance alerts --all", "notifications")]
+    lib, ffi = kernel.lib, kernel.ffi
+    cost, notice = lib.ray_cost_of(kernel.ray), ffi.new("ray_cost_notice *")
+    stats = ffi.new("ray_cost_stats *")
+    lib.ray_cost_read(cost, stats)
+    for id in range(1, int(stats.notice_count) + 1):
+        if lib.ray_cost_notice_read(cost, id, notice) == 0:
+            name = bytes(ffi.string(notice.alert.name.at)).decode()
+            spent = Bill("", int(notice.spent_nano)).amount()
+            found.append(Notice(int(notice.at_ns), name, "spent", spent))
+    yield from sorted(found, key=lambda one: one.at_ns)
 
 
 # -- the page --------------------------------------------------------------------------------------
@@ -190,4 +200,4 @@ def lines(governed: Governed, duration: Any, instant: Any) -> Iterator[str]:
         yield ""
         yield "Alerts"
         for a in governed.alerts[-20:]:
-            yield f"  {instant(a.at_ns):30} {printable(a.alert):30} {a.state} at {a.value:,}"
+            yield f"  {instant(a.at_ns):30} {printable(a.alert):30} {a.state} at {a.value}"

@@ -256,7 +256,7 @@ def _verdicts(s: Summary) -> Iterator[str]:
         if number or verdict in ("allow", "deny"):
             yield f"  {words[verdict]:10} {number:>13,}  {part:>8}"
     for reason, number in s.reasons.items():
-        if reason not in ("ok", "none"):
+        if reason not in ("ok", "none", "queued"):  # who waited was allowed, and stands below
             yield f"    {reason:24} {number:>13,}"
     if s.would_deny:
         yield (f"  {count(s.would_deny, 'request')} would have been denied by rules in shadow mode "

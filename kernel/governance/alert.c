@@ -101,7 +101,7 @@ static __attribute__((noinline)) void tell_folded(ray_governance *governance,
                                                   const ray_gov_touch *touch, uint32_t metric,
                                                   uint64_t count, uint64_t amount)
 {
-    for (uint32_t place = 0; place < RAY_ALERT_RULE_MAX; place++)
+    for (uint32_t place = 0; place < governance->config.alert_end; place++)
         if (ray_gov_alert_used(governance, place) != 0 &&
             ray_gov_alert_watches(&governance->config.alert[place], touch->service_key,
                                   touch->tenant_key) != 0)
@@ -112,7 +112,8 @@ void ray_gov_alerts_tell(ray_governance *governance, const ray_gov_touch *touch,
                          uint64_t count, uint64_t amount)
 {
     if (touch->pair == 0) {
-        tell_folded(governance, touch, metric, count, amount);
+        if (governance->config.alert_end != 0)
+            tell_folded(governance, touch, metric, count, amount);
         return;
     }
     for (uint32_t word = 0; word < RAY_GOV_WATCH_WORDS; word++)
@@ -129,7 +130,7 @@ void ray_gov_alerts_queued(ray_governance *governance, const ray_gov_touch *touc
             if (governance->config.alert[place].metric == RAY_ALERT_QUEUED)
                 touched(governance, place);
         }
-    for (uint32_t place = 0; touch->pair == 0 && place < RAY_ALERT_RULE_MAX; place++)
+    for (uint32_t place = 0; touch->pair == 0 && place < governance->config.alert_end; place++)
         if (ray_gov_alert_used(governance, place) != 0 &&
             governance->config.alert[place].metric == RAY_ALERT_QUEUED)
             touched(governance, place);

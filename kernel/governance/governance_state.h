@@ -115,6 +115,7 @@ typedef struct ray_gov_policy_row {
 
 typedef struct ray_governance_config {
     uint64_t multiplier; /* of table positions, from the seed */
+    uint64_t alert_end;  /* no place from here on is used */
     ray_alert_spec alert[RAY_ALERT_RULE_MAX];
     uint32_t generation[RAY_ALERT_RULE_MAX]; /* 0 for rows of a file */
     uint32_t issued[RAY_ALERT_RULE_MAX]; /* the last a live row of the place was given */

@@ -15,6 +15,11 @@ static void watch(const ray_governance *governance, ray_pair *pair)
 
 void ray_gov_pairs_watch(ray_governance *governance)
 {
+    ray_governance_config *config = &governance->config;
+    config->alert_end = 0;
+    for (uint32_t place = 0; place < RAY_ALERT_RULE_MAX; place++)
+        if (ray_gov_alert_used(governance, place) != 0)
+            config->alert_end = place + 1;
     for (uint32_t place = 0; place < governance->tally.pair_count; place++)
         watch(governance, &governance->tally.pair[place]);
 }

@@ -175,6 +175,7 @@ static uint32_t histograms_hold(const ray_governance_tally *tally)
 /* -- 8, 9, 11 -- */
 static uint32_t alerts_hold(const ray_governance *governance)
 {
+    uint64_t end = 0;
     for (uint32_t place = 0; place < RAY_ALERT_RULE_MAX; place++) {
         const ray_alert_spec *spec = &governance->config.alert[place];
         uint32_t field, found, issued = governance->config.issued[place];
@@ -193,8 +194,9 @@ static uint32_t alerts_hold(const ray_governance *governance)
             (found & RAY_GOV_SLOT_MASK) != place ||
             governance->tally.alert[place].state > RAY_ALERT_RESOLVED)
             return 0;
+        end = place + 1;
     }
-    return 1;
+    return governance->config.alert_end == end;
 }
 
 static uint32_t heap_holds(const ray_governance_tally *tally)

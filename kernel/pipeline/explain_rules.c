@@ -156,8 +156,11 @@ void ray_explain_queue(uint64_t now_ns, const ray_journey *journey, ray_text *ou
     } else {
         ray_text_put(out, ", waits behind ");
         ray_text_u64(out, queue->ahead);
-        ray_text_put(out, ", about ");
-        ray_text_duration(out, queue->wait_ns);
+        if (queue->wait_ns != 0) {
+            ray_text_put(out, ", about ");
+            ray_text_duration(out, queue->wait_ns);
+        } else
+            ray_text_put(out, ", nothing has told yet how long its service takes");
         if (queue->victim != RAY_NONE)
             ray_text_put(out, ", displaces a request of a lower class");
         if (queue->deadline_ns != RAY_NEVER) {

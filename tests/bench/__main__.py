@@ -13,7 +13,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 
-from . import core_side, measure, python_side
+from . import core_side, measure, policy, python_side
 from .measure import Result
 
 PARTS: dict[str, Callable[[], Iterator[Result]]] = {
@@ -21,6 +21,7 @@ PARTS: dict[str, Callable[[], Iterator[Result]]] = {
     "admit": core_side.admits,
     "routes": core_side.routes,
     "queues": core_side.queues,
+    "policies": policy.policies,
     "governance": core_side.governance,
     "python": python_side.scalars,
     "batch": python_side.batches,

@@ -55,7 +55,7 @@ def decisions() -> Iterator[Result]:
 
 def queues() -> Iterator[Result]:
     """One request in and one out, five classes, as more wait: the cost must not grow."""
-    for profile, depths in (("seed", (10, 1_000, 4_000)), ("edge", (1_000, 16_000, 65_000))):
+    for profile, depths in (("seed", (10, 1_000, 4_000)), ("edge", (1_000, 8_000, 32_000))):
         for flows in (1, 8):
             for depth in depths:
                 ns, sent = in_c(profile, "queue", depth, flows)
