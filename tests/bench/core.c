@@ -442,7 +442,7 @@ static int exposition(uint32_t services)
     for (uint32_t i = 0; i < services; i++)
         snprintf(names[i].at, sizeof names[i].at, "service-%u", i);
     ray_governance_labels labels;
-    labels.service = (ray_governance_names){ (const uint8_t *)names, sizeof *names, services };
+    labels.service = (ray_names){ (const uint8_t *)names, sizeof *names, services };
     labels.tenant = labels.policy = labels.service;
     for (int round = 0; round < ROUNDS; round++) {
         ray_text_init(&text, out, 1u << 24);
