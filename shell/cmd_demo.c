@@ -92,6 +92,7 @@ static void make_row(ray_call *call, demo *d)
     row->tenant = RAY_NONE;
     row->http_status = 200;
     row->priority = RAY_CLASS_DEFAULT;
+    row->role = RAY_ROLE_USER;
     row->method = RAY_METHOD_GET;
     if (d->route_count == 0 || draw(d) % 64 == 0) {
         ray_text_put(&text, "/nowhere/");

@@ -156,7 +156,19 @@ static ray_status run_metrics(ray_call *call)
 }
 
 /* -- export -- */
-/* Services where they stand; tenants copied behind the text, which is given back. */
+/* Rules by their place; those that are gone stay without a name. */
+static uint32_t rule_names(ray_call *call, ray_name *names)
+{
+    uint32_t rule, place = 0;
+    ray_policy_row row;
+    ray_status status;
+    for (; (status = ray_policy_at(ray_policy_of(call->ray), place, &rule)) != RAY_E_RANGE; place++)
+        if (status == RAY_OK && ray_policy_row_read(ray_policy_of(call->ray), rule, &row) == RAY_OK)
+            names[place] = row.spec->name;
+    return place;
+}
+
+/* Services where they stand; tenants and rules copied behind the text, which is given back. */
 static ray_status labels_of(ray_call *call, ray_governance_labels *out)
 {
     const ray_gateway *gateway = ray_gateway_of(call->ray);
@@ -168,13 +180,17 @@ static ray_status labels_of(ray_call *call, ray_governance_labels *out)
     if (first != RAY_NONE && ray_gateway_read_service(gateway, first, &row) == RAY_OK)
         out->service = (ray_names){
             (const uint8_t *)(row.spec - (first & 0xffffU)), sizeof *row.spec, RAY_SERVICE_MAX};
-    ray_name *names = ray_call_memory(call, (uint64_t)(count + 1) * sizeof *names);
+    uint64_t room = (uint64_t)(count + RAY_POLICY_MAX) * sizeof(ray_name);
+    ray_name *names = ray_call_memory(call, room);
     if (names == 0)
         return RAY_E_TRUNCATED;
+    __builtin_memset(names, 0, room);
     for (uint32_t i = 0; i < count; i++)
         if (ray_tenant_read(call->ray, i, &tenant) == RAY_OK)
             names[i] = tenant.name;
     out->tenant = (ray_names){(const uint8_t *)names, sizeof *names, count};
+    out->policy = (ray_names){(const uint8_t *)(names + count), sizeof *names,
+                              rule_names(call, names + count)};
     return RAY_OK;
 }
 

@@ -231,7 +231,10 @@ ray_status ray_priority_run_estimate(ray_call *call)
         return RAY_OK;
     }
     ray_text_put(out, "would wait ");
-    ray_text_duration(out, answer.wait_ns);
+    if (queue.service_ns == 0)
+        ray_text_put(out, "nobody knows how long (nothing has completed yet)");
+    else
+        ray_text_duration(out, answer.wait_ns);
     ray_text_put(out, ": ");
     ray_text_u64(out, answer.ahead);
     ray_text_put(out, " dispatches ahead x ");

@@ -26,6 +26,8 @@ Row = tuple[int, Policy, Box]
 def check_together(ground: Ground) -> None:
     """Says what rows alone cannot show; a question too long to answer is left open, noted once."""
     file = ground.file
+    if ground.findings or not all(rule is not None and rule.name for rule in file.policy):
+        return  # of a rule that is only half read nothing true can be said
     live = [
         (index, rule)
         for index, rule in enumerate(file.policy)

@@ -321,10 +321,16 @@ class GovernanceReader(Module):
         return labels, keep
 
     def _kernel_names(self) -> dict[str, Names]:
-        """The names of a Kernel's services and tenants by place."""
+        """The names of a Kernel's services, tenants and policies by place."""
         if self.kernel is None:
             return {}
         ray, services, tenants = self.kernel.ray, {}, {}
+        policies, engine = {}, self.lib.ray_policy_of(self.kernel.ray)
+        rule, hit = self.ffi.new("uint32_t *"), self.ffi.new("ray_policy_row *")
+        for place in range(self.lib.RAY_POLICY_MAX):
+            if self.lib.ray_policy_at(engine, place, rule) == 0:
+                check(self.lib.ray_policy_row_read(engine, rule[0], hit), f"policy {place}")
+                policies[place] = self.ffi.string(hit.spec.name.at)
         gateway, row = self.lib.ray_gateway_of(ray), self.ffi.new("ray_service_row *")
         place = self.lib.ray_gateway_next_service(gateway, NONE)
         while place != NONE:
@@ -335,7 +341,7 @@ class GovernanceReader(Module):
         for place in range(self.lib.ray_tenant_count(ray)):
             check(self.lib.ray_tenant_read(ray, place, spec), f"tenant {place}")
             tenants[place] = self.ffi.string(spec.name.at)
-        return {"service": services, "tenant": tenants}
+        return {"service": services, "tenant": tenants, "policy": policies}
 
     def export_metrics(
         self,

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from host_sim.decision import NEVER, NONE
-from host_sim.errors import ExistsError, StateError, check
+from host_sim.errors import ArgumentError, ExistsError, StateError, check
 from host_sim.modules.base import u64
 from host_sim.modules.priority_control import PriorityControl
 from host_sim.modules.priority_reading import Flow, handle_of
@@ -91,6 +91,9 @@ class PriorityScheduler(PriorityControl):
         it away or displaces anybody, requests past their deadline are dropped. Raises ExistsError
         for an id that waits, UnknownError, RangeError."""
         self._alone("enter")
+        if not isinstance(request_id, int):
+            raise ArgumentError(f"a request's id is a whole number, not {request_id!r}")
+        u64(request_id, "request_id")
         if request_id in self._entries:
             raise ExistsError(f"request {request_id} waits already")
         if priority is None:
@@ -197,6 +200,8 @@ class PriorityScheduler(PriorityControl):
         """The outcome of a dispatch: frees its servers, teaches the service time, counts for the
         SLA's minute."""
         self._alone("end")
+        if not isinstance(dispatch, Dispatch):
+            raise ArgumentError(f"what dequeue_next returned is completed, not {dispatch!r}")
         done = self.ffi.new("ray_priority_done *")
         self._fill(
             done,

@@ -230,7 +230,8 @@ void ray_cost_roll(ray_cost *cost, int64_t wall_ns)
 uint64_t ray_cost_due(const ray_cost *cost, int64_t wall_offset_ns)
 {
     const ray_cost_book *book = &cost->book;
-    if (book->placed == 0 || book->end_ns == COST_FOREVER_NS || book->idle == SETTLES)
+    /* the wall stands still at its last instant: an end behind it never comes */
+    if (book->placed == 0 || book->end_ns > WALL_MAX_NS || book->idle == SETTLES)
         return RAY_NEVER;
     if (wall_offset_ns >= 0)
         return book->end_ns > wall_offset_ns ? (uint64_t)(book->end_ns - wall_offset_ns) : 0;

@@ -185,9 +185,13 @@ static void note_policies(struct ray *ray, uint64_t now_ns, const ray_journey *j
     for (uint32_t word = 0; word < RAY_POLICY_WORDS; word++)
         for (uint64_t left = policy->matched[word]; left != 0; left &= left - 1) {
             uint32_t rule, place = word * 64 + (uint32_t)__builtin_ctzll(left);
-            if (ray_policy_at(&ray->policy, place, &rule) == RAY_OK)
-                ray_governance_policy(&ray->governance, now_ns, rule,
-                                      policy->granted == 0 && policy->by == rule, policy->alerts);
+            ray_policy_row row;
+            if (ray_policy_at(&ray->policy, place, &rule) != RAY_OK ||
+                ray_policy_row_read(&ray->policy, rule, &row) != RAY_OK)
+                continue;
+            ray_governance_policy(&ray->governance, now_ns, rule,
+                                  policy->granted == 0 && policy->by == rule,
+                                  row.spec->alert != 0 || row.spec->action == RAY_ACTION_ALERT);
         }
 }
 

@@ -26,7 +26,7 @@ ray_status ray_row_check(const struct ray *ray, const ray_rows *rows, const ray_
         return RAY_E_ARGUMENT;
     if (row->priority >= RAY_CLASS_MAX && row->priority != RAY_CLASS_DEFAULT)
         return RAY_E_ARGUMENT;
-    if (row->role > RAY_ROLE_MAX || row->origin >= RAY_ORIGIN_MAX ||
+    if (row->role >= RAY_ROLE_MAX || row->origin >= RAY_ORIGIN_MAX ||
         !ray_is_zero(row->reserved, sizeof row->reserved))
         return RAY_E_ARGUMENT;
     if (row->flags > (RAY_ROW_ADDRESS | RAY_ROW_REFUNDABLE | RAY_ROW_NOW | RAY_ROW_QUIET |

@@ -70,9 +70,15 @@ void ray_complete_exchange(struct ray *ray, uint64_t now_ns, const ray_row *row,
     bill(ray, now_ns, &used, answer);
     if (count != 0)
         ray_quota_settle(&ray->quota, now_ns, ray->clock.wall_offset_ns, holds, count, used.quota);
-    if (ray_priority_promised(&ray->priority, answer->service) != 0) {
+    uint32_t width = 0;
+    if (journey->queue_asked != 0) {   /* a server is busy with it for no time at all */
+        ray_priority_take(&ray->priority, now_ns, &journey->place, &journey->queue, 0);
+        width = journey->place.width != 0 ? journey->place.width : 1;
+    }
+    if (width != 0 || ray_priority_promised(&ray->priority, answer->service) != 0) {
         ray_priority_done outcome = {.arrival_ns = now_ns, .sent_ns = now_ns,
                                      .service = answer->service, .priority = answer->priority,
+                                     .width = width,
                                      .failed = row->http_status >= 500};
         ray_priority_finish(&ray->priority, now_ns, &outcome);
     }
