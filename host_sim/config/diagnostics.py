@@ -57,6 +57,7 @@ NOTES: dict[str, str] = {
     "note-open": "a service that nothing limits",
     "note-never": "a request that a limit can never grant",
     "note-shadowed": "a policy that others leave nothing to decide",
+    "note-everything": "a policy without conditions: it holds for every request",
     "note-hole": "requests that pass because no policy decides about them",
     "note-unsure": "policies that overlap in too many ways to compare them all",
     "note-no-wait": "a queue in which nothing ever waits",

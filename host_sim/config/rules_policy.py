@@ -36,6 +36,13 @@ def check_policies(ground: Ground) -> None:
         _check_effects(ground, path, policy)
         if (policy.mode or ground.file.mode) == "shadow" and policy.enabled:
             ground.note(path, "note-shadow", f'policy "{policy.name}" only watches')
+        raw = ground.raw["policy"][index]
+        if policy.enabled and isinstance(raw, dict) and not raw.get("when"):
+            ground.note(
+                path,
+                "note-everything",
+                f'policy "{policy.name}" has no condition: it holds for every request',
+            )
     _check_unused_quotas(ground)
     if len(ground.findings) == before and not any(
         finding.code in ("missing-key", "bad-choice", "wrong-type") for finding in ground.findings

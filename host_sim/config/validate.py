@@ -60,6 +60,9 @@ _TYPES = {
     "dict_type": "a table in { }",
     "model_type": "a table in { }",
     "model_attributes_type": "a table in { }",
+    "datetime_type": "an instant as 2026-01-01T00:00:00Z, or what the key says besides",
+    "datetime_from_date_parsing": "an instant as 2026-01-01T00:00:00Z",
+    "int_from_float": "a whole number without quotes",
 }
 
 
