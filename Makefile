@@ -22,7 +22,8 @@ say =
 endif
 
 # -- the core: freestanding C, the same objects' sources for every machine -------------------------
-CORE_INCLUDES = -Ikernel/include -Ikernel/profiles/$(PROFILE) -Ikernel -Ishell
+CORE_INCLUDES = -Ikernel/include -Ikernel/profiles/$(PROFILE) -Ikernel -Ishell \
+                -isystem$(BEARSSL)/inc
 CORE_WARNINGS := -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wcast-qual -Wvla \
                  -Wstrict-prototypes -Wmissing-prototypes -Wframe-larger-than=1024
 # Where jumps lie against 32-byte lines costs an x86 up to a third of a short loop (Intel's JCC
@@ -32,6 +33,10 @@ CORE_ALIGN    := $(shell echo | $(CC) $(ALIGN_JUMPS) -x assembler -c - -o /dev/n
                  echo $(ALIGN_JUMPS))
 CORE_CFLAGS   := -std=c11 -ffreestanding -mgeneral-regs-only -O2 -fstack-protector-strong \
                  $(CORE_ALIGN) $(CORE_WARNINGS)
+# BearSSL's files are compiled by the core's flags and their own; their warnings are not ours.
+BEARSSL       := build/third_party/bearssl
+BEARSSL_FILES := $(addprefix $(BEARSSL)/,$(shell cat tools/bearssl.files))
+BEARSSL_FLAGS  = $(shell cat tools/bearssl.flags) -w -I$(BEARSSL)/inc -I$(BEARSSL)/src
 CORE_SOURCES  := $(sort $(wildcard kernel/*.c kernel/*/*.c))
 SHELL_SOURCES := $(sort $(wildcard shell/*.c))
 CORE_HEADERS  := $(sort $(wildcard kernel/include/ray/*.h kernel/profiles/*/ray/*.h kernel/*.h \
@@ -48,31 +53,35 @@ help: ## this text
 
 # -- ready: what a fresh machine lacks -------------------------------------------------------------
 READY_PYTHON := $(VENV)/raygate.stamp
+READY_CRYPTO := $(BEARSSL)/ready
 READY_QEMU   := build/ready-qemu
 READY_ISO    := build/ready-iso
 EXTENSIONS   := build/extensions.stamp
 
 $(READY_PYTHON): pyproject.toml setup.py tools/setup.py
 	@$(SYSTEM_PYTHON) tools/setup.py python && touch $@
+$(READY_CRYPTO): tools/setup.py tools/bearssl.files
+	@mkdir -p build && $(SYSTEM_PYTHON) tools/setup.py crypto && touch $@
+$(BEARSSL_FILES): $(READY_CRYPTO) ;
 $(READY_QEMU): tools/setup.py
 	@mkdir -p build && $(SYSTEM_PYTHON) tools/setup.py qemu && touch $@
 $(READY_ISO): tools/setup.py
 	@mkdir -p build && $(SYSTEM_PYTHON) tools/setup.py iso && touch $@
 
-$(EXTENSIONS): $(READY_PYTHON) $(CORE_SOURCES) $(SHELL_SOURCES) $(CORE_HEADERS) \
+$(EXTENSIONS): $(READY_PYTHON) $(READY_CRYPTO) $(CORE_SOURCES) $(SHELL_SOURCES) $(CORE_HEADERS) \
                $(wildcard host_sim/native/*) host_sim/_build.py
 	$(call say,cffi,seed edge tiny)$(PYTHON) -m host_sim._build >>build/setup.log 2>&1 || \
 	    { tail -40 build/setup.log >&2; exit 2; }
 	@touch $@
 
 .PHONY: ready extensions
-ready: $(READY_PYTHON) $(READY_QEMU) $(EXTENSIONS)
+ready: $(READY_PYTHON) $(READY_CRYPTO) $(READY_QEMU) $(EXTENSIONS)
 extensions: $(EXTENSIONS)
 
 # -- the image: the targets image and iso, and the files they make ---------------------------------
 BUILD := build
 include boot/boot.mk
-image: $(READY_PYTHON)
+image: $(READY_PYTHON) $(READY_CRYPTO)
 iso: $(READY_ISO)
 $(FROZEN_BLOB): | $(READY_PYTHON)
 
@@ -87,14 +96,18 @@ SIM_CORE := $(patsubst %.c,$(SIM_DIR)/%.o,$(CORE_SOURCES) $(SHELL_SOURCES))
 # The files of the native port; everything else in host_sim/native belongs to the Python extension.
 SIM_PORT := $(patsubst %.c,$(SIM_DIR)/%.o,$(filter %/sim.c %/hal.c,$(wildcard host_sim/native/*.c)))
 
-$(SIM_CORE): $(SIM_DIR)/%.o: %.c Makefile
+SIM_BEARSSL := $(BEARSSL_FILES:$(BEARSSL)/%.c=$(SIM_DIR)/bearssl/%.o)
+$(SIM_BEARSSL): $(SIM_DIR)/bearssl/%.o: $(BEARSSL)/%.c Makefile tools/bearssl.flags
+	@mkdir -p $(@D)
+	$(call say,cc,$<)$(CC) $(CORE_CFLAGS) -g $(BEARSSL_FLAGS) -c $< -o $@
+$(SIM_CORE): $(SIM_DIR)/%.o: %.c Makefile | $(READY_CRYPTO)
 	@mkdir -p $(@D)
 	$(call say,cc,$<)$(CC) $(CORE_CFLAGS) -Werror -g $(CORE_INCLUDES) -MMD -MP -c $< -o $@
 $(SIM_PORT): $(SIM_DIR)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(call say,cc,$<)$(CC) -std=gnu11 -O2 -g $(CORE_WARNINGS) -Werror $(CORE_INCLUDES) \
 	    -Ihost_sim/native -MMD -MP -c $< -o $@
-$(SIM): $(SIM_CORE) $(SIM_PORT)
+$(SIM): $(SIM_CORE) $(SIM_PORT) $(SIM_BEARSSL)
 	$(call say,link,$@)$(CC) $^ -o $@
 -include $(SIM_CORE:.o=.d) $(SIM_PORT:.o=.d)
 
@@ -107,16 +120,21 @@ sim: $(SIM) $(FROZEN_BLOB) ## the same shell as a native program (CONFIG=)
 # -- the C side of the benchmark, one program per profile ------------------------------------------
 BENCH := build/bench-$(PROFILE)
 BENCH_CORE := $(patsubst %.c,$(SIM_DIR)/%.o,$(CORE_SOURCES))
-$(BENCH): tests/bench/core.c $(BENCH_CORE)
+$(BENCH): tests/bench/core.c $(BENCH_CORE) $(SIM_BEARSSL)
+	$(call say,link,$@)$(CC) -std=gnu11 -O2 $(CORE_WARNINGS) -Werror $(CORE_INCLUDES) $^ -o $@
+
+# Tokens by themselves: what the core adds to one verification.
+BENCH_TOKEN := build/bench-token
+$(BENCH_TOKEN): tests/bench/token.c $(BENCH_CORE) $(SIM_BEARSSL)
 	$(call say,link,$@)$(CC) -std=gnu11 -O2 $(CORE_WARNINGS) -Werror $(CORE_INCLUDES) $^ -o $@
 
 # -- proof -----------------------------------------------------------------------------------------
 .PHONY: tidy test bench docs clean
-tidy: $(READY_PYTHON) ## the style laws, under a minute
+tidy: $(READY_PYTHON) $(READY_CRYPTO) ## the style laws, under a minute
 	@$(PYTHON) -m tests.tidy
 
 MINIMAL := build/port-minimal
-$(MINIMAL): $(wildcard examples/port-minimal/*) $(CORE_SOURCES) $(SHELL_SOURCES) $(CORE_HEADERS)
+$(MINIMAL): $(wildcard examples/port-minimal/*) $(CORE_SOURCES) $(SHELL_SOURCES) $(CORE_HEADERS) $(READY_CRYPTO)
 	$(call say,port,$@)$(MAKE) -s -C examples/port-minimal OUT=$(abspath $@) CC=$(CC)
 
 test: ready image iso $(SIM) $(MINIMAL) ## everything: laws, unit, model, property, journeys, image

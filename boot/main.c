@@ -9,6 +9,7 @@ enum { BLOB_ALIGN = 64 };
 #define NS_PER_S 1000000000ull
 
 static struct ray *ray;
+static struct ray_secrets *secrets;
 static ray_machine machine;
 static boot_info boot;
 static ray_console console;
@@ -67,7 +68,7 @@ static uint32_t load(const source *s)
     if (!s->at)
         return 0;
     memset(&report, 0, sizeof report);
-    if (ray_config_load(ray, ray_clock_now(ray), s->at, s->bytes, &report) == RAY_OK) {
+    if (ray_config_load(ray, secrets, ray_clock_now(ray), s->at, s->bytes, &report) == RAY_OK) {
         machine.config_source = s->name;
         machine.config_name = s->config_name;
         machine.start_config = s->at;
@@ -329,12 +330,26 @@ static void start_link(void)
     link_moves(own_link_line);
 }
 
+/* A machine whose seed was given repeats itself, so its secrets come from the configuration too. */
+static void start_secrets(void)
+{
+    uint8_t fresh[RNG_FRESH_BYTES];
+
+    ray_secrets_init(secrets);
+    machine.secrets = secrets;
+    if (machine.entropy_known != 2 && rng_fresh(fresh))
+        (void)ray_secrets_seed(secrets, fresh, sizeof fresh);
+    memset(fresh, 0, sizeof fresh);
+}
+
 static void start_core(void)
 {
     machine.entropy_known = rng_seed(machine.seed);
     ray = memory_take(ray_bytes(), PAGE_BYTES);
     link = memory_take(ray_link_state_bytes(), BLOB_ALIGN);
+    secrets = memory_take(ray_secrets_bytes(), BLOB_ALIGN);
     ray_init(ray, machine.seed);
+    start_secrets();
     configure();
     read_script();
     start_clock();

@@ -46,7 +46,7 @@ void *memory_take(uint64_t bytes, uint64_t align)
             return (void *)(uintptr_t)start;
         }
     }
-    ray_panic("memory: not enough RAM; the image needs 32 MiB");
+    ray_panic("memory: not enough RAM; the image needs 48 MiB");
 }
 
 uint64_t memory_free_bytes(void)

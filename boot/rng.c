@@ -36,6 +36,17 @@ uint64_t rng_canary(void)
     return value & ~0xffull;                    /* a zero byte stops runaway text copies */
 }
 
+uint32_t rng_fresh(uint8_t fresh[RNG_FRESH_BYTES])
+{
+    uint64_t words[RNG_FRESH_BYTES / 8];
+
+    for (uint32_t i = 0; i < RNG_FRESH_BYTES / 8; i++)
+        if (!hardware(&words[i]))
+            return 0;
+    memcpy(fresh, words, RNG_FRESH_BYTES);
+    return 1;
+}
+
 uint32_t rng_seed(uint8_t seed[16])
 {
     fwcfg_item item = fwcfg_find("opt/raygate/seed");

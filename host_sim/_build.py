@@ -29,6 +29,9 @@ HEADERS = (
     "types",
     "text",
     "verdict",
+    "crypto",
+    "jws",
+    "format",
     "gateway",
     "ratelimit",
     "quota",
@@ -36,11 +39,20 @@ HEADERS = (
     "policy",
     "cost",
     "governance",
+    "auth",
+    "mediator",
+    "lb",
+    "resilience",
+    "apimon",
     "config",
     "ray",
 )
 # the native shell's, not the extension's
 PORT_ONLY = {"rayconfigport.h", "hal.h", "sim.c", "hal.c"}
+
+# The part of BearSSL the core is built on: fetched, pinned, never copied into the repository.
+BEARSSL = ROOT / "build/third_party/bearssl"
+BEARSSL_FLAGS = (ROOT / "tools/bearssl.flags").read_text().split()
 
 CORE_FLAGS = ["-std=c11", "-ffreestanding", "-mgeneral-regs-only"]
 GLUE_FLAGS = ["-std=gnu11", f"-I{sysconfig.get_path('include')}"]
@@ -127,9 +139,18 @@ def sources() -> list[pathlib.Path]:
     return sorted(found)
 
 
+def bearssl_sources() -> list[pathlib.Path]:
+    """The files of BearSSL that the core needs; fetches them the first time."""
+    step = [sys.executable, str(ROOT / "tools/setup.py"), "crypto"]
+    if subprocess.run(step, cwd=ROOT).returncode != 0:
+        raise SystemExit("BearSSL is missing")
+    return [BEARSSL / name for name in (ROOT / "tools/bearssl.files").read_text().split()]
+
+
 def include_dirs(profile: str) -> list[str]:
     """Where headers are looked for; the profile is nothing but a directory in this list."""
-    return ["kernel/include", f"kernel/profiles/{profile}", "kernel", "shell", "host_sim/native"]
+    ours = ["kernel/include", f"kernel/profiles/{profile}", "kernel", "shell", "host_sim/native"]
+    return [*ours, "build/third_party/bearssl/inc", "build/third_party/bearssl/src"]
 
 
 def builder(profile: str) -> cffi.FFI:
@@ -141,9 +162,9 @@ def builder(profile: str) -> cffi.FFI:
     ffi.set_source(
         f"host_sim._ext._{profile}",
         includes + PREAMBLE,
-        sources=[str(path.relative_to(ROOT)) for path in sources()],
+        sources=[str(path.relative_to(ROOT)) for path in (*sources(), *bearssl_sources())],
         include_dirs=include_dirs(profile),
-        extra_compile_args=["-O2", "-flto", "-fvisibility=hidden"],
+        extra_compile_args=["-O2", "-flto", "-fvisibility=hidden", *BEARSSL_FLAGS],
         extra_link_args=["-O2", "-flto"],
     )
     return ffi
@@ -179,7 +200,8 @@ def compile_one(profile: str, source: pathlib.Path, target: pathlib.Path, flags:
     """Compiles one file; raises with the compiler's own words when it does not."""
     target.parent.mkdir(parents=True, exist_ok=True)
     includes = [f"-I{path}" for path in include_dirs(profile)]
-    whole = ["-flto"] if profile in WHOLE_PROGRAM else []
+    # What takes the same time for every secret is not optimised with what knows the secrets.
+    whole = ["-flto"] if profile in WHOLE_PROGRAM and BEARSSL not in source.parents else []
     command = [*compiler(), *flags, *FLAGS, *aligned_jumps(), *whole, *includes, "-MMD", "-MF",
                str(target.with_suffix(".d")), "-c", str(source), "-o", str(target)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
@@ -209,6 +231,9 @@ def build(profile: str) -> pathlib.Path:
     for path in sources():
         flags = GLUE_FLAGS if "native" in path.parts else CORE_FLAGS
         jobs.append((path, (work / path.relative_to(ROOT)).with_suffix(".o"), flags))
+    for path in bearssl_sources():
+        target = (work / "bearssl" / path.relative_to(BEARSSL)).with_suffix(".o")
+        jobs.append((path, target, [*CORE_FLAGS, *BEARSSL_FLAGS, "-w"]))
     wanted = [(source, target, flags) for source, target, flags in jobs if stale(target, source)]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 2) as pool:
         list(pool.map(lambda job: compile_one(profile, *job), wanted))

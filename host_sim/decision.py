@@ -31,6 +31,7 @@ class Verdict(enum.IntEnum):
     COMPLETE = 8
     EXPIRED = 9
     CANCELLED = 10
+    RETRY = 11
 
 
 class RowKind(enum.IntEnum):
@@ -54,6 +55,9 @@ class RowFlag(enum.IntFlag):
     NOW = 4
     QUIET = 8
     WEIGHT = 16
+    VOUCHED = 32
+    BODY = 64
+    IDEMPOTENT = 128
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -75,7 +79,11 @@ class Decision:
     none did. `request` is the id of the request it is about. `queued`: it was admitted and waits,
     for about `wait_ns`, under the handle `entry`; of a request that was sent, `wait_ns` is how long
     it waited. `cost_nano` is what its completion was charged, in 10^-9 units. `location` is where a
-    redirect leads.
+    redirect leads. `tenant` and `role` are whom it counts for, by its credentials or its row. Of a
+    request that was sent: `instance` is where to ("" without a pool), `attempt` which one, and
+    `timeout_ns` how long that may take; verdict RETRY means it failed and may be dispatched again
+    at `start_at_ns`. `transform` names what its bodies go through; `cached` is the stored answer
+    that served it: then it is complete.
     """
 
     id: int
@@ -101,6 +109,13 @@ class Decision:
     wait_ns: int = 0
     cost_nano: int = 0
     location: str = ""
+    tenant: int = NONE
+    role: int = 0
+    instance: str = ""
+    attempt: int = 0
+    timeout_ns: int = 0
+    transform: str = ""
+    cached: int = NONE
 
     @property
     def allowed(self) -> bool:
@@ -150,6 +165,9 @@ class RequestFields(TypedDict, total=False):
     2 service-account, 3 user, 4 guest; `origin` 0 client, 1 retry, 2 requeue, 3 internal; `width`
     the servers it occupies. An exchange says what will come of it too: `duration_ns` in the
     service, `response_bytes`, `http_status`, `access_count` and `hit_count` for their prices.
+    `body` is its whole body, for the mediator (its length is `request_bytes` then). `vouched`: the
+    caller answers for tenant, user and role and no credential is looked for; by default it does
+    where it names one of them. `idempotent`: it may be repeated whatever its method.
     """
 
     method: str
@@ -173,6 +191,9 @@ class RequestFields(TypedDict, total=False):
     http_status: int
     access_count: int
     hit_count: int
+    body: bytes
+    vouched: bool
+    idempotent: bool
 
 
 NUMBERS = {"weight": 0, "priority": 255, "request_bytes": 0, "response_bytes": 0,

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Unpack, cast
 
 from host_sim import _raw
@@ -62,13 +62,18 @@ class Kernel:
         self._memory = self.ffi.new("uint8_t[]", self._bytes + 64)
         start = int(self.ffi.cast("uintptr_t", self._memory))
         self.ray = self.ffi.cast("struct ray *", self._memory + (-start % 64))
+        self._hidden = self.ffi.new("uint8_t[]", int(self.lib.ray_secrets_bytes()) + 64)
+        start = int(self.ffi.cast("uintptr_t", self._hidden))
+        self.secrets = self.ffi.cast("struct ray_secrets *", self._hidden + (-start % 64))
         self._scratch = self.ffi.new("uint8_t[]", self.lib.RAY_TARGET_BYTES_MAX)
         self._row = self.ffi.new("ray_row *")
         self._answer = self.ffi.new("ray_answer *")
-        self._rows = self.ffi.new("ray_rows *", {"row": self._row, "scratch": self._scratch})
+        self._rows = self.ffi.new("ray_rows *", {
+            "row": self._row, "scratch": self._scratch, "secrets": self.secrets})
         self._busy = False
         self._next_id = 1
         self.lib.ray_init(self.ray, seed)
+        self.lib.ray_secrets_init(self.secrets)
         if config is not None:
             self.configure(config)
 
@@ -90,7 +95,7 @@ class Kernel:
         self.ffi.memmove(aligned, blob, len(blob))
         report = self.ffi.new("ray_config_report *")
         at = self.ffi.cast("uint8_t *", aligned)
-        status = self.lib.ray_config_load(self.ray, now, at, len(blob), report)
+        status = self.lib.ray_config_load(self.ray, self.secrets, now, at, len(blob), report)
         if status < 0:
             check(status, self._refusal(report))
         return LoadReport(bytes(report.hash).hex(), report.kept_count, report.reset_count)
@@ -127,11 +132,17 @@ class Kernel:
         self._next_id += id is None
         return decision
 
-    def dispatch(self, *, service: str | None = None, at_ns: int | None = None) -> Decision:
+    def dispatch(
+        self, id: int = 0, *, service: str | None = None, at_ns: int | None = None
+    ) -> Decision:
         """The next request to send: verdict SENT and `request`, its id; NONE when nothing that
-        waits may be sent now. `service` None: of any service.
+        waits may be sent now. `service` None: of any service. With `id` that request: one whose
+        last attempt was answered RETRY, from its `start_at_ns` on, or a refundable one.
+
+        Raises UnknownError when no such request is in flight, StateError when it may not be sent
+        now.
         """
-        self._fill(RowKind.DISPATCH, at_ns, 0, RowFlag(0))
+        self._fill(RowKind.DISPATCH, at_ns, id, RowFlag(0))
         self._row.service = NONE if service is None else self.service_id(service)
         return self._step_one(b"", "dispatch")
 
@@ -155,10 +166,14 @@ class Kernel:
     def complete(
         self, id: int, *, at_ns: int | None = None, http_status: int = 200, response_bytes: int = 0,
         request_bytes: int = 0, compute_units: int = 0, custom_units: int = 0,
-        access_count: int = 0, hit_count: int = 0,
+        access_count: int = 0, hit_count: int = 0, outcome: int = 0,
+        headers: Mapping[str, str] | Iterable[tuple[str, str]] = (), body: bytes | None = None,
     ) -> Decision:
         """Reports the outcome of request `id`; quotas settle with what was really used.
 
+        `outcome` is an enum ray_outcome where the status does not say it all (a timeout, no
+        connection), `headers` and `body` are the answer's: Retry-After delays a retry, and an
+        answer that may be stored is. Verdict RETRY: the attempt failed and another one may be made.
         Raises UnknownError when no such request is in flight (its deadline may have passed).
         """
         self._fill(RowKind.COMPLETE, at_ns, id, RowFlag(0))
@@ -169,8 +184,17 @@ class Kernel:
             request_bytes,
         )
         row.compute_units, row.custom_units = compute_units, custom_units
-        row.access_count, row.hit_count = access_count, hit_count
-        return self._step_one(b"", f"complete {id}")
+        row.access_count, row.hit_count, row.outcome = access_count, hit_count, outcome
+        arena = pack_headers(headers)
+        row.headers_length = len(arena)
+        return self._step_one(self._with_body(arena, body), f"complete {id}")
+
+    def _with_body(self, arena: bytes, body: bytes | None) -> bytes:
+        if body is None:
+            return arena
+        self._row.flags |= RowFlag.BODY
+        self._row.body_at, self._row.body_length = len(arena), len(body)
+        return arena + body
 
     def cancel(self, id: int, *, at_ns: int | None = None) -> Decision:
         """The client of request `id` went away; what it took is kept. Raises UnknownError."""
@@ -240,9 +264,17 @@ class Kernel:
             setattr(row, field, numbers.get(field, default))
         if "weight" in request:
             row.flags |= RowFlag.WEIGHT
+        if request.get("idempotent"):
+            row.flags |= RowFlag.IDEMPOTENT
+        named = tenant is not None or bool(request.get("user")) or bool(request.get("role"))
+        if request.get("vouched", named):
+            row.flags |= RowFlag.VOUCHED
         row.tenant = NONE if tenant is None else self.tenant_id(tenant)
         row.service = NONE if service is None else self.service_id(service)
-        return bytes(arena)
+        body = request.get("body")
+        if body is not None and "request_bytes" not in request:
+            row.request_bytes = len(body)
+        return self._with_body(bytes(arena), body)
 
     def _step_one(self, arena: bytes, what: str) -> Decision:
         keep = self.ffi.from_buffer("uint8_t[]", arena)
@@ -269,7 +301,10 @@ class Kernel:
             audit_id=answer.audit_id, would_deny_count=answer.would_deny_count, shadow=shadow,
             request=answer.request, entry=answer.entry, queued=bool(answer.queued),
             priority=answer.priority, wait_ns=answer.wait_ns, cost_nano=answer.cost_nano,
-            location=self._location(answer.redirect))
+            location=self._location(answer.redirect), tenant=answer.tenant, role=answer.role,
+            instance=self._by(lib.RAY_BY_INSTANCE, answer.instance), attempt=answer.attempt,
+            timeout_ns=answer.timeout_ns, cached=answer.cached,
+            transform=self._by(lib.RAY_BY_TRANSFORM, answer.transform))
 
     def _location(self, rule: int) -> str:
         if rule == NONE:
@@ -309,9 +344,11 @@ class Kernel:
         self._next_id = int(self.stats()["seq"]) + 1  # above every number `admit` ever chose
 
     def fork(self) -> Kernel:
-        """A second Kernel with an equal state; the two never touch each other."""
+        """A second Kernel with an equal state; the two never touch each other. Keys go along, as
+        both are of one owner."""
         twin = Kernel(profile=self.profile)
         self.ffi.memmove(twin.ray_memory(), self.ray_memory(), self._bytes)
+        self.ffi.memmove(twin.secrets, self.secrets, self.lib.ray_secrets_bytes())
         twin._next_id = self._next_id
         return twin
 
@@ -381,6 +418,7 @@ class Kernel:
             self.ffi.new("char[]", w) for w in (b"host_sim.Kernel", b"virtual", b"Kernel", b"none")
         ]
         machine.name, machine.clock, machine.config_source, machine.config_name = words
+        machine.secrets = self.secrets
         raw = line.encode()
         result = self.lib.ray_shell_run(self.ray, machine, self.lib.ray_clock_now(self.ray),
                                         self.lib.RAY_WHO_HOST, raw, len(raw), text)

@@ -8,7 +8,7 @@ _Static_assert(sizeof(struct ray) <= RAY_STATE_BYTES_MAX,
                "struct ray is over its profile's budget: lower a capacity");
 _Static_assert(sizeof(ray_inflight_slot) <= 320,
                "an in-flight slot is at most 320 bytes (DESIGN.md section 4)");
-_Static_assert(sizeof(ray_row) == 144,
+_Static_assert(sizeof(ray_row) == 152,
                "a row has no padding: the machine link carries it as it is");
 _Static_assert(sizeof(struct ray) % 8 == 0, "the state is digested in 64-bit words");
 
@@ -37,6 +37,11 @@ void ray_init(struct ray *ray, const uint8_t seed[16])
     ray_policy_init(&ray->policy, seed);
     ray_cost_init(&ray->cost, seed);
     ray_governance_init(&ray->governance, seed);
+    ray_auth_init(&ray->auth, seed);
+    ray_mediator_init(&ray->mediator, seed);
+    ray_lb_init(&ray->lb, seed);
+    ray_resilience_init(&ray->resilience, seed);
+    ray_apimon_init(&ray->apimon, seed);
 }
 
 /* -- stepping -- */
@@ -71,8 +76,13 @@ static ray_status row_fits(const struct ray *ray, const ray_rows *rows, const ra
         return still_inflight(ray, row) ? RAY_E_EXISTS : RAY_OK;
     case RAY_ROW_EXCHANGE:
     case RAY_ROW_TICK:
-    case RAY_ROW_DISPATCH:
         return RAY_OK;
+    case RAY_ROW_DISPATCH:
+        if (row->id == 0)
+            return RAY_OK;
+        if (row->id >= RAY_EXCHANGE_ID)
+            return RAY_E_ARGUMENT;
+        return still_inflight(ray, row) ? RAY_OK : RAY_E_UNKNOWN;
     case RAY_ROW_SETTLE:
         return ray->clock.live != 0 ? RAY_E_STATE : RAY_OK;
     case RAY_ROW_COMPLETE:
@@ -109,7 +119,7 @@ static void step(struct ray *ray, const ray_rows *rows, const ray_row *row, ray_
         break;
     case RAY_ROW_COMPLETE:
     case RAY_ROW_CANCEL:
-    case RAY_ROW_REFUND: ray_step_end(ray, now_ns, row, answer); break;
+    case RAY_ROW_REFUND: ray_step_end(ray, now_ns, rows, row, answer); break;
     }
     if (answer->status != RAY_OK)
         refuse(ray, answer, answer->status);
@@ -148,6 +158,8 @@ void ray_read(const struct ray *ray, ray_stats *out)
     out->would_deny_count = tally->would_deny_count;
     out->inflight_count = ray->inflight.count;
     out->inflight_count_max = tally->inflight_count_max;
+    out->retried_count = tally->retried_count;
+    out->cached_count = tally->cached_count;
     out->clock_back_count = ray->clock.back_count;
     out->clock_clamp_count = ray->clock.clamp_count;
     out->seq = ray->seq;
@@ -196,6 +208,31 @@ ray_governance *ray_governance_of(struct ray *ray)
     return &ray->governance;
 }
 
+ray_auth *ray_auth_of(struct ray *ray)
+{
+    return &ray->auth;
+}
+
+ray_mediator *ray_mediator_of(struct ray *ray)
+{
+    return &ray->mediator;
+}
+
+ray_lb *ray_lb_of(struct ray *ray)
+{
+    return &ray->lb;
+}
+
+ray_resilience *ray_resilience_of(struct ray *ray)
+{
+    return &ray->resilience;
+}
+
+ray_apimon *ray_apimon_of(struct ray *ray)
+{
+    return &ray->apimon;
+}
+
 static ray_part part(const char *name, uint64_t bytes, uint64_t used, uint64_t capacity)
 {
     ray_part out;
@@ -220,6 +257,7 @@ ray_status ray_part_read(const struct ray *ray, uint32_t index, ray_part *out)
     uint64_t audited = ray->audit.count < RAY_AUDIT_MAX ? ray->audit.count : RAY_AUDIT_MAX;
     ray_gateway_stats gateway;
     ray_quota_stats quota;
+    ray_resilience_stats resilience;
     ray_gateway_read(&ray->gateway, &gateway);
     ray_quota_read(&ray->quota, &quota);
     switch (index) {
@@ -247,6 +285,26 @@ ray_status ray_part_read(const struct ray *ray, uint32_t index, ray_part *out)
         *out = part("inflight", sizeof ray->inflight, ray->inflight.count, RAY_INFLIGHT_MAX);
         break;
     case 9: *out = part("audit", sizeof ray->audit, audited, RAY_AUDIT_MAX); break;
+    case 10:
+        ray_resilience_read(&ray->resilience, &resilience);
+        *out = part("resilience", sizeof ray->resilience, resilience.breaker_count,
+                    RAY_SERVICE_MAX);
+        break;
+    case 11:
+        *out = part("lb", sizeof ray->lb, ray->lb.config.instance_count, RAY_INSTANCE_MAX);
+        break;
+    case 12:
+        *out = part("apimon", sizeof ray->apimon, ray->apimon.tally.row_count,
+                    RAY_APIMON_SERVICE_MAX);
+        break;
+    case 13:
+        *out = part("mediator", sizeof ray->mediator, ray->mediator.book.kept_count,
+                    RAY_CACHE_ENTRY_MAX);
+        break;
+    case 14:
+        *out = part("auth", sizeof ray->auth, ray->auth.config.credential_count,
+                    RAY_CREDENTIAL_MAX);
+        break;
     default: return RAY_E_UNKNOWN;
     }
     return RAY_OK;
@@ -282,13 +340,23 @@ uint32_t ray_valid(const struct ray *ray)
         return 600 + broken;
     if ((broken = ray_governance_valid(&ray->governance)) != 0)
         return 700 + broken;
+    if ((broken = ray_auth_valid(&ray->auth)) != 0)
+        return 800 + broken;
+    if ((broken = ray_mediator_valid(&ray->mediator)) != 0)
+        return 900 + broken;
+    if ((broken = ray_lb_valid(&ray->lb)) != 0)
+        return 1000 + broken;
+    if ((broken = ray_resilience_valid(&ray->resilience)) != 0)
+        return 1100 + broken;
+    if ((broken = ray_apimon_valid(&ray->apimon)) != 0)
+        return 1200 + broken;
     return 0;
 }
 
 ray_status ray_adopt(struct ray *ray)
 {
     if (ray_valid(ray) != 0 || ray_gateway_reindex(&ray->gateway) == 0 ||
-        ray_policy_reindex(&ray->policy) == 0)
+        ray_policy_reindex(&ray->policy) == 0 || ray_lb_reindex(&ray->lb) == 0)
         return RAY_E_ARGUMENT;
     return RAY_OK;
 }

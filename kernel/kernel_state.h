@@ -15,6 +15,11 @@
 #include "priority/priority_state.h"
 #include "policy/policy_state.h"
 #include "governance/governance_state.h"
+#include "auth/auth_state.h"
+#include "mediator/mediator_state.h"
+#include "lb/lb_state.h"
+#include "apimon/apimon_state.h"
+#include "resilience/resilience_state.h"
 #include "quota/quota_state.h"
 #include "ratelimit/ratelimit_state.h"
 
@@ -49,6 +54,8 @@ typedef struct ray_who {
     uint32_t plan_count;
     uint32_t trust_count;
     uint32_t draining;
+    uint32_t gauged;             /* 1: a quota has a guard on what monitoring measures */
+    uint32_t reserved;
     ray_tenant_spec tenant[RAY_TENANT_MAX];
     ray_name plan[RAY_PLAN_MAX];
     ray_network trust[RAY_TRUST_MAX];
@@ -58,7 +65,9 @@ enum ray_inflight_phase {
     RAY_PHASE_FREE = 0,
     RAY_PHASE_HELD = 1,          /* refundable: admitted, its caller has not sent it yet */
     RAY_PHASE_SENT = 2,
-    RAY_PHASE_QUEUED = 3         /* waits in its service's queue */
+    RAY_PHASE_QUEUED = 3,        /* waits in its service's queue */
+    RAY_PHASE_READY = 4,         /* about to be sent: only inside a step */
+    RAY_PHASE_RETRY = 5          /* was sent and failed; waits to be tried again */
 };
 
 /* One request between its admission and its outcome, at most 320 bytes. */
@@ -93,9 +102,23 @@ typedef struct ray_inflight_more {
     uint64_t custom_units;
     uint32_t access_count;
     uint32_t hit_count;
+    uint64_t key;                /* whom the balancer keeps together, hashed */
+    uint64_t deadline_ns;        /* of all attempts together */
+    uint64_t retry_at_ns;        /* RETRY: not before */
+    uint64_t upstream_ns;        /* when the current attempt was sent */
+    ray_permit permit;           /* of the current attempt */
     uint32_t entry;              /* handle in its queue, RAY_NONE */
+    uint32_t lease;              /* connection of the current attempt, RAY_NONE */
+    uint32_t instance;           /* where the last attempt went, RAY_NONE */
+    uint32_t transform;          /* RAY_NONE */
+    uint32_t fill;               /* place for its answer in the cache, RAY_NONE */
     uint16_t http_status;
-    uint8_t reserved[2];
+    uint8_t permitted;           /* 1: `permit` is held */
+    uint8_t attempt;             /* sent so far */
+    uint8_t method;
+    uint8_t idempotent;          /* 1: its caller says it may be repeated */
+    uint8_t outcome;             /* enum ray_outcome; 0: what http_status says */
+    uint8_t reserved[5];
 } ray_inflight_more;
 
 typedef struct ray_inflight {
@@ -133,6 +156,8 @@ typedef struct ray_tally {
     uint64_t refunded_count;
     uint64_t would_deny_count;
     uint64_t inflight_count_max;
+    uint64_t retried_count;
+    uint64_t cached_count;
 } ray_tally;
 
 struct ray {
@@ -152,6 +177,11 @@ struct ray {
     struct ray_policy policy;
     struct ray_cost cost;
     struct ray_governance governance;
+    struct ray_auth auth;
+    struct ray_mediator mediator;
+    struct ray_lb lb;
+    struct ray_resilience resilience;
+    struct ray_apimon apimon;
     ray_inflight inflight;
     ray_tally tally;
     ray_audit audit;
@@ -170,6 +200,10 @@ uint64_t ray_gate_pass(struct ray *ray, uint64_t raw_ns);
 /* What ray_gate_pass would return; nothing moves. */
 uint64_t ray_gate_peek(const struct ray *ray, uint64_t raw_ns);
 void ray_tick_run(struct ray *ray, uint64_t now_ns);
+/* After any change of rules: what the request path must know of them together. */
+void ray_rules_seen(struct ray *ray);
+/* 1 when forwarded addresses are believed and this peer is a proxy that is trusted. */
+uint32_t ray_peer_trusted(const struct ray *ray, const ray_address *peer);
 
 uint32_t ray_inflight_find(const struct ray *ray, uint64_t id);    /* slot or RAY_NONE */
 uint32_t ray_inflight_add(struct ray *ray, uint64_t id, uint64_t due_ns); /* RAY_NONE when full */
@@ -192,14 +226,64 @@ typedef struct ray_ending {
 void ray_end(struct ray *ray, uint64_t now_ns, uint32_t place, const ray_ending *ending,
              ray_answer *answer);
 void ray_end_unheard(struct ray *ray, uint64_t now_ns, uint32_t place, const ray_ending *ending);
-void ray_end_timed(struct ray *ray, uint64_t now_ns, uint32_t place);
+/* Returns what it was charged. */
+int64_t ray_end_timed(struct ray *ray, uint64_t now_ns, uint32_t place);
+/* Not sent yet: held by its caller, queued, or about to be sent. */
+uint32_t ray_unsent(const ray_inflight_slot *slot);
+
+/* -- guards (guard.c): what stands between a request and an instance of its service -- */
+/* One attempt to reach a service. */
+typedef struct ray_attempt {
+    uint64_t key;                /* whom the balancer keeps together */
+    uint64_t deadline_ns;        /* of all attempts together */
+    uint64_t timeout_ns;         /* of its route */
+    uint32_t service;
+    uint32_t method;
+    uint32_t number;             /* from 1 */
+    uint32_t avoid;              /* instance the last attempt failed at, RAY_NONE */
+} ray_attempt;
+
+typedef struct ray_guarded {
+    ray_resilience_query query;
+    ray_resilience_answer answer;
+    ray_lb_query pick_query;
+    ray_lb_answer pick;
+    uint64_t retry_after_ns;
+    uint32_t by_id;
+    uint16_t reason;
+    uint16_t http_status;
+    uint8_t granted;
+    uint8_t waits;               /* may wait until a permit is free */
+    uint8_t resilient;           /* 1: a breaker or bulkhead was asked */
+    uint8_t balanced;            /* 1: a pool was asked */
+    uint8_t by_kind;
+    uint8_t reserved[3];
+} ray_guarded;
+/* 1 when anything guards or balances the service. */
+uint32_t ray_guards(const struct ray *ray, uint32_t service);
+/* The next attempt of the request in `place`. */
+void ray_attempt_of(const struct ray *ray, uint64_t now_ns, uint32_t place, ray_attempt *out);
+/* Asks deadline > bulkhead > breaker > balancer; changes nothing. */
+void ray_guard_ask(const struct ray *ray, uint64_t now_ns, const ray_attempt *attempt,
+                   ray_guarded *out);
+/* Asks for the next attempt of the request in `place`, and counts the asking. */
+void ray_guard_try(struct ray *ray, uint64_t now_ns, uint32_t place, ray_guarded *out);
+/* Books what was granted; the answer says where to and how long. */
+void ray_guard_take(struct ray *ray, uint64_t now_ns, uint32_t place, const ray_guarded *guarded,
+                    ray_answer *answer);
+/* How the current attempt ended (enum ray_outcome): gives back permit and connection, and says in
+ * *verdict whether it may be tried again (NULL: nobody would). */
+void ray_guard_done(struct ray *ray, uint64_t now_ns, uint32_t place, uint32_t outcome,
+                    uint64_t retry_after_ns, ray_resilience_verdict *verdict);
+
 /* An answer about nothing yet; `shadow` is not written. */
 void ray_answer_begin(const struct ray *ray, uint64_t now_ns, ray_answer *answer);
 
 void ray_step_admit(struct ray *ray, uint64_t now_ns, const ray_rows *rows, const ray_row *row,
                     ray_answer *answer);
 void ray_step_dispatch(struct ray *ray, uint64_t now_ns, const ray_row *row, ray_answer *answer);
-void ray_step_end(struct ray *ray, uint64_t now_ns, const ray_row *row, ray_answer *answer);
+void ray_step_end(struct ray *ray, uint64_t now_ns, const ray_rows *rows, const ray_row *row,
+                  ray_answer *answer);
 /* Lets time run until nothing is in flight. RAY_E_STATE when the clock is live. */
 ray_status ray_settle(struct ray *ray);
 
@@ -207,6 +291,13 @@ ray_status ray_settle(struct ray *ray);
 uint32_t ray_queue_take(struct ray *ray, uint64_t now_ns, const ray_journey *journey,
                         uint32_t place);
 void ray_queue_pump(struct ray *ray, uint64_t now_ns, uint32_t service);
+/* The request in `place` leaves towards its service, by what its guards granted (NULL: it has
+ * none). `spoken` 1: a decision of its own; 0: part of its admission's. */
+void ray_send(struct ray *ray, uint64_t now_ns, uint32_t place, const struct ray_guarded *guarded,
+              uint32_t spoken, ray_answer *answer);
+/* It may not leave: taken back, if it was never sent. */
+void ray_guard_refuse(struct ray *ray, uint64_t now_ns, uint32_t place,
+                      const struct ray_guarded *guarded, ray_answer *answer);
 void ray_queue_pump_all(struct ray *ray, uint64_t now_ns);
 void ray_queue_drop_stale(struct ray *ray, uint64_t now_ns);
 void ray_queue_drop_gone(struct ray *ray, uint64_t now_ns, const void *names, uint64_t stride,

@@ -234,7 +234,8 @@ static ray_status run_load(ray_call *call)
     ray_read(call->ray, &stats);
     if (stats.edit_count != 0 && !ray_call_confirmed(call, "undoes every live edit"))
         return RAY_E_STATE;
-    report.status = ray_config_load(call->ray, call->now_ns, at, length, &report);
+    report.status = ray_config_load(call->ray, call->machine->secrets, call->now_ns, at, length,
+                                    &report);
     if (report.status != RAY_OK)
         return put_report(call, &report);
     ray_text_put(out, "loaded: ");

@@ -87,7 +87,7 @@ static void make_row(ray_call *call, demo *d)
     __builtin_memset(row, 0, sizeof *row);
     ray_text_init(&text, d->bytes, sizeof d->bytes);
     row->kind = RAY_ROW_EXCHANGE;
-    row->flags = RAY_ROW_ADDRESS;
+    row->flags = RAY_ROW_ADDRESS | RAY_ROW_VOUCHED;
     row->service = RAY_NONE;
     row->tenant = RAY_NONE;
     row->http_status = 200;
@@ -258,7 +258,8 @@ static ray_status run_demo(ray_call *call)
     ray_read(call->ray, &stats);
     d->random = seed;
     find_routes(call, d);
-    ray_rows rows = {&d->row, (const uint8_t *)d->bytes, sizeof d->bytes, d->scratch};
+    ray_rows rows = {&d->row, (const uint8_t *)d->bytes, sizeof d->bytes, d->scratch,
+                     call->machine->secrets};
     for (uint64_t i = 0; i < requests && status == RAY_OK; i++) {
         make_row(call, d);
         d->row.at_ns = stats.now_ns + i / rate * SECOND + i % rate * SECOND / rate;

@@ -147,6 +147,8 @@ static void allocation_json(ray_call *call, uint32_t allocation, const ray_quota
     ray_text_json_bool(out, "carry_overage", spec->carry_overage);
     ray_text_json_u64(out, "guard_requests_per_s", spec->guard_requests_per_s);
     ray_text_json_u64(out, "guard_bytes_per_s", spec->guard_bytes_per_s);
+    ray_text_json_u64(out, "guard_errors_per_min", spec->guard_errors_per_min);
+    ray_text_json_u64(out, "guard_latency_p99_ns", spec->guard_latency_p99_ns);
     ray_text_json_open(out, "alerts", '[');
     for (uint32_t i = 0; i < RAY_QUOTA_ALERT_EACH && spec->alert_percent[i] != 0; i++)
         ray_text_json_u64(out, 0, spec->alert_percent[i]);
@@ -229,7 +231,8 @@ static ray_status run_export(ray_call *call)
 #define TERMS                                                                                      \
     "NAME LIMIT [--tenant=T] [--plan=P] [--service=S] [--type=TYPE] [--window=WINDOW] "            \
     "[--anchor=WHEN] [--rollover=PERCENT] [--alerts=LIST] [--guard-requests=N] "                   \
-    "[--guard-bytes=N] [--soft] [--shadow] [--per-user] [--carry-overage]"
+    "[--guard-bytes=N] [--guard-errors=N] "                    \
+    "[--guard-p99=DURATION] [--soft] [--shadow] [--per-user] [--carry-overage]"
 
 static const ray_subcommand subs[] = {
     {"status", "", "counters: asked, granted, denied, late, alerts ...", run_status, 1, 0},

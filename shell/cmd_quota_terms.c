@@ -134,6 +134,12 @@ static const char *options_read(ray_call *call, ray_quota_spec *spec)
     if (ray_call_option(call, "--guard-bytes", &at, &length) != 0 &&
         ray_parse_bytes(at, length, &spec->guard_bytes_per_s) != RAY_OK)
         return "--guard-bytes is bytes per second";
+    if (ray_call_option(call, "--guard-errors", &at, &length) != 0 &&
+        ray_parse_u64(at, length, &spec->guard_errors_per_min) != RAY_OK)
+        return "--guard-errors is errors per minute";
+    if (ray_call_option(call, "--guard-p99", &at, &length) != 0 &&
+        ray_parse_duration(at, length, &spec->guard_latency_p99_ns) != RAY_OK)
+        return "--guard-p99 is a duration";
     return 0;
 }
 
@@ -195,7 +201,8 @@ static const char *broken_rule(const ray_quota_spec *spec)
     if (spec->type == RAY_QUOTA_CUSTOM &&
         !ray_word_names(spec->custom.at, ray_word_length(spec->custom.at)))
         return "--type is custom: and 1 to 47 of A-Z a-z 0-9 . _ : -";
-    return "--guard-requests and --guard-bytes are at most " RAY_LIMIT_WORD;
+    return "--guard-requests, --guard-bytes, --guard-errors and --guard-p99 are at most "
+           RAY_LIMIT_WORD;
 }
 
 ray_status ray_quota_terms_refuse(ray_call *call, ray_status status, const ray_quota_spec *spec)

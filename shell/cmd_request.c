@@ -5,7 +5,7 @@
 #define REQUEST_OPTIONS \
     "[--user U] [--tenant T] [--ip A] [--host H] [--header N:V]... [--body BYTES] " \
     "[--response-bytes BYTES] [--status N] [--duration D] [--weight N] [--priority CLASS] " \
-    "[--role ROLE] [--accesses N] [--hits N] " \
+    "[--role ROLE] [--accesses N] [--hits N] [--content TEXT] [--anonymous] " \
     "[--service S] [--compute N] [--custom N]"
 
 enum request_size { REQUEST_HEADERS = 2048 };
@@ -199,9 +199,18 @@ static ray_status fill(ray_call *call, request *r)
         keep(r, at, length, &row->user_at, &row->user_length);
     if (ray_call_option(call, "--host", &at, &length) != 0)
         keep(r, at, length, &row->host_at, &row->host_length);
+    if (ray_call_option(call, "--content", &at, &length) != 0) {
+        keep(r, at, length, &row->body_at, &row->body_length);
+        row->flags |= RAY_ROW_BODY;
+        row->request_bytes = length;
+    }
     ray_status status = fill_headers(call, r);
     if (status == RAY_OK)
         status = fill_names(call, r);
+    /* Whoever types at the console is believed about who asks; without a word credentials count. */
+    if ((row->tenant != RAY_NONE || row->user_length != 0 || row->role != 0) &&
+        ray_call_flag(call, "--anonymous") == 0)
+        row->flags |= RAY_ROW_VOUCHED;
     return status == RAY_OK ? fill_numbers(call, row) : status;
 }
 
@@ -226,7 +235,7 @@ static ray_status run_explain(ray_call *call)
     ray_status status = fill(call, r);
     if (status != RAY_OK)
         return status;
-    ray_rows rows = {&r->row, r->bytes, r->used, r->scratch};
+    ray_rows rows = {&r->row, r->bytes, r->used, r->scratch, call->machine->secrets};
     status = ray_explain(call->ray, call->now_ns, &rows, call->json, call->out);
     if (status != RAY_OK)
         return refused(call, status);
@@ -247,7 +256,7 @@ static ray_status run_request(ray_call *call)
     ray_status status = fill(call, r);
     if (status != RAY_OK)
         return status;
-    ray_rows rows = {&r->row, r->bytes, r->used, r->scratch};
+    ray_rows rows = {&r->row, r->bytes, r->used, r->scratch, call->machine->secrets};
     if (call->json != 0)
         ray_text_json_open(out, 0, '{');
     if (call->json != 0 && journey)

@@ -84,7 +84,8 @@ static int64_t do_config(ray_link_request *r)
         return whole;
     __builtin_memset(&report, 0, sizeof report);
     uint64_t now_ns = ray_clock_gate(r->ray, r->raw_ns);
-    report.status = ray_config_load(r->ray, now_ns, ray_link_stage(r->link), total, &report);
+    report.status = ray_config_load(r->ray, r->machine->secrets, now_ns,
+                                    ray_link_stage(r->link), total, &report);
     r->result->status = report.status;
     return give(r, &report, sizeof report);
 }
@@ -94,7 +95,7 @@ static int64_t step_rows(ray_link_request *r, uint32_t done, uint32_t count)
 {
     ray_link *link = r->link;
     ray_rows rows = {link->row + done, r->payload + 8 + (uint64_t)count * sizeof(ray_row), 0,
-                     link->scratch};
+                     link->scratch, r->machine->secrets};
     rows.bytes_length = r->length - 8 - (uint64_t)count * sizeof(ray_row);
     uint32_t n = count - done < RAY_LINK_ANSWERS_MAX ? count - done : RAY_LINK_ANSWERS_MAX;
     __builtin_memset(link->answer, 0, sizeof link->answer);
@@ -190,6 +191,8 @@ static int64_t do_reset(ray_link_request *r)
     if (r->length != 16)
         return RAY_E_TRUNCATED;
     ray_init(r->ray, r->payload);
+    if (r->machine->secrets != 0)
+        ray_secrets_reset(r->machine->secrets);
     return 0;
 }
 

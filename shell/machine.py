@@ -45,7 +45,7 @@ class Boot:
     script: str | None = None
     seed: bytes | None = None
     wall_ns: int | None = None
-    memory_mib: int = 0                    # 0: 32 for -kernel, more where firmware needs it
+    memory_mib: int = 0                    # 0: 48 for -kernel, more where firmware needs it
     icount: bool = False
     reboots: bool = False                  # False: a reset ends QEMU, so a crash loop cannot hide
     link: str = "ctl"                      # "ctl", "com2" or "none"
@@ -72,11 +72,11 @@ def _machine_options(boot: Boot) -> tuple[list[str], int]:
     cdrom = ["-M", "q35", "-cdrom", str(boot.iso)]
     if boot.machine == "microvm":
         modern = ["-global", "virtio-mmio.force-legacy=false"]
-        return ["-M", "microvm", "-bios", "qboot.rom", *modern, *kernel], 32
+        return ["-M", "microvm", "-bios", "qboot.rom", *modern, *kernel], 48
     if boot.machine == "q35":
-        return ["-M", "q35", *kernel], 32
+        return ["-M", "q35", *kernel], 48
     if boot.machine == "q35-qboot":
-        return ["-M", "q35", "-bios", "qboot.rom", *kernel], 32
+        return ["-M", "q35", "-bios", "qboot.rom", *kernel], 48
     if boot.machine == "iso-bios":
         return cdrom, 64
     if boot.machine == "iso-uefi":

@@ -125,6 +125,19 @@ static uint32_t policy_name(struct ray *ray, uint32_t index, ray_name *out)
     return status != RAY_E_RANGE;
 }
 
+static uint32_t pool_name(struct ray *ray, uint32_t index, ray_name *out)
+{
+    const ray_lb *lb = ray_lb_of(ray);
+    uint32_t id = RAY_NONE;
+    do
+        id = ray_lb_next_pool(lb, id);
+    while (id != RAY_NONE && index-- > 0);
+    if (id == RAY_NONE)
+        return 0;
+    ray_by_name(ray, RAY_BY_POOL, id, out);
+    return 1;
+}
+
 static uint32_t tenant_name(struct ray *ray, uint32_t index, ray_name *out)
 {
     ray_tenant_spec tenant;
@@ -143,6 +156,7 @@ uint32_t ray_live_name(struct ray *ray, const ray_machine *machine, uint32_t com
     case RAY_COMPLETE_LIMIT: return limit_name(ray, index, out);
     case RAY_COMPLETE_QUOTA: return quota_name(ray, index, out);
     case RAY_COMPLETE_POLICY: return policy_name(ray, index, out);
+    case RAY_COMPLETE_POOL: return pool_name(ray, index, out);
     case RAY_COMPLETE_SERVICE: return gateway_name(ray, 0, index, out);
     case RAY_COMPLETE_ROUTE: return gateway_name(ray, 1, index, out);
     case RAY_COMPLETE_TENANT: return tenant_name(ray, index, out);

@@ -81,11 +81,15 @@ ray_status ray_soft_reset(struct ray *ray, const ray_machine *machine, uint64_t 
     if (config != 0 && ray_config_check(config, length, &report) != RAY_OK)
         return report.status;
     ray_init(ray, machine->seed);
+    if (machine->secrets != 0)
+        ray_secrets_reset(machine->secrets);
     ray_clock_virtual(ray, before.now_ns);
     if (before.clock_virtual == 0)
         ray_clock_live(ray, raw_ns);
     ray_clock_wall(ray, before.wall_offset_ns);
-    return config != 0 ? ray_config_load(ray, before.now_ns, config, length, &report) : RAY_OK;
+    return config == 0 ? RAY_OK
+                       : ray_config_load(ray, machine->secrets, before.now_ns, config, length,
+                                         &report);
 }
 
 static void put_count(ray_text *out, uint64_t count, const char *one, const char *many)

@@ -5,20 +5,12 @@
 
 /* -- the table (private) -- */
 /* Modules of the two phase documents that come later: their words are known, and say so. */
-static const ray_command auth = {"auth", "who is asking: tokens and API keys", 0, 0, 19, 0, 0};
-static const ray_command mediator = {"mediator", "validation, transformation, cache", 0, 0, 19, 0,
-                                     0};
-static const ray_command lb = {"lb", "which instance of a service answers", 0, 0, 19, 0, 0};
-static const ray_command resilience = {
-    "resilience", "circuit breakers, retries, bulkheads", 0, 0, 19, 0, 0};
-static const ray_command apimon = {"apimon", "latency, errors, service levels", 0, 0, 19, 0, 0};
-
 static const ray_command *const table[] = {&ray_command_gateway,
-                                           &auth,
-                                           &mediator,
-                                           &lb,
-                                           &resilience,
-                                           &apimon,
+                                           &ray_command_auth,
+                                           &ray_command_mediator,
+                                           &ray_command_lb,
+                                           &ray_command_resilience,
+                                           &ray_command_apimon,
                                            &ray_command_ratelimit,
                                            &ray_command_quota,
                                            &ray_command_priority,
@@ -150,21 +142,6 @@ static ray_status unknown_command(ray_call *call)
     return ray_call_error(call, RAY_E_UNKNOWN, "no such command", 0, ray_near_word(&near));
 }
 
-static ray_status unbuilt(ray_call *call)
-{
-    uint32_t said = 0;
-    ray_text_put(call->out, "error: ");
-    ray_text_put(call->out, call->word[0]);
-    ray_text_put(call->out, " is not built in this version (built: ");
-    for (uint32_t i = 0; i < ray_shell_command_count(); i++)
-        if (table[i]->phase != 0 && table[i]->built != 0) {
-            ray_text_put(call->out, said++ == 0 ? "" : ", ");
-            ray_text_put(call->out, table[i]->word);
-        }
-    ray_text_put(call->out, ")\n");
-    return RAY_E_UNBUILT;
-}
-
 static const ray_subcommand *find_sub(const ray_command *command, const char *at, uint64_t length)
 {
     for (uint32_t i = 0; i < command->sub_count; i++)
@@ -269,8 +246,6 @@ static ray_status run_line(ray_call *call, const char *line, uint64_t length)
     const ray_command *command = ray_shell_find(call->word[0], call->length[0]);
     if (command == 0)
         return unknown_command(call);
-    if (command->built == 0)
-        return unbuilt(call);
     take_json(call);
     return run_sub(call, command);
 }

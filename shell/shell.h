@@ -61,6 +61,7 @@ typedef struct ray_machine {
     const uint8_t *start_config; /* as frozen_config: what it started with, NULL: the frozen one */
     uint64_t start_config_length;
     uint8_t seed[16]; /* what ray_init got, for a soft reset */
+    struct ray_secrets *secrets; /* keys and randomness, the port's second block; may be NULL */
 } ray_machine;
 
 typedef struct ray_shell_result {
@@ -105,7 +106,7 @@ typedef struct ray_subcommand {
 enum ray_complete {
     RAY_COMPLETE_NONE = 0, RAY_COMPLETE_LIMIT = 1, RAY_COMPLETE_QUOTA = 2, RAY_COMPLETE_SERVICE = 3,
     RAY_COMPLETE_ROUTE = 4, RAY_COMPLETE_TENANT = 5, RAY_COMPLETE_SCRIPT = 6,
-    RAY_COMPLETE_COMMAND = 7, RAY_COMPLETE_POLICY = 8
+    RAY_COMPLETE_COMMAND = 7, RAY_COMPLETE_POLICY = 8, RAY_COMPLETE_POOL = 9
 };
 
 typedef struct ray_command {
@@ -125,7 +126,12 @@ extern const ray_command ray_command_quota;
 extern const ray_command ray_command_policy;
 extern const ray_command ray_command_priority;
 extern const ray_command ray_command_governance;
+extern const ray_command ray_command_auth;
 extern const ray_command ray_command_cost;
+extern const ray_command ray_command_lb;
+extern const ray_command ray_command_resilience;
+extern const ray_command ray_command_apimon;
+extern const ray_command ray_command_mediator;
 
 /* Runs one line. `raw_ns` is the port's raw clock: the line passes the clock gate once, here. `out`
  * gets plain text, or one JSON value with --json; errors are one line that starts "error: ". The

@@ -51,7 +51,10 @@ class Rig:
         self.keep: list[Any] = []
         self.raw_ns = 0
         self.ray = self.ffi.cast("struct ray *", self.aligned(self.lib.ray_bytes()))
+        self.secrets = self.ffi.cast(
+            "struct ray_secrets *", self.aligned(self.lib.ray_secrets_bytes()))
         self.machine = self.ffi.new("ray_machine *")
+        self.machine.secrets = self.secrets
         self.machine.name = self.word(b"test")
         self.machine.clock = self.word(b"none")
         self.machine.config_name = self.word(b"rayos")
@@ -84,7 +87,7 @@ class Rig:
         self.machine.start_config, self.machine.start_config_length = at, len(blob)
         self.machine.frozen_config, self.machine.frozen_config_length = at, len(blob)
         report = self.ffi.new("ray_config_report *")
-        assert self.lib.ray_config_load(self.ray, 0, at, len(blob), report) == 0
+        assert self.lib.ray_config_load(self.ray, self.secrets, 0, at, len(blob), report) == 0
 
     def carry(self, scripts: dict[str, bytes]) -> None:
         self.scripts = self.ffi.new("ray_script[]", max(1, len(scripts)))

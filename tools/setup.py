@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Makes a fresh machine ready: system packages, the virtual environment, the package itself.
 
-    python3 tools/setup.py python|qemu|iso|bench ...
+    python3 tools/setup.py python|crypto|qemu|iso|bench ...
 
 Needs nothing but Python's standard library. What it runs goes to build/setup.log; the terminal
 gets one line per step on standard error, so that piped sessions stay clean. Packages are installed
@@ -19,6 +19,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 from collections.abc import Callable, Iterator, Sequence
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -26,6 +27,15 @@ BUILD = ROOT / "build"
 VENV = ROOT / ".venv"
 STAMP = VENV / "raygate.stamp"
 LOG = BUILD / "setup.log"
+
+# BearSSL is built from its own source package and never copied into the repository. Two pins: of
+# the package's archive, and of the files that are compiled, wherever they come from.
+BEARSSL = BUILD / "third_party" / "bearssl"
+BEARSSL_ARCHIVE = "bearssl_0.6+dfsg.1.orig.tar.xz"
+BEARSSL_ARCHIVE_SHA256 = "102a625bd8f6155260867a50c508df8d8c3f796985dd744df1a68e5cd1a79004"
+BEARSSL_FILES_SHA256 = "a92125bd4d652399b797e7d04ff941ec687a91da09001a179dca2afcbcd97875"
+BEARSSL_HEADERS = ("", "_aead", "_block", "_ec", "_hash", "_hmac", "_kdf", "_pem", "_prf", "_rand",
+                   "_rsa", "_ssl", "_x509")
 
 
 class Unready(Exception):
@@ -60,6 +70,7 @@ NEEDS: dict[str, dict[str, Callable[[], bool]]] = {
         "python3-dev": have_python_headers,
         "python3-venv": have_ensurepip,
     },
+    "crypto": {},
     "qemu": {
         "qemu-system-x86": have_program("qemu-system-x86_64"),
         "qemu-system-data": have_file("/usr/share/qemu/qboot.rom"),
@@ -81,7 +92,9 @@ def say(text: str) -> None:
     print(f"raygate: {text}", file=sys.stderr, flush=True)
 
 
-def run(command: Sequence[str], why: str, **environment: str) -> None:
+def run(
+    command: Sequence[str], why: str, folder: pathlib.Path = ROOT, **environment: str
+) -> None:
     """Runs a step with its output in the log; a failure shows the log's end."""
     with LOG.open("a") as log:
         log.write(f"\n$ {' '.join(command)}\n")
@@ -91,7 +104,7 @@ def run(command: Sequence[str], why: str, **environment: str) -> None:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            cwd=ROOT,
+            cwd=folder,
             env={**os.environ, **environment},
             check=False,
         )
@@ -181,6 +194,115 @@ def install_peers() -> None:
         say("some peers cannot be installed; the table leaves them out")
 
 
+def bearssl_names() -> list[str]:
+    """The files of BearSSL that are compiled or included, and its licence."""
+    listed = (ROOT / "tools" / "bearssl.files").read_text().split()
+    headers = [f"inc/bearssl{part}.h" for part in BEARSSL_HEADERS]
+    return sorted(["LICENSE.txt", "src/config.h", "src/inner.h", *headers, *listed])
+
+
+def bearssl_digest(held: dict[str, bytes]) -> str:
+    """One digest of all names and contents."""
+    text = hashlib.sha256()
+    for name in sorted(held):
+        text.update(f"{name} {len(held[name])}\n".encode() + held[name])
+    return text.hexdigest()
+
+
+def bearssl_read(path: pathlib.Path) -> dict[str, bytes]:
+    """The needed files out of a tarball or an unpacked tree; nothing else of it is unpacked."""
+    names = bearssl_names()
+    if path.is_dir():
+        return {name: (path / name).read_bytes() for name in names if (path / name).is_file()}
+    held: dict[str, bytes] = {}
+    with tarfile.open(path) as archive:
+        for member in archive:
+            name = member.name.removeprefix("./").partition("/")[2]
+            content = archive.extractfile(member) if member.isfile() and name in names else None
+            if content is not None:
+                held[name] = content.read()
+    return held
+
+
+def source_entries() -> str:
+    """The system's own package sources as one-line and deb822 entries for source packages."""
+    lines = []
+    for path in [pathlib.Path("/etc/apt/sources.list"),
+                 *sorted(pathlib.Path("/etc/apt/sources.list.d").glob("*.list"))]:
+        if path.is_file():
+            words = (line.split(None, 1) for line in path.read_text().splitlines())
+            lines += [f"deb-src {line[1]}" for line in words if len(line) > 1 and line[0] == "deb"]
+    return "\n".join(lines) + "\n"
+
+
+def source_stanzas() -> str:
+    """The same of the deb822 files (Debian 12 has them): only the types change."""
+    stanzas = []
+    for path in sorted(pathlib.Path("/etc/apt/sources.list.d").glob("*.sources")):
+        lines = path.read_text().splitlines()
+        stanzas.append("\n".join("Types: deb-src" if line.lower().startswith("types:") else line
+                                 for line in lines))
+    return "\n\n".join(stanzas) + "\n"
+
+
+def download_bearssl() -> pathlib.Path:
+    """The source package's archive through apt, with lists of its own: the system's stay as they
+    are, and no root is needed."""
+    if not shutil.which("apt-get"):
+        raise Unready("there is no apt-get to fetch BearSSL 0.6 with; please set RAYGATE_BEARSSL "
+                      "to its unpacked tree or its tarball")
+    work = BUILD / "apt"
+    for folder in ("parts", "lists/partial", "cache/archives/partial", "get"):
+        (work / folder).mkdir(parents=True, exist_ok=True)
+    (work / "parts" / "own.list").write_text(source_entries())
+    (work / "parts" / "own.sources").write_text(source_stanzas())
+    options = {
+        "Dir::Etc::sourcelist": "/dev/null",
+        "Dir::Etc::sourceparts": str(work / "parts"),
+        "Dir::State::lists": str(work / "lists"),
+        "Dir::Cache": str(work / "cache"),
+        "APT::Sandbox::User": "root",
+    }
+    apt = ["apt-get", "-q", *(word for key, value in options.items()
+                              for word in ("-o", f"{key}={value}"))]
+    say("fetching the source of BearSSL")
+    try:
+        run([*apt, "update"], "apt-get update")
+    except Unready:
+        say("not every package source answered; going on with those that did")
+    archive = work / "get" / BEARSSL_ARCHIVE
+    try:
+        run([*apt, "source", "--download-only", "--tar-only", "bearssl"],
+            "apt-get source bearssl", folder=archive.parent)
+    except Unready as problem:
+        raise Unready(f"{problem}\nplease set RAYGATE_BEARSSL to BearSSL 0.6, its unpacked tree "
+                      "or its tarball") from None
+    if not archive.exists():
+        raise Unready(f"this system's BearSSL is not {BEARSSL_ARCHIVE}; please set RAYGATE_BEARSSL "
+                      "to the unpacked tree or the tarball of version 0.6")
+    if hashlib.sha256(archive.read_bytes()).hexdigest() != BEARSSL_ARCHIVE_SHA256:
+        raise Unready(f"{archive.relative_to(ROOT)} is not the archive it should be (SHA-256)")
+    return archive
+
+
+def make_bearssl() -> None:
+    """Puts BearSSL's needed files into build/third_party; instant when they are there."""
+    if BEARSSL.is_dir() and bearssl_digest(bearssl_read(BEARSSL)) == BEARSSL_FILES_SHA256:
+        return
+    given = os.environ.get("RAYGATE_BEARSSL")
+    origin = pathlib.Path(given) if given else download_bearssl()
+    try:
+        held = bearssl_read(origin)
+    except (OSError, tarfile.TarError) as problem:
+        raise Unready(f"cannot read BearSSL from {origin}: {problem}") from None
+    if bearssl_digest(held) != BEARSSL_FILES_SHA256:
+        raise Unready(f"{origin} is not BearSSL 0.6, or was changed; RAYGATE_BEARSSL is its "
+                      "unpacked tree or its tarball")
+    for name, content in held.items():
+        (BEARSSL / name).parent.mkdir(parents=True, exist_ok=True)
+        (BEARSSL / name).write_bytes(content)
+
+
 def main(groups: Sequence[str]) -> int:
     """Prepares the named groups; 0 when the machine is ready."""
     unknown = [group for group in groups if group not in NEEDS]
@@ -194,6 +316,8 @@ def main(groups: Sequence[str]) -> int:
             install_packages(groups)
             if "python" in groups:
                 make_environment()
+            if "crypto" in groups:
+                make_bearssl()
             if "bench" in groups:
                 install_peers()
         except Unready as problem:

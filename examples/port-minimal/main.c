@@ -11,18 +11,16 @@ static ray_console console;
 static char out_bytes[RAY_PORT_OUT_BYTES];
 static uint64_t config[RAY_PORT_CONFIG_BYTES / 8];      /* a blob's address is a multiple of 8 */
 
-static int load(struct ray *ray, ray_machine *machine, const char *path)
+static ray_status load(struct ray *ray, ray_machine *machine, const char *path)
 {
     ray_config_report report;
     FILE *file = fopen(path, "rb");
-    if (file == NULL)
-        return 2;
-    uint64_t length = fread(config, 1, sizeof config, file);
-    fclose(file);
+    uint64_t length = file != NULL ? fread(config, 1, sizeof config, file) : 0;
+    if (file != NULL) fclose(file);
     machine->config_source = machine->config_name = path;
     machine->start_config = (const uint8_t *)config;
     machine->start_config_length = length;
-    return ray_config_load(ray, 0, machine->start_config, length, &report) == RAY_OK ? 0 : 2;
+    return ray_config_load(ray, machine->secrets, 0, machine->start_config, length, &report);
 }
 
 static void show(const ray_text *out)
@@ -34,13 +32,15 @@ static void show(const ray_text *out)
 int main(int count, char **words)
 {
     struct ray *ray = aligned_alloc(64, (ray_bytes() + 63) / 64 * 64);
-    ray_machine machine = {.name = RAY_PORT_NAME, .clock = "CLOCK_MONOTONIC",
+    struct ray_secrets *secrets = aligned_alloc(64, (ray_secrets_bytes() + 63) / 64 * 64);
+    ray_machine machine = {.name = RAY_PORT_NAME, .clock = "CLOCK_MONOTONIC", .secrets = secrets,
                            .config_source = "none", .config_name = "none"};
     uint8_t in[RAY_PORT_IN_BYTES];
     ray_shell_result result = {0};
     ray_text out;
     ray_init(ray, machine.seed);
-    if (count > 1 && load(ray, &machine, words[1]) != 0) {
+    ray_secrets_init(secrets);
+    if (count > 1 && load(ray, &machine, words[1]) != RAY_OK) {
         fprintf(stderr, "%s: not a configuration for this profile\n", words[1]);
         return 2;
     }

@@ -108,7 +108,8 @@ def command(
 
 def _check(file: str, tests: bool, as_json: bool, profile: str) -> int:
     try:
-        found = compiler.examine(Path(file).read_bytes(), room=PROFILES[profile])
+        found = compiler.examine(Path(file).read_bytes(), room=PROFILES[profile],
+                                 folder=Path(file).parent)
     except OSError as error:
         raise click.UsageError(f"cannot read {printable(file)}: {error.strerror}") from error
     findings, config = found.findings, None

@@ -20,15 +20,20 @@ from host_sim.config.compiler import Names
 from host_sim.config.diagnostics import CODES, NOTES, Diagnostic
 from host_sim.config.expected import Expectation
 from host_sim.config.identity import Identity, Request
+from host_sim.config.keys import Material
 from host_sim.config.model import File
-from host_sim.config.positions import read
+from host_sim.config.positions import Path, read
 from host_sim.config.rules import Ground, check_common
+from host_sim.config.rules_auth import check_auth
 from host_sim.config.rules_cost import check_costs
 from host_sim.config.rules_governance import check_alerts
 from host_sim.config.rules_limit import check_limits
+from host_sim.config.rules_mediator import check_mediator
 from host_sim.config.rules_policy import check_policies
+from host_sim.config.rules_pool import check_pools
 from host_sim.config.rules_priority import check_priority
 from host_sim.config.rules_quota import check_quotas
+from host_sim.config.rules_resilience import check_resilience
 from host_sim.config.rules_route import check_routes
 from host_sim.config.validate import check_file
 from host_sim.errors import ArgumentError, RaygateSyntaxError
@@ -85,24 +90,31 @@ class Examination:
     file: File | None
     findings: list[Diagnostic]
     notes: list[Diagnostic]
+    material: dict[Path, Material] = field(default_factory=dict, repr=False)  # keys by place
 
 
-def examine(source: bytes, *, room: Capacities = SEED) -> Examination:
+def examine(
+    source: bytes, *, room: Capacities = SEED, folder: FilePath = FilePath()
+) -> Examination:
     """Every error at once, sorted by position; never raises for what the file says."""
     raw, positions, findings = read(source)
     if raw is None:
         return Examination(None, findings, [])
     file = check_file(raw, positions, findings)
-    ground = Ground(file, raw, positions, room, findings)
+    ground = Ground(file, raw, positions, room, findings, folder=folder)
     check_common(ground)
     check_routes(ground)
     check_limits(ground)
     check_quotas(ground)
     check_policies(ground)
     check_priority(ground)
+    check_pools(ground)
+    check_resilience(ground)
     check_alerts(ground)
     check_costs(ground)
-    return Examination(file, sorted(set(findings)), sorted(set(ground.notes)))
+    check_mediator(ground)
+    check_auth(ground)
+    return Examination(file, sorted(set(findings)), sorted(set(ground.notes)), ground.material)
 
 
 def loads(
@@ -117,11 +129,12 @@ def loads(
         raise ArgumentError(f"unknown profile {profile!r}: choose from {', '.join(PROFILES)}")
     if seed is not None and len(seed) != 16:
         raise ArgumentError(f"the hash seed has 16 bytes, not {len(seed)}")
-    found = examine(source.encode() if isinstance(source, str) else source, room=PROFILES[profile])
+    found = examine(source.encode() if isinstance(source, str) else source, room=PROFILES[profile],
+                    folder=FilePath(name).parent)
     if found.findings or found.file is None:
         raise ConfigError(name, found.findings)
     file, names = found.file, Names.of(found.file)
-    blob, digest = compile_file(file, seed)
+    blob, digest = compile_file(file, seed, found.material)
     return Config(
         path=name,
         blob=blob,

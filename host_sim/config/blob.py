@@ -6,15 +6,21 @@ from __future__ import annotations
 import hashlib
 
 from host_sim.config import layout
+from host_sim.config.compile_auth import secrets_of
 from host_sim.config.compiler import sections
+from host_sim.config.keys import Material
 from host_sim.config.model import File
+from host_sim.config.positions import Path
 
 
-def compile_file(file: File, seed: bytes | None = None) -> tuple[bytes, bytes]:
+def compile_file(
+    file: File, seed: bytes | None = None, material: dict[Path, Material] | None = None
+) -> tuple[bytes, bytes]:
     """(blob, hash). The hash is SHA-256 over everything before the secrets with length and
     checksum zero; the 16-byte hash seed in the secrets is `seed`, or the first 16 bytes of that
-    hash."""
-    rows = sections(file)
+    hash, and behind it the issuers' keys. Every key takes the same room, so that the hash tells
+    nothing of them but their number."""
+    rows, hidden = sections(file, material), secrets_of(file, material or {})
     frame = layout.Header.sizeof() + layout.Section.sizeof() * (len(rows) + 1)
     offset = _aligned(frame)
     table, body = bytearray(), bytearray(offset - frame)
@@ -25,7 +31,7 @@ def compile_file(file: File, seed: bytes | None = None) -> tuple[bytes, bytes]:
         body += content.ljust(_aligned(len(content)), b"\0")
         offset += _aligned(len(content))
     table += layout.Section.build(
-        dict(kind=layout.SECRETS, row_bytes=1, row_count=16, offset=offset)
+        dict(kind=layout.SECRETS, row_bytes=1, row_count=16 + len(hidden), offset=offset)
     )
 
     def header(length: int, checksum: int) -> bytes:
@@ -36,8 +42,8 @@ def compile_file(file: File, seed: bytes | None = None) -> tuple[bytes, bytes]:
 
     public = bytes(table + body)
     digest = hashlib.sha256(header(0, 0) + public).digest()
-    secrets = digest[:16] if seed is None else seed
-    length = offset + 16
+    secrets = (digest[:16] if seed is None else seed) + hidden
+    length = offset + len(secrets)
     checksum = crc32c(header(length, 0) + public + secrets)
     return header(length, checksum) + public + secrets, digest
 

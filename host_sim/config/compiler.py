@@ -13,9 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from host_sim.config import alerts, layout, units
+from host_sim.config.compile_auth import PERMISSIONS, ROLES, auth_rows
 from host_sim.config.compile_cost import cost_rows
 from host_sim.config.compile_policy import policy_rows
+from host_sim.config.compile_pool import pool_rows
+from host_sim.config.compile_resilience import guard_rows
+from host_sim.config.compile_schema import mediator_rows
 from host_sim.config.fields import Match, match_of
+from host_sim.config.keys import Material
 from host_sim.config.model import (
     CLASSES,
     METHODS,
@@ -27,6 +32,8 @@ from host_sim.config.model import (
     Route,
 )
 from host_sim.config.model_queue import Queue
+from host_sim.config.positions import Path
+from host_sim.config.rates import guards_of
 
 MODES = {"enforce": 0, "shadow": 1, "off": 2}
 SCOPES = {"service": 0, "user": 1, "ip": 2, "named": 3}
@@ -206,6 +213,12 @@ def _services(file: File) -> list[dict[str, Any]]:
     return rows
 
 
+def auth_of(file: File, route: Route) -> str:
+    """Whether somebody must be known: as stated, else as soon as anybody can be."""
+    known = file.api_key or file.basic or file.bearer or file.jwt or file.auth.introspection
+    return route.auth or ("required" if known else "none")
+
+
 def _matches(rows: dict[str, Match | str], count: int) -> list[dict[str, Any]]:
     out = []
     for name, value in rows.items():
@@ -247,7 +260,9 @@ def _routes(file: File, names: Names) -> tuple[list[dict[str, Any]], bytes]:
                 header_count=len(route.headers),
                 query_count=len(route.queries),
                 limit_count=len(limits),
-                auth=AUTH[route.auth],
+                auth=AUTH[auth_of(file, route)],
+                permission=PERMISSIONS[route.permission] if route.permission else 0,
+                role=ROLES.index(route.role) if route.role else 0,
                 allow_escapes=int(route.allow_escapes),
             )
         )
@@ -323,9 +338,6 @@ def _quotas(file: File, names: Names) -> list[dict[str, Any]]:
         window = window_of(quota)
         anchor_day, anchor_ns = anchor_of(file, quota)
         kind, _, custom = quota.type.partition(":")
-        guards = quota.guards
-        requests = units.per_second(guards.requests) if guards and guards.requests else 0
-        size = units.per_second(guards.bytes) if guards and guards.bytes else 0
         alerts = sorted(value // 10_000 for value in quota.alerts)
         rows.append(
             dict(
@@ -334,8 +346,7 @@ def _quotas(file: File, names: Names) -> list[dict[str, Any]]:
                 limit_units=quota.limit,
                 period_ns=window.period_ns,
                 anchor_ns=anchor_ns,
-                guard_requests_per_s=requests,
-                guard_bytes_per_s=size,
+                **guards_of(quota.guards),
                 tenant=place(names.tenants, quota.tenant),
                 plan=place(names.plans, quota.plan),
                 service=place(names.services, quota.service),
@@ -399,11 +410,13 @@ def _slas(file: File, names: Names) -> list[dict[str, Any]]:
     ]
 
 
-def sections(file: File) -> list[tuple[int, int, int, bytes]]:
+def sections(
+    file: File, material: dict[Path, Material] | None = None
+) -> list[tuple[int, int, int, bytes]]:
     """(kind, row bytes, row count, bytes) of every section that has rows, without the secrets."""
     names = Names.of(file)
     routes, tables = _routes(file, names)
-    rows: dict[int, list[dict[str, Any]]] = {
+    rows: dict[int, Any] = {
         layout.SETTINGS: [_settings(file)],
         layout.PLAN: [dict(name=plan) for plan in names.plans],
         layout.TENANT: [
@@ -422,9 +435,14 @@ def sections(file: File) -> list[tuple[int, int, int, bytes]]:
         layout.QUEUE: _queues(file),
         layout.SERVICE_QUEUE: _service_queues(file, names),
         layout.SLA: _slas(file, names),
+        **pool_rows(file, names.services),
+        layout.GUARD: guard_rows(file, names.services),
         layout.ALERT: alerts.rows(file, names.services, names.tenants),
+        **mediator_rows(file.schema_, file.transform, [route.transform for route in file.route]),
+        **auth_rows(file, list(names.tenants), list(names.services), material or {}),
         **cost_rows(file, list(names.services), list(names.tenants), list(names.plans)),
     }
+    text = rows.pop(layout.SCHEMA_TEXT)
     out = [
         (
             kind,
@@ -435,6 +453,8 @@ def sections(file: File) -> list[tuple[int, int, int, bytes]]:
         for kind, some in rows.items()
         if some
     ]
+    if text:
+        out.append((layout.SCHEMA_TEXT, 1, len(text), text))
     if tables:
         out.append((layout.DFA, 1, len(tables), tables))
     return sorted(out, key=lambda section: section[0])

@@ -16,9 +16,6 @@ CODES: dict[str, str] = {
     "version": "the file is made for another version of raygate",
     "unknown-section": "no module knows this section",
     "unknown-key": "the section has no such key",
-    "unbuilt-section": "the section belongs to a module this version does not have",
-    "unbuilt-key": "the key belongs to a module this version does not have",
-    "unbuilt-value": "the value needs a module this version does not have",
     "missing-key": "a key that has no default is absent",
     "wrong-type": "a number where text belongs, a table where a list belongs, and the like",
     "bad-choice": "the value is not one of the words the key knows",
@@ -46,6 +43,8 @@ CODES: dict[str, str] = {
     "too-many-rows": "a table of the chosen profile is too small for the file",
     "too-many-limits": "more than 8 limits would apply to one request",
     "too-many-quotas": "more than 6 quotas would apply to one request",
+    "inline-secret": "a secret stands in the file; it belongs into a variable or another file",
+    "bad-key": "a key cannot be read, is none, or does not fit its algorithm",
     "core": "the core's own check refused the compiled bytes",
 }
 
@@ -61,6 +60,8 @@ NOTES: dict[str, str] = {
     "note-hole": "requests that pass because no policy decides about them",
     "note-unsure": "policies that overlap in too many ways to compare them all",
     "note-no-wait": "a queue in which nothing ever waits",
+    "note-empty-pool": "a pool that names no instance and no way to find one",
+    "note-no-effect": "a key that is read and changes nothing here",
     "note-private": "headers trusted from anybody",
 }
 

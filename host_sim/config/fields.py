@@ -101,6 +101,17 @@ def _parse_host(text: str) -> str:
     return text.lower()
 
 
+def _parse_load(text: str) -> int:
+    """125% to 200% in whole percent, as that number."""
+    if not re.fullmatch(r"[0-9]{1,9}%", text):
+        raise units.UnitError(
+            "bad-percent", f'"{text}" is no whole percentage; write for example "150%"'
+        )
+    if not 125 <= int(text[:-1]) <= 200:
+        raise units.UnitError("out-of-range", f'"{text}" is not from 125% to 200%')
+    return int(text[:-1])
+
+
 def _parse_endpoint(text: str) -> tuple[str, int]:
     """host:port, [v6]:port."""
     host, colon, port = text.rpartition(":")
@@ -171,6 +182,10 @@ ByteRateText = Annotated[
     *_quantity("byte rate", units.parse_byte_rate, "10MiB/s", r"^[0-9_.]+[A-Za-z]*/.+$"),
 ]
 Percent = Annotated[int, *_quantity("percentage", units.parse_ppm, "20%", r"^[0-9]+(\.[0-9]+)?%$")]
+LoadPercent = Annotated[
+    int,
+    *_quantity("percentage", _parse_load, "150%", r"^[0-9]{3}%$"),
+]
 Offset = Annotated[
     int,
     *_quantity("UTC offset", units.parse_offset, "+00:00", r"^(Z|[+-][0-9]{2}:[0-9]{2})$"),

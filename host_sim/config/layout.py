@@ -12,18 +12,31 @@ from construct import (
     Array,
     Bytes,
     Const,
+    GreedyBytes,
     Int8ul,
     Int16ul,
     Int32sl,
     Int32ul,
     Int64sl,
     Int64ul,
+    Padded,
     PaddedString,
     Padding,
     Struct,
 )
 
 from host_sim.config.capacities import NAME_BYTES, POLICY_VALUE_BYTES, SEED
+from host_sim.config.layout_upstream import (
+    Breaker,
+    Bulkhead,
+    Guard,
+    Instance,
+    Name,
+    OutcomeSet,
+    Pool,
+    Retry,
+    ServicePool,
+)
 
 NONE = 0xFFFF_FFFF
 MAGIC = 0x4759_4152
@@ -35,11 +48,14 @@ LIMIT, LIMIT_RATE = 20, 21
 QUOTA = 30
 POLICY_SET, POLICY, POLICY_TERM, POLICY_HEADER = 50, 51, 52, 53
 QUEUE, SERVICE_QUEUE, SLA = 40, 41, 42
+ALERT, GUARD = 70, 110
 ALERT = 70
+SCHEMA, SCHEMA_NODE, TRANSFORM, HEADER_EDIT, ROUTE_TRANSFORM = 90, 91, 92, 93, 94
+SCHEMA_PROPERTY, SCHEMA_VALUE, SCHEMA_TEXT = 95, 96, 97
+POOL, INSTANCE, SERVICE_POOL = 100, 101, 102
 BILLING, COST, COST_MULTIPLIER, COST_TIER, COST_ALERT = 60, 61, 62, 63, 64
+AUTH, ROLE, CREDENTIAL, JWT, JWT_KEY = 80, 81, 82, 83, 84
 SECRETS = 0xFFFF
-
-Name = PaddedString(NAME_BYTES, "ascii")
 
 Header = Struct(
     "magic" / Const(MAGIC, Int32ul),
@@ -109,7 +125,8 @@ Route = Struct(
     "limit_count" / Int8ul,
     "auth" / Int8ul,
     "allow_escapes" / Int8ul,
-    "reserved" / Padding(2),
+    "permission" / Int8ul,
+    "role" / Int8ul,
 )
 
 Limit = Struct(
@@ -152,6 +169,8 @@ Quota = Struct(
     "anchor_ns" / Int64sl,
     "guard_requests_per_s" / Int64ul,
     "guard_bytes_per_s" / Int64ul,
+    "guard_errors_per_min" / Int64ul,
+    "guard_latency_p99_ns" / Int64ul,
     "tenant" / Int32ul,
     "plan" / Int32ul,
     "service" / Int32ul,
@@ -287,6 +306,141 @@ CostAlert = Struct(
     "reserved" / Padding(4),
 )
 
+Schema = Struct(
+    "name" / Name,
+    "first_node" / Int32ul,
+    "node_count" / Int32ul,
+    "first_property" / Int32ul,
+    "property_count" / Int32ul,
+    "first_value" / Int32ul,
+    "value_count" / Int32ul,
+    "text_at" / Int32ul,
+    "text_length" / Int32ul,
+    "name_at" / Int32ul,
+    "name_length" / Int32ul,
+)
+
+Decimal = Struct("mantissa" / Int64ul, "exponent" / Int32sl, "negative" / Int32ul)
+
+SchemaNode = Struct(
+    "minimum" / Decimal,
+    "maximum" / Decimal,
+    "above" / Decimal,
+    "below" / Decimal,
+    "types" / Int32ul,
+    "wire" / Int32ul,
+    "bounds" / Int32ul,
+    "min_length" / Int32ul,
+    "max_length" / Int32ul,
+    "min_items" / Int32ul,
+    "max_items" / Int32ul,
+    "min_properties" / Int32ul,
+    "max_properties" / Int32ul,
+    "first_property" / Int32ul,
+    "property_count" / Int32ul,
+    "additional" / Int32ul,
+    "items" / Int32ul,
+    "first_value" / Int32ul,
+    "value_count" / Int32ul,
+    "reserved" / Padding(4),
+)
+
+SchemaProperty = Struct(
+    "name_at" / Int32ul,
+    "name_length" / Int32ul,
+    "node" / Int32ul,
+    "number" / Int32ul,
+    "flags" / Int32ul,
+    "reserved" / Padding(4),
+)
+
+SchemaValue = Struct(
+    "decimal" / Decimal,
+    "type" / Int32ul,
+    "text_at" / Int32ul,
+    "text_length" / Int32ul,
+    "reserved" / Padding(4),
+)
+
+TransformSide = Struct(
+    "schema" / Int32ul, "from" / Int8ul, "to" / Int8ul, "unknown" / Int8ul, "flags" / Int8ul
+)
+Transform = Struct("name" / Name, "cache_ttl_ns" / Int64ul, "side" / Array(2, TransformSide))
+
+EDIT_VALUE_BYTES = 80
+HeaderEdit = Struct(
+    "name" / Name,
+    "value" / PaddedString(EDIT_VALUE_BYTES, "ascii"),
+    "transform" / Int32ul,
+    "value_length" / Int8ul,
+    "side" / Int8ul,
+    "how" / Int8ul,
+    "reserved" / Padding(1),
+)
+
+RouteTransform = Struct("route" / Int32ul, "transform" / Int32ul)
+Auth = Struct(
+    "lockout_ns" / Int64ul,
+    "lifetime_ns" / Int64ul,
+    "family_ns" / Int64ul,
+    "introspect_ttl_ns" / Int64ul,
+    "inactive_ttl_ns" / Int64ul,
+    "failures" / Int32ul,
+    "key_failures" / Int32ul,
+    "introspects" / Int8ul,
+    "trusts_names" / Int8ul,
+    "reserved" / Padding(6),
+    "header" / Name,
+)
+
+Role = Struct(
+    "service" / Int32ul, "role" / Int8ul, "permissions" / Int8ul, "reserved" / Padding(2)
+)
+
+Credential = Struct(
+    "name" / Name,
+    "user" / Name,
+    "digest" / Array(2, Bytes(32)),
+    "expires_ns" / Int64sl,
+    "tenant" / Int32ul,
+    "service" / Int32ul,
+    "scheme" / Int8ul,
+    "role" / Int8ul,
+    "permissions" / Int8ul,
+    "disabled" / Int8ul,
+    "reserved" / Padding(4),
+)
+
+Jwt = Struct(
+    "name" / Name,
+    "issuer" / Padded(128, GreedyBytes),
+    "audience" / Padded(128, GreedyBytes),
+    "claim_user" / Name,
+    "claim_tenant" / Name,
+    "claim_role" / Name,
+    "leeway_ns" / Int64ul,
+    "lifetime_max_ns" / Int64ul,
+    "tenant" / Int32ul,
+    "issuer_length" / Int16ul,
+    "audience_length" / Int16ul,
+    "role" / Int8ul,
+    "signs" / Int8ul,
+    "reserved" / Padding(6),
+)
+
+JwtKey = Struct(
+    "kid" / Padded(64, GreedyBytes),
+    "not_before_ns" / Int64sl,
+    "not_after_ns" / Int64sl,
+    "jwt" / Int32ul,
+    "kid_length" / Int8ul,
+    "alg" / Int8ul,
+    "private_known" / Int8ul,
+    "reserved" / Padding(1),
+)
+
+Secret = Struct("length" / Array(8, Int16ul), "at" / Bytes(2056))
+
 # Which struct of ray/*.h each layout must equal.
 STRUCTS = {
     "ray_config_header": Header,
@@ -308,12 +462,35 @@ STRUCTS = {
     "ray_queue_spec": Queue,
     "ray_service_queue_spec": ServiceQueue,
     "ray_sla_spec": Sla,
+    "ray_pool_spec": Pool,
+    "ray_instance_spec": Instance,
+    "ray_service_pool_spec": ServicePool,
+    "ray_outcome_set": OutcomeSet,
+    "ray_breaker_spec": Breaker,
+    "ray_bulkhead_spec": Bulkhead,
+    "ray_retry_spec": Retry,
+    "ray_guard_spec": Guard,
     "ray_alert_spec": Alert,
     "ray_billing_spec": Billing,
     "ray_cost_spec": Cost,
     "ray_cost_multiplier_spec": CostMultiplier,
     "ray_cost_tier_spec": CostTier,
     "ray_cost_alert_spec": CostAlert,
+    "ray_schema_spec": Schema,
+    "ray_format_decimal": Decimal,
+    "ray_format_node": SchemaNode,
+    "ray_format_property": SchemaProperty,
+    "ray_format_value": SchemaValue,
+    "ray_transform_side": TransformSide,
+    "ray_transform_spec": Transform,
+    "ray_header_edit_spec": HeaderEdit,
+    "ray_route_transform_spec": RouteTransform,
+    "ray_auth_spec": Auth,
+    "ray_role_spec": Role,
+    "ray_credential_spec": Credential,
+    "ray_jwt_spec": Jwt,
+    "ray_jwt_key_spec": JwtKey,
+    "ray_secret_spec": Secret,
 }
 ROWS = {
     SETTINGS: Settings,
@@ -333,10 +510,26 @@ ROWS = {
     SERVICE_QUEUE: ServiceQueue,
     SLA: Sla,
     ALERT: Alert,
+    POOL: Pool,
+    INSTANCE: Instance,
+    SERVICE_POOL: ServicePool,
+    GUARD: Guard,
     BILLING: Billing,
     COST: Cost,
     COST_MULTIPLIER: CostMultiplier,
     COST_TIER: CostTier,
     COST_ALERT: CostAlert,
+    SCHEMA: Schema,
+    SCHEMA_NODE: SchemaNode,
+    SCHEMA_PROPERTY: SchemaProperty,
+    SCHEMA_VALUE: SchemaValue,
+    TRANSFORM: Transform,
+    HEADER_EDIT: HeaderEdit,
+    ROUTE_TRANSFORM: RouteTransform,
+    AUTH: Auth,
+    ROLE: Role,
+    CREDENTIAL: Credential,
+    JWT: Jwt,
+    JWT_KEY: JwtKey,
 }
-BYTE_SECTIONS = {DFA, SECRETS}
+BYTE_SECTIONS = {DFA, SCHEMA_TEXT, SECRETS}

@@ -37,9 +37,22 @@ from host_sim.config.fields import (
     Time,
 )
 from host_sim.config.model_alert import Alert
+from host_sim.config.model_auth import (
+    ApiKey,
+    Auth,
+    Basic,
+    Bearer,
+    Jwt,
+    PermissionWord,
+    Role,
+    RoleWord,
+)
 from host_sim.config.model_cost import Billing, Cost
 from host_sim.config.model_policy import Policies, Policy
+from host_sim.config.model_pool import Pool
 from host_sim.config.model_queue import Queue, Sla
+from host_sim.config.model_resilience import Resilience
+from host_sim.config.model_transform import SchemaField, Transform
 
 CLASSES: tuple[str, ...] = ("critical", "high", "normal", "low", "batch")
 METHODS: tuple[str, ...] = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
@@ -86,6 +99,9 @@ class Trust(Model):
     proxies: list[NetworkText] = Field(
         default_factory=list, description="Networks of trusted proxies."
     )
+    api_keys: bool = Field(
+        False, description="A trusted proxy may name an API key without its secret."
+    )
 
 
 class Headers(Model):
@@ -103,6 +119,7 @@ class Service(Model):
     """One service behind the gateway."""
 
     at: Endpoint | None = Field(None, description="Where it is reached, `host:port`.")
+    pool: Name | None = Field(None, description="Whose instances serve it, in place of `at`.")
     timeout: Duration = Field(30 * units.NS_PER_S, description="Deadline of a request in flight.")
     max_body: Size = Field(8_192, description="Largest request body; 413 above.")
     healthy: bool = Field(True, description="State it is registered in.")
@@ -133,12 +150,23 @@ class Route(Model):
     weight: int = Field(
         1, ge=1, le=2**32 - 1, description="Tokens one request takes from every limit."
     )
+    transform: Name | None = Field(
+        None, description="The transform its requests and responses pass through."
+    )
     limits: list[Name] = Field(
         default_factory=list, description="Limits of scope `named` that are asked too, at most 4."
     )
-    auth: Literal["none", "optional", "required"] = Field(
-        "none", description="Only `none` until auth is built."
+    auth: Literal["none", "optional", "required"] | None = Field(
+        None,
+        description="Must somebody be known? `required` when the file has any credential, "
+        "else `none`.",
     )
+    permission: PermissionWord | None = Field(
+        None,
+        description="What it takes on the service; by method when absent: GET, HEAD, OPTIONS read, "
+        "others write.",
+    )
+    role: RoleWord | None = Field(None, description="Only this role, and admin.")
     allow_escapes: bool = Field(
         False, description="Lets %2F and %5C pass, still encoded; %00 never."
     )
@@ -283,6 +311,12 @@ class Guards(Model):
 
     requests: RateText | None = Field(None, description="Requests in the last full second.")
     bytes: ByteRateText | None = Field(None, description="Bytes in the last full second.")
+    errors: RateText | None = Field(
+        None, description="Errors of the service in the last whole minute."
+    )
+    latency_p99: Duration | None = Field(
+        None, description="99th percentile of the service in the last whole minute."
+    )
 
 
 class Quota(Model):
@@ -357,30 +391,31 @@ class File(Model):
         default_factory=Queue.model_construct, description="Who waits, and who is sent next."
     )
     sla: dict[str, Sla] = Field(default_factory=dict, description="`[sla.NAME]`.")
+    pool: dict[str, Pool] = Field(default_factory=dict, description="`[pool.NAME]`.")
+    resilience: dict[str, Resilience] = Field(
+        default_factory=dict, description="`[resilience.SERVICE]`."
+    )
     cost: dict[str, Cost] = Field(default_factory=dict, description="`[cost.SERVICE]`.")
     billing: Billing | None = Field(
         None, description="When periods close; monthly when absent and something has a price."
     )
     alert: list[Alert] = Field(default_factory=list, description="`[[alert]]`.")
+    schema_: dict[str, dict[str, SchemaField]] = Field(
+        default_factory=dict, alias="schema",
+        description="`[schema.NAME]`, a table for each member.",
+    )
+    transform: dict[str, Transform] = Field(
+        default_factory=dict, description="`[transform.NAME]`."
+    )
+    auth: Auth = Field(
+        default_factory=Auth.model_construct, description="What holds for every credential."
+    )
+    role: Role = Field(
+        default_factory=Role.model_construct, description="What roles may; admin may everything."
+    )
+    api_key: list[ApiKey] = Field(default_factory=list, description="`[[api_key]]`.")
+    basic: list[Basic] = Field(default_factory=list, description="`[[basic]]`.")
+    bearer: list[Bearer] = Field(default_factory=list, description="`[[bearer]]`.")
+    jwt: list[Jwt] = Field(default_factory=list, description="`[[jwt]]`.")
     test: list[Expectation] = Field(default_factory=list, description="`[[test]]`.")
 
-
-# What other modules will bring: a file for a later version hears what is missing, not "unknown".
-UNBUILT_SECTIONS = {
-    "role": "auth",
-    "api_key": "auth",
-    "jwt": "auth",
-    "pool": "lb",
-    "resilience": "resilience",
-    "schema": "mediator",
-    "transform": "mediator",
-}
-UNBUILT_KEYS = {
-    ("service", "pool"): "lb",
-    ("route", "transform"): "mediator",
-    ("route", "role"): "auth",
-    ("route", "permission"): "auth",
-    ("quota", "guards", "errors"): "apimon",
-    ("quota", "guards", "latency_p99"): "apimon",
-    ("trust", "api_keys"): "auth",
-}

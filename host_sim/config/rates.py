@@ -11,6 +11,7 @@ import math
 from fractions import Fraction
 
 from host_sim.config import units
+from host_sim.config.model import Guards
 
 TICKS_NS = (1, 1_000, 1_000_000)
 ROOM = 2**63 - 1
@@ -41,3 +42,16 @@ def nearest(count: int, period_ns: int, capacity: int) -> str | None:
     best = Fraction(count * TICKS_NS[-1], period_ns).limit_denominator(finest)
     best = best or Fraction(1, finest)
     return f"{best.numerator}/{units.duration_text(best.denominator * TICKS_NS[-1])}"
+
+
+def guards_of(guards: Guards | None) -> dict[str, int]:
+    """A quota's guards as fields of its row; 0 is none."""
+    said = guards if guards is not None else Guards(
+        requests=None, bytes=None, errors=None, latency_p99=None
+    )  # fmt: skip
+    return {
+        "guard_requests_per_s": units.per_second(said.requests) if said.requests else 0,
+        "guard_bytes_per_s": units.per_second(said.bytes) if said.bytes else 0,
+        "guard_errors_per_min": units.per_minute(said.errors) if said.errors else 0,
+        "guard_latency_p99_ns": said.latency_p99 or 0,
+    }

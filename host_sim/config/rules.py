@@ -7,12 +7,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path as FilePath
 from typing import Any
 
 from host_sim.config.capacities import Capacities
 from host_sim.config.diagnostics import Diagnostic, did_you_mean
 from host_sim.config.fields import NAME
-from host_sim.config.model import METHODS, UNBUILT_SECTIONS, File
+from host_sim.config.keys import Material
+from host_sim.config.model import METHODS, File
 from host_sim.config.positions import Path, Positions
 
 
@@ -26,6 +28,8 @@ class Ground:
     room: Capacities
     findings: list[Diagnostic] = field(default_factory=list)
     notes: list[Diagnostic] = field(default_factory=list)
+    folder: FilePath = FilePath()  # where files the configuration names are looked for
+    material: dict[Path, Material] = field(default_factory=dict, repr=False)  # by place
 
     def say(self, path: Path, code: str, message: str, *, key: bool = False) -> None:
         """An error at the value of `path`, or at its key."""
@@ -49,7 +53,7 @@ class Ground:
     def names_of(self, section: str) -> list[str]:
         """Names in file order; rows with errors elsewhere count, so that no reference to them is
         an error too."""
-        rows = self.raw.get(section, {} if section in ("service", "tenant", "sla") else [])
+        rows = self.raw.get(section, {} if section in ("service", "tenant", "sla", "pool") else [])
         if isinstance(rows, dict):
             return [name for name in rows if isinstance(name, str)]
         if not isinstance(rows, list):
@@ -130,7 +134,8 @@ def _check_names(ground: Ground) -> None:
     for section in ("service", "tenant"):
         for name in ground.names_of(section):
             _check_name(ground, (section, name), name)
-    for section in ("route", "limit", "quota", "policy", "alert"):
+    for section in ("route", "limit", "quota", "policy", "alert", "api_key", "basic", "bearer",
+                    "jwt"):
         first: dict[str, int] = {}
         for index, row in enumerate(getattr(ground.file, section)):
             if row is None or row.name is None:
@@ -207,10 +212,9 @@ def _check_expectations(ground: Ground) -> None:
         *ground.names_of("policy"),
         *ground.names_of("route"),
         *ground.names_of("service"),
+        *(name for kind in ("api_key", "basic", "bearer") for name in ground.names_of(kind)),
     ]
     shadows = [*ground.names_of("limit"), *ground.names_of("quota"), *ground.names_of("policy")]
-    for section in UNBUILT_SECTIONS:  # their own error is enough: no second one for each mention
-        rows += ground.names_of(section)
     for index, test in enumerate(ground.file.test):
         if test is None:
             continue

@@ -120,12 +120,16 @@ def _check_numbers(ground: Ground, path: Path, quota: Quota) -> None:
 def _check_guards(ground: Ground, path: Path, quota: Quota) -> None:
     if quota.guards is None:
         return
-    for key in ("requests", "bytes"):
+    for key, whole in (
+        ("requests", units.per_second),
+        ("bytes", units.per_second),
+        ("errors", units.per_minute),
+    ):
         rate = getattr(quota.guards, key)
         if rate is None:
             continue
         try:
-            units.per_second(rate)
+            whole(rate)
         except units.UnitError as error:
             ground.say((*path, "guards", key), error.code, error.message)
 

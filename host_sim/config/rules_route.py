@@ -31,12 +31,11 @@ def check_routes(ground: Ground) -> None:
         _check_methods(ground, path, route)
         _check_limits(ground, path, route)
         _check_matches(ground, path, route)
-        if route.auth != "none":
+        if route.auth == "none" and (route.permission or route.role):
             ground.say(
                 (*path, "auth"),
-                "unbuilt-value",
-                f'auth = "{route.auth}" belongs to the module auth, which '
-                'this version does not have; write "none" or remove the key',
+                "conflict",
+                "nobody is known here, so no permission and no role can be asked for",
             )
         if route.path is None or not _check_one_path(ground, path, route):
             continue

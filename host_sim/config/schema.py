@@ -10,7 +10,7 @@ from typing import Any
 from host_sim.config import units
 from host_sim.config.capacities import EDGE, SEED, TINY
 from host_sim.config.diagnostics import CODES, NOTES
-from host_sim.config.model import UNBUILT_KEYS, UNBUILT_SECTIONS, File
+from host_sim.config.model import File
 
 HEADINGS = {
     "Defaults": "[defaults]",
@@ -38,12 +38,41 @@ HEADINGS = {
     "Weights": "weights = { ... }",
     "QueueService": "[queue.service.NAME]",
     "Sla": "[sla.NAME]",
+    "Pool": "[pool.NAME]",
+    "Sticky": "sticky = { ... }",
+    "Health": "health = { ... }",
+    "Eject": "eject = { ... }",
+    "Panic": "panic = { ... }",
+    "SlowStart": "slow_start = { ... }",
+    "Connections": "connections = { ... }",
+    "Instance": "instances = [{ ... }]",
+    "Discover": "discover = { ... }",
+    "Resilience": "[resilience.SERVICE]",
+    "Breaker": "breaker = { ... }",
+    "Bulkhead": "bulkhead = { ... }",
+    "Retry": "retry = { ... }",
+    "RetryBudget": "budget = { ... }",
     "Cost": "[cost.SERVICE]",
     "CostMultiplier": "multipliers = [{ ... }]",
     "CostWhen": "when = { ... } of a multiplier",
     "CostTier": "tiers = [{ ... }]",
     "Billing": "[billing]",
+    "SchemaField": "[schema.NAME]",
+    "Transform": "[transform.NAME]",
+    "Side": "request = { ... }, response = { ... }",
+    "Cache": "cache = { ... }",
     "Alert": "[[alert]]",
+    "Auth": "[auth]",
+    "Lockout": "lockout = { ... }",
+    "Introspection": "introspection = { ... }",
+    "Role": "[role]",
+    "ApiKey": "[[api_key]]",
+    "Basic": "[[basic]]",
+    "Bearer": "[[bearer]]",
+    "Jwt": "[[jwt]]",
+    "KeyFrom": "key = { ... }",
+    "JwtKey": "keys = [{ ... }]",
+    "Claims": "claims = { ... }",
     "Expectation": "[[test]]",
     "ExpectedRequest": "request = { ... }",
     "Expect": "expect = { ... }",
@@ -93,7 +122,7 @@ def _rewrite(node: Any) -> None:
 def json_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of the whole file, for editors."""
     schema = File.model_json_schema()
-    for table in ("defaults", "trust", "headers", "queue"):
+    for table in ("defaults", "trust", "headers", "queue", "auth", "role"):
         schema["properties"][table].pop("default", None)
     _rewrite(schema)
     return {
@@ -163,17 +192,8 @@ def reference() -> str:
         text = " ".join(str(models[name].get("description", "")).split())
         out += ["", f"{level} `{heading}`", "", text, "", *_table(models[name])]
     out += [
-        "",
-        "## Not in this version",
-        "",
-        _UNBUILT,
-        "",
-        "| section or key | module |",
-        "|---|---|",
     ]
-    out += [f"| `[{section}]` | {module} |" for section, module in UNBUILT_SECTIONS.items()]
-    out += [f"| `{'.'.join(key)}` | {module} |" for key, module in UNBUILT_KEYS.items()]
-    out += ["| `route.auth` other than `none` | auth |", "", "## Codes", "", _CODES]
+    out += ["", "## Codes", "", _CODES]
     out += ["", "| code | what it means |", "|---|---|"]
     out += [f"| `{code}` | {text} |" for code, text in {**CODES, **NOTES}.items()]
     out += ["", "## Room", "", _ROOM, "", "| table | seed | edge | tiny |", "|---|---|---|---|"]
@@ -206,10 +226,25 @@ _TABLES = {
     "quota_allocation_max": "quotas",
     "request_quota_max": "quotas for one request",
     "queue_flow_max": "fair sub-queues per class",
+    "pool_max": "pools",
+    "instance_max": "instances of all pools together",
+    "lease_max": "connections to instances at once",
+    "idle_max": "idle connections of all pools together",
+    "maglev_max": "pools of strategy maglev",
+    "ring_max": "points of all ketama rings, 160 per instance",
+    "bulkhead_max": "bulkheads of all services together",
     "cost_cell_max": "kept amounts by tenant, service and metric",
     "cost_multiplier_max": "multipliers, all price books together",
     "cost_tier_max": "tiers, all price books together",
     "cost_alert_max": "thresholds of what is spent",
+    "transform_max": "transforms",
+    "header_edit_max": "header edits, all transforms together",
+    "schema_max": "schemas",
+    "schema_node_max": "shapes, all schemas together",
+    "schema_property_max": "members, all schemas together",
+    "credential_max": "API keys, Basic and bearer rows together",
+    "jwt_max": "issuers of signed tokens",
+    "jwt_key_max": "their keys together",
 }
 
 _HEAD = """# Configuration
@@ -231,9 +266,10 @@ limit pass around a boundary, which `check` points out; a sliding window weighs 
 what of it still counts, and `exact = true` keeps the instants.
 
 The hash that every report carries is the SHA-256 of the compiled bytes without the secrets. The
-16-byte hash seed is the only secret so far: `raygate compile --seed HEX`, or the first half of the
-hash. `[[identity]]` and `[[test]]` are read by the host alone: they are not in the bytes and not in
-the hash. The first configuration a core loads brings its seed, unless the core was begun with one.
+secrets are the 16-byte hash seed (`raygate compile --seed HEX`, or the first half of the hash) and
+the keys of `[[jwt]]`, which are read from variables or files and never written into this one.
+`[[identity]]` and `[[test]]` are read by the host alone: they are not in the bytes and not in the
+hash. The first configuration a core loads brings its seed, unless the core was begun with one.
 
 A reload matches rows by name. What did not change keeps its balance to the bit; a changed limit
 accrues at its old rate and is clamped, never refilled; tenants, services and routes may change
@@ -241,8 +277,6 @@ places. A refused configuration changes nothing.
 
 ## The file
 """
-_UNBUILT = """These belong to modules that are still to come. A file that uses them is refused, and
-the message names the module."""
 _CODES = """Codes are stable. Errors make `raygate check` end with 2, failed expectations with 1;
 notes change nothing."""
 _ROOM = """Tables have a fixed size, chosen with `--profile`. One row too many is an error that

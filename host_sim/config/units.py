@@ -230,6 +230,18 @@ def parse_byte_rate(text: str) -> Rate:
     return Rate(parse_size(size), _period(period, text), text)
 
 
+def per_minute(rate: Rate) -> int:
+    """The whole number per minute, for guards; refused when it is not whole."""
+    value = Fraction(rate.count * 60 * NS_PER_S, rate.period_ns)
+    if value.denominator != 1 or value == 0:
+        near = max(1, round(value))
+        raise UnitError(
+            "rate-not-exact",
+            f'"{rate.text}": a guard counts whole errors per minute; the nearest is "{near}/min"',
+        )
+    return int(value)
+
+
 def per_second(rate: Rate) -> int:
     """The whole number per second, for guards; refused when it is not whole."""
     value = Fraction(rate.count * NS_PER_S, rate.period_ns)

@@ -13,8 +13,6 @@ from host_sim.config.diagnostics import Diagnostic, did_you_mean, nearest
 from host_sim.config.expected import Expectation
 from host_sim.config.fields import Model
 from host_sim.config.model import (
-    UNBUILT_KEYS,
-    UNBUILT_SECTIONS,
     Defaults,
     File,
     Headers,
@@ -27,9 +25,13 @@ from host_sim.config.model import (
     Trust,
 )
 from host_sim.config.model_alert import Alert
+from host_sim.config.model_auth import ApiKey, Auth, Basic, Bearer, Jwt, Role
 from host_sim.config.model_cost import Billing, Cost
 from host_sim.config.model_policy import Policies, Policy
+from host_sim.config.model_pool import Pool
 from host_sim.config.model_queue import Queue, Sla
+from host_sim.config.model_resilience import Resilience
+from host_sim.config.model_transform import SchemaField, Transform
 from host_sim.config.positions import Path, Positions
 
 TABLES: dict[str, type[Model]] = {
@@ -39,8 +41,18 @@ TABLES: dict[str, type[Model]] = {
     "policies": Policies,
     "queue": Queue,
     "billing": Billing,
+    "auth": Auth,
+    "role": Role,
 }
-NAMED: dict[str, type[Model]] = {"service": Service, "tenant": Tenant, "sla": Sla, "cost": Cost}
+NAMED: dict[str, type[Model]] = {
+    "service": Service,
+    "tenant": Tenant,
+    "sla": Sla,
+    "pool": Pool,
+    "resilience": Resilience,
+    "cost": Cost,
+    "transform": Transform,
+}
 LISTS: dict[str, type[Model]] = {
     "route": Route,
     "identity": IdentityRule,
@@ -48,6 +60,10 @@ LISTS: dict[str, type[Model]] = {
     "quota": Quota,
     "policy": Policy,
     "alert": Alert,
+    "api_key": ApiKey,
+    "basic": Basic,
+    "bearer": Bearer,
+    "jwt": Jwt,
     "test": Expectation,
 }
 SCALARS = ("version", "timezone", "mode")
@@ -64,14 +80,6 @@ _TYPES = {
     "datetime_from_date_parsing": "an instant as 2026-01-01T00:00:00Z",
     "int_from_float": "a whole number without quotes",
 }
-
-
-def module_of(path: Path) -> str | None:
-    """The module an unbuilt key belongs to; row numbers and names in the path do not count."""
-    words = [part for part in path if isinstance(part, str)]
-    if words and words[0] in NAMED:
-        words = [words[0], *words[2:]]
-    return UNBUILT_KEYS.get(tuple(words))
 
 
 def _keys_of(model: type[Model]) -> dict[str, str]:
@@ -108,14 +116,6 @@ def _explain(error: ErrorDetails, model: type[Model], path: Path) -> tuple[str, 
     kind, context, value = error["type"], error.get("ctx", {}), error["input"]
     inner = path[1:]
     if kind == "extra_forbidden":
-        module = module_of(path)
-        if module is not None:
-            return (
-                "unbuilt-key",
-                f'"{path[-1]}" belongs to the module {module}, which this version does not have; '
-                "remove the key",
-                True,
-            )
         return (
             "unknown-key",
             f'no key "{path[-1]}" here; '
@@ -219,24 +219,18 @@ def check_file(raw: dict[str, Any], positions: Positions, findings: list[Diagnos
         path: Path = (section,)
         if section in SCALARS:
             continue
-        if section in UNBUILT_SECTIONS:
-            say(
-                path,
-                "unbuilt-section",
-                f"[{section}] belongs to the module {UNBUILT_SECTIONS[section]}, which this "
-                "version does not have; remove the section",
-                True,
-            )
-        elif section in TABLES:
+        if section in TABLES:
             row = check_row(TABLES[section], value, path, say)
             if row is not None:
                 setattr(file, section, row)
         elif section in NAMED:
             _check_named(file, section, value, say)
+        elif section == "schema":
+            _check_schemas(file, value, say)
         elif section in LISTS:
             _check_list(file, section, value, say)
         else:
-            known = [*TABLES, *NAMED, *LISTS, *SCALARS, *UNBUILT_SECTIONS]
+            known = [*TABLES, *NAMED, *LISTS, *SCALARS, "schema"]
             say(
                 path,
                 "unknown-section",
@@ -261,6 +255,21 @@ def _check_named(file: File, section: str, value: Any, say: Say) -> None:
     setattr(
         file, section, {name: row or NAMED[section].model_construct() for name, row in rows.items()}
     )
+
+
+def _check_schemas(file: File, value: Any, say: Say) -> None:
+    """[schema.NAME]: any key is a member, and each is a row of its own."""
+    if not isinstance(value, dict) or not all(isinstance(row, dict) for row in value.values()):
+        say(("schema",), "wrong-type", "write [schema.NAME] once for each", False)
+        return
+    file.schema_ = {
+        name: {
+            word: check_row(SchemaField, one, ("schema", name, word), say)
+            or SchemaField.model_construct(type="string")
+            for word, one in row.items()
+        }
+        for name, row in value.items()
+    }
 
 
 def _check_list(file: File, section: str, value: Any, say: Say) -> None:

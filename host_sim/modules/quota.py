@@ -69,8 +69,7 @@ class QuotaManager(QuotaReader):
         `reset_policy` defaults to FIXED with a window size and to NEVER without one; `terms` say
         the rest, see QuotaTerms. Raises ArgumentError or RangeError for what no rule allows,
         ExistsError for a taken name, FullError when the table is full or more than
-        RAY_REQUEST_QUOTA_MAX quotas would meet in one request, UnbuiltError for guards that need
-        monitoring. Source: SEMANTICS.md, quota."""
+        RAY_REQUEST_QUOTA_MAX quotas would meet in one request. Source: SEMANTICS.md, quota."""
         spec = self.ffi.new("ray_quota_spec *")
         name = terms.get("name")
         if name is None:
@@ -97,6 +96,15 @@ class QuotaManager(QuotaReader):
         )
         self._edited("ADD", "QUOTA", out[0], 0, limit)
         return int(out[0])
+
+    _errors_per_minute = _latency_p99_ns = 0
+
+    def observe(self, *, errors_per_minute: int = 0, latency_p99_ns: int = 0) -> None:
+        """What monitoring says of the service, for the guards of what is asked from now on: errors
+        and 99th percentile of the last whole minute, 0 for none or unknown
+        (`ApiMonitor.gauges`). Raises ArgumentError, RangeError."""
+        self._errors_per_minute = u64(errors_per_minute, "errors_per_minute")
+        self._latency_p99_ns = u64(latency_p99_ns, "latency_p99_ns")
 
     def update_limit(self, quota_id: int, limit: int, *, now_ns: int | None = None) -> None:
         """Changes the limit to `limit` units. Usage is never edited: a limit below it leaves
@@ -212,6 +220,8 @@ class QuotaManager(QuotaReader):
             query,
             {
                 "units": self._units(units, kind),
+                "errors_per_minute": self._errors_per_minute,
+                "latency_p99_ns": self._latency_p99_ns,
                 "wall_offset_ns": self.wall_offset_ns,
                 "tenant": NONE if tenant_id is None else tenant_id,
                 "plan": NONE if plan_id is None else plan_id,

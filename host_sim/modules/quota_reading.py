@@ -59,6 +59,8 @@ class QuotaReader(Module):
         guards = {
             QuotaDimension.REQUESTS_PER_SEC: spec.guard_requests_per_s,
             QuotaDimension.BYTES_PER_SEC: spec.guard_bytes_per_s,
+            QuotaDimension.ERRORS_PER_MIN: spec.guard_errors_per_min,
+            QuotaDimension.LATENCY_P99: spec.guard_latency_p99_ns,
         }
         return QuotaAllocation(
             quota_id=quota_id,

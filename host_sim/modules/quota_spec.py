@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from host_sim.decision import NONE
-from host_sim.errors import ArgumentError, RangeError, UnbuiltError
+from host_sim.errors import ArgumentError, RangeError
 from host_sim.modules.base import u64
 from host_sim.modules.quota_types import (
     SECOND_NS,
@@ -36,15 +36,14 @@ def spec_fields(
 ) -> dict[str, Any]:
     """The fields of a ray_quota_spec that `terms` and the period decide."""
     guards = terms.get("guards", {})
-    for guard in (QuotaDimension.ERRORS_PER_MIN, QuotaDimension.LATENCY_P99):
-        if guard in guards:
-            raise UnbuiltError(f"the guard {guard.value} needs the monitoring module")
     has_day = policy in (ResetPolicy.WEEK, ResetPolicy.MONTH)
     return {
         "period_ns": u64(terms.get("period_ns", window_size_sec * SECOND_NS), "period_ns"),
         "anchor_ns": terms.get("anchor_ns", 0),
         "guard_requests_per_s": u64(guards.get(QuotaDimension.REQUESTS_PER_SEC, 0), "guard"),
         "guard_bytes_per_s": u64(guards.get(QuotaDimension.BYTES_PER_SEC, 0), "guard"),
+        "guard_errors_per_min": u64(guards.get(QuotaDimension.ERRORS_PER_MIN, 0), "guard"),
+        "guard_latency_p99_ns": u64(guards.get(QuotaDimension.LATENCY_P99, 0), "guard"),
         "plan": terms.get("plan_id", NONE),
         "service": terms.get("service_id", NONE),
         "rollover_bp": terms.get("rollover_bp", 0),

@@ -321,6 +321,7 @@ static uint32_t put_time(ray_reader *reader, const ray_reader_cell *cells, ray_r
     if (!fine)
         return RAY_READER_FAULT_TIME;
     row->kind = RAY_ROW_EXCHANGE;
+    row->flags |= RAY_ROW_VOUCHED;   /* a log says who it was, and carries no credential */
     if (ray_reader_absent(duration))
         return RAY_READER_FINE;
     if (!ray_reader_parse_duration(duration->at, duration->length, duration->unit,

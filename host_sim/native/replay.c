@@ -193,7 +193,7 @@ static uint32_t count(ray_replay *replay, const ray_row *rows, const uint8_t *by
 static uint32_t step(ray_replay *replay, struct ray *ray, ray_row *rows, uint32_t n,
                      const uint8_t *bytes, uint64_t bytes_length)
 {
-    ray_rows batch = { rows, bytes, bytes_length, replay->scratch };
+    ray_rows batch = { rows, bytes, bytes_length, replay->scratch, NULL };
 
     if (n == 0)
         return 1;

@@ -28,6 +28,7 @@ typedef struct options {
 /* The whole machine; a program has one. */
 typedef struct sim {
     struct ray *ray;
+    struct ray_secrets *secrets;
     ray_link *link;
     ray_machine machine;
     ray_console console;
@@ -117,7 +118,7 @@ static uint32_t load(sim *s, const uint8_t *at, uint64_t length, const char *fro
 {
     ray_config_report report;
     memset(&report, 0, sizeof report);
-    if (ray_config_load(s->ray, ray_clock_now(s->ray), at, length, &report) == RAY_OK)
+    if (ray_config_load(s->ray, s->secrets, ray_clock_now(s->ray), at, length, &report) == RAY_OK)
         return 1;
     fprintf(stderr, "raygate-sim: %s is refused: %s, section %u, row %u, byte %u\n", from,
             ray_status_word(report.status), report.section, report.row, report.field);
@@ -232,6 +233,16 @@ static void serve(sim *s)
     }
 }
 
+/* What repeats itself takes its randomness from the configuration, every other run from the
+ * system. */
+static void start_secrets(const sim *s)
+{
+    uint8_t fresh[32];
+    ray_secrets_init(s->secrets);
+    if (s->machine.entropy_known == 1 && hal_random(fresh) != 0 && hal_random(fresh + 16) != 0)
+        (void)ray_secrets_seed(s->secrets, fresh, sizeof fresh);
+}
+
 int main(int count, char **words)
 {
     static sim s;
@@ -251,7 +262,9 @@ int main(int count, char **words)
         o.seed != NULL || o.script != NULL ? 2 : hal_random(s.machine.seed);
     s.ray = hal_memory(ray_bytes());
     s.link = hal_memory(ray_link_state_bytes());
+    s.machine.secrets = s.secrets = hal_memory(ray_secrets_bytes());
     ray_init(s.ray, s.machine.seed);
+    start_secrets(&s);
     ray_link_init(s.link);
     if (o.scripts != NULL)
         carry_scripts(&s, o.scripts);

@@ -143,8 +143,11 @@ static ray_status check_numbers(const ray_route_spec *spec, uint32_t *field)
     *field = FIELD(ray_route_spec, allow_escapes);
     if (spec->allow_escapes > 1)
         return RAY_E_RANGE;
-    *field = FIELD(ray_route_spec, reserved);
-    return ray_is_zero(spec->reserved, sizeof spec->reserved) ? RAY_OK : RAY_E_SYNTAX;
+    *field = FIELD(ray_route_spec, permission);
+    if (spec->permission > 8 || (spec->permission & (spec->permission - 1)) != 0)
+        return RAY_E_RANGE; /* one bit, or none */
+    *field = FIELD(ray_route_spec, role);
+    return spec->role < RAY_ROLE_MAX ? RAY_OK : RAY_E_RANGE;
 }
 
 ray_status ray_gateway_check_route(const ray_route_spec *spec, uint32_t *field)

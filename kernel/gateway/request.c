@@ -42,6 +42,9 @@ static void begin(const ray_gateway_query *query, ray_gateway_answer *out)
     out->service_off = 0;
     out->capture_count = 0;
     out->rewritten = 0;
+    out->auth = 0;
+    out->permission = 0;
+    out->role = 0;
     memset(out->reserved, 0, sizeof out->reserved);
 }
 
@@ -90,6 +93,9 @@ static uint32_t route(const ray_gateway *gateway, const ray_gateway_query *query
     }
     out->service = found->service;
     out->weight = found->weight;
+    out->auth = found->auth;
+    out->permission = found->permission;
+    out->role = found->role;
     out->limit_count = found->limit_count;
     for (uint32_t i = 0; i < found->limit_count; i++)
         out->limits[i] = found->limits[i];

@@ -7,6 +7,7 @@
  */
 #include <stddef.h>
 #include "parts.h"
+#include "base/openmetrics.h"
 
 typedef struct family {
     const char *name;
@@ -61,26 +62,6 @@ static void head(const page *out, const char *prefix, const char *name, const ch
         ray_text_put(out->text, line == 0 ? help : type);
         ray_text_char(out->text, '\n');
     }
-}
-
-/* The value of a label: a name, or what is none in brackets. */
-static void label_value(ray_text *text, const ray_names *names, uint32_t id)
-{
-    uint64_t place = id & RAY_GOV_SLOT_MASK, length = 0;
-    if (id != RAY_NONE && place < names->count) {
-        const char *name = (const char *)(names->at + place * names->stride);
-        while (length < RAY_NAME_BYTES && name[length] != 0)
-            length++;
-        ray_text_label(text, name, length);
-    }
-    if (length != 0)
-        return;
-    ray_text_char(text, '(');
-    if (id == RAY_NONE)
-        ray_text_put(text, "none");
-    else
-        ray_text_u64(text, id);
-    ray_text_char(text, ')');
 }
 
 static void value(ray_text *text, uint64_t number, uint32_t nano)
@@ -149,7 +130,7 @@ static void rows(const page *out, const family *which, uint32_t dimension)
     while (ray_governance_next(out->governance, dimension, &id, &begun) != 0) {
         uint32_t place = ray_gov_row_find(out->governance, dimension, id);
         ray_text_bytes(out->text, begin.at, begin.length);
-        label_value(out->text, names, id);
+        ray_openmetrics_label(out->text, names, id);
         ray_text_bytes(out->text, "\"}", 2);
         value(out->text,
               column_of(&ray_gov_row_at(out->governance, dimension, place)->counts, which->column),
@@ -188,7 +169,7 @@ static void histogram(const page *out, const char *name, uint32_t service,
         ray_text_put(out->text, braces ? "{" : "");
         if (service != RAY_NONE) {
             ray_text_put(out->text, "service=\"");
-            label_value(out->text, &out->labels->service, service - 1);
+            ray_openmetrics_label(out->text, &out->labels->service, service - 1);
             ray_text_put(out->text, kind == 0 ? "\"," : "\"");
         }
         if (kind == 0) {
@@ -249,7 +230,7 @@ static void policies(const page *out)
             ray_text_put(out->text, "raygate_");
             ray_text_put(out->text, names[i]);
             ray_text_put(out->text, "_total{policy=\"");
-            label_value(out->text, &out->labels->policy, row->rule);
+            ray_openmetrics_label(out->text, &out->labels->policy, row->rule);
             ray_text_put(out->text, "\"}");
             value(out->text, number[i], 0);
         }

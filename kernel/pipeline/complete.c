@@ -3,11 +3,14 @@
  * its server and is measured; or what it took is given back. */
 #include "pipeline/journey.h"
 #include "base/bytes.h"
+#include "base/headers.h"
 
 /* What a request really used, once it is known. */
 typedef struct ray_used {
     ray_cost_query cost;
     uint64_t quota[RAY_QUOTA_TYPE_MAX];
+    uint16_t http_status;
+    uint8_t reserved[6];
 } ray_used;
 
 /* -- billing and measuring -- */
@@ -23,27 +26,47 @@ static void bill(struct ray *ray, uint64_t now_ns, ray_used *used, ray_answer *a
     used->quota[RAY_QUOTA_COST] = charged.nano > 0 ? (uint64_t)charged.nano : 0;
 }
 
+/* Nobody said, or said what is no status: what came is taken for a success. */
+static uint16_t status_seen(uint32_t http_status)
+{
+    return http_status >= 100 && http_status <= 599 ? (uint16_t)http_status : 200;
+}
+
 /* -- an exchange that took no time -- */
 /* Its admission, its sending and its outcome are measured in one step. */
 static void measure_exchange(struct ray *ray, uint64_t now_ns, const ray_row *row,
-                             const ray_journey *journey, uint64_t bytes, const ray_answer *answer)
+                             const ray_journey *journey, const ray_used *used,
+                             const ray_answer *answer)
 {
+    uint64_t bytes = used->quota[RAY_QUOTA_BYTES];
     ray_governance_event event = {
         .tokens = journey->asked != 0 ? journey->governed->limits.tokens : 0,
         .bytes = bytes,
         .cost_nano = answer->cost_nano,
         .wall_offset_ns = ray->clock.wall_offset_ns,
         .service = answer->service,
-        .tenant = row->tenant,
+        .tenant = journey->tenant,
         .by_id = answer->by_id,
         .reason = answer->reason,
-        .http_status = row->http_status,
+        .http_status = used->http_status,
         .kind = RAY_GOV_ADMIT,
         .verdict = answer->verdict,
         .by_kind = answer->by_kind,
         .priority = answer->priority,
     };
     ray_governance_exchange(&ray->governance, now_ns, &event);
+    ray_apimon_event seen = {.request_bytes = row->request_bytes,
+                             .response_bytes = bytes - row->request_bytes,
+                             .wall_offset_ns = ray->clock.wall_offset_ns,
+                             .service = answer->service,
+                             .caller = journey->tenant,
+                             .kind = RAY_APIMON_STARTED,
+                             .verdict = answer->verdict};
+    ray_apimon_note(&ray->apimon, now_ns, &seen);
+    seen.kind = RAY_APIMON_FINISHED;
+    seen.http_status = status_seen(used->http_status);
+    seen.verdict = RAY_VERDICT_COMPLETE;
+    ray_apimon_note(&ray->apimon, now_ns, &seen);
 }
 
 static void used_by_row(const struct ray *ray, const ray_row *row, const ray_journey *journey,
@@ -58,6 +81,7 @@ static void used_by_row(const struct ray *ray, const ray_row *row, const ray_jou
     used->quota[RAY_QUOTA_COMPUTE] = row->compute_units;
     used->quota[RAY_QUOTA_CUSTOM] = row->custom_units;
     used->quota[RAY_QUOTA_COST] = 0;
+    used->http_status = row->http_status;
 }
 
 void ray_complete_exchange(struct ray *ray, uint64_t now_ns, const ray_row *row,
@@ -87,7 +111,38 @@ void ray_complete_exchange(struct ray *ray, uint64_t now_ns, const ray_row *row,
     done.reason = RAY_REASON_OK;
     ray_record(ray, now_ns, &done);
     ray->tally.completed_count++;
-    measure_exchange(ray, now_ns, row, journey, used.quota[RAY_QUOTA_BYTES], answer);
+    measure_exchange(ray, now_ns, row, journey, &used, answer);
+}
+
+/* A stored answer is complete the moment it is asked for: no server, no instance, no wait. */
+void ray_complete_cached(struct ray *ray, uint64_t now_ns, const ray_row *row,
+                         const ray_journey *journey, const ray_quota_hold *holds, uint32_t count,
+                         ray_answer *answer)
+{
+    ray_used used;
+    ray_answer done;
+    ray_view headers, body = {NULL, 0};
+    uint32_t hit = journey->identified->mediated.hit;
+    uint16_t http_status = 200;
+    ray_mediator_cached(&ray->mediator, now_ns, hit, &http_status, &headers, &body);
+    used_by_row(ray, row, journey, &used);
+    used.http_status = http_status;
+    used.cost.units[RAY_COST_BYTES] = row->request_bytes + body.length;
+    used.cost.units[RAY_COST_STORAGE] = 0;
+    used.cost.units[RAY_COST_CACHE] = 1;
+    used.quota[RAY_QUOTA_BYTES] = row->request_bytes + body.length;
+    bill(ray, now_ns, &used, answer);
+    if (count != 0)
+        ray_quota_settle(&ray->quota, now_ns, ray->clock.wall_offset_ns, holds, count, used.quota);
+    answer->cached = hit;
+    answer->http_status = http_status;
+    ray_answer_begin(ray, now_ns, &done);
+    done.verdict = RAY_VERDICT_COMPLETE;
+    done.reason = RAY_REASON_CACHED;
+    ray_record(ray, now_ns, &done);
+    ray->tally.completed_count++;
+    ray->tally.cached_count++;
+    measure_exchange(ray, now_ns, row, journey, &used, answer);
 }
 
 /* -- a request that was in flight -- */
@@ -97,8 +152,10 @@ static void count_ending(struct ray *ray, const ray_ending *ending, uint32_t was
     ray_tally *tally = &ray->tally;
     if (ending->verdict == RAY_VERDICT_PREEMPTED)
         tally->preempted_count++;
-    else if (was_unsent != 0 && (ending->refund != 0 || was_queued != 0))
+    else if (was_unsent != 0 && (ending->refund != 0 || was_queued != 0 ||
+                                 ending->verdict == RAY_VERDICT_DROPPED))
         tally->dropped_count++;
+
     else if (was_unsent != 0)
         tally->dispatched_count++;   /* its caller sent it by itself */
     tally->completed_count += ending->verdict == RAY_VERDICT_COMPLETE;
@@ -140,6 +197,8 @@ static void leave_queue(struct ray *ray, uint64_t now_ns, uint32_t place, const 
         ray_priority_leave(&ray->priority, now_ns, more->entry, leave_of(ending->reason));
         return;
     }
+    if (slot->phase == RAY_PHASE_READY)
+        return;   /* it never left: no server, and no outcome to tell its SLA */
     if (slot->width == 0 && ray_priority_promised(&ray->priority, slot->service) == 0)
         return;
     ray_priority_done done = {.arrival_ns = more->arrival_ns, .sent_ns = more->sent_ns,
@@ -196,8 +255,10 @@ static uint32_t kind_of(const ray_ending *ending, uint32_t was_unsent, uint32_t 
 {
     if (ending->verdict == RAY_VERDICT_PREEMPTED)
         return RAY_GOV_PREEMPTED;
-    return was_unsent != 0 && (ending->refund != 0 || was_queued != 0) ? RAY_GOV_DROPPED
-                                                                       : RAY_GOV_DONE;
+    return was_unsent != 0 && (ending->refund != 0 || was_queued != 0 ||
+                               ending->verdict == RAY_VERDICT_DROPPED)
+               ? RAY_GOV_DROPPED
+               : RAY_GOV_DONE;
 }
 
 static void measure(struct ray *ray, uint64_t now_ns, uint32_t place, const ray_ending *ending,
@@ -205,7 +266,7 @@ static void measure(struct ray *ray, uint64_t now_ns, uint32_t place, const ray_
 {
     const ray_inflight_slot *slot = &ray->inflight.slot[place];
     const ray_inflight_more *more = &ray->inflight.more[place];
-    uint32_t unsent = slot->phase != RAY_PHASE_SENT, queued = slot->phase == RAY_PHASE_QUEUED;
+    uint32_t unsent = ray_unsent(slot), queued = slot->phase == RAY_PHASE_QUEUED;
     ray_governance_event event = {
         .wait_ns = unsent != 0 ? now_ns - more->arrival_ns : more->sent_ns - more->arrival_ns,
         .bytes = slot->request_bytes + more->response_bytes,
@@ -232,15 +293,76 @@ static void measure(struct ray *ray, uint64_t now_ns, uint32_t place, const ray_
     ray_governance_note(&ray->governance, now_ns, &event);
 }
 
+/* How a request ended, in monitoring's eyes: each that was started ends in exactly one of these. */
+static uint32_t seen_as(const ray_ending *ending)
+{
+    switch (ending->verdict) {
+    case RAY_VERDICT_COMPLETE: return RAY_APIMON_FINISHED;
+    case RAY_VERDICT_EXPIRED: return RAY_APIMON_TIMEOUT;
+    case RAY_VERDICT_CANCELLED: return RAY_APIMON_CANCELLED;
+    default: return RAY_APIMON_ERRORED;
+    }
+}
+
+static void measure_api(struct ray *ray, uint64_t now_ns, uint32_t place, const ray_ending *ending,
+                        const ray_answer *answer)
+{
+    const ray_inflight_slot *slot = &ray->inflight.slot[place];
+    const ray_inflight_more *more = &ray->inflight.more[place];
+    uint32_t sent = ray_unsent(slot) == 0;
+    ray_apimon_event event = {
+        .latency_ns = now_ns - more->arrival_ns,
+        .wait_ns = (sent != 0 ? more->sent_ns : now_ns) - more->arrival_ns,
+        .upstream_ns = sent != 0 ? now_ns - more->sent_ns : 0,
+        .request_bytes = slot->request_bytes,
+        .response_bytes = more->response_bytes,
+        .wall_offset_ns = ray->clock.wall_offset_ns,
+        .service = slot->service,
+        .caller = slot->tenant,
+        .reason = ending->reason,
+        .http_status = ending->verdict == RAY_VERDICT_COMPLETE
+                           ? status_seen(answer->http_status)
+                           : 0,
+        .kind = (uint8_t)seen_as(ending),
+        .verdict = answer->verdict,
+    };
+    ray_apimon_note(&ray->apimon, now_ns, &event);
+}
+
+/* What no outcome was told of yet: the attempt under way, and the place kept for its answer. */
+static void let_go(struct ray *ray, uint64_t now_ns, uint32_t place, const ray_ending *ending,
+                   uint32_t http_status)
+{
+    ray_inflight_more *more = &ray->inflight.more[place];
+    ray_view none = {NULL, 0};
+    if (more->permitted != 0 || more->lease != RAY_NONE) {
+        uint32_t outcome = ending->verdict == RAY_VERDICT_COMPLETE
+                               ? more->outcome != 0 ? more->outcome
+                                                    : ray_resilience_outcome_of(http_status)
+                           : ending->verdict == RAY_VERDICT_EXPIRED   ? RAY_OUTCOME_TIMEOUT
+                           : ending->verdict == RAY_VERDICT_CANCELLED ? RAY_OUTCOME_CANCELLED
+                                                                      : RAY_OUTCOME_UNSENT;
+        ray_guard_done(ray, now_ns, place, outcome, 0, NULL);
+    }
+    if (more->fill != RAY_NONE)
+        ray_mediator_done(&ray->mediator, now_ns, more->fill, (uint16_t)http_status, none, none, 0);
+    more->fill = RAY_NONE;
+}
+
 void ray_end(struct ray *ray, uint64_t now_ns, uint32_t place, const ray_ending *ending,
              ray_answer *answer)
 {
     const ray_inflight_slot *slot = &ray->inflight.slot[place];
-    uint32_t unsent = slot->phase != RAY_PHASE_SENT, queued = slot->phase == RAY_PHASE_QUEUED;
+    uint32_t unsent = ray_unsent(slot), queued = slot->phase == RAY_PHASE_QUEUED;
     settle(ray, now_ns, place, ending, answer);
+    let_go(ray, now_ns, place, ending, answer->http_status);
     answer->service = slot->service;
     answer->route = slot->route;
     answer->priority = slot->priority;
+    answer->tenant = slot->tenant;
+    answer->transform = ray->inflight.more[place].transform;
+    answer->instance = ray->inflight.more[place].instance;
+    answer->attempt = ray->inflight.more[place].attempt;
     answer->request = slot->id;
     answer->verdict = ending->verdict;
     answer->reason = ending->reason;
@@ -250,6 +372,7 @@ void ray_end(struct ray *ray, uint64_t now_ns, uint32_t place, const ray_ending 
     leave_queue(ray, now_ns, place, ending, answer->http_status);
     count_ending(ray, ending, unsent, queued);
     measure(ray, now_ns, place, ending, answer);
+    measure_api(ray, now_ns, place, ending, answer);
     if (ending->verdict != RAY_VERDICT_COMPLETE && ending->verdict != RAY_VERDICT_CANCELLED)
         audit_ending(ray, now_ns, slot->seq, ending, answer);
     ray->inflight.held_count -= unsent;
@@ -264,7 +387,7 @@ void ray_end_unheard(struct ray *ray, uint64_t now_ns, uint32_t place, const ray
 }
 
 /* What was known beforehand has come to pass: the outcome, or the deadline before it. */
-void ray_end_timed(struct ray *ray, uint64_t now_ns, uint32_t place)
+int64_t ray_end_timed(struct ray *ray, uint64_t now_ns, uint32_t place)
 {
     const ray_inflight_slot *slot = &ray->inflight.slot[place];
     const ray_inflight_more *more = &ray->inflight.more[place];
@@ -281,6 +404,7 @@ void ray_end_timed(struct ray *ray, uint64_t now_ns, uint32_t place)
     ray_answer_begin(ray, now_ns, &answer);
     answer.http_status = ending.verdict == RAY_VERDICT_COMPLETE ? more->http_status : 0;
     ray_end(ray, now_ns, place, &ending, &answer);
+    return answer.cost_nano;
 }
 
 /* -- rows -- */
@@ -295,9 +419,66 @@ static void take_outcome(struct ray *ray, uint32_t place, const ray_row *row)
     more->custom_units = row->custom_units;
     more->access_count = row->access_count;
     more->hit_count = row->hit_count;
+    more->http_status = row->http_status;
+    more->outcome = row->outcome;
 }
 
-void ray_step_end(struct ray *ray, uint64_t now_ns, const ray_row *row, ray_answer *answer)
+/* Retry-After of the answer, in its seconds form (RFC 9110 section 10.2.3), else 0. */
+static uint64_t retry_after_of(ray_view headers)
+{
+    ray_view value;
+    uint64_t seconds = 0;
+    if (ray_headers_find(headers, "retry-after", 11, 0, &value) == 0 || value.length > 9)
+        return 0;
+    for (uint64_t i = 0; i < value.length; i++) {
+        if (value.at[i] < '0' || value.at[i] > '9')
+            return 0;
+        seconds = seconds * 10 + (uint64_t)(value.at[i] - '0');
+    }
+    return seconds * 1000000000U;
+}
+
+/* The attempt is over: 1 when the request goes on and is to be tried again. */
+static uint32_t end_attempt(struct ray *ray, uint64_t now_ns, uint32_t place, const ray_rows *rows,
+                            const ray_row *row, ray_answer *answer)
+{
+    ray_inflight_slot *slot = &ray->inflight.slot[place];
+    ray_inflight_more *more = &ray->inflight.more[place];
+    ray_view headers = {rows->bytes + row->headers_at, row->headers_length};
+    ray_view body = {rows->bytes + row->body_at, row->body_length};
+    ray_resilience_verdict verdict;
+    uint64_t asked_ns = retry_after_of(headers);
+    uint32_t outcome = row->outcome != 0 ? row->outcome
+                                         : ray_resilience_outcome_of(row->http_status);
+    ray_guard_done(ray, now_ns, place, outcome, asked_ns, &verdict);
+    if (verdict.retry == 0) {
+        /* Its client is told what the service said, or when the breaker half-opens. */
+        answer->retry_after_ns =
+            verdict.retry_after_ns > asked_ns ? verdict.retry_after_ns : asked_ns;
+        if (more->fill != RAY_NONE)
+            ray_mediator_done(&ray->mediator, now_ns, more->fill, row->http_status, headers,
+                              body, (row->flags & RAY_ROW_BODY) != 0);
+        more->fill = RAY_NONE;
+        return 0;
+    }
+    slot->phase = RAY_PHASE_RETRY;
+    more->retry_at_ns = verdict.start_at_ns;
+    ray_inflight_set_due(ray, place, more->deadline_ns);
+    answer->verdict = RAY_VERDICT_RETRY;
+    answer->reason = RAY_REASON_RETRY;
+    answer->request = slot->id;
+    answer->service = slot->service;
+    answer->route = slot->route;
+    answer->tenant = slot->tenant;
+    answer->instance = more->instance;
+    answer->attempt = more->attempt;
+    answer->start_at_ns = more->retry_at_ns;
+    answer->id = ray_record(ray, now_ns, answer);
+    return 1;
+}
+
+void ray_step_end(struct ray *ray, uint64_t now_ns, const ray_rows *rows, const ray_row *row,
+                  ray_answer *answer)
 {
     uint32_t place = ray_inflight_find(ray, row->id);
     if (place == RAY_NONE || ray->inflight.slot[place].timed != 0) {
@@ -312,21 +493,23 @@ void ray_step_end(struct ray *ray, uint64_t now_ns, const ray_row *row, ray_answ
         ending.verdict = RAY_VERDICT_CANCELLED;   /* what it took is kept: the client chose to go */
         ending.reason = RAY_REASON_CLIENT_CANCEL;
     } else if (row->kind == RAY_ROW_REFUND) {
-        if (phase == RAY_PHASE_SENT) {
+        if (phase == RAY_PHASE_SENT || phase == RAY_PHASE_RETRY) {
             answer->status = RAY_E_STATE;         /* what left cannot be taken back */
             return;
         }
         ending.verdict = RAY_VERDICT_DROPPED;
         ending.reason = RAY_REASON_REFUNDED;
         ending.refund = 1;
-    } else if (phase == RAY_PHASE_QUEUED) {
-        answer->status = RAY_E_STATE;             /* it was not sent: nothing can have answered */
+    } else if (phase == RAY_PHASE_QUEUED || phase == RAY_PHASE_RETRY) {
+        answer->status = RAY_E_STATE;             /* nothing is under way: what has answered? */
         return;
     }
     if (ending.refund == 0)
         take_outcome(ray, place, row);
     answer->http_status = row->http_status;
-    ray_end(ray, now_ns, place, &ending, answer);
+    if (row->kind != RAY_ROW_COMPLETE ||
+        end_attempt(ray, now_ns, place, rows, row, answer) == 0)
+        ray_end(ray, now_ns, place, &ending, answer);
     if (service != RAY_NONE)
         ray_queue_pump(ray, now_ns, service);
 }

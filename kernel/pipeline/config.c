@@ -18,7 +18,10 @@ typedef struct section_law {
     uint16_t count_at;
 } section_law;
 
-enum { SEED_BYTES = 16 };
+enum {
+    SEED_BYTES = 16,
+    SECRETS_BYTES_MAX = SEED_BYTES + RAY_JWT_KEY_MAX * (int)sizeof(ray_secret_spec)
+};
 
 #define COUNTED(member, count) \
     (uint16_t)offsetof(ray_config_blob, member), (uint16_t)offsetof(ray_config_blob, count)
@@ -68,7 +71,40 @@ static const section_law section_laws[] = {
      COUNTED(cost.alerts, counts.cost_alert_count)},
     {"alert", RAY_SECTION_ALERT, sizeof(ray_alert_spec), RAY_ALERT_RULE_MAX,
      COUNTED(alerts, counts.alert_count)},
-    {"secrets", RAY_SECTION_SECRETS, 1, SEED_BYTES, COUNTED(seed, seed_count)},
+    {"pool", RAY_SECTION_POOL, sizeof(ray_pool_spec), RAY_POOL_MAX,
+     COUNTED(pools.pools, counts.pool_count)},
+    {"instance", RAY_SECTION_INSTANCE, sizeof(ray_instance_spec), RAY_INSTANCE_MAX,
+     COUNTED(pools.instances, counts.instance_count)},
+    {"service pool", RAY_SECTION_SERVICE_POOL, sizeof(ray_service_pool_spec), RAY_SERVICE_MAX,
+     COUNTED(pools.services, counts.service_pool_count)},
+    {"resilience", RAY_SECTION_GUARD, sizeof(ray_guard_spec), RAY_SERVICE_MAX,
+     COUNTED(guards, counts.guard_count)},
+    {"schema", RAY_SECTION_SCHEMA, sizeof(ray_schema_spec), RAY_SCHEMA_MAX,
+     COUNTED(mediation.schemas, counts.schema_count)},
+    {"schema node", RAY_SECTION_SCHEMA_NODE, sizeof(ray_format_node), RAY_SCHEMA_NODE_MAX,
+     COUNTED(mediation.nodes, counts.schema_node_count)},
+    {"transform", RAY_SECTION_TRANSFORM, sizeof(ray_transform_spec), RAY_TRANSFORM_MAX,
+     COUNTED(mediation.transforms, counts.transform_count)},
+    {"header edit", RAY_SECTION_HEADER_EDIT, sizeof(ray_header_edit_spec), RAY_HEADER_EDIT_MAX,
+     COUNTED(mediation.edits, counts.header_edit_count)},
+    {"route transform", RAY_SECTION_ROUTE_TRANSFORM, sizeof(ray_route_transform_spec),
+     RAY_ROUTE_MAX, COUNTED(mediation.routes, counts.route_transform_count)},
+    {"schema property", RAY_SECTION_SCHEMA_PROPERTY, sizeof(ray_format_property),
+     RAY_SCHEMA_PROPERTY_MAX, COUNTED(mediation.properties, counts.schema_property_count)},
+    {"schema value", RAY_SECTION_SCHEMA_VALUE, sizeof(ray_format_value), RAY_SCHEMA_VALUE_MAX,
+     COUNTED(mediation.values, counts.schema_value_count)},
+    {"schema text", RAY_SECTION_SCHEMA_TEXT, 1, RAY_SCHEMA_TEXT_BYTES,
+     COUNTED(mediation.text, counts.schema_text_bytes)},
+    {"auth", RAY_SECTION_AUTH, sizeof(ray_auth_spec), 1, COUNTED(auth.auth, counts.auth_count)},
+    {"role", RAY_SECTION_ROLE, sizeof(ray_role_spec), RAY_ROLE_MAX * (RAY_SERVICE_MAX + 1),
+     COUNTED(auth.roles, counts.role_count)},
+    {"credential", RAY_SECTION_CREDENTIAL, sizeof(ray_credential_spec), RAY_CREDENTIAL_MAX,
+     COUNTED(auth.credentials, counts.credential_count)},
+    {"jwt", RAY_SECTION_JWT, sizeof(ray_jwt_spec), RAY_JWT_MAX,
+     COUNTED(auth.jwts, counts.jwt_count)},
+    {"jwt key", RAY_SECTION_JWT_KEY, sizeof(ray_jwt_key_spec), RAY_JWT_KEY_MAX,
+     COUNTED(auth.keys, counts.jwt_key_count)},
+    {"secrets", RAY_SECTION_SECRETS, 1, SECRETS_BYTES_MAX, COUNTED(seed, seed_count)},
 };
 enum { SECTION_KINDS = sizeof section_laws / sizeof section_laws[0] };
 
@@ -202,8 +238,7 @@ static ray_status table_check(const uint8_t *at, uint64_t length, ray_config_blo
     }
     if (blob->settings_count == 0)
         return refuse(report, RAY_E_SYNTAX, RAY_SECTION_SETTINGS, 0, 0);
-    if (blob->seed_count == 0 || walk.end != length ||
-        (uint64_t)(at + length - blob->seed) != SEED_BYTES)
+    if (blob->seed_count < SEED_BYTES || walk.end != length)
         return refuse(report, RAY_E_SYNTAX, RAY_SECTION_SECRETS, 0, 0);
     return RAY_OK;
 }

@@ -22,11 +22,16 @@ typedef struct ray_config_blob {
     ray_policy_rows policies;
     ray_cost_rows cost;
     const ray_alert_spec *alerts;
+    ray_lb_rows pools;
+    const ray_guard_spec *guards;
+    ray_mediator_rows mediation;
+    ray_auth_rows auth;
     const uint8_t *seed;
     ray_config_counts counts;
     uint32_t network_count;
     uint32_t settings_count;
     uint32_t seed_count;
+    uint32_t reserved;
 } ray_config_blob;
 
 /* Frame, rows and references; fills *blob and the report with the hash. */

@@ -63,6 +63,11 @@ static void take_seed(struct ray *ray, const ray_config_blob *blob)
     ray_policy_init(&ray->policy, blob->seed);
     ray_cost_init(&ray->cost, blob->seed);
     ray_governance_init(&ray->governance, blob->seed);
+    ray_lb_init(&ray->lb, blob->seed);
+    ray_resilience_init(&ray->resilience, blob->seed);
+    ray_apimon_init(&ray->apimon, blob->seed);
+    ray_mediator_init(&ray->mediator, blob->seed);
+    ray_auth_init(&ray->auth, blob->seed);
 }
 
 static void load_who(struct ray *ray, const ray_config_blob *blob, const ray_config_report *report)
@@ -91,6 +96,7 @@ typedef struct names_moved {
     ray_names tenants[2];
     ray_names plans[2];
     ray_names rules[2];
+    ray_names routes[2];
 } names_moved;
 
 static ray_names names_at(const void *at, uint64_t stride, uint32_t count)
@@ -111,6 +117,8 @@ static void find_names(const struct ray *ray, const ray_config_blob *blob, names
     moved->tenants[1] = names_at(blob->tenants, sizeof *blob->tenants, counts->tenant_count);
     moved->plans[0] = names_at(who->plan, sizeof who->plan[0], who->plan_count);
     moved->plans[1] = names_at(blob->plans, sizeof *blob->plans, counts->plan_count);
+    moved->routes[0] = names_at(old->route, sizeof old->route[0], RAY_ROUTE_MAX);
+    moved->routes[1] = names_at(blob->routes, sizeof *blob->routes, counts->route_count);
     moved->rules[0] = names_at(&rule->spec.name, sizeof *rule, RAY_POLICY_MAX);
     moved->rules[1] = names_at(blob->policies.rule, sizeof *blob->policies.rule,
                                counts->policy_count);
@@ -123,15 +131,25 @@ static __attribute__((noinline)) void move_names(struct ray *ray, uint64_t now_n
     ray_quota_tenants_move(&ray->quota, &moved->tenants[0], &moved->tenants[1]);
     ray_quota_plans_move(&ray->quota, &moved->plans[0], &moved->plans[1]);
     ray_priority_services_move(&ray->priority, now_ns, &moved->services[0], &moved->services[1]);
+    ray_resilience_services_move(&ray->resilience, now_ns, &moved->services[0],
+                                 &moved->services[1]);
     ray_cost_tenants_move(&ray->cost, &moved->tenants[0], &moved->tenants[1]);
     ray_cost_services_move(&ray->cost, &moved->services[0], &moved->services[1]);
     ray_governance_services_move(&ray->governance, &moved->services[0], &moved->services[1]);
+    ray_lb_services_move(&ray->lb, &moved->services[0], &moved->services[1]);
     ray_governance_tenants_move(&ray->governance, &moved->tenants[0], &moved->tenants[1]);
+    ray_auth_tenants_move(&ray->auth, &moved->tenants[0], &moved->tenants[1]);
+    ray_auth_services_move(&ray->auth, &moved->services[0], &moved->services[1]);
     ray_governance_policies_move(&ray->governance, &moved->rules[0], &moved->rules[1]);
+    ray_apimon_services_move(&ray->apimon, &moved->services[0], &moved->services[1]);
+    ray_apimon_tenants_move(&ray->apimon, &moved->tenants[0], &moved->tenants[1]);
+    ray_mediator_names_move(&ray->mediator, &moved->tenants[0], &moved->tenants[1]);
+    ray_mediator_names_move(&ray->mediator, &moved->routes[0], &moved->routes[1]);
 }
 
 static __attribute__((noinline)) void load_modules(struct ray *ray, uint64_t now_ns,
                                                    const ray_config_blob *blob,
+                                                   const names_moved *moved,
                                                    ray_config_report *report)
 {
     const ray_config_counts *counts = &blob->counts;
@@ -141,13 +159,28 @@ static __attribute__((noinline)) void load_modules(struct ray *ray, uint64_t now
     ray_priority_load(&ray->priority, now_ns, &blob->queues, counts, report);
     ray_cost_load(&ray->cost, now_ns, wall_ns, &blob->cost, counts, report);
     ray_governance_load(&ray->governance, now_ns, blob->alerts, counts, report);
+    ray_resilience_load(&ray->resilience, now_ns, blob->guards, counts, report);
+    ray_lb_load(&ray->lb, now_ns, &blob->pools, counts, report);
+    ray_mediator_load(&ray->mediator, now_ns, &blob->mediation, counts, report);
+    ray_auth_load(&ray->auth, &blob->auth, &moved->tenants[1], counts, report);
     ray_policy_load(&ray->policy, now_ns, wall_ns, &blob->policies, counts, report);
     ray_gateway_load(&ray->gateway, now_ns, wall_ns, blob->services, blob->routes, blob->tables,
                      counts, report);
 }
 
-ray_status ray_config_load(struct ray *ray, uint64_t now_ns, const uint8_t *blob, uint64_t length,
-                           ray_config_report *report)
+/* What is kept came from the services as they were: another route or service row, another
+ * answer. */
+static void drop_cached(struct ray *ray, const ray_config_blob *blob)
+{
+    const ray_gateway_config *old = &ray->gateway.config;
+    const ray_config_counts *counts = &blob->counts;
+    if (!ray_same(old->service, blob->services, counts->service_count * sizeof *blob->services) ||
+        !ray_same(old->route, blob->routes, counts->route_count * sizeof *blob->routes))
+        (void)ray_mediator_purge(&ray->mediator, RAY_NONE);
+}
+
+ray_status ray_config_load(struct ray *ray, struct ray_secrets *secrets, uint64_t now_ns,
+                           const uint8_t *blob, uint64_t length, ray_config_report *report)
 {
     ray_config_blob parts;
     names_moved moved;
@@ -163,9 +196,13 @@ ray_status ray_config_load(struct ray *ray, uint64_t now_ns, const uint8_t *blob
                         parts.counts.service_count);
     move_in_flight(ray, &parts);
     find_names(ray, &parts, &moved);
+    drop_cached(ray, &parts);
     move_names(ray, now_ns, &moved);
-    load_modules(ray, now_ns, &parts, report);
+    load_modules(ray, now_ns, &parts, &moved, report);
     load_who(ray, &parts, report);
+    ray_rules_seen(ray);
+    if (secrets != NULL)
+        ray_secrets_load(secrets, parts.seed, parts.seed_count);
     ray_audit_record record = {.at_ns = now_ns, .seq = RAY_NEVER, .before = report->kept_count,
                                .after = report->reset_count, .by_id = RAY_NONE,
                                .what = RAY_AUDIT_LOAD, .who = RAY_WHO_CONFIG};

@@ -176,6 +176,18 @@ static ray_status by_module(ray_status status, uint32_t section, ray_config_repo
     return status;
 }
 
+/* Rows first: they say what each key's material must be. */
+static ray_status auth_check(const ray_config_blob *blob, ray_config_report *report)
+{
+    const ray_config_counts *counts = &blob->counts;
+    ray_status status = ray_auth_check(&blob->auth, counts, report);
+    if (status != RAY_OK)
+        return status;
+    status = ray_secrets_check(blob->seed, blob->seed_count, blob->auth.keys,
+                               counts->jwt_key_count);
+    return status == RAY_OK ? RAY_OK : refuse(report, status, RAY_SECTION_SECRETS, 0, 0);
+}
+
 ray_status ray_config_rows_check(const ray_config_blob *blob, ray_config_report *report)
 {
     const ray_config_counts *counts = &blob->counts;
@@ -210,6 +222,16 @@ ray_status ray_config_rows_check(const ray_config_blob *blob, ray_config_report 
     if (status == RAY_OK)
         status = by_module(ray_governance_check(blob->alerts, counts, report), RAY_SECTION_ALERT,
                            report);
+    if (status == RAY_OK)
+        status = by_module(ray_resilience_check(blob->guards, counts, report), RAY_SECTION_GUARD,
+                           report);
+    if (status == RAY_OK)
+        status = by_module(ray_lb_check(&blob->pools, counts, report), RAY_SECTION_POOL, report);
+    if (status == RAY_OK)
+        status = by_module(ray_mediator_check(&blob->mediation, counts, report),
+                           RAY_SECTION_TRANSFORM, report);
+    if (status == RAY_OK)
+        status = auth_check(blob, report);
     if (status == RAY_OK)
         status = route_limits_check(blob, report);
     if (status == RAY_OK)

@@ -41,6 +41,11 @@ static void book_digest(const struct ray *ray, uint8_t digest[16])
     ray_sip_bytes(&stream, &ray->policy.book, sizeof ray->policy.book);
     ray_sip_bytes(&stream, &ray->cost.book, sizeof ray->cost.book);
     ray_sip_bytes(&stream, &ray->governance.book, sizeof ray->governance.book);
+    ray_sip_bytes(&stream, &ray->auth.book, sizeof ray->auth.book);
+    ray_sip_bytes(&stream, &ray->mediator.book, sizeof ray->mediator.book);
+    ray_sip_bytes(&stream, &ray->lb.book, sizeof ray->lb.book);
+    ray_sip_bytes(&stream, &ray->resilience.book, sizeof ray->resilience.book);
+    ray_sip_bytes(&stream, &ray->apimon.book, sizeof ray->apimon.book);
     ray_sip_bytes(&stream, &ray->inflight, sizeof ray->inflight);
     ray_sip_end(&stream, digest);
 }
@@ -90,6 +95,7 @@ void ray_edited(struct ray *ray, uint64_t now_ns, const ray_audit_record *record
 {
     ray->who.epoch++;
     ray->who.edit_count++;
+    ray_rules_seen(ray);
     ray_noted(ray, now_ns, record);
     if (ray->inflight.held_count == 0)
         return;

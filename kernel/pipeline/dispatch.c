@@ -48,37 +48,74 @@ static void note_sent(struct ray *ray, uint64_t now_ns, const ray_inflight_slot 
     ray_governance_note(&ray->governance, now_ns, &event);
 }
 
-static void send(struct ray *ray, uint64_t now_ns, const ray_priority_pick *pick,
-                 ray_answer *answer)
+/* Until when this attempt must have ended: its outcome, where it brings one, or its timeout. */
+static uint64_t due_of(const struct ray *ray, uint64_t now_ns, uint32_t place)
 {
-    ray_inflight_slot *slot = &ray->inflight.slot[pick->request];
-    ray_inflight_more *more = &ray->inflight.more[pick->request];
-    ray_priority_send(&ray->priority, now_ns, pick);
-    ray_ratelimit_release(&ray->ratelimit, now_ns, slot->limit, slot->limit_count);
-    memset(slot->limit, 0, sizeof slot->limit);
-    slot->limit_count = 0;
-    slot->phase = RAY_PHASE_SENT;
-    slot->priority = (uint8_t)pick->priority;
-    more->sent_ns = now_ns;
-    more->entry = RAY_NONE;
-    ray->inflight.held_count--;
-    ray->tally.dispatched_count++;
-    uint64_t takes_ns = slot->timed != 0 && more->duration_ns < more->timeout_ns
+    const ray_inflight_more *more = &ray->inflight.more[place];
+    uint64_t takes_ns = ray->inflight.slot[place].timed != 0 && more->duration_ns < more->timeout_ns
                             ? more->duration_ns
                             : more->timeout_ns;
-    ray_inflight_set_due(ray, pick->request,
-                         now_ns < RAY_NEVER - takes_ns ? now_ns + takes_ns : RAY_NEVER - 1);
-    answer->verdict = RAY_VERDICT_SENT;
-    answer->reason = RAY_REASON_OK;
-    answer->by_kind = RAY_BY_QUEUE;
-    answer->by_id = slot->service;
+    return now_ns < RAY_NEVER - takes_ns ? now_ns + takes_ns : RAY_NEVER - 1;
+}
+
+void ray_send(struct ray *ray, uint64_t now_ns, uint32_t place, const ray_guarded *guarded,
+              uint32_t spoken, ray_answer *answer)
+{
+    ray_inflight_slot *slot = &ray->inflight.slot[place];
+    ray_inflight_more *more = &ray->inflight.more[place];
+    uint32_t first = ray_unsent(slot);
+    if (first != 0) {
+        ray_ratelimit_release(&ray->ratelimit, now_ns, slot->limit, slot->limit_count);
+        memset(slot->limit, 0, sizeof slot->limit);
+        slot->limit_count = 0;
+        more->sent_ns = now_ns;
+        ray->inflight.held_count--;
+        ray->tally.dispatched_count++;
+    }
+    slot->phase = RAY_PHASE_SENT;
+    more->upstream_ns = now_ns;
+    more->entry = RAY_NONE;
+    if (guarded != NULL)
+        ray_guard_take(ray, now_ns, place, guarded, answer);
+    ray_inflight_set_due(ray, place, due_of(ray, now_ns, place));
     answer->service = slot->service;
     answer->route = slot->route;
     answer->priority = slot->priority;
+    answer->tenant = slot->tenant;
+    answer->transform = more->transform;
     answer->request = slot->id;
-    answer->wait_ns = pick->wait_ns;
-    answer->id = ray_record(ray, now_ns, answer);
-    note_sent(ray, now_ns, slot, answer);
+    if (spoken != 0) {
+        answer->verdict = RAY_VERDICT_SENT;
+        answer->reason = RAY_REASON_OK;
+        answer->wait_ns = now_ns - more->arrival_ns;
+        answer->id = ray_record(ray, now_ns, answer);
+    }
+    if (first != 0)
+        note_sent(ray, now_ns, slot, answer);
+}
+
+/* One that waited for its turn. 0: a bulkhead is full, it waits on; 1: it is gone, sent or not. */
+static uint32_t send_picked(struct ray *ray, uint64_t now_ns, const ray_priority_pick *pick,
+                            ray_answer *answer)
+{
+    ray_guarded guarded;
+    ray_inflight_slot *slot = &ray->inflight.slot[pick->request];
+    uint32_t guards = ray_guards(ray, slot->service);
+    slot->priority = (uint8_t)pick->priority;
+    if (guards != 0) {
+        ray_guard_try(ray, now_ns, pick->request, &guarded);
+        if (guarded.granted == 0 && guarded.waits != 0)
+            return 0;
+        if (guarded.granted == 0) {
+            ray_guard_refuse(ray, now_ns, pick->request, &guarded, answer);
+            return 1;
+        }
+    }
+    ray_priority_send(&ray->priority, now_ns, pick);
+    answer->by_kind = RAY_BY_QUEUE;
+    answer->by_id = slot->service;
+    ray_send(ray, now_ns, pick->request, guards != 0 ? &guarded : NULL, 1, answer);
+    return 1;
 }
 
 /* Field by field: every row begins with it, and a block of zeros is written slower. */
@@ -110,8 +147,13 @@ void ray_answer_begin(const struct ray *ray, uint64_t now_ns, ray_answer *answer
     answer->entry = RAY_NONE;
     answer->queued = 0;
     answer->priority = 0;
-    answer->reserved_2[0] = 0;
-    answer->reserved_2[1] = 0;
+    answer->attempt = 0;
+    answer->role = 0;
+    answer->timeout_ns = 0;
+    answer->tenant = RAY_NONE;
+    answer->instance = RAY_NONE;
+    answer->transform = RAY_NONE;
+    answer->cached = RAY_NONE;
 }
 
 /* Sends exchanges of this service while a server is free and the next in line is one. What takes no
@@ -123,8 +165,9 @@ void ray_queue_pump(struct ray *ray, uint64_t now_ns, uint32_t service)
     while (ray_priority_next(&ray->priority, now_ns, service, &pick) == RAY_OK &&
            ray->inflight.slot[pick.request].timed != 0) {
         ray_answer_begin(ray, now_ns, &answer);
-        send(ray, now_ns, &pick, &answer);
-        if (ray->inflight.due_ns[pick.request] <= now_ns)
+        if (send_picked(ray, now_ns, &pick, &answer) == 0)
+            return;
+        if (answer.verdict == RAY_VERDICT_SENT && ray->inflight.due_ns[pick.request] <= now_ns)
             ray_end_timed(ray, now_ns, pick.request);
     }
 }
@@ -139,11 +182,55 @@ void ray_queue_pump_all(struct ray *ray, uint64_t now_ns)
 }
 
 /* -- rows and control -- */
+/* A request by its id: a refundable one that its caller lets go, or one to be tried again. */
+static void dispatch_named(struct ray *ray, uint64_t now_ns, const ray_row *row,
+                           ray_answer *answer)
+{
+    ray_guarded guarded;
+    uint32_t place = ray_inflight_find(ray, row->id);
+    if (place == RAY_NONE || ray->inflight.slot[place].timed != 0) {
+        answer->status = RAY_E_UNKNOWN;
+        return;
+    }
+    const ray_inflight_slot *slot = &ray->inflight.slot[place];
+    uint32_t again = slot->phase == RAY_PHASE_RETRY, guards = ray_guards(ray, slot->service);
+    if ((slot->phase != RAY_PHASE_HELD && again == 0) ||
+        (again != 0 && now_ns < ray->inflight.more[place].retry_at_ns)) {
+        answer->status = RAY_E_STATE;
+        return;
+    }
+    if (guards != 0) {
+        ray_guard_try(ray, now_ns, place, &guarded);
+        if (guarded.granted == 0 && guarded.waits != 0 && again == 0)
+            return;                               /* not now: verdict none */
+        if (guarded.granted == 0) {
+            ray_guard_refuse(ray, now_ns, place, &guarded, answer);
+            return;
+        }
+    }
+    ray->tally.retried_count += again;
+    ray_send(ray, now_ns, place, guards != 0 ? &guarded : NULL, 1, answer);
+}
+
+/* The head of one service's queue may wait for a permit while another's could go. */
+static void dispatch_any(struct ray *ray, uint64_t now_ns, ray_answer *answer)
+{
+    ray_priority_pick pick;
+    uint32_t service = RAY_NONE;
+    while ((service = ray_gateway_next_service(&ray->gateway, service)) != RAY_NONE)
+        if (ray_priority_next(&ray->priority, now_ns, service, &pick) == RAY_OK &&
+            send_picked(ray, now_ns, &pick, answer) != 0)
+            return;
+}
+
 void ray_step_dispatch(struct ray *ray, uint64_t now_ns, const ray_row *row, ray_answer *answer)
 {
     ray_priority_pick pick;
-    if (ray_priority_next(&ray->priority, now_ns, row->service, &pick) == RAY_OK)
-        send(ray, now_ns, &pick, answer);
+    if (row->id != 0)
+        dispatch_named(ray, now_ns, row, answer);
+    else if (ray_priority_next(&ray->priority, now_ns, row->service, &pick) == RAY_OK &&
+             send_picked(ray, now_ns, &pick, answer) == 0 && row->service == RAY_NONE)
+        dispatch_any(ray, now_ns, answer);
 }
 
 ray_status ray_preempt(struct ray *ray, uint64_t now_ns, uint32_t entry, uint32_t by_class)

@@ -215,12 +215,14 @@ static void json_journey(const struct ray *ray, uint64_t now_ns, const ray_rows 
 {
     ray_text_json_open(out, NULL, '{');
     json_gateway(ray, &journey->gateway, out);
+    ray_explain_auth_json(ray, journey, out);
     ray_explain_policy_json(ray, now_ns, rows, journey, out);
     if (journey->asked != 0) {
         json_limits(ray, &journey->governed->limits, out);
         json_quotas(ray, &journey->governed->quotas, out);
     }
     ray_explain_queue_json(journey, out);
+    ray_explain_way_json(ray, now_ns, rows->row, journey, out);
     ray_text_json_literal(out, "verdict", ray_verdict_word(answer->verdict));
     ray_text_json_u64(out, "http_status", answer->http_status);
     ray_text_json_literal(out, "reason", ray_reason_word(answer->reason));
@@ -237,34 +239,48 @@ static void json_journey(const struct ray *ray, uint64_t now_ns, const ray_rows 
 static __attribute__((noinline)) ray_status explain_into(const struct ray *ray, uint64_t now_ns,
                                                          const ray_rows *rows, uint32_t json,
                                                          ray_governed *governed,
+                                                         ray_identified *identified,
                                                          ray_answer *answer, ray_text *out)
 {
     ray_journey journey;
     journey.governed = governed;
+    journey.identified = identified;
     ray_journey_ask(ray, now_ns, rows, rows->row, &journey, answer);
     if (answer->status != RAY_OK)
         return answer->status;
+    ray_foretell(ray, now_ns, rows->row, &journey, answer);
     if (json != 0) {
         json_journey(ray, now_ns, rows, &journey, answer, out);
     } else {
         explain_gateway(ray, &journey.gateway, out);
+        ray_explain_auth(ray, &journey, out);
         ray_explain_policy(ray, now_ns, rows, &journey, out);
         if (journey.asked != 0)
-            explain_governed(ray, now_ns, rows->row->tenant, &journey, out);
+            explain_governed(ray, now_ns, journey.tenant, &journey, out);
         ray_explain_queue(now_ns, &journey, out);
+        ray_explain_way(ray, now_ns, rows->row, &journey, out);
         explain_verdict(ray, answer, out);
     }
     return out->truncated != 0 ? RAY_E_TRUNCATED : RAY_OK;
 }
 
+static __attribute__((noinline)) ray_status explain_governed_by(
+    const struct ray *ray, uint64_t now_ns, const ray_rows *rows, uint32_t json,
+    ray_governed *governed, ray_text *out)
+{
+    ray_answer answer;
+    ray_identified identified;
+    identified.mediated.fill = RAY_NONE;
+    ray_answer_begin(ray, now_ns, &answer);
+    return explain_into(ray, now_ns, rows, json, governed, &identified, &answer, out);
+}
+
 ray_status ray_explain(const struct ray *ray, uint64_t now_ns, const ray_rows *rows, uint32_t json,
                        ray_text *out)
 {
-    ray_answer answer;
     ray_governed governed;
-    ray_answer_begin(ray, now_ns, &answer);
     ray_status status = ray_row_check(ray, rows, rows->row);
     if (status == RAY_OK)
-        status = explain_into(ray, now_ns, rows, json, &governed, &answer, out);
+        status = explain_governed_by(ray, now_ns, rows, json, &governed, out);
     return status;
 }

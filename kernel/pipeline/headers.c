@@ -24,6 +24,17 @@ static void put_field(ray_text *out, ray_view name, ray_view value)
     ray_text_put(out, "\r\n");
 }
 
+/* How to ask better, where it was credentials that were not good enough (RFC 9110 11.6.1). */
+static void tell_auth(const struct ray *ray, const ray_answer *answer,
+                      const ray_auth_answer *auth, ray_text *out)
+{
+    if (answer->reason != auth->reason || (auth->http_status != 401 && auth->http_status != 403))
+        return;
+    ray_text_put(out, "WWW-Authenticate: ");
+    ray_auth_challenge(&ray->auth, auth, out);
+    ray_text_put(out, "\r\n");
+}
+
 /* What policies add to a response: where a redirect leads, and a header that a rule sets. */
 static void tell_policy(const struct ray *ray, const ray_answer *answer, ray_text *out)
 {
@@ -40,21 +51,36 @@ static void tell_policy(const struct ray *ray, const ray_answer *answer, ray_tex
 
 static __attribute__((noinline)) ray_status step_telling(struct ray *ray, const ray_rows *rows,
                                                          ray_governed *governed,
+                                                         ray_identified *identified,
                                                          ray_answer *answer, ray_text *out)
 {
     ray_journey journey;
     journey.governed = governed;
+    journey.identified = identified;
     journey.asked = 0;
-    if (ray->who.settings.ratelimit_headers != 0 &&
+    journey.auth_asked = 0;
+    uint32_t limits = ray->who.settings.ratelimit_headers;
+    if ((limits != 0 || ray_auth_asked(&ray->auth, RAY_AUTH_REQUIRED) != 0) &&
         ray_row_check(ray, rows, rows->row) == RAY_OK)
         ray_journey_ask(ray, ray->clock.now_ns, rows, rows->row, &journey, answer);
     ray_status status = ray_step_batch(ray, rows, 1, answer);
     if (status != RAY_OK || answer->status != RAY_OK)
         return status;
-    if (journey.asked != 0)
+    if (journey.auth_asked != 0 && answer->verdict == RAY_VERDICT_DENY)
+        tell_auth(ray, answer, &identified->answer, out);
+    if (limits != 0 && journey.asked != 0)
         tell(ray, answer, &journey, out);
     tell_policy(ray, answer, out);
     return RAY_OK;
+}
+
+static __attribute__((noinline)) ray_status step_governed(struct ray *ray, const ray_rows *rows,
+                                                          ray_governed *governed,
+                                                          ray_answer *answer, ray_text *out)
+{
+    ray_identified identified;
+    identified.mediated.fill = RAY_NONE;
+    return step_telling(ray, rows, governed, &identified, answer, out);
 }
 
 ray_status ray_step_headers(struct ray *ray, const ray_rows *rows, ray_answer *answer,
@@ -64,5 +90,5 @@ ray_status ray_step_headers(struct ray *ray, const ray_rows *rows, ray_answer *a
     if ((rows->row->flags & RAY_ROW_NOW) == 0)
         return RAY_E_ARGUMENT;
     memset(answer, 0, sizeof *answer);
-    return step_telling(ray, rows, &governed, answer, out);
+    return step_governed(ray, rows, &governed, answer, out);
 }

@@ -12,6 +12,11 @@ static ray_heap heap_of(ray_inflight *flight)
     return heap;
 }
 
+uint32_t ray_unsent(const ray_inflight_slot *slot)
+{
+    return slot->phase != RAY_PHASE_SENT && slot->phase != RAY_PHASE_RETRY;
+}
+
 static uint32_t home(const struct ray *ray, uint64_t id)
 {
     return (uint32_t)(ray_siphash_words(ray->who.seed, id, 0) % RAY_INFLIGHT_TABLE);
@@ -142,7 +147,7 @@ uint32_t ray_inflight_valid(const struct ray *ray)
         if (slot->phase == RAY_PHASE_FREE)
             continue;
         busy++;
-        held += slot->phase != RAY_PHASE_SENT;
+        held += ray_unsent(slot);
         if (flight->heap_place[i] == 0 || ray_inflight_find(ray, slot->id) != i)
             return 6;
         if (slot->limit_count > RAY_REQUEST_LIMIT_MAX || slot->quota_count > RAY_REQUEST_QUOTA_MAX)

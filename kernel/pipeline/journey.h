@@ -5,6 +5,14 @@
 #define RAY_PIPELINE_JOURNEY_H
 #include "kernel_state.h"
 
+/* Who the request is from: what its credentials prove, else what its row says. */
+typedef struct ray_identified {
+    ray_auth_query query;
+    ray_auth_answer answer;
+    ray_mediator_query mediation;
+    ray_mediator_answer mediated;
+} ray_identified;
+
 /* The two stages that are asked in full. Apart from the rest, so that each of the two fits into one
  * stack frame. */
 typedef struct ray_governed {
@@ -20,6 +28,11 @@ struct ray_journey {
     ray_priority_answer queue;
     ray_cost_quote quote;
     ray_governed *governed;    /* the caller's */
+    ray_identified *identified; /* the caller's */
+    ray_view user;
+    uint64_t key;              /* whom the balancer keeps together, hashed; 0: nobody */
+    uint32_t tenant;
+    uint32_t role;             /* enum ray_role, 0 unknown */
     uint32_t plan;
     uint32_t priority;         /* its class */
     uint32_t priced;           /* 1: quote says what it is expected to cost */
@@ -27,6 +40,12 @@ struct ray_journey {
     uint32_t queue_asked;
     uint32_t others_allowed;   /* 1: every stage but ratelimit says yes */
     uint32_t granted;          /* 1: every stage says yes */
+    uint32_t auth_asked;
+    uint32_t transform;        /* RAY_NONE: its bodies pass as they are */
+    uint32_t mediated;         /* 1: the mediator was asked */
+    uint32_t cached;           /* 1: a stored answer serves it */
+    uint32_t guarded;          /* 1: guards are asked before it is sent */
+    uint32_t unfit;            /* 1: its body is refused: admitted, but it will not be sent */
     uint32_t reserved;
 };
 
@@ -34,15 +53,15 @@ struct ray_journey {
  * cannot be a request. */
 ray_status ray_row_check(const struct ray *ray, const ray_rows *rows, const ray_row *row);
 
-/* Asks every stage; changes nothing but rows->scratch. journey->governed must lead to memory. Fills
- * journey and the verdict part of answer. */
+/* Asks every stage; changes nothing but rows->scratch. journey->governed and ->identified
+ * must lead to memory. Fills journey and the verdict part of answer. */
 void ray_journey_ask(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
                      const ray_row *row, ray_journey *journey, ray_answer *answer);
 
 /* What a row is to each stage that books by its query, once the stages before were asked. */
 void ray_policy_query_of(const struct ray *ray, const ray_rows *rows, const ray_row *row,
                          const ray_journey *journey, ray_policy_query *query);
-void ray_quota_query_of(const struct ray *ray, const ray_rows *rows, const ray_row *row,
+void ray_quota_query_of(const struct ray *ray, uint64_t now_ns, const ray_row *row,
                         const ray_journey *journey, ray_quota_query *query);
 void ray_cost_query_of(const struct ray *ray, const ray_row *row, const ray_journey *journey,
                        ray_cost_query *query);
@@ -50,6 +69,8 @@ void ray_cost_query_of(const struct ray *ray, const ray_row *row, const ray_jour
 /* Asks one stage, in this order. */
 ray_status ray_ask_gateway(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
                            const ray_row *row, ray_journey *journey);
+ray_status ray_ask_auth(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
+                        const ray_row *row, ray_journey *journey);
 ray_status ray_ask_policies(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
                             const ray_row *row, ray_journey *journey);
 void ray_class_choose(const struct ray *ray, const ray_row *row, ray_journey *journey);
@@ -57,10 +78,15 @@ ray_status ray_ask_limits(const struct ray *ray, uint64_t now_ns, const ray_rows
                           const ray_row *row, ray_journey *journey);
 ray_status ray_ask_cost(const struct ray *ray, uint64_t now_ns, const ray_row *row,
                         ray_journey *journey);
-ray_status ray_ask_quotas(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
-                          const ray_row *row, ray_journey *journey);
-ray_status ray_ask_queue(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
-                         const ray_row *row, ray_journey *journey, const ray_answer *answer);
+ray_status ray_ask_quotas(const struct ray *ray, uint64_t now_ns, const ray_row *row,
+                          ray_journey *journey);
+ray_status ray_ask_mediator(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
+                            const ray_row *row, ray_journey *journey);
+/* Whom the balancer keeps together. */
+uint64_t ray_balance_key(const struct ray *ray, const ray_rows *rows, const ray_row *row,
+                         const ray_journey *journey);
+ray_status ray_ask_queue(const struct ray *ray, uint64_t now_ns, const ray_row *row,
+                         ray_journey *journey, const ray_answer *answer);
 
 /* Explain's stages that are not gateway, ratelimit or quota. */
 void ray_explain_stage(ray_text *out, const char *word);
@@ -70,8 +96,21 @@ void ray_explain_policy(const struct ray *ray, uint64_t now_ns, const ray_rows *
 void ray_explain_policy_json(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
                              const ray_journey *journey, ray_text *out);
 void ray_explain_queue(uint64_t now_ns, const ray_journey *journey, ray_text *out);
+void ray_explain_auth(const struct ray *ray, const ray_journey *journey, ray_text *out);
+void ray_explain_auth_json(const struct ray *ray, const ray_journey *journey, ray_text *out);
+/* What becomes of a request that is admitted and would not be sent: the verdict of its dropping. */
+void ray_foretell(const struct ray *ray, uint64_t now_ns, const ray_row *row,
+                  const ray_journey *journey, ray_answer *answer);
+void ray_explain_way(const struct ray *ray, uint64_t now_ns, const ray_row *row,
+                     const ray_journey *journey, ray_text *out);
+void ray_explain_way_json(const struct ray *ray, uint64_t now_ns, const ray_row *row,
+                          const ray_journey *journey, ray_text *out);
 void ray_explain_queue_json(const ray_journey *journey, ray_text *out);
 
+/* What a stored answer is to the bill: the row as if its service had sent it. */
+void ray_complete_cached(struct ray *ray, uint64_t now_ns, const ray_row *row,
+                         const ray_journey *journey, const ray_quota_hold *holds, uint32_t count,
+                         ray_answer *answer);
 /* The end of an exchange that took no time: billed, settled and measured at its admission. */
 void ray_complete_exchange(struct ray *ray, uint64_t now_ns, const ray_row *row,
                            const ray_journey *journey, const ray_quota_hold *holds, uint32_t count,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* judge.c - what every stage's word comes to: gateway (route) > policy > ratelimit > cost (quote) >
- * quota > priority (queue). Nothing is booked here; read ray_journey_ask top to bottom. */
+/* judge.c - what every stage's word comes to: gateway (route) > auth > policy > ratelimit > cost
+ * (quote) > quota > mediator (body, cache) > priority (queue). Nothing is booked here; read
+ * ray_journey_ask top to bottom. */
 #include "pipeline/journey.h"
 #include "base/bytes.h"
 
@@ -132,7 +133,7 @@ static ray_status ask_governed(const struct ray *ray, uint64_t now_ns, const ray
         quote = ray_ask_cost(ray, now_ns, row, journey);
     journey->priced = quote == RAY_OK ? journey->priced : 0;
     if (status == RAY_OK)
-        status = ray_ask_quotas(ray, now_ns, rows, row, journey);
+        status = ray_ask_quotas(ray, now_ns, row, journey);
     if (status != RAY_OK)
         return status;
     journey->asked = 1;
@@ -170,6 +171,16 @@ static void journey_begin(const struct ray *ray, const ray_rows *rows, const ray
         ray_client_address(ray, &row->address, headers, &journey->client);
     journey->plan =
         row->tenant != RAY_NONE ? ray->who.tenant[row->tenant].plan : (uint32_t)RAY_NONE;
+    journey->user = (ray_view){rows->bytes + row->user_at, row->user_length};
+    journey->tenant = row->tenant;
+    journey->role = row->role;
+    journey->key = 0;
+    journey->auth_asked = 0;
+    journey->transform = RAY_NONE;
+    journey->mediated = 0;
+    journey->cached = 0;
+    journey->guarded = 0;
+    journey->unfit = 0;
     journey->policy.asked = 0;
     journey->policy.limit_count = 0;
     journey->policy.quota_count = 0;
@@ -186,12 +197,52 @@ static void journey_begin(const struct ray *ray, const ray_rows *rows, const ray
     answer->entry = RAY_NONE;
 }
 
-/* Policies, then limits and quotas in full, then the queue. */
+/* Who is it? A no here ends the journey; what a credential proves counts from here on. */
+static void judge_auth(ray_journey *journey, ray_answer *answer)
+{
+    const ray_auth_answer *auth = &journey->identified->answer;
+    if (auth->granted != 0)
+        return;
+    deny(answer, auth->reason, auth->http_status);
+    answer->by_kind = auth->credential != RAY_NONE ? RAY_BY_CREDENTIAL : RAY_BY_NONE;
+    answer->by_id = auth->credential;
+    answer->retry_after_ns = auth->retry_after_ns;
+}
+
+/* 1: the mediator refuses the body: admitted, but it will not be sent. */
+static uint32_t journey_unfit(const ray_journey *journey)
+{
+    return journey->mediated != 0 && journey->identified->mediated.granted == 0;
+}
+
+/* A stored answer needs no server, so nobody waits for one; a body that breaks its schema is found
+ * before it takes a place in a queue. */
+static ray_status ask_way(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
+                          const ray_row *row, ray_journey *journey, ray_answer *answer)
+{
+    ray_status status = ray_ask_mediator(ray, now_ns, rows, row, journey);
+    if (status != RAY_OK || journey_unfit(journey) != 0)
+        return status;
+    journey->cached =
+        journey->mediated != 0 && journey->identified->mediated.hit != RAY_NONE;
+    if (journey->cached != 0)
+        return RAY_OK;
+    status = ray_ask_queue(ray, now_ns, row, journey, answer);
+    if (status == RAY_OK && journey->queue_asked != 0)
+        judge_queue(journey, answer);
+    if (ray_guards(ray, answer->service) != 0)
+        journey->key = ray_balance_key(ray, rows, row, journey);
+    return status;
+}
+
+/* Credentials, policies, then limits and quotas in full, then the way to the service. */
 static ray_status ask_rules(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
                             const ray_row *row, ray_journey *journey, ray_answer *answer)
 {
-    ray_status status = RAY_OK;
-    if (ray_policy_count(&ray->policy) != 0) {
+    ray_status status = ray_ask_auth(ray, now_ns, rows, row, journey);
+    if (status == RAY_OK && journey->auth_asked != 0)
+        judge_auth(journey, answer);
+    if (status == RAY_OK && admits(answer) && ray_policy_count(&ray->policy) != 0) {
         status = ray_ask_policies(ray, now_ns, rows, row, journey);
         if (status == RAY_OK)
             judge_policy(journey, answer);
@@ -200,9 +251,7 @@ static ray_status ask_rules(const struct ray *ray, uint64_t now_ns, const ray_ro
     if (status == RAY_OK && admits(answer))
         status = ask_governed(ray, now_ns, rows, row, journey, answer);
     if (status == RAY_OK && admits(answer))
-        status = ray_ask_queue(ray, now_ns, rows, row, journey, answer);
-    if (status == RAY_OK && journey->queue_asked != 0)
-        judge_queue(journey, answer);
+        status = ask_way(ray, now_ns, rows, row, journey, answer);
     return status;
 }
 
@@ -232,10 +281,17 @@ void ray_journey_ask(const struct ray *ray, uint64_t now_ns, const ray_rows *row
     if (answer->status != RAY_OK)
         return;
     answer->priority = (uint8_t)journey->priority;
+    answer->tenant = journey->tenant;
+    answer->role = (uint8_t)journey->role;
+    answer->transform = journey->transform;
     if (admits(answer) && ray->who.draining != 0)
         refuse_later(journey, answer, RAY_REASON_DRAINING);
     else if (admits(answer) && ray->inflight.count == RAY_INFLIGHT_MAX)
         refuse_later(journey, answer, RAY_REASON_INFLIGHT_FULL);
     journey->granted = admits(answer);
     answer->queued = journey->granted != 0 ? answer->queued : 0;
+    journey->guarded = journey->granted != 0 && answer->queued == 0 && journey->cached == 0 &&
+                       (row->kind == RAY_ROW_EXCHANGE || (row->flags & RAY_ROW_REFUNDABLE) == 0) &&
+                       (journey_unfit(journey) != 0 || ray_guards(ray, answer->service) != 0);
+    journey->unfit = journey->granted != 0 && journey_unfit(journey) != 0;
 }

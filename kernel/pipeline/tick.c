@@ -89,7 +89,10 @@ void ray_clock_wall(struct ray *ray, int64_t wall_offset_ns)
 
 /* -- what is due -- */
 /* In the order in which things due at one instant happen. */
-enum due_kind { DUE_COST, DUE_FLIGHT, DUE_LEASE, DUE_QUEUE, DUE_ALERT, DUE_KINDS };
+enum due_kind {
+    DUE_COST, DUE_FLIGHT, DUE_LEASE, DUE_QUEUE, DUE_FILL, DUE_BALANCE, DUE_GUARD, DUE_ALERT,
+    DUE_KINDS
+};
 
 static uint32_t first_due(const struct ray *ray, uint64_t *at_ns)
 {
@@ -99,6 +102,9 @@ static uint32_t first_due(const struct ray *ray, uint64_t *at_ns)
         place != RAY_NONE ? ray->inflight.due_ns[place] : RAY_NEVER,
         ray_quota_due(&ray->quota),
         ray_priority_due(&ray->priority),
+        ray_mediator_due(&ray->mediator),
+        ray_lb_due(&ray->lb),
+        ray_resilience_due(&ray->resilience),
         ray_governance_due(&ray->governance),
     };
     for (uint32_t kind = 1; kind < DUE_KINDS; kind++)
@@ -135,6 +141,9 @@ void ray_tick_run(struct ray *ray, uint64_t now_ns)
         case DUE_FLIGHT: end_first(ray, at_ns); break;
         case DUE_LEASE: ray_quota_tick(&ray->quota, at_ns, ray->clock.wall_offset_ns); break;
         case DUE_QUEUE: join_first(ray, at_ns); break;
+        case DUE_FILL: ray_mediator_tick(&ray->mediator, at_ns); break;
+        case DUE_BALANCE: ray_lb_tick(&ray->lb, at_ns); break;
+        case DUE_GUARD: ray_resilience_tick(&ray->resilience, at_ns); break;
         case DUE_ALERT: ray_governance_tick(&ray->governance, at_ns); break;
         case DUE_KINDS: break;
         }
@@ -161,7 +170,7 @@ ray_status ray_settle(struct ray *ray)
 static void drain_one(struct ray *ray, uint64_t now_ns, uint32_t place)
 {
     const ray_inflight_slot *slot = &ray->inflight.slot[place];
-    uint32_t unsent = slot->phase != RAY_PHASE_SENT;
+    uint32_t unsent = ray_unsent(slot);
     ray_ending ending = {.reason = RAY_REASON_DEADLINE,
                          .verdict = slot->phase == RAY_PHASE_QUEUED ? RAY_VERDICT_DROPPED
                                                                     : RAY_VERDICT_EXPIRED,

@@ -5,6 +5,19 @@
 #include "base/bytes.h"
 #include "base/headers.h"
 
+/* -- rules -- */
+/* Gauges cost a look at a histogram: they are read only where a quota asks for them. */
+void ray_rules_seen(struct ray *ray)
+{
+    ray_quota_spec spec;
+    uint32_t id;
+    ray->who.gauged = 0;
+    for (uint32_t place = 0; place < RAY_QUOTA_ALLOCATION_MAX; place++)
+        if (ray_quota_at(&ray->quota, place, &id) == RAY_OK &&
+            ray_quota_spec_read(&ray->quota, id, &spec) == RAY_OK)
+            ray->who.gauged |= spec.guard_errors_per_min != 0 || spec.guard_latency_p99_ns != 0;
+}
+
 /* -- tenants and plans -- */
 uint32_t ray_tenant_count(const struct ray *ray)
 {
@@ -84,6 +97,11 @@ static uint32_t trusted(const struct ray *ray, const ray_address *address)
     return 0;
 }
 
+uint32_t ray_peer_trusted(const struct ray *ray, const ray_address *peer)
+{
+    return ray->who.settings.client_ip != 0 && trusted(ray, peer) != 0;
+}
+
 /* The last comma-separated hop of the first *length bytes; shortens *length to what stands before
  * it. */
 static ray_view last_hop(const uint8_t *at, uint64_t *length)
@@ -152,6 +170,12 @@ void ray_by_name(const struct ray *ray, uint32_t by_kind, uint32_t by_id, ray_na
     ray_route_row route;
     ray_quota_spec quota;
     ray_policy_row policy;
+    ray_pool_spec pool;
+    ray_pool_stats pool_stats;
+    ray_instance_spec instance;
+    ray_instance_stats instance_stats;
+    ray_transform_row transform;
+    ray_credential_spec credential;
     memset(out, 0, sizeof *out);
     switch ((enum ray_by_kind)by_kind) {
     case RAY_BY_NONE:
@@ -176,8 +200,27 @@ void ray_by_name(const struct ray *ray, uint32_t by_kind, uint32_t by_id, ray_na
             *out = policy.spec->name;
         break;
     case RAY_BY_QUEUE:
+    case RAY_BY_BREAKER:
+    case RAY_BY_BULKHEAD:
         if (ray_gateway_read_service(&ray->gateway, by_id, &service) == RAY_OK)
             *out = service.spec->name;
+        break;
+    case RAY_BY_POOL:
+        if (ray_lb_pool_read(&ray->lb, ray->clock.now_ns, by_id, &pool, &pool_stats) == RAY_OK)
+            *out = pool.name;
+        break;
+    case RAY_BY_INSTANCE:
+        if (ray_lb_instance_read(&ray->lb, ray->clock.now_ns, by_id, &instance,
+                                 &instance_stats) == RAY_OK)
+            *out = instance.at;
+        break;
+    case RAY_BY_TRANSFORM:
+        if (ray_mediator_transform_read(&ray->mediator, by_id, &transform) == RAY_OK)
+            *out = transform.spec.name;
+        break;
+    case RAY_BY_CREDENTIAL:
+        if (ray_auth_credential_read(&ray->auth, by_id, &credential) == RAY_OK)
+            *out = credential.name;
         break;
     case RAY_BY_ALERT:
         alert_name(ray, by_id, out);

@@ -25,6 +25,7 @@ const char *ray_verdict_word(uint32_t verdict)
     case RAY_VERDICT_COMPLETE: return "complete";
     case RAY_VERDICT_EXPIRED: return "expired";
     case RAY_VERDICT_CANCELLED: return "cancelled";
+    case RAY_VERDICT_RETRY: return "retry";
     }
     return "?";
 }
@@ -41,6 +42,8 @@ const char *ray_reason_word(uint32_t reason)
     case RAY_REASON_CLIENT_CANCEL: return "client-cancel";
     case RAY_REASON_OFF: return "off";
     case RAY_REASON_REFUNDED: return "refunded";
+    case RAY_REASON_RETRY: return "retry";
+    case RAY_REASON_CACHED: return "cached";
     case RAY_REASON_NO_ROUTE: return "no-route";
     case RAY_REASON_METHOD_NOT_ALLOWED: return "method-not-allowed";
     case RAY_REASON_METHOD_UNKNOWN: return "method-unknown";
@@ -72,6 +75,54 @@ const char *ray_reason_word(uint32_t reason)
     case RAY_REASON_POLICY_DEFAULT: return "policy-default";
     case RAY_REASON_POLICY_REDIRECT: return "policy-redirect";
     case RAY_REASON_COST_RANGE: return "cost-range";
+    case RAY_REASON_NO_INSTANCE: return "no-instance";
+    case RAY_REASON_POOL_FULL: return "pool-full";
+    case RAY_REASON_BREAKER_OPEN: return "breaker-open";
+    case RAY_REASON_BULKHEAD_FULL: return "bulkhead-full";
+    case RAY_REASON_BREAKER_PROBING: return "breaker-probing";
+    case RAY_REASON_BREAKER_FORCED: return "breaker-forced";
+    case RAY_REASON_BULKHEAD_WAITS: return "bulkhead-waits";
+    case RAY_REASON_RETRY_NONE: return "retry-none";
+    case RAY_REASON_RETRY_OUTCOME: return "retry-outcome";
+    case RAY_REASON_RETRY_METHOD: return "retry-method";
+    case RAY_REASON_RETRY_ATTEMPTS: return "retry-attempts";
+    case RAY_REASON_RETRY_DEADLINE: return "retry-deadline";
+    case RAY_REASON_RETRY_BUDGET: return "retry-budget";
+    case RAY_REASON_SCHEMA_INVALID: return "schema-invalid";
+    case RAY_REASON_BODY_MALFORMED: return "body-malformed";
+    case RAY_REASON_MEDIA_UNSUPPORTED: return "media-unsupported";
+    case RAY_REASON_NOT_ACCEPTABLE: return "not-acceptable";
+    case RAY_REASON_LOSSY: return "lossy";
+    case RAY_REASON_RESPONSE_INVALID: return "response-invalid";
+    case RAY_REASON_CACHE_HIT: return "cache-hit";
+    case RAY_REASON_CACHE_ONLY: return "cache-only";
+    case RAY_REASON_GRPC_STATUS: return "grpc-status";
+    case RAY_REASON_BODY_GROWN: return "body-grown";
+    case RAY_REASON_AUTH_REQUIRED: return "auth-required";
+    case RAY_REASON_AUTH_MALFORMED: return "auth-malformed";
+    case RAY_REASON_AUTH_UNKNOWN: return "auth-unknown";
+    case RAY_REASON_AUTH_DISABLED: return "auth-disabled";
+    case RAY_REASON_AUTH_EXPIRED: return "auth-expired";
+    case RAY_REASON_AUTH_NOT_YET: return "auth-not-yet";
+    case RAY_REASON_AUTH_REVOKED: return "auth-revoked";
+    case RAY_REASON_AUTH_ROTATED: return "auth-rotated";
+    case RAY_REASON_AUTH_ALGORITHM: return "auth-algorithm";
+    case RAY_REASON_AUTH_KEY_UNKNOWN: return "auth-key-unknown";
+    case RAY_REASON_AUTH_SIGNATURE: return "auth-signature";
+    case RAY_REASON_AUTH_TOKEN_BAD: return "auth-token-bad";
+    case RAY_REASON_AUTH_CLAIM_BAD: return "auth-claim-bad";
+    case RAY_REASON_AUTH_ISSUER: return "auth-issuer";
+    case RAY_REASON_AUTH_AUDIENCE: return "auth-audience";
+    case RAY_REASON_AUTH_LIFETIME: return "auth-lifetime";
+    case RAY_REASON_AUTH_PERMISSION: return "auth-permission";
+    case RAY_REASON_AUTH_LOCKED: return "auth-locked";
+    case RAY_REASON_AUTH_INTROSPECT: return "auth-introspect";
+    case RAY_REASON_AUTH_INACTIVE: return "auth-inactive";
+    case RAY_REASON_AUTH_TENANT: return "auth-tenant";
+    case RAY_REASON_AUTH_AMBIGUOUS: return "auth-ambiguous";
+    case RAY_REASON_AUTH_SCHEME: return "auth-scheme";
+    case RAY_REASON_AUTH_ROLE: return "auth-role";
+    case RAY_REASON_AUTH_SERVICE: return "auth-service";
     }
     return "?";
 }
@@ -86,7 +137,13 @@ const char *ray_by_word(uint32_t by_kind)
     case RAY_BY_QUOTA: return "quota";
     case RAY_BY_POLICY: return "policy";
     case RAY_BY_QUEUE: return "queue";
+    case RAY_BY_TRANSFORM: return "transform";
+    case RAY_BY_CREDENTIAL: return "credential";
     case RAY_BY_ALERT: return "alert";
+    case RAY_BY_POOL: return "pool";
+    case RAY_BY_INSTANCE: return "instance";
+    case RAY_BY_BREAKER: return "breaker";
+    case RAY_BY_BULKHEAD: return "bulkhead";
     }
     return "?";
 }

@@ -77,6 +77,8 @@ static fault numbers_fault(const ray_quota_spec *spec)
     REFUSE(spec->rollover_bp != 0 && !resets(spec), RAY_E_ARGUMENT, rollover_bp);
     REFUSE(spec->guard_requests_per_s > LIMIT_MAX, RAY_E_RANGE, guard_requests_per_s);
     REFUSE(spec->guard_bytes_per_s > LIMIT_MAX, RAY_E_RANGE, guard_bytes_per_s);
+    REFUSE(spec->guard_errors_per_min > LIMIT_MAX, RAY_E_RANGE, guard_errors_per_min);
+    REFUSE(spec->guard_latency_p99_ns > LIMIT_MAX, RAY_E_RANGE, guard_latency_p99_ns);
     return (fault){RAY_OK, 0};
 }
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* guard.c - requests and bytes of the last full wall second: checked, never consumed. Requests
- * count when they are admitted, bytes when they are settled, because only then they are known. */
+/* guard.c - requests and bytes of the last full wall second, errors and latency of the last whole
+ * minute: checked, never consumed. Requests count when they are admitted, bytes when they are
+ * settled, because only then they are known; errors and latency come with the query. */
 #include "parts.h"
 
 #define SECOND_NS 1000000000LL
+#define MINUTE_NS 60000000000ULL
 
 /* The two counts as they stand in `second`, which is never before the instance's own. */
 typedef struct guard_view {
@@ -65,6 +67,16 @@ void ray_quota_guard_count(const ray_quota_spec *spec, int64_t wall_ns, ray_quot
     active->guard_bytes = ray_add_capped(view.bytes, bytes);
     active->guard_requests_last = view.requests_last;
     active->guard_bytes_last = view.bytes_last;
+}
+
+/* The numbers are a minute's: until the next one ends nothing can be different. */
+uint64_t ray_quota_gauge_wait(const ray_quota_spec *spec, uint64_t now_ns,
+                              const ray_quota_query *query)
+{
+    if (!reached(query->errors_per_minute, spec->guard_errors_per_min) &&
+        !reached(query->latency_p99_ns, spec->guard_latency_p99_ns))
+        return 0;
+    return MINUTE_NS - now_ns % MINUTE_NS;
 }
 
 uint32_t ray_quota_guard_idle(int64_t wall_ns, const ray_quota_active *active)

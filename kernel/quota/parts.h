@@ -30,6 +30,9 @@ int64_t ray_quota_counts_from(const ray_quota_spec *spec, const ray_quota_active
 uint32_t ray_quota_guarded(const ray_quota_spec *spec);
 uint64_t ray_quota_guard_wait(const ray_quota_spec *spec, int64_t wall_ns,
                               const ray_quota_active *active);
+/* The same of what monitoring says in the query. */
+uint64_t ray_quota_gauge_wait(const ray_quota_spec *spec, uint64_t now_ns,
+                              const ray_quota_query *query);
 void ray_quota_guard_count(const ray_quota_spec *spec, int64_t wall_ns, ray_quota_active *active,
                            uint64_t requests, uint64_t bytes);
 uint32_t ray_quota_guard_idle(int64_t wall_ns, const ray_quota_active *active);

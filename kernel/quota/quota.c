@@ -107,6 +107,10 @@ static void answer_fill(const ray_quota *quota, int64_t wall_ns, const ray_quota
         answer_rolled(&row->spec, wall_ns, &quota->book.active[answer->slot], answer);
     else
         answer_of(&row->spec, wall_ns, &quota->book.active[answer->slot], answer);
+    uint64_t wait_ns =
+        ray_quota_gauge_wait(&row->spec, (uint64_t)(wall_ns - query->wall_offset_ns), query);
+    if (wait_ns != 0)
+        deny(answer, RAY_REASON_QUOTA_GUARD, wait_ns);
 }
 
 static uint32_t applies(const ray_quota_spec *spec, const ray_quota_query *query)

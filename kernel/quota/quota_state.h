@@ -140,7 +140,7 @@ struct ray_quota {
     ray_quota_tally tally;
 };
 
-_Static_assert(sizeof(ray_quota_spec) == 176, "the blob's quota row is 176 bytes");
+_Static_assert(sizeof(ray_quota_spec) == 192, "the blob's quota row is 192 bytes");
 _Static_assert(sizeof(ray_quota_row) % 8 == 0 && sizeof(ray_quota_active) % 8 == 0,
                "rows keep 8-byte alignment");
 _Static_assert(sizeof(ray_quota_config) % 8 == 0 && sizeof(ray_quota_book) % 8 == 0 &&

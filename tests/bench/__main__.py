@@ -13,7 +13,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 
-from . import core_side, measure, policy, python_side
+from . import core_side, measure, policy, python_side, tokens
 from .measure import Result
 
 PARTS: dict[str, Callable[[], Iterator[Result]]] = {
@@ -23,6 +23,7 @@ PARTS: dict[str, Callable[[], Iterator[Result]]] = {
     "queues": core_side.queues,
     "policies": policy.policies,
     "governance": core_side.governance,
+    "tokens": tokens.tokens,
     "python": python_side.scalars,
     "batch": python_side.batches,
     "replay": python_side.replays,

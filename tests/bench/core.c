@@ -81,7 +81,7 @@ static struct ray *loaded(const char *blob_name)
     input blob = read_file(blob_name);
     ray_config_report report;
     ray_init(ray, seed);
-    if (ray_config_load(ray, 0, blob.at, blob.length, &report)) {
+    if (ray_config_load(ray, NULL, 0, blob.at, blob.length, &report)) {
         fprintf(stderr, "%s: %s, section %u row %u field %u\n", blob_name,
                 ray_status_word(report.status), report.section, report.row, report.field);
         exit(2);

@@ -27,7 +27,7 @@ def test_reaches_the_prompt_and_powers_off_cleanly(machine):
         assert said["machine"] == NAMES[machine]
         assert said["config_hash"] == load(FROZEN).hash
         assert said["config_source"] == "frozen"
-        assert said["memory_bytes"] <= 32 << 20
+        assert said["memory_bytes"] <= 48 << 20
         assert console.poweroff().clean
 
 
@@ -70,7 +70,7 @@ def test_iso_can_carry_a_configuration_as_a_module(tmp_path):
 
 def test_fits_its_budget_and_carries_no_symbols():
     vm.built()
-    assert IMAGE.stat().st_size <= 256 << 10
+    assert IMAGE.stat().st_size <= 384 << 10
     listed = subprocess.run(["nm", IMAGE], capture_output=True, text=True, check=False)
     assert listed.stdout == ""
 
@@ -83,18 +83,18 @@ def test_builds_bit_for_bit_the_same_in_another_place(tmp_path):
     assert hashlib.sha256(again).digest() == hashlib.sha256(IMAGE.read_bytes()).digest()
 
 
-def test_runs_the_demo_in_32_mib():
-    with vm.boot(memory_mib=32) as console:
+def test_runs_the_demo_in_48_mib():
+    with vm.boot(memory_mib=48) as console:
         console.run("demo 1000")
         assert console.json("status")["offered"] >= 1000
         assert console.poweroff().clean
 
 
 def test_too_little_memory_is_a_panic_that_says_so():
-    with vm.boot(memory_mib=32) as console:
+    with vm.boot(memory_mib=48) as console:
         console.poweroff()
     with pytest.raises(ImageError, match="not enough RAM"):
-        vm.boot(memory_mib=8)
+        vm.boot(memory_mib=16)
 
 
 @pytest.mark.parametrize("machine", ["microvm", "q35"])

@@ -45,6 +45,8 @@ __all__ = [
 OK, EXCEEDED, TOO_MUCH, GUARD, TABLE_FULL = 1, 300, 301, 302, 303
 NO_LIMIT = 2
 
+MINUTE = 60 * SECOND
+
 
 @dataclasses.dataclass
 class Answer:
@@ -81,6 +83,8 @@ class QuotaModel:
         self.leases: dict[int, tuple[int, list[Hold]]] = {}
         self.events: list[tuple[tuple[int, int], dict[str, Any]]] = []
         self.alerts: list[tuple[int, int, int, int, int]] = []  # at, id, percent, used, limit
+        self.offset = 0  # of the wall clock
+        self.observed = (0, 0)  # errors and p99 of the last minute, by monitoring
         self.late = self.stale = self.closed_refunds = 0
 
     # -- asking -------------------------------------------------------------------------------
@@ -142,6 +146,11 @@ class QuotaModel:
             if answer.granted:
                 answer.granted, answer.reason = False, GUARD
             answer.retry = max(answer.retry, second * SECOND - wall)
+        errors, p99 = self.observed
+        if 0 < row.guard_errors <= errors or 0 < row.guard_p99 <= p99:
+            if answer.granted:
+                answer.granted, answer.reason = False, GUARD
+            answer.retry = max(answer.retry, MINUTE - (wall - self.offset) % MINUTE)
         return answer
 
     def ask(self, query: dict[str, Any], wall: int, only: int | None = None) -> list[Answer]:

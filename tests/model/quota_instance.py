@@ -37,6 +37,8 @@ class Row:
     alerts: tuple[int, ...] = (80, 95, 100)
     guard_requests: int = 0
     guard_bytes: int = 0
+    guard_errors: int = 0
+    guard_p99: int = 0
     born: int = 0
 
     @property

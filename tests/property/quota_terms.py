@@ -55,6 +55,8 @@ def terms(draw: st.DrawFn) -> dict[str, Any]:
         out["guards"] = {
             QuotaDimension.REQUESTS_PER_SEC: draw(st.integers(1, 3)),
             QuotaDimension.BYTES_PER_SEC: draw(st.integers(1, 20)),
+            QuotaDimension.ERRORS_PER_MIN: draw(st.integers(0, 2)),
+            QuotaDimension.LATENCY_P99: draw(st.integers(0, 2)),
         }
     if out["quota_type"] is QuotaType.CUSTOM_METRIC:
         out["custom"] = "events"
@@ -83,6 +85,8 @@ def row_of(quota_id: int, tenant: int | None, said: dict[str, Any], born: int) -
         born=born,
         guard_requests=guards.get(QuotaDimension.REQUESTS_PER_SEC, 0),
         guard_bytes=guards.get(QuotaDimension.BYTES_PER_SEC, 0),
+        guard_errors=guards.get(QuotaDimension.ERRORS_PER_MIN, 0),
+        guard_p99=guards.get(QuotaDimension.LATENCY_P99, 0),
     )
 
 

@@ -75,13 +75,14 @@ def test_every_single_bit_flipped_is_refused_and_the_running_state_is_equal():
     whole = bytes(state)
     for bit in range(8 * len(blob)):
         bytes_at[bit // 8] ^= 1 << bit % 8
-        assert lib.ray_config_load(kernel.ray, 0, bytes_at, len(blob), report) < 0, bit
+        status = lib.ray_config_load(kernel.ray, kernel.secrets, 0, bytes_at, len(blob), report)
+        assert status < 0, bit
         bytes_at[bit // 8] ^= 1 << bit % 8
         if bit % 64 == 0:
             assert bytes(state) == whole, bit
     assert bytes(state) == whole
     assert (kernel.snapshot(), kernel.digest()) == (before, digests)
-    assert lib.ray_config_load(kernel.ray, 0, bytes_at, len(blob), report) == 0
+    assert lib.ray_config_load(kernel.ray, kernel.secrets, 0, bytes_at, len(blob), report) == 0
 
 
 @given(bit=st.integers(0, 8 * 19_000))

@@ -82,12 +82,21 @@ PRICES = (
     '[[quota]]\nname = "budget"\ntenant = "acme"\ntype = "cost"\nlimit = "0.000002"\n'
     'window = "10s"\n',
 )
+GUARDS = (
+    "",
+    '[resilience.a]\ntimeout = "1s"\nbreaker = { failures = 2, open = "3s", probes = 1 }\n'
+    'retry = { attempts = 3, base = "300ms", max = "1s", on = ["503", "timeout"], '
+    'methods = ["GET"] }\n',
+    '[resilience.a]\nbulkhead = { concurrent = 1, waiting = 2 }\n'
+    '[resilience.b]\ntimeout = "2s"\nbulkhead = { concurrent = 2, waiting = 0 }\n'
+    'breaker = { rate = "50%", volume = 2, window = "5s", open = "1s", probes = 2 }\n',
+)
 
 
 @functools.cache
 def compiled(limits: tuple[int, ...], quotas: tuple[int, ...], queue: int = 0,
-             policies: tuple[int, ...] = (), price: int = 0):
-    text = HEAD + QUEUES[queue] + PRICES[price]
+             policies: tuple[int, ...] = (), price: int = 0, guard: int = 0):
+    text = HEAD + QUEUES[queue] + PRICES[price] + GUARDS[guard]
     for i in limits:
         text += f'[[limit]]\nname = "limit{i}"\n{LIMITS[i]}\n'
     for i in quotas:
@@ -105,7 +114,7 @@ def some(n: int, most: int):
 PLAIN = st.builds(compiled, some(4, 4), some(len(QUOTAS), 3))
 CONFIGS = st.builds(compiled, some(len(LIMITS), 4), some(len(QUOTAS), 3),
                     st.integers(0, len(QUEUES) - 1), some(len(POLICIES), 3),
-                    st.integers(0, len(PRICES) - 1))
+                    st.integers(0, len(PRICES) - 1), st.integers(0, len(GUARDS) - 1))
 
 
 def often(common, *rare):
@@ -127,11 +136,14 @@ REQUEST = st.fixed_dictionaries({
     "role": st.sampled_from([0, 3]),
     "duration_ns": st.sampled_from([0, 0, S // 2, 5 * S]),
     "hit_count": st.sampled_from([0, 1]),
+    "http_status": often([200], 503, 404),
 })
 STEP = st.one_of(
     st.tuples(st.just("exchange"), REQUEST), st.tuples(st.just("admit"), REQUEST),
     st.tuples(st.just("hold"), REQUEST), st.tuples(st.just("hold"), REQUEST),
-    st.tuples(st.sampled_from(["complete", "cancel", "refund", "refund"]), st.integers(0, 3)),
+    st.tuples(st.sampled_from(["complete", "fail", "fail", "cancel", "refund", "refund"]),
+              st.integers(0, 3)),
+    st.tuples(st.just("again"), st.integers(0, 3)),
     st.tuples(st.sampled_from(["dispatch", "preempt"]), st.integers(0, 8)),
     st.tuples(st.sampled_from(["tick", "tick", "settle"]), st.none()))
 WAIT = st.sampled_from([0, 0, 0, 1, S // 3, S, 4 * S])
@@ -177,11 +189,27 @@ class Driver:
                     self.ids.append(self.kernel.last_id)
                 return decision
             id = self.ids.pop(what % len(self.ids)) if self.ids else 999
+            if kind == "again":
+                return self.sent_again(id)
+            if kind == "fail":
+                failed = self.kernel.complete(id, at_ns=self.now, http_status=503)
+                if failed.verdict == Verdict.RETRY:
+                    self.ids.append(id)
+                return failed
             if kind == "complete":
                 return self.kernel.complete(id, at_ns=self.now, response_bytes=50, compute_units=3)
             return getattr(self.kernel, kind)(id, at_ns=self.now)
         except (UnknownError, StateError, StaleError):
             return None
+
+
+    def sent_again(self, id):
+        """A request by name: one to be tried again, or a refundable one."""
+        self.ids.append(id)
+        sent = self.kernel.dispatch(id, at_ns=self.now)
+        if sent.verdict in (Verdict.COMPLETE, Verdict.DROPPED):
+            self.ids.remove(id)
+        return sent if sent.verdict != Verdict.NONE else None
 
 
 def conserved(kernel):
@@ -228,6 +256,10 @@ def test_a_refused_row_and_an_explanation_change_nothing(config, steps, request_
         kernel.complete(12345, at_ns=driver.now + 100 * S)
     assert kernel.stats()["now_ns"] <= driver.now         # not even the clock moved
     decision = kernel.admit(target, exchange=True, **request)
+    if decision.verdict == Verdict.DROPPED:     # admitted, but its guards let it go nowhere
+        guarded = said["resilience"]
+        assert not guarded["granted"] and guarded["reason"] in (decision.reason, "bulkhead-waits")
+        return
     assert (said["verdict"], said["reason"], said["by"] or "") == (
         decision.verdict.name.lower(),
         decision.reason,

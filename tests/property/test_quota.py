@@ -59,6 +59,7 @@ class Quotas(RuleBasedStateMachine):
             lease_max=lib.RAY_QUOTA_RESERVATION_MAX,
             event_max=lib.RAY_QUOTA_EVENT_MAX,
         )
+        self.model.offset = wall_offset
         self.handles: list[int] = []
         self.users: dict[int, bytes] = {}
         self.gone: list[int] = []
@@ -136,6 +137,12 @@ class Quotas(RuleBasedStateMachine):
         for n in range(1, between + 1):
             self.twin.tick(self.now + step * n // (between + 1))
         self.now += step
+
+    @rule(errors=st.integers(0, 2), p99=st.integers(0, 2))
+    def observe(self, errors: int, p99: int) -> None:
+        for manager in (self.real, self.twin):
+            manager.observe(errors_per_minute=errors, latency_p99_ns=p99)
+        self.model.observed = (errors, p99)
 
     # -- control ------------------------------------------------------------------------------
     @rule(said=terms(), tenant=st.sampled_from([None, 0, 1]))

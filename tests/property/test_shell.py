@@ -143,7 +143,7 @@ def test_any_bytes_on_the_link_leave_it_working(frames, chunk, pauses):
        st.sampled_from([1, 2, 4]))
 def test_rows_of_any_bytes_are_refused_or_decided(count, fill, at, value, width):
     rig = small()
-    rows = bytearray([fill]) * (count * 144) + bytearray(40)
+    rows = bytearray([fill]) * (count * 152) + bytearray(40)
     place = at % (len(rows) - width)
     rows[place:place + width] = (value & (256**width - 1)).to_bytes(width, "little")
     frame = rig.ask(3, struct.pack("<II", count, 40) + bytes(rows))

@@ -127,7 +127,8 @@ def golden(root: Path, profile: str) -> dict[str, int] | str:
     words = sorted(parsed(declarations(root, profile)).typeof("enum ray_limits").relements)
     words += sorted(word for word in public if re.fullmatch(r"sizeof\(\w+\)", word))
     inner = inner_words(root)
-    return measured(root, profile, ["ray/ray.h", "shell.h", "kernel_state.h"], [*words, *inner])
+    names = [f"ray/{path.name}" for path in sorted((root / "kernel/include/ray").glob("*.h"))]
+    return measured(root, profile, [*names, "shell.h", "kernel_state.h"], [*words, *inner])
 
 
 def plain(word: str) -> str:

@@ -90,6 +90,15 @@ def compile_core(root: Path, tops: Sequence[str], profile: str) -> list[tuple[Pa
         )
 
 
+def compile_bearssl(root: Path) -> list[tuple[Path, Path]]:
+    """Source and object of each file of BearSSL the core is linked with, as the image has it."""
+    flags = [*shipped(root, "seed"), *make_variable(root, "BEARSSL_FLAGS")]
+    files = [root / name for name in make_variable(root, "BEARSSL_FILES")]
+    with COMPILING, ThreadPoolExecutor(2) as pool:
+        made = list(pool.map(lambda path: compiled(root, path, flags, "bearssl")[0], files))
+    return list(zip(files, made, strict=True))
+
+
 @law("strict", "kernel/ and shell/ compile without floats, without a warning, with small frames")
 def strict(root: Path) -> Iterator[Place]:
     """The shipped flags are the strict ones, and nothing is said about any file in any profile."""
@@ -109,6 +118,7 @@ def strict(root: Path) -> Iterator[Place]:
 def linked(root: Path, name: str, tops: Sequence[str]) -> tuple[Path | None, str]:
     """The parts as one object, as a port links them."""
     objects = [made for made, _ in compile_core(root, tops, "seed")]
+    objects += [made for _, made in compile_bearssl(root)]
     if not objects or not all(made.exists() for made in objects):
         return None, "does not compile"
     out = root / "build" / "tidy" / f"{name}.o"
@@ -150,10 +160,11 @@ def users_of(root: Path, tops: Sequence[str]) -> dict[str, str]:
 @law("globals", "the core has no writable data: .data and .bss are empty")
 def no_globals(root: Path) -> Iterator[Place]:
     """Objects with bytes in a writable section."""
-    for source, (made, _) in zip(
-        sources(root, "kernel", "shell"), compile_core(root, ("kernel", "shell"), "seed"),
-        strict=True,
-    ):
+    own = zip(
+        sources(root, "kernel", "shell"),
+        (made for made, _ in compile_core(root, ("kernel", "shell"), "seed")), strict=True,
+    )
+    for source, made in (*own, *compile_bearssl(root)):
         if not made.exists():
             continue
         for line in run(root, "size", "-A", str(made)).stdout.splitlines():

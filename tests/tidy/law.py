@@ -96,7 +96,10 @@ def run(root: Path, *command: str, text: str = "") -> subprocess.CompletedProces
     )
 
 
-VARIABLES = ("CORE_CFLAGS", "CORE_INCLUDES", "IMAGE_FLAGS", "IMAGE_CORE_OPT")
+VARIABLES = (
+    "CORE_CFLAGS", "CORE_INCLUDES", "IMAGE_FLAGS", "IMAGE_CORE_OPT", "BEARSSL_FILES",
+    "BEARSSL_FLAGS",
+)
 
 
 @functools.cache

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from .law import Path, Place, law, relative, text_of, written
 
-COMMON = ["ray/status.h", "ray/types.h", "ray/text.h", "ray/limits.h", "ray/reason.h"]
+COMMON = ["ray/status.h", "ray/types.h", "ray/text.h", "ray/limits.h", "ray/reason.h",
+          "ray/format.h", "ray/crypto.h", "ray/jws.h"]
 NUMBERS = ["<stdint.h>", "<stddef.h>", "<stdbool.h>"]
 WORDS = (
     "gateway auth mediator lb resilience apimon "
@@ -22,6 +23,7 @@ TABLE: list[tuple[str, list[str]]] = [
     ("kernel/profiles/*", []),
     ("kernel/include/ray/ray.h", [*NUMBERS, "ray/*.h"]),
     ("kernel/include/ray/*", [*NUMBERS, *COMMON]),
+    ("kernel/base/crypto.c", [*NUMBERS, *COMMON, "base/*.h", "bearssl.h"]),
     ("kernel/base/*", [*NUMBERS, *COMMON, "base/*.h", "OWN"]),
     ("kernel/pipeline/*", [*NUMBERS, "ray/*.h", "kernel/*"]),
     *(

@@ -179,7 +179,7 @@ BREAKS: dict[str, tuple[str, Break, str]] = {
         "tests/limits.txt",
     ),
     "a state over its budget": (
-        "limits", swap("kernel/profiles/tiny/ray/limits.h", "RAY_STATE_BYTES_MAX = 65536",
+        "limits", swap("kernel/profiles/tiny/ray/limits.h", "RAY_STATE_BYTES_MAX = 131072",
                        "RAY_STATE_BYTES_MAX = 4096"),
         "its budget is 4096",
     ),
@@ -220,8 +220,9 @@ def copied(to: pathlib.Path, law: str) -> pathlib.Path:
         ROOT, to, symlinks=True, ignore=lambda _, names: {n for n in names if n in MADE}
     )
     made = pathlib.Path("build", KEPT.get(law, "nothing"))
-    if (ROOT / made).is_dir():
-        shutil.copytree(ROOT / made, to / made)
+    for part in (made, pathlib.Path("build", "third_party")):
+        if (ROOT / part).is_dir():
+            shutil.copytree(ROOT / part, to / part)
     return to
 
 

@@ -151,7 +151,7 @@ def spoil(made: Rows, where: str, value: Any) -> None:
         ("r0.limit_count", 5, ROUTE, 0),
         ("r0.auth", 3, ROUTE, 0),
         ("r0.allow_escapes", 2, ROUTE, 0),
-        ("r0.reserved.1", 1, ROUTE, 0),
+        ("r0.permission", 3, ROUTE, 0),
         ("r0.pattern_length", 0, ROUTE, 0),
         ("r0.pattern_length", 3, ROUTE, 0),
         ("r0.pattern_length", 257, ROUTE, 0),

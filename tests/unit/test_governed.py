@@ -62,7 +62,7 @@ def test_a_service_that_goes_takes_its_queue_along(shop):
 def test_a_rule_with_a_bad_name_is_one_finding_and_no_guess():
     text = (ROOT / "examples" / "shop.toml").read_text().partition("[[test]]")[0]
     text += f'[[policy]]\nname = "{"p" * 61}"\ntype = "authorization"\naction = "deny"\n'
-    found = compiler.examine(text.encode())
+    found = compiler.examine(text.encode(), folder=ROOT / "examples")
     assert [one.code for one in found.findings] == ["bad-name"]
 
 

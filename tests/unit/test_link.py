@@ -51,7 +51,7 @@ def test_hello_says_how_the_other_side_is_laid_out(rig):
     hello = rig.ffi.from_buffer("ray_link_hello *", bytearray(frame.payload))
     assert (frame.type, frame.seq) == (HELLO + REPLY, 1)
     assert hello.state_bytes == rig.lib.ray_bytes()
-    assert hello.row_bytes == rig.ffi.sizeof("ray_row") == 144
+    assert hello.row_bytes == rig.ffi.sizeof("ray_row") == 152
     assert hello.answer_bytes == rig.ffi.sizeof("ray_answer")
     assert hello.row_max * hello.answer_bytes <= hello.payload_max == 65536
     assert bytes(hello.config_hash) == bytes(rig.stats().config_hash)
@@ -67,8 +67,8 @@ def test_rows_are_answered_as_the_core_answers_them(rig):
     size = rig.ffi.sizeof("ray_answer")
     assert (frame.type, len(frame.payload)) == (ROWS + REPLY, 200 * size)
     answers = rig.ffi.from_buffer("ray_answer[]", bytearray(frame.payload))
-    memory = twin.aligned(200 * 144)
-    twin.ffi.memmove(memory, b"".join(rows), 200 * 144)
+    memory = twin.aligned(200 * 152)
+    twin.ffi.memmove(memory, b"".join(rows), 200 * 152)
     given = twin.ffi.new("ray_rows *", {"row": twin.ffi.cast("ray_row *", memory),
                                         "bytes": twin.word(target), "bytes_length": len(target),
                                         "scratch": twin.aligned(8192)})

@@ -7,7 +7,7 @@ import dataclasses
 
 import pytest
 
-from host_sim.errors import ArgumentError, FullError, RangeError, UnbuiltError, UnknownError
+from host_sim.errors import ArgumentError, FullError, RangeError, UnknownError
 from host_sim.modules.quota import QuotaDimension, QuotaManager, QuotaType
 
 S = 1_000_000_000
@@ -179,14 +179,25 @@ def test_a_byte_guard_counts_what_was_settled_whatever_the_quota_counts(
     assert quota.check_quota(quota_id, now_ns=2 * S).granted
 
 
-@pytest.mark.parametrize("guard", [QuotaDimension.ERRORS_PER_MIN, QuotaDimension.LATENCY_P99])
-def test_guards_on_monitoring_are_refused_until_it_exists(
-    quota: QuotaManager, guard: QuotaDimension
+@pytest.mark.parametrize(
+    ("guard", "named"),
+    [(QuotaDimension.ERRORS_PER_MIN, "errors_per_minute"),
+     (QuotaDimension.LATENCY_P99, "latency_p99_ns")],
+)  # fmt: skip
+def test_guards_on_monitoring_are_checked_and_never_consumed(
+    quota: QuotaManager, guard: QuotaDimension, named: str
 ) -> None:
-    before = quota.snapshot()
-    with pytest.raises(UnbuiltError):
-        quota.allocate_quota(0, limit=1, guards={guard: 5})
-    assert quota.snapshot() == before
+    quota_id = quota.allocate_quota(0, limit=10, guards={guard: 100})
+    assert quota.get_allocation(quota_id).guards == {guard: 100}
+    assert quota.consume_quota(quota_id, now_ns=0).granted, "0 is none, or not known"
+    quota.observe(**{named: 99})
+    assert quota.consume_quota(quota_id, now_ns=S).granted
+    quota.observe(**{named: 100})
+    denied = quota.consume_quota(quota_id, now_ns=45 * S)
+    assert (denied.granted, denied.reason, denied.retry_after_ns) == (False, GUARD, 15 * S)
+    assert used(quota, quota_id) == 2
+    quota.observe()
+    assert quota.consume_quota(quota_id).granted and quota.valid() == 0
 
 
 # -- costs of L1 ----------------------------------------------------------------------------------

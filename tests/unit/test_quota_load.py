@@ -275,6 +275,8 @@ def test_a_plans_row_follows_its_plan(loader: Loader) -> None:
         ({"reset": 2, "rollover_bp": 1}, ARGUMENT, "rollover_bp"),
         ({"guard_requests_per_s": (1 << 63) + 1}, RANGE, "guard_requests_per_s"),
         ({"guard_bytes_per_s": (1 << 64) - 1}, RANGE, "guard_bytes_per_s"),
+        ({"guard_errors_per_min": (1 << 64) - 1}, RANGE, "guard_errors_per_min"),
+        ({"guard_latency_p99_ns": (1 << 64) - 1}, RANGE, "guard_latency_p99_ns"),
         ({"tenant": 16}, ARGUMENT, "tenant"),
         ({"plan": 2}, ARGUMENT, "plan"),
         ({"service": 4}, ARGUMENT, "service"),
@@ -295,7 +297,7 @@ def test_a_hostile_row_is_refused_with_its_row_and_field(
 
 
 def test_every_bit_of_a_row_flipped_is_either_refused_or_loads_into_a_valid_state() -> None:
-    for bit in range(176 * 8):
+    for bit in range(192 * 8):
         loader = Loader("tiny")
         specs, counts = loader.rows({"name": "a", "tenant": 1, "alert_percent": [80, 0, 0, 0]})
         counts.tenant_count = 4

@@ -306,6 +306,7 @@ def test_a_replay_decides_what_the_kernel_decides_row_by_row():
         host, _, at, method, url, status, sent, *_ = line.decode("latin-1").split("\t")
         who = {"ip": host} if host.replace(".", "").isdigit() else {"client": host}
         kernel.admit(url, at_ns=int(at) * S, method=method, exchange=True,
+                     http_status=int(status) if status.isdigit() else 0,
                      response_bytes=int(sent) if sent.isdigit() else 0, **who)
     assert kernel.stats()["denied_count"] == summary.verdicts["deny"] > 0
     assert kernel.digest().decision == summary.decision_digest

@@ -45,7 +45,25 @@ enum ray_config_section_kind {
     RAY_SECTION_COST_TIER = 63,        /* ray_cost_tier_spec each, by price book, ascending */
     RAY_SECTION_COST_ALERT = 64,       /* ray_cost_alert_spec each */
     RAY_SECTION_ALERT = 70,            /* ray_alert_spec each */
-    RAY_SECTION_SECRETS = 0xffff       /* always last: 16 bytes of hash seed */
+    RAY_SECTION_AUTH = 80,             /* one ray_auth_spec */
+    RAY_SECTION_ROLE = 81,             /* ray_role_spec each */
+    RAY_SECTION_CREDENTIAL = 82,       /* ray_credential_spec each */
+    RAY_SECTION_JWT = 83,              /* ray_jwt_spec each: an issuer */
+    RAY_SECTION_JWT_KEY = 84,          /* ray_jwt_key_spec each */
+    RAY_SECTION_SCHEMA = 90,           /* ray_schema_spec each */
+    RAY_SECTION_SCHEMA_NODE = 91,      /* ray_format_node each, by schema */
+    RAY_SECTION_TRANSFORM = 92,        /* ray_transform_spec each */
+    RAY_SECTION_HEADER_EDIT = 93,      /* ray_header_edit_spec each, by transform */
+    RAY_SECTION_ROUTE_TRANSFORM = 94,  /* ray_route_transform_spec each, by route */
+    RAY_SECTION_SCHEMA_PROPERTY = 95,  /* ray_format_property each, by schema */
+    RAY_SECTION_SCHEMA_VALUE = 96,     /* ray_format_value each, by schema */
+    RAY_SECTION_SCHEMA_TEXT = 97,      /* bytes, by schema */
+    RAY_SECTION_POOL = 100,            /* ray_pool_spec each */
+    RAY_SECTION_INSTANCE = 101,        /* ray_instance_spec each */
+    RAY_SECTION_SERVICE_POOL = 102,    /* ray_service_pool_spec each */
+    RAY_SECTION_GUARD = 110,           /* ray_guard_spec each: [resilience.SERVICE] */
+    /* Always last: 16 bytes of hash seed, then a ray_secret_spec for each jwt key, in order. */
+    RAY_SECTION_SECRETS = 0xffff
 };
 
 typedef struct ray_config_header {
@@ -101,9 +119,10 @@ ray_status ray_config_check(const uint8_t *blob, uint64_t length, ray_config_rep
  * balance; tenants, services and routes of requests in flight follow their names. Raises the
  * epoch, clears edit_count, writes one audit record. The first load of a state that was begun with
  * a zero seed takes the blob's. A refused blob leaves the state equal byte for byte. `now_ns` has
- * passed the clock gate. */
-ray_status ray_config_load(struct ray *ray, uint64_t now_ns, const uint8_t *blob, uint64_t length,
-                           ray_config_report *report);
+ * passed the clock gate. `secrets` takes the blob's keys with the same swap; NULL: none are kept,
+ * and what needs one fails. */
+ray_status ray_config_load(struct ray *ray, struct ray_secrets *secrets, uint64_t now_ns,
+                           const uint8_t *blob, uint64_t length, ray_config_report *report);
 
 /* Why a blob was refused, in plain words: "limit, row 3, capacity: out of range". "accepted" for
  * RAY_OK. */

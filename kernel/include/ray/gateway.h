@@ -70,7 +70,8 @@ typedef struct ray_route_spec {
     uint8_t limit_count;
     uint8_t auth;                      /* 0 none, 1 optional, 2 required; for the auth module */
     uint8_t allow_escapes;             /* 1: %2F and %5C pass (still encoded); %00 never */
-    uint8_t reserved[2];
+    uint8_t permission;                /* enum ray_permission it takes; 0: by method */
+    uint8_t role;                      /* only this role and Admin; 0: any */
 } ray_route_spec;
 
 /* A request head as the gateway sees it. `headers` is packed: u16 name length, u16 value length
@@ -101,7 +102,10 @@ typedef struct ray_gateway_answer {
     uint8_t service_off;       /* the service's mode is off */
     uint8_t capture_count;
     uint8_t rewritten;         /* the path as received was not canonical */
-    uint8_t reserved[6];
+    uint8_t auth;              /* of the route: 0 none, 1 optional, 2 required */
+    uint8_t permission;        /* enum ray_permission it states itself, 0: none */
+    uint8_t role;              /* enum ray_role it asks for, 0: any */
+    uint8_t reserved[3];
     uint16_t capture_at[RAY_CAPTURE_MAX];       /* offset in path */
     uint16_t capture_length[RAY_CAPTURE_MAX];
 } ray_gateway_answer;

@@ -60,6 +60,8 @@ typedef struct ray_quota_spec {
     int64_t anchor_ns;
     uint64_t guard_requests_per_s;
     uint64_t guard_bytes_per_s;
+    uint64_t guard_errors_per_min; /* of the service, by its monitoring */
+    uint64_t guard_latency_p99_ns; /* of the service, by its monitoring */
     uint32_t tenant;      /* RAY_NONE: every tenant of `plan`, an instance each */
     uint32_t plan;        /* RAY_NONE: any */
     uint32_t service;     /* RAY_NONE: any */
@@ -82,6 +84,8 @@ typedef struct ray_quota_query {
     ray_view user;
     uint64_t units[RAY_QUOTA_TYPE_MAX]; /* what it is expected to use, by type; custom counts for
                                            every custom quota */
+    uint64_t errors_per_minute; /* of the service in the last whole minute of now_ns; 0: none */
+    uint64_t latency_p99_ns;    /* of the same minute; 0: not known */
     int64_t wall_offset_ns;
     uint32_t tenant; /* RAY_NONE: none, no tenant quota applies */
     uint32_t plan;

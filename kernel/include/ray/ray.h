@@ -12,7 +12,14 @@
 #include "ray/policy.h"
 #include "ray/cost.h"
 #include "ray/governance.h"
+#include "ray/auth.h"
+#include "ray/format.h"
+#include "ray/mediator.h"
+#include "ray/lb.h"
+#include "ray/resilience.h"
+#include "ray/apimon.h"
 #include "ray/config.h"
+#include "ray/apimon.h"
 
 /* ray: the whole core, one flat caller-owned state, rows in and answers out.
  *
@@ -22,7 +29,9 @@
  */
 enum ray_row_kind {
     RAY_ROW_ADMIT = 1,         /* a request arrives; `id` names it until its COMPLETE */
-    RAY_ROW_DISPATCH = 2,      /* the next request to send, of `service` or (RAY_NONE) of any */
+    /* The next request to send, of `service` or (RAY_NONE) of any; or, when `id` is not 0, the
+     * request of that id: one that was to be tried again, or a refundable one. */
+    RAY_ROW_DISPATCH = 2,
     RAY_ROW_COMPLETE = 3,      /* its outcome */
     RAY_ROW_TICK = 4,          /* nothing but time */
     RAY_ROW_CANCEL = 5,        /* the client went away */
@@ -42,10 +51,14 @@ enum ray_row_flag {
     /* COMPLETE, CANCEL, REFUND: of a request that is not in flight (denied, expired) it is only a
      * TICK, no error: a stream may carry outcomes before it knows the verdicts. */
     RAY_ROW_QUIET = 8,
-    RAY_ROW_WEIGHT = 16        /* `weight` is stated even when 0: the request takes no token */
+    RAY_ROW_WEIGHT = 16,       /* `weight` is stated even when 0: the request takes no token */
+    /* The caller vouches for tenant, user and role: no credential is looked for. */
+    RAY_ROW_VOUCHED = 32,
+    RAY_ROW_BODY = 64,         /* the bytes at `body` are the whole body: request or answer */
+    RAY_ROW_IDEMPOTENT = 128   /* may be tried again whatever its method */
 };
 
-/* One event. Bytes are offsets into ray_rows.bytes; a length of 0 is empty. 144 bytes, no
+/* One event. Bytes are offsets into ray_rows.bytes; a length of 0 is empty. 152 bytes, no
  * padding. */
 typedef struct ray_row {
     uint64_t at_ns;            /* raw time of the event */
@@ -60,12 +73,14 @@ typedef struct ray_row {
     uint32_t target_length;
     uint32_t host_at;
     uint32_t host_length;
-    uint32_t headers_at;       /* packed as in gateway.h */
+    uint32_t headers_at;       /* packed as in gateway.h; COMPLETE: those of the answer */
     uint32_t headers_length;
     uint32_t user_at;
     uint32_t user_length;
     uint32_t client_at;
     uint32_t client_length;
+    uint32_t body_at;          /* read when RAY_ROW_BODY says so */
+    uint32_t body_length;
     uint32_t tenant;           /* handle, RAY_NONE: none */
     uint32_t service;          /* RAY_NONE: route by path */
     uint32_t weight;           /* tokens; 0 and no RAY_ROW_WEIGHT: what the route says */
@@ -79,7 +94,8 @@ typedef struct ray_row {
     uint8_t role;              /* enum ray_role, 0 unknown */
     uint8_t origin;            /* 0 client 1 retry 2 requeue 3 internal */
     uint8_t width;             /* servers it occupies, 0 counts as 1 */
-    uint8_t reserved[3];
+    uint8_t outcome;           /* COMPLETE: enum ray_outcome; 0: what http_status says */
+    uint8_t reserved[2];
 } ray_row;
 
 typedef struct ray_rows {
@@ -87,6 +103,7 @@ typedef struct ray_rows {
     const uint8_t *bytes;
     uint64_t bytes_length;
     uint8_t *scratch;          /* RAY_TARGET_BYTES_MAX bytes for normalised paths */
+    struct ray_secrets *secrets; /* may be NULL: no key is known */
 } ray_rows;
 
 /* A would-denial of a shadow limit or quota. */
@@ -102,9 +119,10 @@ typedef struct ray_answer {
     uint64_t id;               /* decision id: seq of its record */
     uint64_t at_ns;            /* after the clock gate */
     uint64_t retry_after_ns;   /* 0 none, RAY_NEVER */
-    uint64_t start_at_ns;      /* DELAY: may start then */
+    uint64_t start_at_ns;      /* DELAY: may start then; RETRY: may be dispatched then */
     uint64_t request;          /* the caller's id of the request this is about */
     uint64_t wait_ns;          /* queued: the estimate; SENT: how long it waited */
+    uint64_t timeout_ns;       /* sent: of this attempt; 0: nobody asked */
     int64_t cost_nano;         /* completed: what it was charged, in 10^-9 units */
     uint32_t by_id;            /* RAY_NONE: none */
     uint32_t epoch;
@@ -123,9 +141,14 @@ typedef struct ray_answer {
     uint32_t redirect;         /* REDIRECT: the policy whose location it is, else RAY_NONE */
     uint32_t header;           /* policy that sets a response header, RAY_NONE */
     uint32_t entry;            /* queued: its handle there, for ray_preempt; else RAY_NONE */
+    uint32_t tenant;           /* whom it counts for, RAY_NONE */
+    uint32_t instance;         /* sent: where to, a handle of lb's; RAY_NONE: no pool */
+    uint32_t transform;        /* what its bodies go through, a handle of mediator's; RAY_NONE */
+    uint32_t cached;           /* handle of the stored answer: it is complete; else RAY_NONE */
     uint8_t queued;            /* 1: admitted, and waits in its service's queue */
     uint8_t priority;          /* its class */
-    uint8_t reserved_2[2];
+    uint8_t attempt;           /* sent: which one, from 1 */
+    uint8_t role;              /* enum ray_role */
     ray_shadow shadow[RAY_REQUEST_LIMIT_MAX];
 } ray_answer;
 
@@ -155,6 +178,8 @@ typedef struct ray_stats {
     uint64_t would_deny_count;
     uint64_t inflight_count;   /* now */
     uint64_t inflight_count_max;
+    uint64_t retried_count;
+    uint64_t cached_count;     /* served by a stored answer */
     uint64_t clock_back_count;
     uint64_t clock_clamp_count;
     uint64_t seq;              /* decision records so far */
@@ -237,6 +262,11 @@ ray_priority *ray_priority_of(struct ray *ray);
 ray_policy *ray_policy_of(struct ray *ray);
 ray_cost *ray_cost_of(struct ray *ray);
 ray_governance *ray_governance_of(struct ray *ray);
+ray_auth *ray_auth_of(struct ray *ray);
+ray_mediator *ray_mediator_of(struct ray *ray);
+ray_lb *ray_lb_of(struct ray *ray);
+ray_resilience *ray_resilience_of(struct ray *ray);
+ray_apimon *ray_apimon_of(struct ray *ray);
 
 /* ray_cost_export with the names of the tenant and the services. */
 ray_status ray_bill_export(const struct ray *ray, const ray_cost_bill *bill, uint32_t format,

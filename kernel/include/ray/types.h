@@ -29,6 +29,7 @@ enum ray_time {
 };
 
 struct ray;
+struct ray_secrets;
 
 typedef struct ray_name {
     char at[RAY_NAME_BYTES];
@@ -127,6 +128,23 @@ typedef struct ray_config_counts {
     uint32_t cost_tier_count;
     uint32_t cost_alert_count;
     uint32_t alert_count;
+    uint32_t pool_count;
+    uint32_t instance_count;
+    uint32_t service_pool_count;
+    uint32_t guard_count;
+    uint32_t schema_count;
+    uint32_t schema_node_count;
+    uint32_t schema_property_count;
+    uint32_t schema_value_count;
+    uint32_t schema_text_bytes;
+    uint32_t transform_count;
+    uint32_t header_edit_count;
+    uint32_t route_transform_count;
+    uint32_t auth_count; /* 0 or 1 */
+    uint32_t role_count;
+    uint32_t credential_count;
+    uint32_t jwt_count;
+    uint32_t jwt_key_count;
 } ray_config_counts;
 
 #endif

@@ -16,7 +16,8 @@ enum ray_verdict {
     RAY_VERDICT_PREEMPTED = 7,
     RAY_VERDICT_COMPLETE = 8,
     RAY_VERDICT_EXPIRED = 9,    /* no outcome by its deadline; everything held was returned */
-    RAY_VERDICT_CANCELLED = 10
+    RAY_VERDICT_CANCELLED = 10,
+    RAY_VERDICT_RETRY = 11      /* failed, and may be dispatched again at start_at_ns */
 };
 
 /* Which kind of row bound the decision; by_id counts within the kind. */
@@ -28,7 +29,13 @@ enum ray_by_kind {
     RAY_BY_QUOTA = 4,
     RAY_BY_POLICY = 5,
     RAY_BY_QUEUE = 6,           /* by_id is the service whose queue it is */
-    RAY_BY_ALERT = 9
+    RAY_BY_CREDENTIAL = 7,
+    RAY_BY_TRANSFORM = 8,
+    RAY_BY_ALERT = 9,
+    RAY_BY_POOL = 10,
+    RAY_BY_INSTANCE = 11,
+    RAY_BY_BREAKER = 12,        /* by_id is the service it stands before */
+    RAY_BY_BULKHEAD = 13
 };
 
 #endif

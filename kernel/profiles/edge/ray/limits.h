@@ -42,7 +42,7 @@ enum ray_limits {
     RAY_LIMIT_USER_KEY_MAX = 2097152,             /* active keyed buckets by user, a power of two */
     RAY_LIMIT_IP_KEY_MAX = 1048576,           /* active keyed buckets by address, a power of two */
     RAY_LIMIT_KEY_WINDOW = 8,                 /* probe length, DESIGN.md section 4 */
-    RAY_LIMIT_EXACT_MAX = 1048576,              /* instants of all exact logs together */
+    RAY_LIMIT_EXACT_MAX = 524288,              /* instants of all exact logs together */
     RAY_LIMIT_EXACT_EACH = 64,                /* an exact log's longest limit */
     RAY_REQUEST_LIMIT_MAX = 8,                /* limits of one request; the compiler refuses more */
 
@@ -89,6 +89,45 @@ enum ray_limits {
     RAY_GOVERNANCE_REASON_MAX = 64,           /* reasons counted apart, a power of two */
     RAY_ALERT_RULE_MAX = 512,                 /* configured alerts */
     RAY_ALERT_EVENT_MAX = 1024,               /* notifications that are kept */
+
+    /* lb */
+    RAY_POOL_MAX = 128,                       /* phase 19 task 4 */
+    RAY_INSTANCE_MAX = 256,                   /* phase 19 task 4: of all pools together */
+    RAY_LEASE_MAX = 32768,                     /* connections under a lease at once */
+    RAY_IDLE_MAX = 1024,                      /* idle connections, all pools together */
+    RAY_MAGLEV_MAX = 4,                       /* pools that balance by maglev */
+    RAY_MAGLEV_SIZE = 2039,                   /* places of a table, a prime */
+    RAY_RING_MAX = 16384,                     /* points of all ketama rings together */
+    /* resilience: a breaker and a bulkhead stand before a service */
+    RAY_BULKHEAD_MAX = 128,                   /* phase 19 task 5 */
+    RAY_RESILIENCE_RING = 10,                 /* sub-windows of a failure rate and of a budget */
+    RAY_WAITER_MAX = 32768,                    /* who wait for a permit: as many as in flight */
+    RAY_CALL_MAX = 4096,                      /* permits the module keeps itself, used alone */
+    RAY_BREAKER_EVENT_MAX = 1024,             /* changes of state that are kept */
+    /* apimon */
+    RAY_APIMON_SERVICE_MAX = 256,               /* phase 19 task 6: rows; a power of two */
+    RAY_APIMON_SAMPLE_EACH = 128,               /* phase 19 task 6: latencies a row keeps */
+    RAY_APIMON_RECENT_MAX = 1024,               /* phase 19 task 6: latencies kept of all */
+    RAY_APIMON_EDGE_MAX = 256,                  /* (caller, service); a power of two */
+    /* mediator */
+    RAY_TRANSFORM_MAX = 256,                   /* phase 19 task 3 */
+    RAY_SCHEMA_MAX = 128,                     /* phase 19 task 3 */
+    RAY_SCHEMA_NODE_MAX = 1024,               /* shapes of all schemas together */
+    RAY_SCHEMA_PROPERTY_MAX = 1024,           /* members of all objects together */
+    RAY_SCHEMA_VALUE_MAX = 512,               /* enum values together */
+    RAY_SCHEMA_TEXT_BYTES = 32768,            /* names and enum values */
+    RAY_HEADER_EDIT_MAX = 512,                 /* header edits of all transforms together */
+    RAY_CACHE_ENTRY_MAX = 128,                 /* kept responses */
+    RAY_CACHE_ENTRY_BYTES = 8192,              /* of one, headers included */
+    /* auth */
+    RAY_CREDENTIAL_MAX = 512,                 /* phase 19 task 2: with Basic and bearer rows */
+    RAY_TOKEN_MAX = 256,                      /* phase 19 task 2: issued and revoked */
+    RAY_GRANT_MAX = 512,                      /* rights of single users beside their roles */
+    RAY_JWT_MAX = 8,                          /* issuers of signed tokens */
+    RAY_JWT_KEY_MAX = 32,                     /* their keys together */
+    RAY_PENALTY_MAX = 4096,                   /* sources that failed lately, a power of two */
+    RAY_VERIFIED_MAX = 2048,                  /* verified tokens kept, a power of two */
+    RAY_INTROSPECT_MAX = 1024,                /* introspection answers that are kept */
 
     /* pipeline */
     RAY_INFLIGHT_MAX = 32768,

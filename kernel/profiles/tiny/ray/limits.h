@@ -8,7 +8,7 @@
  */
 enum ray_limits {
     RAY_PROFILE = 3,                         /* tiny */
-    RAY_STATE_BYTES_MAX = 65536,          /* budget of struct ray */
+    RAY_STATE_BYTES_MAX = 131072,           /* budget of struct ray */
 
     /* gateway */
     RAY_SERVICE_MAX = 4,                    /* phase 19 task 1 */
@@ -89,6 +89,45 @@ enum ray_limits {
     RAY_GOVERNANCE_REASON_MAX = 4,           /* reasons counted apart, a power of two */
     RAY_ALERT_RULE_MAX = 2,                   /* configured alerts */
     RAY_ALERT_EVENT_MAX = 4,                  /* notifications that are kept */
+
+    /* lb */
+    RAY_POOL_MAX = 4,                         /* phase 19 task 4 */
+    RAY_INSTANCE_MAX = 8,                     /* phase 19 task 4: of all pools together */
+    RAY_LEASE_MAX = 8,                        /* connections under a lease at once */
+    RAY_IDLE_MAX = 4,                         /* idle connections, all pools together */
+    RAY_MAGLEV_MAX = 1,                       /* pools that balance by maglev */
+    RAY_MAGLEV_SIZE = 13,                     /* places of a table, a prime */
+    RAY_RING_MAX = 256,                       /* points of all ketama rings together */
+    /* resilience: a breaker and a bulkhead stand before a service */
+    RAY_BULKHEAD_MAX = 2,                   /* phase 19 task 5 */
+    RAY_RESILIENCE_RING = 4,                 /* sub-windows of a failure rate and of a budget */
+    RAY_WAITER_MAX = 8,                    /* who wait for a permit: as many as in flight */
+    RAY_CALL_MAX = 8,                      /* permits the module keeps itself, used alone */
+    RAY_BREAKER_EVENT_MAX = 4,             /* changes of state that are kept */
+    /* apimon */
+    RAY_APIMON_SERVICE_MAX = 2,                 /* phase 19 task 6: rows; a power of two */
+    RAY_APIMON_SAMPLE_EACH = 4,                 /* phase 19 task 6: latencies a row keeps */
+    RAY_APIMON_RECENT_MAX = 4,                  /* phase 19 task 6: latencies kept of all */
+    RAY_APIMON_EDGE_MAX = 2,                    /* (caller, service); a power of two */
+    /* mediator */
+    RAY_TRANSFORM_MAX = 4,                     /* phase 19 task 3 */
+    RAY_SCHEMA_MAX = 4,                       /* phase 19 task 3 */
+    RAY_SCHEMA_NODE_MAX = 12,                 /* shapes of all schemas together */
+    RAY_SCHEMA_PROPERTY_MAX = 12,             /* members of all objects together */
+    RAY_SCHEMA_VALUE_MAX = 4,                 /* enum values together */
+    RAY_SCHEMA_TEXT_BYTES = 256,              /* names and enum values */
+    RAY_HEADER_EDIT_MAX = 6,                   /* header edits of all transforms together */
+    RAY_CACHE_ENTRY_MAX = 4,                   /* kept responses */
+    RAY_CACHE_ENTRY_BYTES = 256,               /* of one, headers included */
+    /* auth */
+    RAY_CREDENTIAL_MAX = 4,                   /* phase 19 task 2: with Basic and bearer rows */
+    RAY_TOKEN_MAX = 4,                        /* phase 19 task 2: issued and revoked */
+    RAY_GRANT_MAX = 4,                        /* rights of single users beside their roles */
+    RAY_JWT_MAX = 2,                          /* issuers of signed tokens */
+    RAY_JWT_KEY_MAX = 4,                      /* their keys together */
+    RAY_PENALTY_MAX = 8,                      /* sources that failed lately, a power of two */
+    RAY_VERIFIED_MAX = 2,                     /* verified tokens kept, a power of two */
+    RAY_INTROSPECT_MAX = 2,                   /* introspection answers that are kept */
 
     /* pipeline */
     RAY_INFLIGHT_MAX = 8,

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: MIT
+"""Rules of [resilience.SERVICE]: services, words of outcomes, times that fit one another."""
+
+from __future__ import annotations
+
+from host_sim.config import units
+from host_sim.config.compile_resilience import (
+    KINDS,
+    STATUS_MAX,
+    open_max_of,
+    outcomes_of,
+    share_of,
+)
+from host_sim.config.diagnostics import did_you_mean
+from host_sim.config.model_resilience import Breaker, Resilience, Retry
+from host_sim.config.positions import Path
+from host_sim.config.rules import Ground
+
+TIME_MAX = 2**63 - 1
+IDEMPOTENT = {"GET", "HEAD", "PUT", "DELETE", "OPTIONS"}
+
+
+def check_resilience(ground: Ground) -> None:
+    """Each guard, then how many bulkheads there are."""
+    bulkheads = 0
+    for name, guard in ground.file.resilience.items():
+        path: Path = ("resilience", name)
+        _refer_to_service(ground, path, name)
+        _check_guard(ground, path, guard)
+        bulkheads += guard.bulkhead is not None
+        if guard.bulkhead is not None and bulkheads == ground.room.bulkhead_max + 1:
+            most = ground.room.bulkhead_max
+            ground.say(
+                (*path, "bulkhead"),
+                "too-many",
+                f"profile {ground.room.name} has room for {most} bulkheads",
+                key=True,
+            )
+
+
+def _refer_to_service(ground: Ground, path: Path, name: str) -> None:
+    known = ground.names_of("service")
+    if name not in known:
+        advice = did_you_mean(name, known, what="service")
+        ground.say(path, "unknown-reference", f'no service "{name}"; {advice}', key=True)
+
+
+def _stated(ground: Ground, path: Path) -> set[str]:
+    """Keys of the table, those with errors in them too."""
+    table = ground.raw["resilience"][path[1]]
+    return set(table) if isinstance(table, dict) else set()
+
+
+def _check_time(ground: Ground, path: Path, value: int | None, least: int = 1) -> bool:
+    """True when the time is one that can be used."""
+    if value is None or least <= value <= TIME_MAX:
+        return True
+    ground.say(path, "out-of-range", f'"{path[-1]}" is longer than 0, at most 292 years')
+    return False
+
+
+def _check_outcomes(ground: Ground, path: Path, words: list[str]) -> None:
+    if not words:
+        ground.say(path, "conflict", "an empty list names no outcome; name one or remove the key")
+        return
+    for place, word in enumerate(words):
+        try:
+            outcomes_of([word])
+        except ValueError:
+            advice = did_you_mean(word, list(KINDS), what="outcome")
+            ground.say(
+                (*path, place),
+                "bad-choice",
+                f'"{word}" is no outcome: {", ".join(KINDS)}, or a status 400 to 599; {advice}',
+            )
+            return
+    if len(outcomes_of(words)[1]) > STATUS_MAX:
+        ground.say(path, "too-many", f"at most {STATUS_MAX} single statuses; or name 5xx or 4xx")
+
+
+def _check_guard(ground: Ground, path: Path, guard: Resilience) -> None:
+    if not _stated(ground, path) - {"mode"}:
+        ground.say(path, "conflict", "nothing stands before the service; remove the table",
+                   key=True)  # fmt: skip
+    _check_time(ground, (*path, "timeout"), guard.timeout)
+    if guard.breaker is not None:
+        _check_breaker(ground, (*path, "breaker"), guard.breaker)
+        service = ground.file.service.get(path[1]) if isinstance(path[1], str) else None
+        if guard.timeout is None and service is not None and service.timeout == 0:
+            ground.say((*path, "breaker"), "conflict",
+                       "its probes need a time limit: write timeout here or for the service",
+                       key=True)  # fmt: skip
+    if guard.bulkhead is not None:
+        _check_time(ground, (*path, "bulkhead", "max_wait"), guard.bulkhead.max_wait)
+        if guard.bulkhead.max_wait is not None and guard.bulkhead.waiting == 0:
+            ground.say((*path, "bulkhead", "max_wait"), "conflict",
+                       "nobody may wait; write waiting too", key=True)  # fmt: skip
+    if guard.retry is not None:
+        _check_retry(ground, (*path, "retry"), guard.retry)
+
+
+def _check_breaker(ground: Ground, path: Path, breaker: Breaker) -> None:
+    right = _check_time(ground, (*path, "open"), breaker.open)
+    right &= _check_time(ground, (*path, "open_max"), breaker.open_max)
+    _check_time(ground, (*path, "window"), breaker.window)
+    if right and open_max_of(breaker) < breaker.open:
+        ground.say((*path, "open_max"), "out-of-range", "open_max is at least open")
+    if breaker.rate is not None and not 0 < breaker.rate <= 1_000_000:
+        ground.say((*path, "rate"), "out-of-range", "a rate is more than 0% and at most 100%")
+    if breaker.jitter > 1_000_000:
+        ground.say((*path, "jitter"), "out-of-range", "a jitter is at most 100%")
+    _check_outcomes(ground, (*path, "counts"), breaker.counts)
+
+
+def _check_retry(ground: Ground, path: Path, retry: Retry) -> None:
+    right = _check_time(ground, (*path, "base"), retry.base)
+    right &= _check_time(ground, (*path, "max"), retry.max)
+    if right and retry.max < retry.base:
+        ground.say((*path, "max"), "out-of-range", "max is at least base")
+    _check_outcomes(ground, (*path, "on"), retry.on)
+    if isinstance(retry.budget, str):
+        _check_share(ground, (*path, "budget"), retry.budget)
+    else:
+        _check_time(ground, (*path, "budget", "ttl"), retry.budget.ttl)
+    unsafe = [method for method in retry.methods or () if method not in IDEMPOTENT]
+    if unsafe:
+        ground.note(
+            (*path, "methods"),
+            "note-not-idempotent",
+            f"{', '.join(unsafe)} may be done twice: a request that timed out may have been "
+            "carried out",
+        )
+
+
+def _check_share(ground: Ground, path: Path, text: str) -> None:
+    if text == "none":
+        return
+    try:
+        deposit, cost = share_of(text)
+    except units.UnitError as error:
+        ground.say(path, error.code, f'{error.message}; or "none"')
+        return
+    if deposit > cost:
+        ground.say(path, "out-of-range", "a budget is at most 100% of the requests")

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+/* apimon.c - an event goes into two rows, the one of everything and its service's, so that no sum
+ * is ever taken. An end belongs where a start is open: its own row, else `other`. */
+#include "parts.h"
+#include "ray/reason.h"
+
+/* -- types (private) -- */
+/* Is it raygate that answered, not the service? */
+static uint32_t is_ours(uint32_t reason)
+{
+    if (reason == RAY_REASON_RATE_DELAYED || reason == RAY_REASON_QUEUED)
+        return 0;
+    return reason >= RAY_REASON_NO_ROUTE || reason == RAY_REASON_INFLIGHT_FULL ||
+           reason == RAY_REASON_DRAINING;
+}
+
+static uint32_t type_of_status(uint32_t status)
+{
+    switch (status) {
+    case 400:
+    case 422: return RAY_ERROR_VALIDATION;
+    case 401:
+    case 403:
+    case 407: return RAY_ERROR_AUTH;
+    case 408:
+    case 504: return RAY_ERROR_TIMEOUT;
+    default: break;
+    }
+    if (status >= 500 || status == 0)
+        return RAY_ERROR_SERVER;
+    return status >= 400 ? RAY_ERROR_CLIENT : RAY_ERROR_NONE;
+}
+
+static uint32_t type_of_reason(uint32_t reason, uint32_t status)
+{
+    if (status == 429 || status == 503)
+        return RAY_ERROR_GOVERNED;
+    switch (reason / 100) {
+    case 0: return RAY_ERROR_GOVERNED;
+    case 1: return RAY_ERROR_CLIENT;
+    case 2:
+    case 3:
+    case 4:
+    case 5:
+    case 6:
+    case 7: return RAY_ERROR_GOVERNED;
+    case 8: return RAY_ERROR_AUTH;
+    case 9: return RAY_ERROR_VALIDATION;
+    default: return type_of_status(status);
+    }
+}
+
+uint32_t ray_apimon_type(const ray_apimon_event *event)
+{
+    if (event->kind == RAY_APIMON_TIMEOUT || event->reason == RAY_REASON_DEADLINE)
+        return RAY_ERROR_TIMEOUT;
+    if (event->kind == RAY_APIMON_CANCELLED || event->reason == RAY_REASON_CLIENT_CANCEL)
+        return RAY_ERROR_CLIENT;
+    if (is_ours(event->reason))
+        return type_of_reason(event->reason, event->http_status);
+    uint32_t type = type_of_status(event->http_status);
+    /* It has no answer, whatever its status says. */
+    return event->kind == RAY_APIMON_ERRORED && type == RAY_ERROR_NONE ? RAY_ERROR_SERVER : type;
+}
+
+const char *ray_error_type_word(uint32_t type)
+{
+    static const char *const words[] = {"client", "server",     "timeout", "auth",
+                                        "validation", "governed", "none"};
+    return type <= RAY_ERROR_NONE ? words[type] : "?";
+}
+
+/* -- init -- */
+uint64_t ray_apimon_bytes(void)
+{
+    return sizeof(struct ray_apimon);
+}
+
+void ray_apimon_init(ray_apimon *apimon, const uint8_t seed[16])
+{
+    memset(apimon, 0, sizeof *apimon);
+    memcpy(&apimon->config.multiplier, seed, sizeof apimon->config.multiplier);
+}
+
+/* -- control -- */
+void ray_apimon_reset(ray_apimon *apimon)
+{
+    ray_apimon_tally *tally = &apimon->tally;
+    for (uint32_t place = 0; place < tally->row_count + RAY_APIMON_FIRST; place++) {
+        ray_apimon_slot *row = &tally->row[place];
+        memset(&row->second, 0, sizeof row->second);
+        memset(&row->minute, 0, sizeof row->minute);
+        memset(row->sample, 0, sizeof row->sample);
+        row->last_p99_ns = row->sample_count = 0;
+        ray_histogram_clear(&row->head, row->bucket, RAY_HISTOGRAM_SUB_BITS);
+        ray_histogram_clear(&row->minute_head, row->minute_bucket, RAY_HISTOGRAM_WINDOW_BITS);
+    }
+    memset(tally->recent, 0, sizeof tally->recent);
+    tally->recent_count = 0;
+    apimon->book.reset_count++;
+}
+
+/* -- request -- */
+/* Where the end of a request of `service` is counted; RAY_NONE when nothing is open there. */
+static uint32_t place_of_end(const ray_apimon *apimon, uint32_t service)
+{
+    uint32_t place = ray_apimon_row_find(apimon, service);
+    if (place != RAY_NONE && ray_apimon_inflight(&apimon->tally.row[place].counts) != 0)
+        return place;
+    return ray_apimon_inflight(&apimon->tally.row[RAY_APIMON_OTHER].counts) != 0
+               ? RAY_APIMON_OTHER
+               : RAY_NONE;
+}
+
+ray_status ray_apimon_fits(const ray_apimon *apimon, const ray_apimon_event *event)
+{
+    if (event->kind >= RAY_APIMON_KIND_MAX || event->reserved[0] != 0 || event->reserved[1] != 0)
+        return RAY_E_ARGUMENT;
+    uint32_t status = event->http_status;
+    if ((status != 0 && status < 100) || status > 599 ||
+        (status == 0 && event->kind == RAY_APIMON_FINISHED))
+        return RAY_E_RANGE;
+    if (event->kind != RAY_APIMON_STARTED && event->kind != RAY_APIMON_REFUSED &&
+        place_of_end(apimon, event->service) == RAY_NONE)
+        return RAY_E_STATE;
+    return RAY_OK;
+}
+
+static uint64_t latency_of(const ray_apimon_event *event)
+{
+    uint64_t latency = event->latency_ns + event->late_ns;
+    return latency < event->latency_ns ? RAY_NEVER : latency;
+}
+
+static void measure(ray_apimon_slot *row, const ray_apimon_event *event, uint64_t latency)
+{
+    const uint64_t duration[RAY_APIMON_DURATION_MAX] = {latency, event->wait_ns,
+                                                        event->upstream_ns};
+    row->counts.timed_count++;
+    row->counts.latency_ns += latency;
+    row->counts.wait_ns += event->wait_ns;
+    row->counts.upstream_ns += event->upstream_ns;
+    for (uint32_t i = 0; i < RAY_APIMON_DURATION_MAX; i++)
+        ray_histogram_coarse_add(&row->coarse[i], duration[i], 1);
+    ray_histogram_record(&row->head, row->bucket, RAY_HISTOGRAM_SUB_BITS, latency);
+    ray_histogram_record(&row->minute_head, row->minute_bucket, RAY_HISTOGRAM_WINDOW_BITS, latency);
+    row->sample[row->sample_count++ % RAY_APIMON_SAMPLE_EACH] = latency;
+}
+
+static void count_end(ray_apimon_slot *row, const ray_apimon_event *event, uint32_t type)
+{
+    uint32_t failed = type < RAY_ERROR_TYPE_MAX;
+    row->counts.errored_count += failed;
+    row->counts.finished_count += !failed;
+    row->counts.governed_count += type == RAY_ERROR_GOVERNED;
+    row->counts.cancelled_count += event->kind == RAY_APIMON_CANCELLED;
+    row->counts.refused_count += event->kind == RAY_APIMON_REFUSED;
+    if (failed)
+        row->counts.error_count[type]++;
+    row->counts.request_bytes += event->request_bytes;
+    row->counts.response_bytes += event->response_bytes;
+    row->second.count++;
+    row->minute.count++;
+    row->second.error_count += failed;
+    row->minute.error_count += failed;
+}
+
+static void remember(ray_apimon_tally *tally, uint64_t now_ns, const ray_apimon_event *event,
+                     uint64_t latency, uint32_t type)
+{
+    ray_apimon_sample *sample = &tally->recent[tally->recent_count++ % RAY_APIMON_RECENT_MAX];
+    sample->at_ns = now_ns;
+    sample->latency_ns = latency;
+    sample->service = event->service;
+    sample->http_status = event->http_status;
+    sample->type = (uint8_t)type;
+}
+
+void ray_apimon_note(ray_apimon *apimon, uint64_t now_ns, const ray_apimon_event *event)
+{
+    ray_apimon_tally *tally = &apimon->tally;
+    if (ray_apimon_fits(apimon, event) != RAY_OK) {
+        tally->error_count++;
+        return;
+    }
+    uint32_t starts = event->kind == RAY_APIMON_STARTED || event->kind == RAY_APIMON_REFUSED;
+    uint32_t place = starts ? ray_apimon_row_take(apimon, event->service)
+                            : place_of_end(apimon, event->service);
+    ray_apimon_slot *rows[2] = {&tally->row[RAY_APIMON_ALL], &tally->row[place]};
+    uint32_t type = ray_apimon_type(event);
+    uint32_t timed = event->kind != RAY_APIMON_REFUSED && type != RAY_ERROR_GOVERNED;
+    uint64_t latency = timed ? latency_of(event) : 0;
+    tally->folded_count += place == RAY_APIMON_OTHER;
+    for (uint32_t i = 0; i < 2; i++) {
+        ray_apimon_roll(rows[i], now_ns);
+        rows[i]->counts.started_count += starts;
+        if (event->kind == RAY_APIMON_STARTED)
+            continue;
+        count_end(rows[i], event, type);
+        if (timed)
+            measure(rows[i], event, latency);
+    }
+    if (event->kind == RAY_APIMON_STARTED)
+        return;
+    const ray_apimon_edge edge = {1, type < RAY_ERROR_TYPE_MAX, latency, event->caller,
+                                  event->service};
+    ray_apimon_edge_add(apimon, &edge);
+    if (timed)
+        remember(tally, now_ns, event, latency, type);
+}

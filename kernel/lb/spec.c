@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* spec.c - what a pool and an instance may be: the same rules for a file's rows and an operator's
+ * words. */
+#include "parts.h"
+
+/* -- specs (private) -- */
+#define REFUSE(type, condition, code, name) \
+    if (condition) { \
+        *field = (uint32_t)offsetof(type, name); \
+        return code; \
+    }
+
+static ray_status check_balance(const ray_pool_spec *spec, uint32_t *field)
+{
+    uint32_t named = spec->sticky == RAY_LB_KEY_COOKIE || spec->sticky == RAY_LB_KEY_HEADER;
+    REFUSE(ray_pool_spec, spec->load_percent != 0 &&
+               (spec->load_percent < 125 || spec->load_percent > 200), RAY_E_RANGE, load_percent);
+    REFUSE(ray_pool_spec, spec->slow_start_percent < 1 || spec->slow_start_percent > 100,
+           RAY_E_RANGE, slow_start_percent);
+    REFUSE(ray_pool_spec, spec->strategy >= RAY_BALANCE_MAX, RAY_E_RANGE, strategy);
+    REFUSE(ray_pool_spec, spec->sticky > RAY_LB_KEY_HEADER, RAY_E_RANGE, sticky);
+    REFUSE(ray_pool_spec, named != 0 ? !ray_name_valid(&spec->key_name)
+                                     : !ray_is_zero(&spec->key_name, sizeof spec->key_name),
+           RAY_E_ARGUMENT, key_name);
+    REFUSE(ray_pool_spec, spec->panic_fails > 1, RAY_E_RANGE, panic_fails);
+    REFUSE(ray_pool_spec, spec->discovered > 1, RAY_E_RANGE, discovered);
+    return RAY_OK;
+}
+
+ray_status ray_lb_pool_check(const ray_pool_spec *spec, uint32_t *field)
+{
+    REFUSE(ray_pool_spec, !ray_name_valid(&spec->name), RAY_E_ARGUMENT, name);
+    REFUSE(ray_pool_spec, spec->rise < 1 || spec->rise > RAY_LB_STREAK_MAX, RAY_E_RANGE, rise);
+    REFUSE(ray_pool_spec, spec->fall < 1 || spec->fall > RAY_LB_STREAK_MAX, RAY_E_RANGE, fall);
+    REFUSE(ray_pool_spec, spec->eject_after > RAY_LB_STREAK_MAX, RAY_E_RANGE, eject_after);
+    REFUSE(ray_pool_spec, spec->eject_after != 0 && spec->eject_ns == 0, RAY_E_RANGE, eject_ns);
+    REFUSE(ray_pool_spec, spec->eject_percent < 1 || spec->eject_percent > 100, RAY_E_RANGE,
+           eject_percent);
+    REFUSE(ray_pool_spec, spec->panic_percent > 100, RAY_E_RANGE, panic_percent);
+    REFUSE(ray_pool_spec, spec->connections_max > RAY_LEASE_MAX, RAY_E_RANGE, connections_max);
+    REFUSE(ray_pool_spec, spec->idle_max > RAY_IDLE_MAX, RAY_E_RANGE, idle_max);
+    return check_balance(spec, field);
+}
+
+/* HOST:PORT, with a port from 1 to 65535. */
+static uint32_t has_port(const ray_name *at)
+{
+    uint32_t length = ray_name_length(at), colon = length, port = 0;
+    for (uint32_t i = 0; i < length; i++)
+        colon = at->at[i] == ':' ? i : colon;
+    if (colon == 0 || length - colon < 2 || length - colon > 6)
+        return 0;
+    for (uint32_t i = colon + 1; i < length; i++) {
+        if (at->at[i] < '0' || at->at[i] > '9')
+            return 0;
+        port = port * 10 + (uint32_t)(at->at[i] - '0');
+    }
+    return port >= 1 && port <= 65535;
+}
+
+ray_status ray_lb_instance_check(const ray_instance_spec *spec, uint32_t *field)
+{
+    REFUSE(ray_instance_spec, !ray_name_valid(&spec->at) || has_port(&spec->at) == 0,
+           RAY_E_ARGUMENT, at);
+    REFUSE(ray_instance_spec, spec->weight < 1 || spec->weight > RAY_LB_WEIGHT_MAX, RAY_E_RANGE,
+           weight);
+    return RAY_OK;
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/* transform.c - bodies from one side's format to the other's: out of the gRPC frame, through the
+ * format, back into a frame; and a response with its status, headers and body together. */
+#include "parts.h"
+
+enum { FRAME_BYTES = 5 };
+
+/* -- gRPC frames -- */
+/* One uncompressed message and nothing behind it: a unary call has exactly that. */
+static uint32_t frame_take(ray_view body, ray_view *message)
+{
+    if (body.length < FRAME_BYTES || body.at[0] != 0)
+        return 0;
+    uint64_t length = (uint64_t)body.at[1] << 24 | (uint64_t)body.at[2] << 16 |
+                      (uint64_t)body.at[3] << 8 | body.at[4];
+    if (length != body.length - FRAME_BYTES)
+        return 0;
+    *message = (ray_view){body.at + FRAME_BYTES, length};
+    return 1;
+}
+
+static void frame_begin(ray_text *out)
+{
+    for (uint32_t i = 0; i < FRAME_BYTES; i++)
+        ray_text_char(out, 0);
+}
+
+static void frame_end(ray_text *out, uint64_t begin)
+{
+    if (out->truncated != 0)
+        return;
+    uint64_t length = out->length - begin - FRAME_BYTES;
+    for (uint32_t i = 0; i < 4; i++)
+        out->at[begin + 1 + i] = (char)(uint8_t)(length >> (24 - 8 * i));
+}
+
+/* -- reports -- */
+static void report_begin(ray_mediator_report *report)
+{
+    memset(report, 0, sizeof *report);
+    report->reason = RAY_REASON_OK;
+}
+
+/* A request's fault is the client's, a response's the service's. */
+static ray_status report_refuse(ray_mediator_report *report, uint32_t side, uint32_t reason)
+{
+    if (side == RAY_SIDE_RESPONSE && reason != RAY_REASON_BODY_GROWN)
+        reason = RAY_REASON_RESPONSE_INVALID;
+    report->reason = (uint16_t)reason;
+    report->http_status = side == RAY_SIDE_RESPONSE ? 502 : ray_error_http(reason);
+    return RAY_E_SYNTAX;
+}
+
+/* -- one body -- */
+static uint32_t is_framed(const ray_transform_side *rule, uint32_t content)
+{
+    return (rule->flags & RAY_TRANSFORM_GRPC) != 0 && content == RAY_CONTENT_PROTOBUF;
+}
+
+/* The message of one side, out of its frame. */
+static ray_status message_of(const ray_transform_side *rule, uint32_t side, ray_view body,
+                             ray_view *message, ray_mediator_report *report)
+{
+    *message = body;
+    if (is_framed(rule, rule->from) && !frame_take(body, message))
+        return report_refuse(report, side, RAY_REASON_BODY_MALFORMED);
+    return RAY_OK;
+}
+
+ray_status ray_mediator_validate(const ray_mediator *mediator, uint32_t transform, uint32_t side,
+                                 ray_view body, ray_mediator_report *report)
+{
+    const ray_transform_slot *slot = ray_transform_at(mediator, transform);
+    ray_view message;
+    if (slot == NULL || side >= RAY_SIDE_MAX)
+        return RAY_E_UNKNOWN;
+    report_begin(report);
+    const ray_transform_side *rule = &slot->spec.side[side];
+    ray_status status = message_of(rule, side, body, &message, report);
+    if (status != RAY_OK)
+        return status;
+    uint32_t reason = ray_body_check(mediator, rule, message, report);
+    return reason == RAY_REASON_OK ? RAY_OK : report_refuse(report, side, reason);
+}
+
+static ray_status encode(const ray_mediator *mediator, const ray_transform_side *rule,
+                         uint32_t side, ray_view body, ray_text *out,
+                         ray_mediator_report *report)
+{
+    ray_view message;
+    uint64_t begin = out->length;
+    ray_status status = message_of(rule, side, body, &message, report);
+    if (status != RAY_OK)
+        return status;
+    if (is_framed(rule, rule->to))
+        frame_begin(out);
+    uint32_t reason = ray_body_convert(mediator, rule, message, out, report);
+    if (reason != RAY_REASON_OK)
+        return report_refuse(report, side, reason);
+    if (is_framed(rule, rule->to))
+        frame_end(out, begin);
+    if (out->truncated == 0)
+        return RAY_OK;
+    (void)report_refuse(report, side, RAY_REASON_BODY_GROWN);
+    return RAY_E_TRUNCATED;
+}
+
+ray_status ray_mediator_encode_request(const ray_mediator *mediator, uint32_t transform,
+                                       ray_view body, ray_text *out, ray_mediator_report *report)
+{
+    const ray_transform_slot *slot = ray_transform_at(mediator, transform);
+    if (slot == NULL)
+        return RAY_E_UNKNOWN;
+    report_begin(report);
+    return encode(mediator, &slot->spec.side[RAY_SIDE_REQUEST], RAY_SIDE_REQUEST, body, out,
+                  report);
+}
+
+/* -- the response -- */
+/* What the service says by grpc-status; RAY_GRPC_OK when it says nothing. */
+static uint32_t grpc_status_of(ray_view headers)
+{
+    ray_view value;
+    uint64_t code = RAY_GRPC_OK;
+    if (!ray_headers_find(headers, "grpc-status", 11, 0, &value))
+        return RAY_GRPC_OK;
+    if (!ray_view_u64(value, &code) || code >= RAY_GRPC_MAX)
+        return RAY_GRPC_UNKNOWN;
+    return (uint32_t)code;
+}
+
+static ray_status refused_by_grpc(uint32_t code, ray_text *headers_out, ray_text *out,
+                                  ray_mediator_report *report)
+{
+    ray_error_spec error = {.reason = RAY_REASON_GRPC_STATUS, .http_status = ray_grpc_http(code)};
+    report->reason = RAY_REASON_GRPC_STATUS;
+    report->http_status = ray_mediator_error(&error, headers_out, out);
+    return headers_out->truncated != 0 || out->truncated != 0 ? RAY_E_TRUNCATED : RAY_OK;
+}
+
+/* An error's body is the service's own words in whatever format: only what succeeded is
+ * converted, the rest is replaced. */
+ray_status ray_mediator_encode_response(const ray_mediator *mediator, uint32_t transform,
+                                        uint16_t http_status, ray_view headers, ray_view body,
+                                        ray_text *headers_out, ray_text *out,
+                                        ray_mediator_report *report)
+{
+    const ray_transform_slot *slot = ray_transform_at(mediator, transform);
+    if (slot == NULL)
+        return RAY_E_UNKNOWN;
+    const ray_transform_side *rule = &slot->spec.side[RAY_SIDE_RESPONSE];
+    report_begin(report);
+    report->http_status = http_status;
+    if (!ray_headers_sound(headers))
+        return report_refuse(report, RAY_SIDE_RESPONSE, RAY_REASON_RESPONSE_INVALID);
+    if (is_framed(rule, rule->from) && grpc_status_of(headers) != RAY_GRPC_OK)
+        return refused_by_grpc(grpc_status_of(headers), headers_out, out, report);
+    uint32_t row = ray_rest_row(http_status), changed = rule->from != rule->to;
+    if ((row & 4) != 0 && changed != 0) {
+        ray_error_spec error = {.reason = RAY_REASON_RESPONSE_INVALID,
+                                .http_status = http_status};
+        report->reason = RAY_REASON_RESPONSE_INVALID;
+        (void)ray_mediator_error(&error, headers_out, out);
+        return headers_out->truncated != 0 || out->truncated != 0 ? RAY_E_TRUNCATED : RAY_OK;
+    }
+    uint64_t begin = out->length;
+    if ((row & 1) != 0 && (body.length != 0 || is_framed(rule, rule->from))) {
+        ray_status status = (row & 4) != 0
+                                ? (ray_text_bytes(out, (const char *)body.at, body.length), RAY_OK)
+                                : encode(mediator, rule, RAY_SIDE_RESPONSE, body, out, report);
+        if (status != RAY_OK)
+            return status;
+    }
+    return ray_mediator_edit(mediator, transform, RAY_SIDE_RESPONSE, headers, out->length - begin,
+                             headers_out);
+}

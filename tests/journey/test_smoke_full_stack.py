@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: MIT
+"""The phase document's smoke test: request, authenticate, route, balance, mediate, transform,
+respond. And the promise: all twelve modules decide the same on both machines.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+import pytest
+
+from host_sim.kernel import Kernel, Verdict
+from host_sim.modules.apimon import ApiMonitor
+from host_sim.modules.lb import LoadBalancer
+from host_sim.modules.mediator import RequestMediator
+from tests.full_stack import S, config_in, rows_of, token_of
+from tests.image import vm
+
+JSON = {"Content-Type": "application/json", "Accept": "application/json"}
+
+
+def test_smoke_full_stack(tmp_path: pathlib.Path) -> None:
+    kernel = Kernel(config=config_in(tmp_path))
+    mediator, balancer, monitor = (RequestMediator(kernel=kernel), LoadBalancer(kernel=kernel),
+                                   ApiMonitor(kernel=kernel))
+    ask: dict[str, Any] = {"method": "POST", "body": b'{"sku":"a-1","qty":"3"}', "at_ns": S,
+                           "ip": "192.0.2.1"}
+
+    nobody = kernel.admit("/orders", headers=JSON, **ask)
+    assert (nobody.verdict, nobody.http_status) == (Verdict.DENY, 401)
+    guest = {**JSON, "Authorization": "Bearer " + token_of("bob", "guest", "guest")}
+    refused = kernel.admit("/orders", headers=guest, **ask)
+    assert (refused.verdict, refused.http_status) == (Verdict.DENY, 403)
+
+    user = {**JSON, "Authorization": "Bearer " + token_of("ann", "user", "acme")}
+    sent = kernel.admit("/orders", headers=user, **ask)
+    assert (sent.verdict, sent.route, sent.service, sent.attempt) == (
+        Verdict.ALLOW, "orders", "orders", 1)
+    assert sent.instance == "10.0.1.1:80" and sent.transform == "orders"
+    assert sent.tenant == kernel.tenant_id("acme") and sent.role == 3
+    transform = mediator.find_transform(sent.transform)
+    body = mediator.transform_request(transform, ask["body"]).body
+    assert body == b"\x0a\x03a-1\x10\x03"                        # what the instance reads
+    back = mediator.transform_response(transform, 200, (("Server", "x"),), body)
+    assert (back.status, back.body) == (200, b'{"sku":"a-1","qty":"3"}')
+    assert all(name.lower() != "server" for name, _ in back.headers)
+    done = kernel.complete(kernel.last_id, at_ns=S + 20_000_000, response_bytes=len(back.body))
+    assert done.verdict == Verdict.COMPLETE and done.cost_nano > 400_000
+    assert balancer.get_connection_count() == 0
+    assert monitor.get_total_requests() == 3 and kernel.valid() == 0
+
+    bad = kernel.admit("/orders", headers=user, **{**ask, "body": b'{"sku":"a","qty":"100"}'})
+    assert (bad.verdict, bad.reason) == (Verdict.DROPPED, "schema-invalid")
+
+    get: dict[str, Any] = {"headers": user, "ip": "192.0.2.1"}
+    miss = kernel.admit("/orders/7", at_ns=2 * S, **get)
+    kernel.complete(kernel.last_id, at_ns=2 * S + 1, body=back.body,
+                    headers={"Cache-Control": "max-age=60, public",
+                             "Content-Type": "application/json"})
+    hit = kernel.admit("/orders/7", at_ns=2 * S + 2, **get)
+    assert miss.cached == 0xFFFFFFFF != hit.cached and hit.verdict == Verdict.ALLOW
+    assert kernel.stats()["cached_count"] == 1 and kernel.stats()["inflight_count"] == 0
+    said = kernel.explain("/orders/7", as_json=True, **get)
+    assert said["auth"]["user"] == "ann" and said["mediator"]["cached"]
+
+
+def step(kernel: Kernel, rows: bytes, data: bytes, count: int) -> bytes:
+    ffi = kernel.ffi
+    answers = ffi.new("ray_answer[]", count)
+    kernel.step(ffi.new("ray_rows *", {
+        "row": ffi.from_buffer("ray_row[]", rows), "bytes": ffi.from_buffer("uint8_t[]", data),
+        "bytes_length": len(data), "scratch": kernel._scratch, "secrets": kernel.secrets,
+    }), count, answers)
+    return bytes(ffi.buffer(answers))
+
+
+def test_traffic_meets_all_twelve_modules_and_keeps_their_laws(tmp_path: pathlib.Path) -> None:
+    kernel = Kernel(config=config_in(tmp_path))
+    for part in range(40):
+        step(kernel, *rows_of(kernel, 50, seed=part))
+        assert kernel.valid() == 0
+    stats = kernel.stats()
+    assert stats["asked_count"] == (stats["denied_count"] + stats["dropped_count"]
+                                    + stats["preempted_count"] + stats["dispatched_count"]
+                                    + stats["queued_count"])
+    assert min(stats[key] for key in ("denied_count", "dropped_count", "dispatched_count",
+                                      "completed_count", "retried_count", "cached_count")) > 0
+    kernel.settle()
+    assert kernel.stats()["inflight_count"] == 0
+    assert LoadBalancer(kernel=kernel).get_connection_count() == 0
+
+
+@pytest.mark.qemu
+def test_all_twelve_modules_decide_the_same_in_the_image(tmp_path: pathlib.Path) -> None:
+    config = config_in(tmp_path)
+    with vm.boot(machine="microvm", link="ctl") as console:
+        link, kernel = console.link, Kernel(config=config)
+        link.reset(bytes(16))
+        assert link.config(config.blob).status == 0
+        for part in range(30):
+            rows, data, count = rows_of(kernel, 60, seed=part)
+            assert link.rows(rows, data) == step(kernel, rows, data, count)
+        ours, theirs = kernel.digest(), link.digest()
+        assert (ours.decision, ours.state, ours.book, ours.config) == (
+            theirs.decision, theirs.state, theirs.book, theirs.config)
+        assert console.poweroff().clean

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: MIT
+"""mediator at the console: what it says, what it changes, and how it answers a wrong word."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from host_sim import config
+from host_sim.kernel import Kernel
+from host_sim.modules.mediator import RequestMediator
+from tests.unit.test_mediator import FILE, JSON
+
+
+@pytest.fixture
+def kernel() -> Kernel:
+    return Kernel(config=config.loads(FILE, profile="tiny"), profile="tiny")
+
+
+def test_every_reading_command_speaks_json(kernel: Kernel) -> None:
+    assert json.loads(kernel.shell("mediator status --json").text)["transforms"] == 1
+    (row,) = json.loads(kernel.shell("mediator list --json").text)["transforms"]
+    assert (row["name"], row["request"]["to"], row["edits"]) == ("items", "protobuf", 1)
+    assert json.loads(kernel.shell("mediator show items --json").text)["routes"] == 1
+    assert json.loads(kernel.shell("mediator cache --json").text) == {"kept": []}
+    assert "response  remove server" in kernel.shell("mediator show items").text
+    assert "items" in kernel.shell("mediator list").text
+
+
+def test_a_body_is_tried_at_the_console(kernel: Kernel) -> None:
+    said = json.loads(kernel.shell("mediator test items '{\"sku\":1}' --json").text)
+    assert said == {"accepted": False, "reason": "schema-invalid", "status": 400,
+                    "pointer": "/sku", "keyword": "type"}  # fmt: skip
+    assert kernel.shell("mediator test items '{\"sku\":\"a\"}'").text == "accepted\n"
+
+
+def test_what_is_kept_goes_with_a_confirmed_purge(kernel: Kernel) -> None:
+    mediator = RequestMediator(kernel=kernel)
+    answer = mediator.cache_get(0, "/x")
+    assert answer.fill is not None and mediator.cache_set(answer.fill, 200, JSON, b"{}")
+    assert kernel.shell("mediator purge").status == -9
+    assert kernel.shell("confirm mediator purge items").text == "1 let go\n"
+    assert "at most 5s" in kernel.shell("mediator ttl items 5s").text
+    assert mediator.get_policy(0).cache_ttl == 5 * 10**9 and kernel.valid() == 0
+
+
+def test_wrong_words_change_nothing(kernel: Kernel) -> None:
+    before = RequestMediator(kernel=kernel).snapshot()
+    said = kernel.shell("mediator show itms")
+    assert said.status == -2 and "items" in said.text
+    assert kernel.shell("mediator ttl items soon").status == -13
+    assert kernel.shell("confirm mediator remove items").status == -6
+    assert RequestMediator(kernel=kernel).snapshot() == before
