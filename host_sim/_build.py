@@ -30,7 +30,6 @@ HEADERS = (
     "text",
     "verdict",
     "crypto",
-    "jws",
     "format",
     "gateway",
     "ratelimit",

@@ -4,11 +4,30 @@
 from __future__ import annotations
 
 import base64
+import pathlib
+import tempfile
 from typing import Any
 
 from host_sim import _raw
+from host_sim import config as compiler
+from host_sim.kernel import Kernel
+from host_sim.modules.auth import AuthenticationManager
 
 FFI, LIB, _ = _raw.load("tiny")
+FILE = """version = 1
+[tenant.acme]
+[service.orders]
+[[route]]
+name = "r"
+service = "orders"
+path = {{ prefix = "/" }}
+[[jwt]]
+name = "idp"
+alg = "{alg}"
+keys = [{{ file = "key", kid = "{kid}" }}]
+signs = true
+{more}
+"""
 
 
 class Views:
@@ -27,14 +46,6 @@ class Views:
         self.kept.append(FFI.new("ray_rsa_key *", [self(number) for number in numbers]))
         return self.kept[-1]
 
-    def key(self, alg: int, kid: bytes = b"", **parts: bytes | tuple[bytes, ...]) -> Any:
-        """A token's key: secret and point are bytes, rsa is a tuple of numbers."""
-        made = FFI.new("ray_jws_key *")
-        made.alg, made.kid = alg, self(kid)
-        for word, held in parts.items():
-            setattr(made, word, self.rsa(*held)[0] if isinstance(held, tuple) else self(held))
-        return made
-
 
 def undone(text: str) -> bytes:
     """base64url without its padding."""
@@ -46,14 +57,21 @@ def letters(held: bytes) -> bytes:
     return base64.urlsafe_b64encode(held).rstrip(b"=")
 
 
-def judge(token: bytes, key: Any) -> int:
-    """The reason the core gives for a token and a key."""
-    view, opened = Views(), FFI.new("ray_jws *")
-    return LIB.ray_jws_open(view(token), opened) or LIB.ray_jws_verify(opened, key)
+def verifier(alg: str, key: bytes, kid: str = "", more: str = "") -> AuthenticationManager:
+    """What a gateway has that knows one key: a secret of HS256 or a PEM. `more` goes into [[jwt]].
+    It signs with the key when that can."""
+    with tempfile.TemporaryDirectory() as folder:
+        (pathlib.Path(folder) / "key").write_bytes(key)
+        made = compiler.loads(FILE.format(alg=alg, kid=kid, more=more), profile="tiny",
+                              name=f"{folder}/gateway.toml")
+    return AuthenticationManager(kernel=Kernel(profile="tiny", config=made))
 
 
-def sign(key: Any, payload: bytes) -> bytes | None:
-    """The core's own token, None when the key cannot."""
-    view, made = Views(), FFI.new("uint8_t[4096]")
-    length = LIB.ray_jws_sign(key, view(payload), made, 4096)
-    return None if length == LIB.RAY_NONE else bytes(made)[:length]
+def judge(auth: AuthenticationManager, token: bytes, at_s: int = 10) -> str:
+    """The reason the gateway gives, by the function that every request's token goes through."""
+    view, answer = Views(), FFI.new("ray_auth_answer *")
+    status = LIB.ray_auth_validate(auth._state, at_s * 10**9, 0, auth._secrets, LIB.RAY_NONE,
+                                   view(token), answer)
+    assert status == LIB.RAY_OK
+    assert (answer.granted == 1) == (answer.reason == LIB.RAY_REASON_OK)
+    return bytes(FFI.string(LIB.ray_reason_word(answer.reason))).decode()

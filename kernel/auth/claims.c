@@ -2,17 +2,14 @@
 /* claims.c - a strict reader of a token's JSON (RFC 8259, RFC 7515 4): no recursion, no memory, and
  * a token that two readers could read differently is none. */
 #include "claims.h"
+#include "base/base64.h"
+#include "base/json_text.h"
+#include "base/utf8.h"
 
 /* -- bytes -- */
 static uint32_t value_of(uint32_t letter)
 {
-    if (letter - 'A' < 26)
-        return letter - 'A';
-    if (letter - 'a' < 26)
-        return letter - 'a' + 26;
-    if (letter - '0' < 10)
-        return letter - '0' + 52;
-    return letter == '-' ? 62 : letter == '_' ? 63 : 64;
+    return ray_base64_value(letter, '-', '_');
 }
 
 static uint32_t byte_at(const ray_encoded *text, uint32_t i)
@@ -38,23 +35,25 @@ static uint32_t open_text(ray_view text, ray_encoded *out)
     return 1;
 }
 
-/* RFC 3629: shortest form, no surrogates, nothing above U+10FFFF. */
+/* Up to `most` bytes from `i`; how many there are. */
+static uint32_t bytes_at(const ray_encoded *text, uint32_t i, uint8_t *to, uint32_t most)
+{
+    uint32_t count = 0;
+    for (; count < most && i < text->length; i++)
+        to[count++] = (uint8_t)byte_at(text, i);
+    return count;
+}
+
 static uint32_t is_utf8(const ray_encoded *text)
 {
-    for (uint32_t i = 0; i < text->length;) {
-        uint32_t c = byte_at(text, i++);
-        uint32_t more = c < 0x80 ? 0 : c < 0xc2 || c > 0xf4 ? 9 : c < 0xe0 ? 1 : c < 0xf0 ? 2 : 3;
-        uint32_t low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80;
-        uint32_t high = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
-        if (more == 9)
+    uint8_t four[4];
+    uint32_t step, value;
+    for (uint32_t i = 0; i < text->length; i += step) {
+        step = 1;
+        if (byte_at(text, i) >= 0x80)
+            step = ray_utf8_next(four, bytes_at(text, i, four, 4), &value);
+        if (step == 0)
             return 0;
-        for (; more > 0; more--) {
-            c = byte_at(text, i++);
-            if (c < low || c > high)
-                return 0;
-            low = 0x80;
-            high = 0xbf;
-        }
     }
     return 1;
 }
@@ -84,17 +83,9 @@ static void skip_blanks(scan *s)
 
 static uint32_t hex_at(const ray_encoded *text, uint32_t at, uint32_t *value)
 {
-    *value = 0;
-    for (uint32_t i = 0; i < 4; i++) {
-        uint32_t c = byte_at(text, at + i), lower = c | 0x20;
-        if (c - '0' < 10)
-            *value = *value << 4 | (c - '0');
-        else if (lower - 'a' < 6)
-            *value = *value << 4 | (lower - 'a' + 10);
-        else
-            return 0;
-    }
-    return 1;
+    uint8_t four[4];
+    *value = ray_json_unit(four, bytes_at(text, at, four, 4));
+    return *value <= 0xffff;
 }
 
 static uint32_t is_escape(uint32_t c)
@@ -315,15 +306,11 @@ const ray_claim *ray_claims_find(const ray_claims *claims, const char *name, uin
 
 static uint32_t put_utf8(uint32_t value, uint8_t *to, uint32_t room)
 {
-    uint32_t length = value < 0x80 ? 1 : value < 0x800 ? 2 : value < 0x10000 ? 3 : 4;
-    static const uint8_t lead[5] = {0, 0, 0xc0, 0xe0, 0xf0};
+    uint8_t four[4];
+    uint32_t length = ray_utf8_put(value, four);
     if (length > room)
         return 0;
-    for (uint32_t i = length - 1; i > 0; i--) {
-        to[i] = (uint8_t)(0x80 | (value & 0x3f));
-        value >>= 6;
-    }
-    to[0] = (uint8_t)(lead[length] | value);
+    memcpy(to, four, length);
     return length;
 }
 

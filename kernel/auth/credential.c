@@ -86,7 +86,7 @@ uint32_t ray_auth_basic(const ray_auth *auth, const ray_auth_moment *at, ray_vie
 {
     uint8_t digest[32], both[RAY_NAME_BYTES + SECRET_BYTES_MAX];
     out->scheme = RAY_SCHEME_BASIC;
-    uint32_t length = ray_base64_read(value, 0, both, sizeof both), colon = 0;
+    uint32_t length = ray_base64_read(value, both, sizeof both), colon = 0;
     if (length == RAY_NONE)
         return RAY_REASON_AUTH_MALFORMED;
     while (colon < length && both[colon] != ':')

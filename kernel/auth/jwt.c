@@ -79,16 +79,21 @@ static uint32_t choose(const ray_auth *auth, const ray_auth_moment *at, const ra
     return known != 0 ? RAY_REASON_AUTH_ALGORITHM : RAY_REASON_AUTH_KEY_UNKNOWN;
 }
 
+/* No extension is known here (RFC 7515 4.1.11, RFC 7797), and nothing wrapped or packed is read. */
+static uint32_t extends(const ray_claims *head)
+{
+    return ray_claims_find(head, "crit", 4) != 0 || ray_claims_find(head, "b64", 3) != 0 ||
+           ray_claims_find(head, "enc", 3) != 0 || ray_claims_find(head, "zip", 3) != 0;
+}
+
 /* In a frame of its own: a head is read and gone before the body is. */
 static __attribute__((noinline)) uint32_t read_head(const ray_auth *auth,
                                                     const ray_auth_moment *at, ray_view text,
                                                     uint32_t *place)
 {
     ray_claims head;
-    if (ray_claims_read(text, &head) == 0)
+    if (ray_claims_read(text, &head) == 0 || extends(&head) != 0)
         return RAY_REASON_AUTH_TOKEN_BAD;
-    if (ray_claims_find(&head, "crit", 4) != 0 || ray_claims_find(&head, "enc", 3) != 0)
-        return RAY_REASON_AUTH_TOKEN_BAD; /* no extension is known here (RFC 7515 4.1.11) */
     return choose(auth, at, &head, place);
 }
 
@@ -97,7 +102,7 @@ static __attribute__((noinline)) uint32_t check_tag(const ray_auth *auth,
                                                     const three_parts *parts, uint32_t place)
 {
     uint8_t tag[RAY_JWT_TAG_MAX];
-    uint32_t length = ray_base64_read(parts->tag, 1, tag, sizeof tag);
+    uint32_t length = ray_crypto_base64url_read(parts->tag, tag, sizeof tag);
     if (length == RAY_NONE)
         return RAY_REASON_AUTH_TOKEN_BAD;
     return ray_jwt_tag_good(auth->config.key[place].alg, ray_secrets_key(at->secrets, place),

@@ -5,6 +5,7 @@
 #include "auth_state.h"
 #include "secrets_state.h"
 #include "base/bytes.h"
+#include "base/crypto.h"
 #include "base/siphash.h"
 
 enum { RAY_AUTH_SLOT_MASK = 0xffff };
@@ -96,9 +97,9 @@ void ray_secrets_random(struct ray_secrets *secrets, uint8_t *to, uint64_t lengt
 const ray_secret_spec *ray_secrets_key(const struct ray_secrets *secrets, uint32_t place);
 
 /* -- base64.c -- */
-/* Strict, without blanks: `url` takes the alphabet of RFC 4648 5 without padding, else the usual
- * one with it. How many bytes, RAY_NONE when it is none or does not fit. */
-uint32_t ray_base64_read(ray_view text, uint32_t url, uint8_t *to, uint64_t room);
+/* Strict, without blanks: the usual alphabet with its padding (RFC 4648 4). How many bytes,
+ * RAY_NONE when it is none or does not fit. */
+uint32_t ray_base64_read(ray_view text, uint8_t *to, uint64_t room);
 void ray_base64url_put(ray_text *out, const uint8_t *at, uint64_t length);
 
 /* -- auth.c -- */

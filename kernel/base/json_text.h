@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* json_text: what a name or string means, for json.c alone. */
+/* json_text: what a name or string means, for readers of JSON. */
 #ifndef RAY_BASE_JSON_TEXT_H
 #define RAY_BASE_JSON_TEXT_H
 #include <stdint.h>

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from .law import Path, Place, law, relative, text_of, written
 
 COMMON = ["ray/status.h", "ray/types.h", "ray/text.h", "ray/limits.h", "ray/reason.h",
-          "ray/format.h", "ray/crypto.h", "ray/jws.h"]
+          "ray/format.h", "ray/crypto.h"]
 NUMBERS = ["<stdint.h>", "<stddef.h>", "<stdbool.h>"]
 WORDS = (
     "gateway auth mediator lb resilience apimon "
