@@ -30,17 +30,10 @@ ray_status ray_instance_named(ray_call *call, uint32_t pool, uint32_t word, uint
 }
 
 /* -- status -- */
-typedef struct stat_field {
-    const char *name;
-    uint32_t place; /* in ray_lb_stats */
-    uint32_t wide;  /* 1: 64 bits */
-    uint64_t most;  /* 0: no bound */
-} stat_field;
+#define WIDE(name, field) RAY_STAT_WIDE(ray_lb_stats, name, field)
+#define SLIM(name, field, most) RAY_STAT_SLIM(ray_lb_stats, name, field, most)
 
-#define WIDE(name, field) {name, __builtin_offsetof(ray_lb_stats, field), 1, 0}
-#define SLIM(name, field, most) {name, __builtin_offsetof(ray_lb_stats, field), 0, most}
-
-static const stat_field fields[] = {
+static const ray_stat fields[] = {
     SLIM("pools", pool_count, RAY_POOL_MAX),
     SLIM("instances", instance_count, RAY_INSTANCE_MAX),
     SLIM("connections", connection_count, 0),
@@ -66,21 +59,7 @@ static ray_status run_status(ray_call *call)
 {
     ray_lb_stats stats;
     ray_lb_read(ray_lb_of(call->ray), &stats);
-    if (call->json != 0)
-        ray_text_json_open(call->out, 0, '{');
-    for (uint32_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
-        const uint8_t *at = (const uint8_t *)&stats + fields[i].place;
-        ray_counter row = {fields[i].name, 0, 0, fields[i].most};
-        const ray_counters counters = {&row, 1, 24, 12, 0};
-        uint32_t slim;
-        __builtin_memcpy(&slim, at, sizeof slim);
-        row.value = slim;
-        if (fields[i].wide != 0)
-            __builtin_memcpy(&row.value, at, sizeof row.value);
-        ray_counters_put(call, &counters);
-    }
-    if (call->json != 0)
-        ray_json_end(call->out);
+    ray_stats_put(call, fields, sizeof fields / sizeof fields[0], &stats);
     return RAY_OK;
 }
 
@@ -148,11 +127,13 @@ static ray_status run_list(ray_call *call)
 static ray_status run_export(ray_call *call)
 {
     const ray_lb *lb = ray_lb_of(call->ray);
-    if (call->plain_count > 2 && !ray_call_is(call, 2, "csv") && !ray_call_is(call, 2, "json"))
-        return ray_call_error(call, RAY_E_ARGUMENT, "an export is csv or json, not", 2, 0);
-    if (call->json == 0 && !ray_call_is(call, 2, "json"))
+    uint32_t json;
+    ray_status status = ray_export_form(call, &json);
+    if (status != RAY_OK)
+        return status;
+    if (json == 0)
         return ray_lb_export_csv(lb, call->now_ns, call->out);
-    ray_status status = ray_lb_export_json(lb, call->now_ns, call->out);
+    status = ray_lb_export_json(lb, call->now_ns, call->out);
     ray_text_char(call->out, '\n');
     return status;
 }

@@ -249,11 +249,13 @@ ray_status ray_priority_run_estimate(ray_call *call)
 static ray_status run_export(ray_call *call)
 {
     const ray_priority *priority = ray_priority_of(call->ray);
-    if (call->plain_count > 2 && !ray_call_is(call, 2, "csv") && !ray_call_is(call, 2, "json"))
-        return ray_call_error(call, RAY_E_ARGUMENT, "an export is csv or json, not", 2, 0);
-    if (call->json == 0 && !ray_call_is(call, 2, "json"))
+    uint32_t json;
+    ray_status status = ray_export_form(call, &json);
+    if (status != RAY_OK)
+        return status;
+    if (json == 0)
         return ray_priority_export_csv(priority, call->now_ns, call->out);
-    ray_status status = ray_priority_export_json(priority, call->now_ns, call->out);
+    status = ray_priority_export_json(priority, call->now_ns, call->out);
     ray_text_char(call->out, '\n');
     return status;
 }

@@ -4,19 +4,13 @@
 #include "parts.h"
 
 /* -- stats -- */
-typedef struct stat_field {
-    const char *name;
-    uint32_t place; /* in ray_priority_stats */
-    uint32_t wide;  /* 1: 64 bits */
-} stat_field;
+#define WIDE(name, field) RAY_STAT_WIDE(ray_priority_stats, name, field)
+#define SLIM(name, field, most) RAY_STAT_SLIM(ray_priority_stats, name, field, most)
 
-#define WIDE(name, field) {name, __builtin_offsetof(ray_priority_stats, field), 1}
-#define SLIM(name, field) {name, __builtin_offsetof(ray_priority_stats, field), 0}
-
-static const stat_field fields[] = {
-    SLIM("waiting", waiting_count),
-    SLIM("delayed", delayed_count),
-    SLIM("busy_servers", busy_count),
+static const ray_stat fields[] = {
+    SLIM("waiting", waiting_count, RAY_QUEUE_ENTRY_MAX),
+    SLIM("delayed", delayed_count, 0),
+    SLIM("busy_servers", busy_count, 0),
     WIDE("asked", asked_count),
     WIDE("granted", granted_count),
     WIDE("denied", denied_count),
@@ -39,28 +33,14 @@ static const stat_field fields[] = {
     WIDE("from_requeues", origin_count[RAY_ORIGIN_REQUEUE]),
     WIDE("from_inside", origin_count[RAY_ORIGIN_INTERNAL]),
     WIDE("sla_breaches", breach_count),
-    SLIM("starvation_bound", bound),
+    SLIM("starvation_bound", bound, 0),
 };
 
 ray_status ray_priority_run_stats(ray_call *call)
 {
     ray_priority_stats stats;
     ray_priority_read(ray_priority_of(call->ray), &stats);
-    if (call->json != 0)
-        ray_text_json_open(call->out, 0, '{');
-    for (uint32_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
-        const uint8_t *at = (const uint8_t *)&stats + fields[i].place;
-        ray_counter row = {fields[i].name, 0, 0, i == 0 ? RAY_QUEUE_ENTRY_MAX : 0U};
-        const ray_counters counters = {&row, 1, 24, 12, 0};
-        uint32_t slim;
-        __builtin_memcpy(&slim, at, sizeof slim);
-        row.value = slim;
-        if (fields[i].wide != 0)
-            __builtin_memcpy(&row.value, at, sizeof row.value);
-        ray_counters_put(call, &counters);
-    }
-    if (call->json != 0)
-        ray_json_end(call->out);
+    ray_stats_put(call, fields, sizeof fields / sizeof fields[0], &stats);
     return RAY_OK;
 }
 

@@ -215,15 +215,14 @@ static ray_status run_export(ray_call *call)
 {
     const ray_quota *quota = ray_quota_of(call->ray);
     int64_t wall_offset_ns = ray_call_wall_offset(call);
-    ray_status status;
-    if (call->plain_count > 2 && !ray_call_is(call, 2, "csv") && !ray_call_is(call, 2, "json"))
-        return ray_call_error(call, RAY_E_ARGUMENT, "an export is csv or json, not", 2, 0);
-    if (call->json != 0 || ray_call_is(call, 2, "json")) {
-        status = ray_quota_export_json(quota, call->now_ns, wall_offset_ns, call->out);
-        ray_text_char(call->out, '\n');
-    } else {
-        status = ray_quota_export_csv(quota, call->now_ns, wall_offset_ns, call->out);
-    }
+    uint32_t json;
+    ray_status status = ray_export_form(call, &json);
+    if (status != RAY_OK)
+        return status;
+    if (json == 0)
+        return ray_quota_export_csv(quota, call->now_ns, wall_offset_ns, call->out);
+    status = ray_quota_export_json(quota, call->now_ns, wall_offset_ns, call->out);
+    ray_text_char(call->out, '\n');
     return status;
 }
 

@@ -35,26 +35,20 @@ void ray_guard_rate_put(ray_text *out, uint32_t ppm)
 }
 
 /* -- status -- */
-typedef struct stat_field {
-    const char *name;
-    uint32_t place; /* in ray_resilience_stats */
-    uint32_t wide;  /* 1: 64 bits */
-} stat_field;
+#define WIDE(name, field) RAY_STAT_WIDE(ray_resilience_stats, name, field)
+#define SLIM(name, field, most) RAY_STAT_SLIM(ray_resilience_stats, name, field, most)
 
-#define WIDE(name, field) {name, __builtin_offsetof(ray_resilience_stats, field), 1}
-#define SLIM(name, field) {name, __builtin_offsetof(ray_resilience_stats, field), 0}
-
-static const stat_field fields[] = {
-    SLIM("breakers", breaker_count),
-    SLIM("closed", closed_count),
-    SLIM("open", open_count),
-    SLIM("half_open", half_open_count),
-    SLIM("forced", forced_count),
-    SLIM("bulkheads", bulkhead_count),
-    SLIM("permits_in_use", in_use_count),
-    SLIM("waiting", waiting_count),
-    SLIM("running", running_count),
-    SLIM("retry_rules", retry_rule_count),
+static const ray_stat fields[] = {
+    SLIM("breakers", breaker_count, RAY_SERVICE_MAX),
+    SLIM("closed", closed_count, 0),
+    SLIM("open", open_count, 0),
+    SLIM("half_open", half_open_count, 0),
+    SLIM("forced", forced_count, 0),
+    SLIM("bulkheads", bulkhead_count, 0),
+    SLIM("permits_in_use", in_use_count, 0),
+    SLIM("waiting", waiting_count, 0),
+    SLIM("running", running_count, 0),
+    SLIM("retry_rules", retry_rule_count, 0),
     WIDE("asked", asked_count),
     WIDE("granted", granted_count),
     WIDE("denied", denied_count),
@@ -72,21 +66,7 @@ static ray_status run_status(ray_call *call)
 {
     ray_resilience_stats stats;
     ray_resilience_read(ray_resilience_of(call->ray), &stats);
-    if (call->json != 0)
-        ray_text_json_open(call->out, 0, '{');
-    for (uint32_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
-        const uint8_t *at = (const uint8_t *)&stats + fields[i].place;
-        ray_counter row = {fields[i].name, 0, 0, i == 0 ? RAY_SERVICE_MAX : 0U};
-        const ray_counters counters = {&row, 1, 24, 12, 0};
-        uint32_t slim;
-        __builtin_memcpy(&slim, at, sizeof slim);
-        row.value = slim;
-        if (fields[i].wide != 0)
-            __builtin_memcpy(&row.value, at, sizeof row.value);
-        ray_counters_put(call, &counters);
-    }
-    if (call->json != 0)
-        ray_json_end(call->out);
+    ray_stats_put(call, fields, sizeof fields / sizeof fields[0], &stats);
     return RAY_OK;
 }
 
@@ -299,11 +279,13 @@ static ray_status run_events(ray_call *call)
 static ray_status run_export(ray_call *call)
 {
     const ray_resilience *resilience = ray_resilience_of(call->ray);
-    if (call->plain_count > 2 && !ray_call_is(call, 2, "csv") && !ray_call_is(call, 2, "json"))
-        return ray_call_error(call, RAY_E_ARGUMENT, "an export is csv or json, not", 2, 0);
-    if (call->json == 0 && !ray_call_is(call, 2, "json"))
+    uint32_t json;
+    ray_status status = ray_export_form(call, &json);
+    if (status != RAY_OK)
+        return status;
+    if (json == 0)
         return ray_resilience_export_csv(resilience, call->now_ns, call->out);
-    ray_status status = ray_resilience_export_json(resilience, call->now_ns, call->out);
+    status = ray_resilience_export_json(resilience, call->now_ns, call->out);
     ray_text_char(call->out, '\n');
     return status;
 }

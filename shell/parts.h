@@ -87,6 +87,22 @@ typedef struct ray_counters {
 /* A line for each counter, or with --json members of the object that is open. */
 void ray_counters_put(ray_call *call, const ray_counters *counters);
 
+/* A field of a struct of statistics. */
+typedef struct ray_stat {
+    const char *name;
+    uint32_t place;  /* in the struct */
+    uint32_t wide;   /* 1: 64 bits, 0: 32 */
+    uint64_t most;   /* as a counter's */
+} ray_stat;
+#define RAY_STAT_WIDE(type, name, field) {name, __builtin_offsetof(type, field), 1, 0}
+#define RAY_STAT_SLIM(type, name, field, most) {name, __builtin_offsetof(type, field), 0, most}
+/* The fields as counters, as the whole answer. */
+void ray_stats_put(ray_call *call, const ray_stat *at, uint32_t count, const void *stats);
+
+/* What word 2 of an export asks for: *json is 1 for "json" or --json, 0 for "csv" or nothing.
+ * RAY_E_ARGUMENT, and said so, for another word. */
+ray_status ray_export_form(ray_call *call, uint32_t *json);
+
 /* Closes the one object of an answer, and its line. */
 void ray_json_end(ray_text *out);
 /* {"KEY":[ and ]} with a line feed, around the rows of a list. */

@@ -66,6 +66,35 @@ void ray_counters_put(ray_call *call, const ray_counters *counters)
     }
 }
 
+void ray_stats_put(ray_call *call, const ray_stat *at, uint32_t count, const void *stats)
+{
+    if (call->json != 0)
+        ray_text_json_open(call->out, 0, '{');
+    for (uint32_t i = 0; i < count; i++) {
+        const uint8_t *value = (const uint8_t *)stats + at[i].place;
+        ray_counter row = {at[i].name, 0, 0, at[i].most};
+        const ray_counters counters = {&row, 1, 24, 12, 0};
+        uint32_t slim;
+        __builtin_memcpy(&slim, value, sizeof slim);
+        row.value = slim;
+        if (at[i].wide != 0)
+            __builtin_memcpy(&row.value, value, sizeof row.value);
+        ray_counters_put(call, &counters);
+    }
+    if (call->json != 0)
+        ray_json_end(call->out);
+}
+
+/* -- exports -- */
+ray_status ray_export_form(ray_call *call, uint32_t *json)
+{
+    uint32_t word = ray_call_is(call, 2, "json");
+    *json = call->json != 0 || word != 0;
+    if (call->plain_count > 2 && word == 0 && !ray_call_is(call, 2, "csv"))
+        return ray_call_error(call, RAY_E_ARGUMENT, "an export is csv or json, not", 2, 0);
+    return RAY_OK;
+}
+
 /* -- JSON -- */
 void ray_json_end(ray_text *out)
 {

@@ -95,6 +95,44 @@ def rows_of(blob: bytes) -> dict[int, tuple[int, int, int]]:
     return {one.kind: (one.offset, one.row_bytes, one.row_count) for one in entries}
 
 
+def with_sections(text: str, rows: dict[int, list[dict[str, Any]]]) -> bytes:
+    """The blob of `text` with other rows in some of its sections; those before the first of them
+    and the secrets stay, what is between goes."""
+    blob = compiler.loads(text).blob
+    places = rows_of(blob)
+    first = min(places[kind][0] for kind in rows)
+    out, moved = bytearray(blob[:first]), {}
+    for kind in sorted(rows, key=lambda kind: places[kind][0]):
+        moved[kind] = (len(out), places[kind][1], len(rows[kind]))
+        out += b"".join(layout.ROWS[kind].build(row) for row in rows[kind])
+    moved[layout.SECRETS] = (len(out), 1, 16)
+    out += blob[places[layout.SECRETS][0] :]
+    for at in range(24, first, 16):
+        entry = layout.Section.parse(bytes(out[at : at + 16]))
+        if entry.kind in moved:
+            offset, size, count = moved[entry.kind]
+            out[at : at + 16] = layout.Section.build(
+                dict(kind=entry.kind, row_bytes=size, row_count=count, offset=offset)
+            )
+        if entry.kind == layout.SECRETS:
+            break
+    return sealed(bytes(out))
+
+
+def refused(kernel: Any, blob: bytes) -> Any:
+    """The core's report about a blob that must change nothing where it is refused."""
+    report = kernel.ffi.new("ray_config_report *")
+    before = kernel.digest()
+    memory = kernel.ffi.new("uint64_t[]", len(blob) // 8 + 1)
+    kernel.ffi.memmove(memory, blob, len(blob))
+    at = kernel.ffi.cast("uint8_t *", memory)
+    kernel.lib.ray_config_check(at, len(blob), report)
+    if report.status:
+        kernel.lib.ray_config_load(kernel.ray, kernel.ffi.NULL, 0, at, len(blob), report)
+        assert kernel.digest() == before
+    return report
+
+
 def grants(kernel: Any, target: str, count: int, **more: Any) -> int:
     """How many of so many requests at one instant are allowed."""
     return sum(kernel.admit(target, exchange=True, **more).allowed for _ in range(count))

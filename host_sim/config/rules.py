@@ -17,6 +17,8 @@ from host_sim.config.keys import Material
 from host_sim.config.model import METHODS, File
 from host_sim.config.positions import Path, Positions
 
+TIME_MAX = 2**63 - 1  # ns
+
 
 @dataclass
 class Ground:
@@ -293,3 +295,17 @@ def hold(ground: Ground, rows: list[Path], what: str, table: str) -> None:
             "some or choose another with --profile",
             key=True,
         )
+
+
+def stated_keys(ground: Ground, path: Path) -> set[str]:
+    """Keys of the table at `path`, those with errors in them too."""
+    table = ground.raw[str(path[0])][path[1]]
+    return set(table) if isinstance(table, dict) else set()
+
+
+def check_time(ground: Ground, path: Path, value: int | None) -> bool:
+    """True when the time is one that can be used; says why not otherwise."""
+    if value is None or 0 < value <= TIME_MAX:
+        return True
+    ground.say(path, "out-of-range", f'"{path[-1]}" is longer than 0, at most 292 years')
+    return False

@@ -11,9 +11,8 @@ from host_sim.config.compile_pool import key_of
 from host_sim.config.fields import NAME
 from host_sim.config.model_pool import Connections, Discover, Panic, Pool, SlowStart, Sticky
 from host_sim.config.positions import Path
-from host_sim.config.rules import Ground, hold
+from host_sim.config.rules import Ground, check_time, hold, stated_keys
 
-TIME_MAX = 2**63 - 1
 PERCENT = 10_000  # of parts per million
 HASHES = ("ip_hash", "ketama", "maglev", "nginx_ip_hash")
 DNS_NAME = re.compile(r"(?=.{1,253}\.?$)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
@@ -44,14 +43,6 @@ def check_pools(ground: Ground) -> None:
     _check_room(ground)
 
 
-def _check_time(ground: Ground, path: Path, value: int | None) -> bool:
-    """True when the time is one that can be used."""
-    if value is None or 0 < value <= TIME_MAX:
-        return True
-    ground.say(path, "out-of-range", f'"{path[-1]}" is longer than 0, at most 292 years')
-    return False
-
-
 def _check_percent(ground: Ground, path: Path, ppm: int | None, least: int, most: int) -> None:
     if ppm is not None and (ppm % PERCENT or not least <= ppm // PERCENT <= most):
         ground.say(
@@ -59,14 +50,8 @@ def _check_percent(ground: Ground, path: Path, ppm: int | None, least: int, most
         )
 
 
-def _stated(ground: Ground, path: Path) -> set[str]:
-    """Keys of the table, those with errors in them too."""
-    table = ground.raw["pool"][path[1]]
-    return set(table) if isinstance(table, dict) else set()
-
-
 def _check_pool(ground: Ground, path: Path, pool: Pool) -> None:
-    stated = _stated(ground, path)
+    stated = stated_keys(ground, path)
     if not stated & {"instances", "discover"}:
         ground.note(
             path,
@@ -77,8 +62,8 @@ def _check_pool(ground: Ground, path: Path, pool: Pool) -> None:
     if pool.sticky is not None:
         _check_sticky(ground, (*path, "sticky"), pool.sticky)
     if pool.health is not None:
-        right = _check_time(ground, (*path, "health", "every"), pool.health.every)
-        right &= _check_time(ground, (*path, "health", "timeout"), pool.health.timeout)
+        right = check_time(ground, (*path, "health", "every"), pool.health.every)
+        right &= check_time(ground, (*path, "health", "timeout"), pool.health.timeout)
         if right and pool.health.timeout > pool.health.every:
             ground.say(
                 (*path, "health", "timeout"),
@@ -87,7 +72,7 @@ def _check_pool(ground: Ground, path: Path, pool: Pool) -> None:
                 key="timeout" not in pool.health.model_fields_set,
             )
     if pool.eject is not None:
-        _check_time(ground, (*path, "eject", "for"), pool.eject.for_)
+        check_time(ground, (*path, "eject", "for"), pool.eject.for_)
     if pool.panic is not None:
         _check_panic(ground, (*path, "panic"), pool.panic)
     if pool.slow_start is not None:
@@ -126,7 +111,7 @@ def _check_sticky(ground: Ground, path: Path, sticky: Sticky) -> None:
     given += ["address"] if sticky.address else []
     if len(given) != 1:
         ground.say(path, "conflict", "name exactly one of cookie, header and address = true")
-    _check_time(ground, (*path, "ttl"), sticky.ttl)
+    check_time(ground, (*path, "ttl"), sticky.ttl)
     if sticky.ttl is not None:
         ground.note(
             (*path, "ttl"),
@@ -141,7 +126,7 @@ def _check_panic(ground: Ground, path: Path, panic: Panic) -> None:
 
 
 def _check_slow_start(ground: Ground, path: Path, slow: SlowStart) -> None:
-    _check_time(ground, (*path, "over"), slow.over)
+    check_time(ground, (*path, "over"), slow.over)
     _check_percent(ground, (*path, "from"), slow.from_, 1, 100)
 
 
@@ -158,7 +143,7 @@ def _check_connections(ground: Ground, path: Path, connections: Connections) -> 
         ground.say(
             (*path, "idle_max"), "conflict", "more would be kept than there may be: at most max"
         )
-    _check_time(ground, (*path, "idle_ttl"), connections.idle_ttl)
+    check_time(ground, (*path, "idle_ttl"), connections.idle_ttl)
     if "idle_ttl" in connections.model_fields_set and connections.idle_max == 0:
         ground.say((*path, "idle_ttl"), "conflict", "none is kept; write idle_max too", key=True)
 
@@ -170,7 +155,7 @@ def _check_discover(ground: Ground, path: Path, discover: Discover) -> None:
             "bad-host",
             f'"{discover.dns}" is no name of DNS; write for example "_http._tcp.search.internal"',
         )
-    _check_time(ground, (*path, "every"), discover.every)
+    check_time(ground, (*path, "every"), discover.every)
     if discover.dns.startswith("_") and "port" in discover.model_fields_set:
         ground.say((*path, "port"), "conflict", "an SRV name brings its own ports", key=True)
 

@@ -14,9 +14,8 @@ from host_sim.config.compile_resilience import (
 from host_sim.config.diagnostics import did_you_mean
 from host_sim.config.model_resilience import Breaker, Resilience, Retry
 from host_sim.config.positions import Path
-from host_sim.config.rules import Ground
+from host_sim.config.rules import Ground, check_time, stated_keys
 
-TIME_MAX = 2**63 - 1
 IDEMPOTENT = {"GET", "HEAD", "PUT", "DELETE", "OPTIONS"}
 
 
@@ -45,20 +44,6 @@ def _refer_to_service(ground: Ground, path: Path, name: str) -> None:
         ground.say(path, "unknown-reference", f'no service "{name}"; {advice}', key=True)
 
 
-def _stated(ground: Ground, path: Path) -> set[str]:
-    """Keys of the table, those with errors in them too."""
-    table = ground.raw["resilience"][path[1]]
-    return set(table) if isinstance(table, dict) else set()
-
-
-def _check_time(ground: Ground, path: Path, value: int | None, least: int = 1) -> bool:
-    """True when the time is one that can be used."""
-    if value is None or least <= value <= TIME_MAX:
-        return True
-    ground.say(path, "out-of-range", f'"{path[-1]}" is longer than 0, at most 292 years')
-    return False
-
-
 def _check_outcomes(ground: Ground, path: Path, words: list[str]) -> None:
     if not words:
         ground.say(path, "conflict", "an empty list names no outcome; name one or remove the key")
@@ -79,10 +64,10 @@ def _check_outcomes(ground: Ground, path: Path, words: list[str]) -> None:
 
 
 def _check_guard(ground: Ground, path: Path, guard: Resilience) -> None:
-    if not _stated(ground, path) - {"mode"}:
+    if not stated_keys(ground, path) - {"mode"}:
         ground.say(path, "conflict", "nothing stands before the service; remove the table",
                    key=True)  # fmt: skip
-    _check_time(ground, (*path, "timeout"), guard.timeout)
+    check_time(ground, (*path, "timeout"), guard.timeout)
     if guard.breaker is not None:
         _check_breaker(ground, (*path, "breaker"), guard.breaker)
         service = ground.file.service.get(path[1]) if isinstance(path[1], str) else None
@@ -91,7 +76,7 @@ def _check_guard(ground: Ground, path: Path, guard: Resilience) -> None:
                        "its probes need a time limit: write timeout here or for the service",
                        key=True)  # fmt: skip
     if guard.bulkhead is not None:
-        _check_time(ground, (*path, "bulkhead", "max_wait"), guard.bulkhead.max_wait)
+        check_time(ground, (*path, "bulkhead", "max_wait"), guard.bulkhead.max_wait)
         if guard.bulkhead.max_wait is not None and guard.bulkhead.waiting == 0:
             ground.say((*path, "bulkhead", "max_wait"), "conflict",
                        "nobody may wait; write waiting too", key=True)  # fmt: skip
@@ -100,9 +85,9 @@ def _check_guard(ground: Ground, path: Path, guard: Resilience) -> None:
 
 
 def _check_breaker(ground: Ground, path: Path, breaker: Breaker) -> None:
-    right = _check_time(ground, (*path, "open"), breaker.open)
-    right &= _check_time(ground, (*path, "open_max"), breaker.open_max)
-    _check_time(ground, (*path, "window"), breaker.window)
+    right = check_time(ground, (*path, "open"), breaker.open)
+    right &= check_time(ground, (*path, "open_max"), breaker.open_max)
+    check_time(ground, (*path, "window"), breaker.window)
     if right and open_max_of(breaker) < breaker.open:
         ground.say((*path, "open_max"), "out-of-range", "open_max is at least open")
     if breaker.rate is not None and not 0 < breaker.rate <= 1_000_000:
@@ -113,15 +98,15 @@ def _check_breaker(ground: Ground, path: Path, breaker: Breaker) -> None:
 
 
 def _check_retry(ground: Ground, path: Path, retry: Retry) -> None:
-    right = _check_time(ground, (*path, "base"), retry.base)
-    right &= _check_time(ground, (*path, "max"), retry.max)
+    right = check_time(ground, (*path, "base"), retry.base)
+    right &= check_time(ground, (*path, "max"), retry.max)
     if right and retry.max < retry.base:
         ground.say((*path, "max"), "out-of-range", "max is at least base")
     _check_outcomes(ground, (*path, "on"), retry.on)
     if isinstance(retry.budget, str):
         _check_share(ground, (*path, "budget"), retry.budget)
     else:
-        _check_time(ground, (*path, "budget", "ttl"), retry.budget.ttl)
+        check_time(ground, (*path, "budget", "ttl"), retry.budget.ttl)
     unsafe = [method for method in retry.methods or () if method not in IDEMPOTENT]
     if unsafe:
         ground.note(

@@ -77,12 +77,16 @@ class Module:
 
     def _pass(self, now_ns: int | None) -> int:
         """Lets time pass to the instant of a call that may change something. On a Kernel what is
-        due by then happens; a module that expires rows of its own overrides this."""
+        due by then happens; a module alone that has rows to expire says how in `_expire`."""
         now = self._at(now_ns)
         if self.kernel is not None:
             return self.kernel.tick(now)
         self._now_ns = now
+        self._expire(now)
         return now
+
+    def _expire(self, now: int) -> None:
+        """Ends what of a module's own state is due by `now`."""
 
     @property
     def wall_offset_ns(self) -> int:

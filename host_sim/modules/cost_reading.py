@@ -56,11 +56,8 @@ class CostReader(Module):
 
     _word: ClassVar[str] = "cost"
 
-    def _pass(self, now_ns: int | None) -> int:
-        now = super()._pass(now_ns)
-        if self.kernel is None:
-            self.lib.ray_cost_tick(self._state, now, self._wall_offset_ns)
-        return now
+    def _expire(self, now: int) -> None:
+        self.lib.ray_cost_tick(self._state, now, self._wall_offset_ns)
 
     def tick(self, now_ns: int) -> int:
         """Closes what ended by `now_ns` and nothing else; returns the instant."""

@@ -91,11 +91,8 @@ class LoadBalancer(Module):
 
     _word = "lb"
 
-    def _pass(self, now_ns: int | None) -> int:
-        now = super()._pass(now_ns)
-        if self.kernel is None:
-            self.lib.ray_lb_tick(self._state, now)
-        return now
+    def _expire(self, now: int) -> None:
+        self.lib.ray_lb_tick(self._state, now)
 
     def register_pool(
         self,

@@ -46,11 +46,8 @@ class RequestMediator(Bodies):
 
     _word = "mediator"
 
-    def _pass(self, now_ns: int | None) -> int:
-        now = super()._pass(now_ns)
-        if self.kernel is None:
-            self.lib.ray_mediator_tick(self._state, now)
-        return now
+    def _expire(self, now: int) -> None:
+        self.lib.ray_mediator_tick(self._state, now)
 
     # -- rules ----------------------------------------------------------------------------------
     def register_schema(self, name: str, fields: Mapping[str, Mapping[str, Any]]) -> int:

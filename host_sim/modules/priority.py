@@ -58,12 +58,9 @@ class PriorityScheduler(PriorityControl):
     """
 
     # -- requests -------------------------------------------------------------------------------
-    def _pass(self, now_ns: int | None) -> int:
-        now = super()._pass(now_ns)
-        if self.kernel is None:
-            while self.lib.ray_priority_tick(self._state, now) != NONE:
-                pass
-        return now
+    def _expire(self, now: int) -> None:
+        while self.lib.ray_priority_tick(self._state, now) != NONE:
+            pass
 
     def _alone(self, what: str) -> None:
         if self.kernel is not None:

@@ -35,12 +35,8 @@ class QuotaReader(Module):
     _word = "quota"
 
     # -- time -----------------------------------------------------------------------------------
-    def _pass(self, now_ns: int | None) -> int:
-        """As every module's, and expires what is due."""
-        now = super()._pass(now_ns)
-        if self.kernel is None:
-            self.lib.ray_quota_tick(self._state, now, self._wall_offset_ns)
-        return now
+    def _expire(self, now: int) -> None:
+        self.lib.ray_quota_tick(self._state, now, self._wall_offset_ns)
 
     def tick(self, now_ns: int) -> int:
         """Expires every reservation that is due by `now_ns` and nothing else; returns the

@@ -67,11 +67,8 @@ class ResilienceManager(ResilienceControl):
     rows. Time is `now_ns`, which never runs backwards.
     """
 
-    def _pass(self, now_ns: int | None) -> int:
-        now = super()._pass(now_ns)
-        if self.kernel is None:
-            self.lib.ray_resilience_tick(self._state, now)
-        return now
+    def _expire(self, now: int) -> None:
+        self.lib.ray_resilience_tick(self._state, now)
 
     def _alone(self, what: str) -> None:
         if self.kernel is not None:

@@ -69,3 +69,11 @@ uint32_t ray_heap_first(const ray_heap *heap)
 {
     return *heap->count > 0 ? heap->order[0] : (uint32_t)RAY_NONE;
 }
+
+uint32_t ray_heap_in_order(const uint32_t *order, const uint64_t *due, uint32_t count)
+{
+    for (uint32_t at = 1; at < count; at++)
+        if (due[order[(at - 1) / 2]] > due[order[at]])
+            return 0;
+    return 1;
+}

@@ -16,5 +16,7 @@ typedef struct ray_heap {
 void ray_heap_add(const ray_heap *heap, uint32_t slot);
 void ray_heap_remove(const ray_heap *heap, uint32_t slot);     /* no-op when it is not in */
 uint32_t ray_heap_first(const ray_heap *heap);                 /* RAY_NONE when empty */
+/* 1 when no slot is due before its parent; every slot of `order` is known to be one of `due`. */
+uint32_t ray_heap_in_order(const uint32_t *order, const uint64_t *due, uint32_t count);
 
 #endif

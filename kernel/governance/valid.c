@@ -17,6 +17,7 @@
  * 14 a policy's row is of a rule of its place
  */
 #include "parts.h"
+#include "base/heap.h"
 
 /* -- 1, 2 -- */
 static uint32_t is_conserved(const ray_governance_counts *counts)
@@ -211,11 +212,8 @@ static uint32_t heap_holds(const ray_governance_tally *tally)
             (at != 0 && (at > tally->alert_heap_count || tally->alert_order[at - 1] != place)))
             return 0;
     }
-    for (uint32_t at = 1; at < tally->alert_heap_count; at++)
-        if (tally->alert_due_ns[tally->alert_order[(at - 1) / 2]] >
-            tally->alert_due_ns[tally->alert_order[at]])
-            return 0;
-    return due == tally->alert_heap_count;
+    return due == tally->alert_heap_count &&
+           ray_heap_in_order(tally->alert_order, tally->alert_due_ns, tally->alert_heap_count);
 }
 
 static uint32_t ring_holds(const ray_governance_tally *tally)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* valid.c - every law of the state, by number as in ray/mediator.h. */
 #include "parts.h"
+#include "base/heap.h"
 
 /* -- 1, 2, 3 -- */
 static uint32_t rules_hold(const ray_mediator_config *config)
@@ -107,12 +108,10 @@ static uint32_t heap_holds(const ray_mediator_book *book)
                       book->due_ns[place] == 0)
             return 0;
     }
-    for (uint32_t i = 0; i < RAY_CACHE_ENTRY_MAX; i++)
-        if (i < live ? i != 0 && book->due_ns[book->heap_order[(i - 1) / 2]] >
-                                     book->due_ns[book->heap_order[i]]
-                     : book->heap_order[i] != 0)
+    for (uint32_t i = live; i < RAY_CACHE_ENTRY_MAX; i++)
+        if (book->heap_order[i] != 0)
             return 0;
-    return 1;
+    return ray_heap_in_order(book->heap_order, book->due_ns, live);
 }
 
 /* -- 6 -- */

@@ -19,15 +19,10 @@ uint32_t ray_xml_fail(ray_xml_check_state *x, uint32_t fault)
     return 0;
 }
 
-static uint32_t is_blank(uint8_t c)
-{
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-
 static uint32_t blanks(ray_xml_check_state *x)
 {
     uint64_t begin = x->i;
-    while (x->i < x->body.length && is_blank(x->body.at[x->i]))
+    while (x->i < x->body.length && ray_xml_is_blank(x->body.at[x->i]))
         x->i++;
     return x->i > begin;
 }

@@ -3,15 +3,10 @@
 #include "format_parts.h"
 #include "xml_parts.h"
 
-static uint32_t is_blank(uint8_t c)
-{
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-
 ray_view ray_xml_name_at(const ray_xml_check_state *x, uint64_t at)
 {
     ray_view found = {x->body.at + at, 0};
-    while (at + found.length < x->body.length && !is_blank(found.at[found.length]) &&
+    while (at + found.length < x->body.length && !ray_xml_is_blank(found.at[found.length]) &&
            found.at[found.length] != '=' && found.at[found.length] != '>' &&
            found.at[found.length] != '/')
         found.length++;
@@ -36,7 +31,7 @@ static uint32_t declares(const ray_xml_check_state *x, uint64_t at, ray_view pre
 {
     uint64_t i = at + ray_xml_name_at(x, at).length;
     for (;;) {
-        while (is_blank(x->body.at[i]))
+        while (ray_xml_is_blank(x->body.at[i]))
             i++;
         if (x->body.at[i] == '>' || x->body.at[i] == '/')
             return 0;

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* xml_parts: what the two files that check XML share. */
+/* xml_parts: what the files that read and check XML share. */
 #ifndef RAY_MEDIATOR_XML_PARTS_H
 #define RAY_MEDIATOR_XML_PARTS_H
 #include <stdint.h>
 #include "ray/format.h"
 
 #define RAY_XML_ATTRIBUTE_MAX 64
+
+static inline uint32_t ray_xml_is_blank(uint8_t c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
 
 typedef struct ray_xml_check_state {
     ray_view body;

@@ -2,14 +2,10 @@
 /* xml_read.c - a checked document as events: attributes, then text, then elements; those of one
  * name next to each other are an array. */
 #include "format_parts.h"
+#include "xml_parts.h"
 
 enum state { STATE_ELEMENT = 0, STATE_INSIDE = 1, STATE_TEXT = 2, STATE_DONE = 3 };
 enum inside { INSIDE_TAG = 0, INSIDE_CONTENT = 1, INSIDE_ENDED = 2, INSIDE_BEHIND_TEXT = 3 };
-
-static uint32_t is_blank(uint8_t c)
-{
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
 
 static uint32_t is_special(const ray_xml *x, uint64_t i)
 {
@@ -19,7 +15,7 @@ static uint32_t is_special(const ray_xml *x, uint64_t i)
 static uint32_t name_end(const ray_xml *x, uint32_t i)
 {
     uint8_t c;
-    while (c = x->body.at[i], !is_blank(c) && c != '=' && c != '>' && c != '/')
+    while (c = x->body.at[i], !ray_xml_is_blank(c) && c != '=' && c != '>' && c != '/')
         i++;
     return i;
 }
@@ -28,9 +24,9 @@ static uint32_t name_end(const ray_xml *x, uint32_t i)
 static void skip_blanks(ray_xml *x)
 {
     while (x->place < x->body.length &&
-           (is_blank(x->body.at[x->place]) ||
+           (ray_xml_is_blank(x->body.at[x->place]) ||
             (is_special(x, x->place) && x->body.at[x->place + 2] != '[')))
-        x->place = is_blank(x->body.at[x->place])
+        x->place = ray_xml_is_blank(x->body.at[x->place])
                        ? x->place + 1 : (uint32_t)ray_xml_skip_special(x->body, x->place);
 }
 
@@ -117,7 +113,7 @@ static ray_status element(ray_xml *x, ray_format_walk *walk, ray_format_event *e
         x->place = begin;
         return RAY_OK;
     }
-    while (is_blank(x->body.at[begin]))
+    while (ray_xml_is_blank(x->body.at[begin]))
         begin++;
     uint32_t content = tag_end(x, begin, &empty);
     ray_view view = {x->body.at + content, 0}, none = {NULL, 0};
@@ -159,7 +155,7 @@ static ray_status attribute(ray_xml *x, ray_format_walk *walk, ray_format_event 
 {
     const ray_format_frame *top = &walk->frames[walk->depth - 1];
     for (;;) {
-        while (is_blank(x->body.at[x->place]))
+        while (ray_xml_is_blank(x->body.at[x->place]))
             x->place++;
         uint32_t is_empty = x->body.at[x->place] == '/';
         if (is_empty || x->body.at[x->place] == '>') {

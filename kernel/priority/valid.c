@@ -16,6 +16,7 @@
  * 12 a service without an SLA has no minutes
  */
 #include "hot.h"
+#include "base/heap.h"
 
 /* -- 1, 2, 12 -- */
 static uint32_t rules_hold(const ray_queue_rules *rules)
@@ -193,11 +194,11 @@ static uint32_t delays_hold(const ray_priority *priority)
     for (uint32_t i = 0; i < book->heap_count; i++)
         if (book->heap_order[i] >= RAY_QUEUE_ENTRY_MAX)
             return 0;
-    for (uint32_t i = 0; i < RAY_QUEUE_ENTRY_MAX; i++)
-        if (i < book->heap_count ? i != 0 && book->due_ns[book->heap_order[(i - 1) / 2]] >
-                                                 book->due_ns[book->heap_order[i]]
-                                 : book->heap_order[i] != 0)
+    for (uint32_t i = book->heap_count; i < RAY_QUEUE_ENTRY_MAX; i++)
+        if (book->heap_order[i] != 0)
             return 0;
+    if (ray_heap_in_order(book->heap_order, book->due_ns, book->heap_count) == 0)
+        return 0;
     for (uint32_t place = 0; place < RAY_SERVICE_MAX; place++) {
         uint32_t count = delayed_of(priority, place);
         if (count != book->queue[place].delayed)

@@ -18,6 +18,7 @@
  * 14 asked = granted + denied
  */
 #include "parts.h"
+#include "base/heap.h"
 
 enum { SLOT_MASK = 0xffff };
 
@@ -202,11 +203,7 @@ static uint32_t free_leases_hold(const ray_quota *quota)
 static uint32_t heap_holds(const ray_quota *quota)
 {
     const ray_quota_book *book = &quota->book;
-    for (uint32_t i = 1; i < book->lease_count; i++)
-        if (book->lease_due_ns[book->lease_order[(i - 1) / 2]] >
-            book->lease_due_ns[book->lease_order[i]])
-            return 0;
-    return 1;
+    return ray_heap_in_order(book->lease_order, book->lease_due_ns, book->lease_count);
 }
 
 static uint64_t leased_units(const ray_quota *quota, uint32_t place)

@@ -127,10 +127,7 @@ static uint32_t heap_holds(const uint32_t *order, const uint64_t *due, uint32_t 
     for (uint32_t i = 0; i < capacity; i++)
         if (i < count ? order[i] >= capacity : order[i] != 0)
             return 0;
-    for (uint32_t i = 1; i < count; i++)
-        if (due[order[(i - 1) / 2]] > due[order[i]])
-            return 0;
-    return 1;
+    return ray_heap_in_order(order, due, count);
 }
 
 static uint32_t lapses_hold(const ray_resilience *resilience)

@@ -13,7 +13,7 @@ from host_sim.config import layout
 from host_sim.config.capacities import PROFILES
 from host_sim.kernel import Kernel
 from host_sim.modules.lb import BalancingStrategy, HealthStatus, LoadBalancer
-from tests.configs import rows_of, sealed
+from tests.configs import refused, with_sections
 
 S = 10**9
 ARGUMENT, UNKNOWN, FULL, EXISTS, RANGE = -1, -2, -4, -5, -7
@@ -221,43 +221,12 @@ HOSTILE: list[tuple[int, dict[str, Any], int]] = [
 ]  # fmt: skip
 
 
+TEXT = "version = 1\n[service.a]\npool = 'p'\n[pool.p]\ninstances = [{ at = 'a:1' }]\n"
+
+
 def with_rows(rows: dict[int, list[dict[str, Any]]]) -> bytes:
     """A blob of one service whose three sections have these rows."""
-    text = ("version = 1\n[service.a]\npool = 'p'\n[pool.p]\ninstances = [{ at = 'a:1' }]\n")
-    blob = config.loads(text).blob
-    places = rows_of(blob)
-    first = places[layout.POOL][0]
-    out = bytearray(blob[:first])
-    moved = {}
-    for kind in (layout.POOL, layout.INSTANCE, layout.SERVICE_POOL):
-        moved[kind] = (len(out), places[kind][1], len(rows[kind]))
-        out += b"".join(layout.ROWS[kind].build(row) for row in rows[kind])
-    moved[layout.SECRETS] = (len(out), 1, 16)
-    out += blob[places[layout.SECRETS][0] :]
-    for at in range(24, first, 16):
-        entry = layout.Section.parse(bytes(out[at : at + 16]))
-        if entry.kind in moved:
-            offset, size, count = moved[entry.kind]
-            out[at : at + 16] = layout.Section.build(
-                dict(kind=entry.kind, row_bytes=size, row_count=count, offset=offset)
-            )
-        if entry.kind == layout.SECRETS:
-            break
-    return sealed(bytes(out))
-
-
-def refused(kernel: Kernel, blob: bytes) -> Any:
-    """The report about a blob that must change nothing."""
-    report = kernel.ffi.new("ray_config_report *")
-    before = kernel.digest()
-    memory = kernel.ffi.new("uint64_t[]", len(blob) // 8 + 1)
-    kernel.ffi.memmove(memory, blob, len(blob))
-    at = kernel.ffi.cast("uint8_t *", memory)
-    kernel.lib.ray_config_check(at, len(blob), report)
-    if report.status:
-        kernel.lib.ray_config_load(kernel.ray, kernel.ffi.NULL, 0, at, len(blob), report)
-        assert kernel.digest() == before
-    return report
+    return with_sections(TEXT, rows)
 
 
 def three(**more: list[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:

@@ -22,7 +22,7 @@ from host_sim.modules.resilience import (
     ResilienceManager,
     RetryPolicy,
 )
-from tests.configs import rows_of, sealed
+from tests.configs import refused, with_sections
 
 MS, S = 10**6, 10**9
 ARGUMENT, UNKNOWN, FULL, EXISTS, RANGE = -1, -2, -4, -5, -7
@@ -177,38 +177,7 @@ HOSTILE: list[tuple[str, Any, int]] = [
 def with_rows(rows: list[dict[str, Any]]) -> bytes:
     """A blob of one service whose guard section has these rows."""
     text = "version = 1\n[service.a]\n[resilience.a]\ntimeout = '1s'\n"
-    blob = config.loads(text).blob
-    offset, size, _ = rows_of(blob)[layout.GUARD]
-    built = b"".join(layout.Guard.build(row) for row in rows)
-    secrets = rows_of(blob)[layout.SECRETS][0]
-    out = bytearray(blob[:offset] + built + blob[secrets:])
-    for at in range(24, offset, 16):
-        entry = layout.Section.parse(bytes(out[at : at + 16]))
-        if entry.kind == layout.GUARD:
-            out[at : at + 16] = layout.Section.build(
-                dict(kind=layout.GUARD, row_bytes=size, row_count=len(rows), offset=offset)
-            )
-        if entry.kind == layout.SECRETS:
-            moved = offset + len(built)
-            out[at : at + 16] = layout.Section.build(
-                dict(kind=layout.SECRETS, row_bytes=1, row_count=16, offset=moved)
-            )
-            break
-    return sealed(bytes(out))
-
-
-def refused(kernel: Kernel, blob: bytes) -> Any:
-    """The report about a blob that must change nothing."""
-    report = kernel.ffi.new("ray_config_report *")
-    before = kernel.digest()
-    memory = kernel.ffi.new("uint64_t[]", len(blob) // 8 + 1)
-    kernel.ffi.memmove(memory, blob, len(blob))
-    at = kernel.ffi.cast("uint8_t *", memory)
-    kernel.lib.ray_config_check(at, len(blob), report)
-    if report.status:
-        kernel.lib.ray_config_load(kernel.ray, kernel.ffi.NULL, 0, at, len(blob), report)
-        assert kernel.digest() == before
-    return report
+    return with_sections(text, {layout.GUARD: rows})
 
 
 @pytest.mark.parametrize(("field", "value", "status"), HOSTILE)
