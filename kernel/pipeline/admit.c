@@ -63,8 +63,7 @@ static void remember(const ray_row *row, uint64_t now_ns, uint64_t timeout_ns,
 static uint32_t take_place(struct ray *ray, uint64_t now_ns, const ray_row *row,
                            const ray_journey *journey, const ray_answer *answer)
 {
-    uint64_t timeout_ns = journey->gateway.timeout_ns != 0 ? journey->gateway.timeout_ns :
-                          (uint64_t)RAY_DEFAULT_TIMEOUT_S * 1000000000U;
+    uint64_t timeout_ns = ray_timeout_of(journey);
     uint32_t timed = row->kind == RAY_ROW_EXCHANGE;
     uint32_t held = (row->flags & RAY_ROW_REFUNDABLE) != 0 && timed == 0;
     uint64_t id = timed != 0 ? RAY_EXCHANGE_ID | answer->id : row->id;

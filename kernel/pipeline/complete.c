@@ -146,16 +146,20 @@ void ray_complete_cached(struct ray *ray, uint64_t now_ns, const ray_row *row,
 }
 
 /* -- a request that was in flight -- */
+static uint32_t is_dropped(const ray_ending *ending, uint32_t was_unsent, uint32_t was_queued)
+{
+    return was_unsent != 0 && (ending->refund != 0 || was_queued != 0 ||
+                               ending->verdict == RAY_VERDICT_DROPPED);
+}
+
 static void count_ending(struct ray *ray, const ray_ending *ending, uint32_t was_unsent,
                          uint32_t was_queued)
 {
     ray_tally *tally = &ray->tally;
     if (ending->verdict == RAY_VERDICT_PREEMPTED)
         tally->preempted_count++;
-    else if (was_unsent != 0 && (ending->refund != 0 || was_queued != 0 ||
-                                 ending->verdict == RAY_VERDICT_DROPPED))
+    else if (is_dropped(ending, was_unsent, was_queued) != 0)
         tally->dropped_count++;
-
     else if (was_unsent != 0)
         tally->dispatched_count++;   /* its caller sent it by itself */
     tally->completed_count += ending->verdict == RAY_VERDICT_COMPLETE;
@@ -253,12 +257,8 @@ static void settle(struct ray *ray, uint64_t now_ns, uint32_t place, const ray_e
 
 static uint32_t kind_of(const ray_ending *ending, uint32_t was_unsent, uint32_t was_queued)
 {
-    if (ending->verdict == RAY_VERDICT_PREEMPTED)
-        return RAY_GOV_PREEMPTED;
-    return was_unsent != 0 && (ending->refund != 0 || was_queued != 0 ||
-                               ending->verdict == RAY_VERDICT_DROPPED)
-               ? RAY_GOV_DROPPED
-               : RAY_GOV_DONE;
+    return ending->verdict == RAY_VERDICT_PREEMPTED ? RAY_GOV_PREEMPTED
+           : is_dropped(ending, was_unsent, was_queued) != 0 ? RAY_GOV_DROPPED : RAY_GOV_DONE;
 }
 
 static void measure(struct ray *ray, uint64_t now_ns, uint32_t place, const ray_ending *ending,

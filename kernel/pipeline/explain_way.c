@@ -66,18 +66,14 @@ static __attribute__((noinline)) uint32_t guards_of(const struct ray *ray, uint6
                                                     const ray_row *row,
                                                     const ray_journey *journey, ray_guarded *out)
 {
+    uint64_t timeout_ns = ray_timeout_of(journey);
     ray_attempt attempt = {.key = journey->key,
-                           .deadline_ns = RAY_NEVER - 1,
-                           .timeout_ns = journey->gateway.timeout_ns,
+                           .deadline_ns = ray_attempt_end(now_ns, timeout_ns),
+                           .timeout_ns = timeout_ns,
                            .service = journey->gateway.service,
                            .method = row->method,
                            .number = 1,
                            .avoid = RAY_NONE};
-    uint64_t timeout_ns = journey->gateway.timeout_ns != 0
-                              ? journey->gateway.timeout_ns
-                              : (uint64_t)RAY_DEFAULT_TIMEOUT_S * 1000000000U;
-    if (now_ns < RAY_NEVER - 1 - timeout_ns)
-        attempt.deadline_ns = now_ns + timeout_ns;
     if (journey->guarded == 0 || journey->unfit != 0 ||
         ray_guards(ray, attempt.service) == 0)
         return 0;

@@ -17,10 +17,9 @@ void ray_attempt_of(const struct ray *ray, uint64_t now_ns, uint32_t place, ray_
 {
     const ray_inflight_slot *slot = &ray->inflight.slot[place];
     const ray_inflight_more *more = &ray->inflight.more[place];
-    uint64_t ends_ns = now_ns < RAY_NEVER - more->timeout_ns ? now_ns + more->timeout_ns
-                                                             : RAY_NEVER - 1;
     out->key = more->key;
-    out->deadline_ns = more->deadline_ns != 0 ? more->deadline_ns : ends_ns;
+    out->deadline_ns = more->deadline_ns != 0 ? more->deadline_ns
+                                             : ray_attempt_end(now_ns, more->timeout_ns);
     out->timeout_ns = more->timeout_ns;
     out->service = slot->service;
     out->method = more->method;

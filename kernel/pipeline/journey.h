@@ -66,6 +66,19 @@ void ray_quota_query_of(const struct ray *ray, uint64_t now_ns, const ray_row *r
 void ray_cost_query_of(const struct ray *ray, const ray_row *row, const ray_journey *journey,
                        ray_cost_query *query);
 
+/* How long its service may take: what the service states, or what all others get. */
+static inline uint64_t ray_timeout_of(const ray_journey *journey)
+{
+    return journey->gateway.timeout_ns != 0 ? journey->gateway.timeout_ns
+                                            : (uint64_t)RAY_DEFAULT_TIMEOUT_S * 1000000000U;
+}
+
+/* When an attempt that begins now must have ended. */
+static inline uint64_t ray_attempt_end(uint64_t now_ns, uint64_t timeout_ns)
+{
+    return now_ns < RAY_NEVER - timeout_ns ? now_ns + timeout_ns : RAY_NEVER - 1;
+}
+
 /* Asks one stage, in this order. */
 ray_status ray_ask_gateway(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
                            const ray_row *row, ray_journey *journey);
