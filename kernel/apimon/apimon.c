@@ -176,6 +176,34 @@ static void remember(ray_apimon_tally *tally, uint64_t now_ns, const ray_apimon_
     sample->type = (uint8_t)type;
 }
 
+/* `starts` and `ends` say which of the two the event is; it fits, and `place` is its row. */
+static inline __attribute__((always_inline)) void book(ray_apimon *apimon, uint64_t now_ns,
+                                                       const ray_apimon_event *event,
+                                                       uint32_t place, uint32_t starts,
+                                                       uint32_t ends)
+{
+    ray_apimon_tally *tally = &apimon->tally;
+    ray_apimon_slot *rows[2] = {&tally->row[RAY_APIMON_ALL], &tally->row[place]};
+    uint32_t type = ends != 0 ? ray_apimon_type(event) : (uint32_t)RAY_ERROR_NONE;
+    uint32_t timed = ends != 0 && event->kind != RAY_APIMON_REFUSED && type != RAY_ERROR_GOVERNED;
+    uint64_t latency = timed ? latency_of(event) : 0;
+    for (uint32_t i = 0; i < 2; i++) {
+        ray_apimon_roll(rows[i], now_ns);
+        rows[i]->counts.started_count += starts;
+        if (ends != 0)
+            count_end(rows[i], event, type);
+        if (timed)
+            measure(rows[i], event, latency);
+    }
+    if (ends == 0)
+        return;
+    const ray_apimon_edge edge = {1, type < RAY_ERROR_TYPE_MAX, latency, event->caller,
+                                  event->service};
+    ray_apimon_edge_add(apimon, &edge);
+    if (timed)
+        remember(tally, now_ns, event, latency, type);
+}
+
 void ray_apimon_note(ray_apimon *apimon, uint64_t now_ns, const ray_apimon_event *event)
 {
     ray_apimon_tally *tally = &apimon->tally;
@@ -186,25 +214,13 @@ void ray_apimon_note(ray_apimon *apimon, uint64_t now_ns, const ray_apimon_event
     uint32_t starts = event->kind == RAY_APIMON_STARTED || event->kind == RAY_APIMON_REFUSED;
     uint32_t place = starts ? ray_apimon_row_take(apimon, event->service)
                             : place_of_end(apimon, event->service);
-    ray_apimon_slot *rows[2] = {&tally->row[RAY_APIMON_ALL], &tally->row[place]};
-    uint32_t type = ray_apimon_type(event);
-    uint32_t timed = event->kind != RAY_APIMON_REFUSED && type != RAY_ERROR_GOVERNED;
-    uint64_t latency = timed ? latency_of(event) : 0;
     tally->folded_count += place == RAY_APIMON_OTHER;
-    for (uint32_t i = 0; i < 2; i++) {
-        ray_apimon_roll(rows[i], now_ns);
-        rows[i]->counts.started_count += starts;
-        if (event->kind == RAY_APIMON_STARTED)
-            continue;
-        count_end(rows[i], event, type);
-        if (timed)
-            measure(rows[i], event, latency);
-    }
-    if (event->kind == RAY_APIMON_STARTED)
-        return;
-    const ray_apimon_edge edge = {1, type < RAY_ERROR_TYPE_MAX, latency, event->caller,
-                                  event->service};
-    ray_apimon_edge_add(apimon, &edge);
-    if (timed)
-        remember(tally, now_ns, event, latency, type);
+    book(apimon, now_ns, event, place, starts, event->kind != RAY_APIMON_STARTED);
+}
+
+void ray_apimon_exchange(ray_apimon *apimon, uint64_t now_ns, const ray_apimon_event *event)
+{
+    uint32_t place = ray_apimon_row_take(apimon, event->service);
+    apimon->tally.folded_count += place == RAY_APIMON_OTHER ? 2 : 0; /* a start and an end */
+    book(apimon, now_ns, event, place, 1, 1);
 }

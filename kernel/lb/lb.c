@@ -59,8 +59,8 @@ void ray_lb_init(ray_lb *lb, const uint8_t seed[16])
 uint32_t ray_lb_pool_of(const ray_lb *lb, uint32_t service)
 {
     uint32_t slot = service & LB_SLOT_MASK;
-    return slot < RAY_SERVICE_MAX && lb->config.service[slot] != 0 ? lb->config.service[slot] - 1
-                                                                   : (uint32_t)RAY_NONE;
+    return lb->config.pool_count != 0 && slot < RAY_SERVICE_MAX && lb->config.service[slot] != 0
+               ? lb->config.service[slot] - 1 : (uint32_t)RAY_NONE;
 }
 
 uint32_t ray_lb_key_kind(const ray_lb *lb, uint32_t pool, ray_view *name)

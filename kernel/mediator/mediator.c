@@ -18,7 +18,7 @@ void ray_mediator_init(ray_mediator *mediator, const uint8_t seed[16])
 uint32_t ray_mediator_transform_of(const ray_mediator *mediator, uint32_t route)
 {
     uint32_t place = route & RAY_TRANSFORM_SLOT_MASK;
-    if (place >= RAY_ROUTE_MAX)
+    if (place >= RAY_ROUTE_MAX || mediator->config.transform_count == 0)
         return RAY_NONE;
     const ray_route_transform *row = &mediator->config.route[place];
     return row->transform != 0 && row->route == route ? row->transform - 1 : (uint32_t)RAY_NONE;

@@ -60,13 +60,10 @@ static void measure_exchange(struct ray *ray, uint64_t now_ns, const ray_row *ro
                              .wall_offset_ns = ray->clock.wall_offset_ns,
                              .service = answer->service,
                              .caller = journey->tenant,
-                             .kind = RAY_APIMON_STARTED,
-                             .verdict = answer->verdict};
-    ray_apimon_note(&ray->apimon, now_ns, &seen);
-    seen.kind = RAY_APIMON_FINISHED;
-    seen.http_status = status_seen(used->http_status);
-    seen.verdict = RAY_VERDICT_COMPLETE;
-    ray_apimon_note(&ray->apimon, now_ns, &seen);
+                             .http_status = status_seen(used->http_status),
+                             .kind = RAY_APIMON_FINISHED,
+                             .verdict = RAY_VERDICT_COMPLETE};
+    ray_apimon_exchange(&ray->apimon, now_ns, &seen);
 }
 
 static void used_by_row(const struct ray *ray, const ray_row *row, const ray_journey *journey,

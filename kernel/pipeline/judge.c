@@ -230,8 +230,7 @@ static ray_status ask_way(const struct ray *ray, uint64_t now_ns, const ray_rows
     status = ray_ask_queue(ray, now_ns, row, journey, answer);
     if (status == RAY_OK && journey->queue_asked != 0)
         judge_queue(journey, answer);
-    if (ray_guards(ray, answer->service) != 0)
-        journey->key = ray_balance_key(ray, rows, row, journey);
+    journey->key = ray_balance_key(ray, rows, row, journey);
     return status;
 }
 

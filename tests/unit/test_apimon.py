@@ -361,3 +361,24 @@ def test_a_file_sets_guards_on_what_is_monitored() -> None:
         )
         answer = quota.check_quota(None, tenant_id=0, service_id=0, now_ns=at)
         assert answer.granted == granted, at
+
+
+def test_an_exchange_is_its_start_and_its_end() -> None:
+    def event(monitor: ApiMonitor, kind: str, **more: int) -> object:
+        kind_of = getattr(monitor.lib, f"RAY_APIMON_{kind}")
+        return monitor.ffi.new("ray_apimon_event *", {"kind": kind_of, "request_bytes": 7, **more})
+
+    once, twice = ApiMonitor(profile="tiny"), ApiMonitor(profile="tiny")
+    dice = random.Random(4)
+    most = once.lib.RAY_APIMON_SERVICE_MAX + 3  # rows run out: the rest is one row
+    for at in range(0, 90 * S, S // 4):
+        end = dict(service=dice.randrange(most) | dice.randrange(2) << 16, caller=dice.randrange(9),
+                   http_status=dice.choice((200, 404, 429, 500, 503)), response_bytes=at % 100)
+        once.lib.ray_apimon_exchange(once._state, at, event(once, "FINISHED", **end))
+        start = event(twice, "STARTED", service=end["service"], caller=end["caller"])
+        twice.lib.ray_apimon_note(twice._state, at, start)
+        twice.lib.ray_apimon_note(twice._state, at, event(twice, "FINISHED", **end))
+    size = once.lib.ray_apimon_bytes()
+    assert bytes(once.ffi.buffer(once._state, size)) == bytes(twice.ffi.buffer(twice._state, size))
+    assert once.valid() == twice.valid() == 0
+    assert once.get_total_requests() == 360

@@ -66,6 +66,9 @@ uint32_t ray_apimon_type(const ray_apimon_event *event);
 ray_status ray_apimon_fits(const ray_apimon *apimon, const ray_apimon_event *event);
 /* Counts an event. One that does not fit only adds to error_count. */
 void ray_apimon_note(ray_apimon *apimon, uint64_t now_ns, const ray_apimon_event *event);
+/* The STARTED and the FINISHED of one request that took no time, in one step. `event` is the
+ * FINISHED, and one that fits once its start is open. */
+void ray_apimon_exchange(ray_apimon *apimon, uint64_t now_ns, const ray_apimon_event *event);
 
 /* For guards of quotas: errors of the last whole minute, minutes begin at multiples of 60 s of
  * now_ns, and the 99th percentile of its latencies; 0 where there were none or the service has no
