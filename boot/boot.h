@@ -160,7 +160,7 @@ void fwcfg_read(const fwcfg_item *item, void *to, uint32_t bytes);
 uint64_t rng_canary(void);
 /* 1 when it came from a real source or was given */
 uint32_t rng_seed(uint8_t seed[16]);
-enum { RNG_FRESH_BYTES = 32 };
+enum { RNG_FRESH_BYTES = 40 };
 /* 1 when the processor gave them; for secrets, which no mix of time stamps may be. */
 uint32_t rng_fresh(uint8_t fresh[RNG_FRESH_BYTES]);
 

@@ -323,9 +323,10 @@ def _opened(config: str | None, script: str | None, machine: str, memory: int, i
         return Console.attach(attach)
     text = None if script is None else Path(script).read_text()
     # A machine that is played with gets entropy from its host; a scripted one must repeat itself.
-    seed = bytes(16) if icount or script is not None else os.urandom(16)
+    again = icount or script is not None
     return Console.boot(config=config, script=text, machine=machine, memory_mib=memory,
-                        icount=icount, reboots=True, seed=seed)
+                        icount=icount, reboots=True, seed=bytes(16) if again else None,
+                        entropy=None if again else os.urandom(48))
 
 
 if __name__ == "__main__":

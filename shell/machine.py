@@ -32,8 +32,9 @@ UEFI_CODE = ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_CODE.fd")
 class Boot:
     """What to start and what to hand over. Paths of things that are not wanted are None.
 
-    `config` is a compiled blob, `module` the same as a boot module; `seed` is 16 bytes;
-    `wall_ns` is Unix time. `icount` makes instructions the clock: runs are equal to the byte.
+    `config` is a compiled blob, `module` the same as a boot module; `seed` is 16 bytes that make
+    a run repeat, `entropy` 48 fresh ones for a run that must not; `wall_ns` is Unix time.
+    `icount` makes instructions the clock: runs are equal to the byte.
     """
 
     machine: str = "microvm"
@@ -44,6 +45,7 @@ class Boot:
     module: bytes | None = None
     script: str | None = None
     seed: bytes | None = None
+    entropy: bytes | None = None
     wall_ns: int | None = None
     memory_mib: int = 0                    # 0: 48 for -kernel, more where firmware needs it
     icount: bool = False
@@ -88,6 +90,7 @@ def _items(boot: Boot, folder: Path) -> list[str]:
     """fw_cfg items and the boot module, through files, because values may hold any byte."""
     options: list[str] = []
     given = {"config": boot.config, "seed": boot.seed,
+             "entropy": boot.entropy,
              "name": None if boot.name is None else boot.name.encode()[:47],
              "script": None if boot.script is None else boot.script.encode(),
              "wall": None if boot.wall_ns is None else str(boot.wall_ns).encode()}

@@ -74,3 +74,32 @@ def test_seed_and_wall_clock_are_taken_from_fw_cfg():
 def test_wall_clock_comes_from_the_rtc_otherwise():
     with vm.boot(extra=("-rtc", "base=2031-02-03T04:05:06")) as console:
         assert "2031-02-03T04:0" in console.run("clock")
+
+
+def new_key(console):
+    """A new API key as `auth key-add` shows it, and where its randomness came from."""
+    text = console.run("auth key-add guest9 --role=user")
+    console.run("confirm auth key-remove guest9")
+    return next(word for word in text.split() if word.startswith("guest9."))
+
+
+def test_keys_are_guessable_by_nobody_where_the_host_gives_entropy():
+    host = bytes(range(48))
+    with vm.boot(entropy=host, reboots=True) as console:
+        assert console.json("auth status")["random"] == "machine"
+        assert "random source" in console.run("version --machine")
+        first = new_key(console)
+        console.reboot()
+        again = new_key(console)
+    with vm.boot(entropy=host[::-1]) as console:
+        other = new_key(console)
+    assert len({first, again, other}) == 3
+
+
+def test_a_given_seed_repeats_the_keys_too():
+    keys = set()
+    for _ in range(2):
+        with vm.boot(seed=bytes(16), entropy=bytes(48)) as console:
+            assert console.json("auth status")["random"] == "configuration"
+            keys.add(new_key(console))
+    assert len(keys) == 1
