@@ -14,7 +14,8 @@ PROFILE ?= seed
 
 # `make -s` prints nothing of its own; without it, one short line per file.
 say = @printf '  %-7s %s\n' '$(1)' '$(2)' >&2;
-ifneq ($(findstring s,$(firstword -$(MAKEFLAGS))),)
+# The one-letter flags are MAKEFLAGS' first word and have no dash.
+ifneq ($(findstring s,$(filter-out -%,$(firstword $(MAKEFLAGS)))),)
 say = @
 endif
 ifdef V

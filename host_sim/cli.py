@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
+import os
 import pkgutil
 import sys
 from collections.abc import Iterator
@@ -16,14 +18,37 @@ from host_sim import commands
 from host_sim.printing import printable_lines
 
 
+class OutputError(click.ClickException):
+    """What was printed cannot be written, for example to a full disk."""
+
+    exit_code = 2
+
+
 @contextlib.contextmanager
-def _printable_errors() -> Iterator[None]:
-    """click quotes the words it refuses, some of them as they are."""
+def _said_well() -> Iterator[None]:
+    """What was printed is out when this ends, and what went wrong is said in printable words.
+
+    click quotes the words it refuses, some of them as they are.
+    """
     try:
-        yield
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
     except click.ClickException as error:
         vars(error)["message"] = printable_lines(error.message)
         raise
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _drop_output()
+        raise OutputError(f"cannot write the output: {error.strerror}") from error
+
+
+def _drop_output() -> None:
+    """What waits in the buffer cannot be written; at exit Python would try again and say so."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class Commands(click.Group):
@@ -47,12 +72,12 @@ class Commands(click.Group):
         **extra: Any,
     ) -> click.Context:
         """As click's; what it says of wrong words is printable."""
-        with _printable_errors():
+        with _said_well():
             return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """As click's; what it says of wrong words is printable."""
-        with _printable_errors():
+        """As click's; an output that takes nothing more is an error, exit code 2."""
+        with _said_well():
             return super().invoke(ctx)
 
     def resolve_command(

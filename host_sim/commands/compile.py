@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import click
 
 from host_sim import config as compiler
 from host_sim.config.capacities import PROFILES
+from host_sim.config.files import write_blob
 from host_sim.printing import json_text, printable
 
 
@@ -50,7 +50,7 @@ def command(file: str, output: str, seed: bytes | None, as_json: bool, profile: 
         sys.stdout.buffer.write(config.blob)
         return
     try:
-        Path(output).write_bytes(config.blob)
+        write_blob(output, config.blob)
     except OSError as error:
         raise click.UsageError(f"cannot write {printable(output)}: {error.strerror}") from error
     if as_json:

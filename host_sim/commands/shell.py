@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from host_sim.config import ConfigError, load
+from host_sim.config.files import write_blob
 from host_sim.printing import printable_lines
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,9 +51,7 @@ def blob_of(config: Path) -> Path:
     BLOBS.mkdir(parents=True, exist_ok=True)
     path = BLOBS / f"{config.stem}.blob"
     if not path.exists() or path.read_bytes() != blob:
-        fresh = path.with_suffix(f".{os.getpid()}")
-        fresh.write_bytes(blob)
-        fresh.replace(path)
+        write_blob(path, blob)
     return path
 
 

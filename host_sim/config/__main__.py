@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from host_sim.config import ConfigError, load
+from host_sim.config.files import write_blob
 from host_sim.printing import printable, printable_lines
 
 
@@ -17,7 +17,7 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         config = load(arguments[0])
-        Path(arguments[1]).write_bytes(config.blob)
+        write_blob(arguments[1], config.blob)
     except (ConfigError, OSError) as error:
         print(printable_lines(str(error)), file=sys.stderr)
         return 2

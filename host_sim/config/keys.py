@@ -10,9 +10,11 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from host_sim.config.files import read_bounded
 from host_sim.config.model_auth import KeyFrom
 
 HMAC_MIN, HMAC_MAX = 32, 128
+FILE_MAX = 64 << 10                        # a 16,384-bit RSA key in PEM has 13 KB
 PARTS, MATERIAL_BYTES = 8, 2056
 
 
@@ -41,7 +43,7 @@ def read(source: KeyFrom, folder: Path) -> bytes:
             raise BadKey(f"the environment has no variable {source.env}")
         return os.fsencode(text).rstrip(b"\r\n")
     try:
-        return (folder / str(source.file)).read_bytes().rstrip(b"\r\n")
+        return read_bounded(folder / str(source.file), FILE_MAX).rstrip(b"\r\n")
     except OSError as error:
         raise BadKey(f"cannot read {source.file}: {error.strerror}") from None
 
