@@ -19,7 +19,7 @@ enum ray_replay_constant {
     RAY_REPLAY_KEY_MAX = 1048576,  /* clients, or users, that are told apart in the totals */
     RAY_REPLAY_SLOT_MAX = 8,       /* batches on their way */
     RAY_REPLAY_ROWS_MAX = 1024,    /* rows of one batch */
-    RAY_REPLAY_REASON_MAX = 1024
+    RAY_REPLAY_REASON_MAX = 1152   /* above every code of enum ray_reason */
 };
 
 enum ray_replay_order {

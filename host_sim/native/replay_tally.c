@@ -5,6 +5,8 @@
 #include <string.h>
 #include "replay_parts.h"
 
+_Static_assert(RAY_REASON_RETRY_BUDGET < RAY_REPLAY_REASON_MAX, "every reason has a count");
+
 enum { RULES_FIRST = 256, SERVICES_FIRST = 64 };
 
 uint32_t ray_replay_tally_open(ray_replay_tally *tally, const ray_replay_spec *spec)
@@ -88,6 +90,12 @@ static ray_replay_rule *rule_of(ray_replay_tally *tally, uint32_t by_kind, uint3
     return rule;
 }
 
+/* Denied, or dropped by a guard before it was sent: its client was told no. */
+static uint32_t is_refused(const ray_answer *answer)
+{
+    return answer->verdict == RAY_VERDICT_DENY || answer->verdict == RAY_VERDICT_DROPPED;
+}
+
 static uint32_t count_denial(ray_replay_tally *tally, const ray_answer *answer)
 {
     ray_replay_rule *rule;
@@ -152,7 +160,7 @@ static uint32_t count_service(ray_replay_tally *tally, const ray_row *row, const
         return 0;
     service->request_count++;
     service->allowed_count += answer->verdict == RAY_VERDICT_ALLOW;
-    service->denied_count += answer->verdict == RAY_VERDICT_DENY;
+    service->denied_count += is_refused(answer);
     service->delayed_count += answer->verdict == RAY_VERDICT_DELAY;
     if (answer->verdict == RAY_VERDICT_ALLOW || answer->verdict == RAY_VERDICT_DELAY)
         service->response_bytes += row->response_bytes;
@@ -166,7 +174,7 @@ static void count_key(ray_replay_entry *entry, const ray_answer *answer)
     if (!entry)
         return;
     entry->request_count++;
-    entry->denied_count += answer->verdict == RAY_VERDICT_DENY;
+    entry->denied_count += is_refused(answer);
     entry->delayed_count += answer->verdict == RAY_VERDICT_DELAY;
     entry->would_deny_count += answer->would_deny_count != 0;
 }
@@ -209,8 +217,8 @@ uint32_t ray_replay_tally_add(ray_replay_tally *tally, const ray_row *rows, cons
         stats->last_ns = answer->at_ns;
         stats->verdict_count[answer->verdict & 15]++;
         stats->queued_count += answer->queued;
-        stats->reason_count[answer->reason % RAY_REPLAY_REASON_MAX]++;
-        if (answer->verdict == RAY_VERDICT_DENY || answer->verdict == RAY_VERDICT_REDIRECT)
+        stats->reason_count[answer->reason < RAY_REPLAY_REASON_MAX ? answer->reason : 0]++;
+        if (is_refused(answer) || answer->verdict == RAY_VERDICT_REDIRECT)
             fine &= count_denial(tally, answer);
         if (answer->would_deny_count) {
             stats->would_deny_count++;

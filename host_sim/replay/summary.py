@@ -13,7 +13,7 @@ from host_sim.replay import governed
 from host_sim.replay.reader import ReaderStats
 
 UNPARSABLE_FINDING_PPM = 10_000  # more than 1 % of the lines is a finding
-VERDICTS = ("allow", "deny", "delay", "redirect")
+VERDICTS = ("allow", "deny", "delay", "redirect", "dropped")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -249,7 +249,8 @@ def _order(s: Summary) -> str:
 def _verdicts(s: Summary) -> Iterator[str]:
     span = f" from {instant(s.first_ns)} to {instant(s.last_ns)}" if s.requests else ""
     yield f"{count(s.requests, 'request')}{span}"
-    words = {"allow": "allowed", "deny": "denied", "delay": "delayed", "redirect": "redirected"}
+    words = {"allow": "allowed", "deny": "denied", "delay": "delayed", "redirect": "redirected",
+             "dropped": "dropped"}
     numbers = [s.verdicts.get(verdict, 0) for verdict in VERDICTS]
     others = s.requests - sum(numbers)  # rows the core refused are requests too
     for verdict, number, part in zip(VERDICTS, numbers, shares([*numbers, others]), strict=False):

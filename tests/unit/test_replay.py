@@ -157,6 +157,20 @@ def test_a_wait_that_never_helps_is_called_never():
     assert "1 time for ever" in summary.text()
 
 
+def test_what_a_breaker_drops_is_told_by_its_reason():
+    config = CONFIG + '\n[resilience.web]\nbreaker = { failures = 2, open = "600s" }\n'
+    rows = "".join(f"{20 * n},10.0.0.{n},503,10\n" for n in range(1, 6))
+    text = f"time,ip,status,duration\n{rows}".encode()
+    summary, decisions, stats = replay(text, config)
+    assert summary.verdicts["dropped"] == stats["dropped_count"] == 3
+    assert summary.reasons == {"breaker-open": 3, "ok": 2}
+    assert [(r.kind, r.name, r.denied) for r in summary.rules] == [("breaker", "web", 3)]
+    assert (summary.services[0].allowed, summary.services[0].denied) == (2, 3)
+    assert sum(key.denied for key in summary.clients) == 3
+    assert "dropped" in summary.text() and "?" not in summary.text()
+    assert [d["verdict"] for d in decisions] == ["allow"] * 2 + ["dropped"] * 3
+
+
 def test_a_delay_tells_how_long():
     summary, decisions, _ = replay(log_of(*[(1, "10.0.0.1")] * 2), QUEUED)
     assert [(d["verdict"], d["retry_after_ns"]) for d in decisions] == [
@@ -167,7 +181,8 @@ def test_a_delay_tells_how_long():
 def test_totals_by_verdict_rule_service_and_client():
     rows = [(1, "10.0.0.1")] * 4 + [(1, "10.0.0.2")] * 3 + [(1, "triton")] * 2 + [(1, "-")]
     summary, decisions, stats = replay(log_of(*rows), SHADOW)
-    assert summary.verdicts == {"allow": 7, "deny": 3, "delay": 0, "redirect": 0}
+    assert summary.verdicts == {
+        "allow": 7, "deny": 3, "delay": 0, "redirect": 0, "dropped": 0}
     assert (summary.requests, summary.would_deny) == (10, 9)
     assert [(r.kind, r.name, r.denied, r.would_deny) for r in summary.rules] == [
         ("limit", "per-client", 3, 0), ("limit", "total", 0, 9)]
