@@ -129,17 +129,18 @@ def retry_storm(seed: int) -> Result:
         (name, *(report.between(DOWN_BEGINS, DOWN_ENDS, name) for report in (kept, loose)))
         for name in names
     ]
-    offered = kept.total("offered")
-    # The reserve is counted over the ttl, and the failures touch so many of them.
+    # Deposits last for the ttl: only requests of that long before the trouble, and of the trouble,
+    # pay for a retry. The reserve is counted over the ttl, and the failures touch so many of them.
+    paying = kept.between(DOWN_BEGINS - TTL_S, DOWN_ENDS, "offered")
     reserve = RESERVE * TTL_S * (-(-(DOWN_ENDS - DOWN_BEGINS + 2) // TTL_S))
-    bound = offered + offered * SHARE_PERCENT // 100 + reserve
+    bound = paying * SHARE_PERCENT // 100 + reserve
     down = loose.between(DOWN_BEGINS, DOWN_ENDS, "offered")
     sent = loose.between(DOWN_BEGINS, DOWN_ENDS, "attempts")
     expectations = (
         Expectation(
-            f"with a budget {kept.total('attempts')} attempts <= {bound} = {offered} requests "
-            f"x 1.{SHARE_PERCENT} + reserve {reserve}",
-            offered < kept.total("attempts") <= bound,
+            f"with a budget {kept.total('retries')} retries <= {bound} = {SHARE_PERCENT}% of "
+            f"{paying} requests that pay for them + reserve {reserve}",
+            0 < kept.total("retries") <= bound,
         ),
         Expectation(
             f"without one {sent} attempts for {down} requests while it is down: "

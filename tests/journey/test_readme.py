@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gzip
 import pathlib
 import re
 import shlex
@@ -20,9 +21,12 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
 
 
-def blocks(language: str) -> list[str]:
-    """The README's code blocks of a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.S | re.M)
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+
+
+def blocks(language: str, text: str = README) -> list[str]:
+    """A page's code blocks of a language, the README's unless another text is given."""
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.S | re.M)
 
 
 @pytest.mark.parametrize("example", blocks("python"))
@@ -32,6 +36,17 @@ def test_python_examples_print_what_their_comments_say(example: str) -> None:
         [sys.executable, "-c", example], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines() == expected
+
+
+@pytest.mark.parametrize("example", [block for page in PAGES
+                                     for block in blocks("python", page.read_text())])
+def test_python_examples_of_the_pages_run(folder: pathlib.Path, example: str) -> None:
+    log = "time,ip,path\n" + "".join(f"{n},10.0.0.{n % 5},/\n" for n in range(50))
+    (folder / "access.log.gz").write_bytes(gzip.compress(log.encode()))
+    done = subprocess.run([sys.executable, "-c", example], cwd=folder, capture_output=True,
+                          text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout or "print(" not in example
 
 
 @pytest.mark.parametrize("example", blocks("toml"))
