@@ -26,6 +26,7 @@ typedef struct demo {
     kind kinds[DEMO_KINDS];
     uint32_t route[DEMO_ROUTES];
     uint64_t random;
+    uint64_t fail;   /* percent of requests that their service answers with 503 */
     uint64_t errors;
     uint64_t others; /* decisions of kinds past DEMO_KINDS */
     uint32_t kind_count;
@@ -121,6 +122,8 @@ static void make_row(ray_call *call, demo *d)
     row->response_bytes = draw(d) % 8192;
     row->compute_units = draw(d) % 4;
     row->duration_ns = 1000000 * (1 + draw(d) % 100);
+    if (d->fail != 0 && draw(d) % 100 < d->fail)
+        row->http_status = 503;
 }
 
 /* -- counting (private) -- */
@@ -227,7 +230,8 @@ static void json_summary(ray_call *call, const demo *d, uint64_t requests)
 }
 
 /* -- the command -- */
-static ray_status read_numbers(ray_call *call, uint64_t *requests, uint64_t *seed, uint64_t *rate)
+static ray_status read_numbers(ray_call *call, uint64_t *requests, uint64_t *seed, uint64_t *rate,
+                               uint64_t *fail)
 {
     const char *at;
     uint32_t length;
@@ -242,14 +246,19 @@ static ray_status read_numbers(ray_call *call, uint64_t *requests, uint64_t *see
         (ray_parse_u64(at, length, rate) != RAY_OK || *rate == 0))
         return ray_call_error(call, RAY_E_SYNTAX, "--rate takes requests a second, at least 1",
                               RAY_NONE, 0);
+    if (ray_call_option(call, "--fail", &at, &length) != 0 &&
+        (ray_parse_u64(at, length, fail) != RAY_OK || *fail > 100))
+        return ray_call_error(call, RAY_E_SYNTAX,
+                              "--fail takes how many of 100 requests end with 503, 0 to 100",
+                              RAY_NONE, 0);
     return RAY_OK;
 }
 
 static ray_status run_demo(ray_call *call)
 {
-    uint64_t requests = DEMO_DEFAULT, seed = 1, rate = DEMO_RATE;
+    uint64_t requests = DEMO_DEFAULT, seed = 1, rate = DEMO_RATE, fail = 0;
     ray_stats stats;
-    ray_status status = read_numbers(call, &requests, &seed, &rate);
+    ray_status status = read_numbers(call, &requests, &seed, &rate, &fail);
     if (status != RAY_OK)
         return status;
     demo *d = ray_call_memory(call, sizeof *d);
@@ -257,6 +266,7 @@ static ray_status run_demo(ray_call *call)
         return RAY_E_TRUNCATED;
     ray_read(call->ray, &stats);
     d->random = seed;
+    d->fail = fail;
     find_routes(call, d);
     ray_rows rows = {&d->row, (const uint8_t *)d->bytes, sizeof d->bytes, d->scratch,
                      call->machine->secrets};
@@ -280,7 +290,8 @@ static ray_status run_demo(ray_call *call)
     return RAY_OK;
 }
 
-static const ray_subcommand subs[] = {{"", "[N] [--seed S] [--rate PER_SECOND] [--json]",
+static const ray_subcommand subs[] = {{"", "[N] [--seed S] [--rate PER_SECOND] "
+                                       "[--fail PERCENT] [--json]",
                                        "sends N made-up requests, the same for the same seed",
                                        run_demo, 0, 0}};
 const ray_command ray_command_demo = {"demo", "traffic to look at", subs, 1, 0, 1, 0};

@@ -3,6 +3,7 @@
 
 import csv
 import io
+import json
 import re
 
 import pytest
@@ -131,6 +132,16 @@ def test_demo_is_the_same_for_the_same_seed():
 
     assert play("demo 500 --seed 3") == play("demo 500 --seed 3")
     assert play("demo 500 --seed 3") != play("demo 500 --seed 4")
+
+
+def test_demo_fails_as_many_as_it_is_told_and_breakers_open(rig):
+    said = json.loads(rig.ok("demo 2000 --fail 60 --json"))
+    assert sum(k["count"] for k in said["kinds"] if k["reason"] == "breaker-open") > 100
+    assert "open" in rig.ok("resilience list")
+    calm = Rig(config=rayos_blob())
+    calm.ok("clock virtual 2026-01-01T00:00:00Z")
+    kinds = json.loads(calm.ok("demo 2000 --fail 0 --json"))["kinds"]
+    assert not any(k["reason"] == "breaker-open" for k in kinds)
 
 
 def test_demo_reaches_every_route_and_most_requests_pass(rig):
