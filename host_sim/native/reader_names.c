@@ -89,14 +89,6 @@ static uint64_t parse_v4(const uint8_t *at, uint64_t length, uint8_t out[4])
     return i;
 }
 
-static uint32_t hex_value(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return (uint32_t)(c - '0');
-    c |= 32;
-    return c >= 'a' && c <= 'f' ? (uint32_t)(c - 'a' + 10) : 16;
-}
-
 /* RFC 4291 text: groups of up to four digits, one "::", a dotted quad as the last two groups. */
 static uint32_t parse_v6(const uint8_t *at, uint64_t length, ray_address *out)
 {
@@ -116,8 +108,8 @@ static uint32_t parse_v6(const uint8_t *at, uint64_t length, ray_address *out)
             used += 4;
             break;
         }
-        while (i < length && i - start < 4 && hex_value(at[i]) < 16)
-            value = value << 4 | hex_value(at[i++]);
+        while (i < length && i - start < 4 && ray_reader_hex(at[i]) < 16)
+            value = value << 4 | ray_reader_hex(at[i++]);
         if (i == start || used > 14)
             return 0;
         bytes[used++] = (uint8_t)(value >> 8);
@@ -177,7 +169,7 @@ uint32_t ray_reader_parse_address(const uint8_t *at, uint64_t length, ray_addres
             return 0;
         return parse_v6(at + 1, (uint64_t)(close - at - 1), out);
     }
-    if (at[0] != ':' && hex_value(at[0]) > 15)
+    if (at[0] != ':' && ray_reader_hex(at[0]) > 15)
         return 0;
     return memchr(at, ':', length) ? parse_v6(at, length, out) : 0;
 }

@@ -17,6 +17,15 @@ enum ray_reader_escape {
     RAY_READER_JSON_TEXT = 3  /* \n \uXXXX */
 };
 
+/* The value of a hexadecimal digit of either case, 16 of any other byte. */
+static inline uint32_t ray_reader_hex(uint8_t c)
+{
+    if (c >= '0' && c <= '9')
+        return (uint32_t)(c - '0');
+    c |= 32;
+    return c >= 'a' && c <= 'f' ? (uint32_t)(c - 'a' + 10) : 16;
+}
+
 typedef struct ray_reader_cell {
     const uint8_t *at; /* NULL: the line does not have it */
     uint32_t length;

@@ -9,14 +9,6 @@ static const uint64_t DURATION_NS_MAX = (uint64_t)366 * 86400 * 1000000000;
 
 /* -- text -- */
 
-static uint32_t hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return (uint32_t)(c - '0');
-    c |= 32;
-    return c >= 'a' && c <= 'f' ? (uint32_t)(c - 'a' + 10) : 16;
-}
-
 /* What stands behind a backslash of Apache or nginx; returns how many bytes it took. An unknown
  * escape stays as it is. */
 static uint32_t backslash(const uint8_t *at, uint32_t left, uint8_t *out)
@@ -28,8 +20,8 @@ static uint32_t backslash(const uint8_t *at, uint32_t left, uint8_t *out)
     *out = '\\';
     if (left < 2)
         return 1;
-    if (at[1] == 'x' && left >= 4 && hex_digit(at[2]) < 16 && hex_digit(at[3]) < 16) {
-        *out = (uint8_t)(hex_digit(at[2]) << 4 | hex_digit(at[3]));
+    if (at[1] == 'x' && left >= 4 && ray_reader_hex(at[2]) < 16 && ray_reader_hex(at[3]) < 16) {
+        *out = (uint8_t)(ray_reader_hex(at[2]) << 4 | ray_reader_hex(at[3]));
         return 4;
     }
     known = at[1] ? strchr(from, at[1]) : NULL;
@@ -71,7 +63,7 @@ static uint32_t unit16(const uint8_t *at, uint32_t left)
     if (left < 6 || at[0] != '\\' || at[1] != 'u')
         return 0x10000;
     for (uint32_t i = 2; i < 6; i++) {
-        uint32_t digit = hex_digit(at[i]);
+        uint32_t digit = ray_reader_hex(at[i]);
         if (digit > 15)
             return 0x10000;
         value = value << 4 | digit;

@@ -21,14 +21,6 @@ static uint32_t read_v4(const char *at, uint64_t length, uint8_t out[4])
     return i == length;
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    char low = (char)(c | 0x20);
-    return low >= 'a' && low <= 'f' ? low - 'a' + 10 : -1;
-}
-
 /* Groups up to `end`; *count of them into `group`. A dotted tail counts as two. */
 static uint32_t read_groups(const char *at, uint64_t length, uint16_t group[8], uint32_t *count)
 {
@@ -39,8 +31,8 @@ static uint32_t read_groups(const char *at, uint64_t length, uint16_t group[8], 
     for (;;) {
         uint64_t from = i;
         uint32_t value = 0;
-        while (i < length && hex_value(at[i]) >= 0 && i - from < 5)
-            value = value << 4 | (uint32_t)hex_value(at[i++]);
+        while (i < length && ray_hex_value((uint8_t)at[i]) < 16 && i - from < 5)
+            value = value << 4 | ray_hex_value((uint8_t)at[i++]);
         if (i < length && at[i] == '.' && *count <= 6) {
             uint8_t four[4];
             if (!read_v4(at + from, length - from, four))

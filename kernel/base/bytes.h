@@ -32,6 +32,12 @@ uint64_t ray_length_of(const char *literal);    /* of one of our own, zero-termi
 uint32_t ray_same_word(const char *at, uint64_t length, const char *literal);
 uint32_t ray_same_ignoring_case(const char *a, const char *b, uint64_t length);   /* ASCII */
 uint32_t ray_is_zero(const void *at, uint64_t length);
+/* The value of a hexadecimal digit of either case, 16 of any other byte. */
+static inline uint32_t ray_hex_value(uint8_t c)
+{
+    uint32_t digit = c - (uint32_t)'0', letter = (c | 0x20U) - (uint32_t)'a';
+    return digit < 10 ? digit : letter < 6 ? letter + 10 : 16;
+}
 uint32_t ray_read_u16(const uint8_t *at);                                  /* little-endian */
 uint32_t ray_read_u32(const uint8_t *at);
 

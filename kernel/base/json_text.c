@@ -6,21 +6,13 @@
 #include "base/utf8.h"
 
 /* -- escapes -- */
-static uint32_t hex_of(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return (uint32_t)c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? (uint32_t)c - 'a' + 10 : 16;
-}
-
 uint32_t ray_json_unit(const uint8_t *at, uint64_t length)
 {
     uint32_t value = 0;
     if (length < 4)
         return 0x10000;
     for (unsigned i = 0; i < 4; i++) {
-        uint32_t digit = hex_of(at[i]);
+        uint32_t digit = ray_hex_value(at[i]);
         if (digit > 15)
             return 0x10000;
         value = value << 4 | digit;

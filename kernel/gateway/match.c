@@ -13,14 +13,6 @@ typedef struct reader {
     uint32_t reserved;
 } reader;
 
-static uint32_t hex_value(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - (uint32_t)'0';
-    c = (uint8_t)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - (uint32_t)'a' + 10 : 16;
-}
-
 static uint8_t next_byte(reader *from)
 {
     uint8_t c = *from->at++;
@@ -28,10 +20,10 @@ static uint8_t next_byte(reader *from)
         return c;
     if (c == '+')
         return ' ';
-    if (c != '%' || from->end - from->at < 2 || hex_value(from->at[0]) > 15 ||
-        hex_value(from->at[1]) > 15)
+    if (c != '%' || from->end - from->at < 2 || ray_hex_value(from->at[0]) > 15 ||
+        ray_hex_value(from->at[1]) > 15)
         return c;
-    c = (uint8_t)(hex_value(from->at[0]) << 4 | hex_value(from->at[1]));
+    c = (uint8_t)(ray_hex_value(from->at[0]) << 4 | ray_hex_value(from->at[1]));
     from->at += 2;
     return c;
 }

@@ -89,14 +89,6 @@ typedef struct rewriter {
     uint8_t reserved;
 } rewriter;
 
-static uint32_t hex_value(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - (uint32_t)'0';
-    c = (uint8_t)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - (uint32_t)'a' + 10 : 16;
-}
-
 static uint32_t is_unreserved(uint32_t c)
 {
     uint32_t letter = c | 0x20;
@@ -127,9 +119,9 @@ static uint32_t utf8_fits(rewriter *to, uint32_t c)
 static uint32_t put_escape(rewriter *to, const uint8_t *at, const uint8_t *end)
 {
     static const char hex[] = "0123456789ABCDEF";
-    if (end - at < 3 || hex_value(at[1]) > 15 || hex_value(at[2]) > 15)
+    if (end - at < 3 || ray_hex_value(at[1]) > 15 || ray_hex_value(at[2]) > 15)
         return 0;
-    uint32_t c = hex_value(at[1]) << 4 | hex_value(at[2]);
+    uint32_t c = ray_hex_value(at[1]) << 4 | ray_hex_value(at[2]);
     if (c >= 0x80) {
         if (!utf8_fits(to, c))
             return 0;

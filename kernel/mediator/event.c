@@ -4,14 +4,6 @@
 #include "format_parts.h"
 #include "base/utf8.h"
 
-static uint32_t hex_of(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return (uint32_t)c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? (uint32_t)c - 'a' + 10 : 16;
-}
-
 /* -- XML: only what the check let through comes here -- */
 static uint32_t reference(ray_view text, uint64_t *i, uint8_t out[4])
 {
@@ -23,7 +15,7 @@ static uint32_t reference(ray_view text, uint64_t *i, uint8_t out[4])
     if (text.at[at] == '#') {
         uint32_t is_hex = text.at[at + 1] == 'x';
         for (at += 1 + is_hex; at < end; at++)
-            value = value * (is_hex ? 16 : 10) + hex_of(text.at[at]);
+            value = value * (is_hex ? 16 : 10) + ray_hex_value(text.at[at]);
         return ray_utf8_put(value, out);
     }
     switch (text.at[at] == 'a' ? text.at[at + 1] : text.at[at]) {
@@ -82,7 +74,7 @@ static uint32_t form_piece(ray_view text, uint64_t *i, uint8_t out[4])
     *i += 1;
     out[0] = c == '+' ? ' ' : c;
     if (c == '%' && text.length - *i >= 2) {
-        uint32_t high = hex_of(text.at[*i]), low = hex_of(text.at[*i + 1]);
+        uint32_t high = ray_hex_value(text.at[*i]), low = ray_hex_value(text.at[*i + 1]);
         if (high < 16 && low < 16) {
             out[0] = (uint8_t)(high << 4 | low);
             *i += 2;
