@@ -156,9 +156,9 @@ static ray_status query_check(const ray_auth_query *query)
 }
 
 ray_status ray_auth_ask(const ray_auth *auth, uint64_t now_ns, const ray_auth_query *query,
-                        const struct ray_secrets *secrets, ray_auth_answer *out)
+                        struct ray_secrets *secrets, ray_auth_answer *out)
 {
-    ray_auth_moment at = {now_ns, (int64_t)(now_ns + (uint64_t)query->wall_offset_ns), secrets,
+    ray_auth_moment at = {now_ns, ray_auth_unix(now_ns, query->wall_offset_ns), secrets,
                           query->trusted, 0};
     presented shown;
     ray_status status = query_check(query);

@@ -3,6 +3,7 @@
  * believed before its tag, and every claim has its type. */
 #include "claims.h"
 #include "sign.h"
+#include "base/eight.h"
 
 #define SECONDS_MAX 9000000000ULL /* so that nanoseconds fit */
 
@@ -18,12 +19,15 @@ static uint32_t split(ray_view token, three_parts *out)
 {
     uint64_t dot[2] = {0, 0};
     uint32_t dots = 0;
-    for (uint64_t i = 0; i < token.length; i++)
-        if (token.at[i] == '.') {
-            if (dots == 2)
-                return 0; /* five parts are encrypted: a wrapping says nothing about who wrote it */
-            dot[dots++] = i;
-        }
+    for (uint64_t i = 0; i < token.length; i++) {
+        while (token.length - i >= 8 && ray_between_8(ray_load_8(token.at + i), '.', '.') == 0)
+            i += 8;
+        if (i == token.length || token.at[i] != '.')
+            continue;
+        if (dots == 2)
+            return 0; /* five parts are encrypted: a wrapping says nothing about who wrote it */
+        dot[dots++] = i;
+    }
     if (dots != 2)
         return 0;
     out->head = (ray_view){token.at, dot[0]};
@@ -92,7 +96,7 @@ static __attribute__((noinline)) uint32_t read_head(const ray_auth *auth,
                                                     uint32_t *place)
 {
     ray_claims head;
-    if (ray_claims_read(text, &head) == 0 || extends(&head) != 0)
+    if (ray_claims_read(text, at->secrets->scratch, &head) == 0 || extends(&head) != 0)
         return RAY_REASON_AUTH_TOKEN_BAD;
     return choose(auth, at, &head, place);
 }
@@ -210,7 +214,7 @@ static __attribute__((noinline)) uint32_t read_body(const ray_auth *auth,
 {
     const ray_jwt_spec *jwt = &auth->config.jwt[auth->config.key[place].jwt];
     ray_claims body;
-    if (ray_claims_read(text, &body) == 0)
+    if (ray_claims_read(text, at->secrets->scratch, &body) == 0)
         return RAY_REASON_AUTH_TOKEN_BAD;
     uint32_t reason = read_times(jwt, &body, at->unix_ns, out);
     if (reason == RAY_REASON_OK)

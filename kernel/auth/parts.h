@@ -11,6 +11,11 @@
 enum { RAY_AUTH_SLOT_MASK = 0xffff };
 #define RAY_AUTH_NS_PER_S 1000000000LL
 
+static inline int64_t ray_auth_unix(uint64_t now_ns, int64_t wall_offset_ns)
+{
+    return (int64_t)(now_ns + (uint64_t)wall_offset_ns);
+}
+
 /* What a verified token says, whoever verified it. */
 typedef struct ray_auth_claims {
     uint64_t issuer;           /* hashed name */
@@ -32,7 +37,7 @@ typedef struct ray_auth_claims {
 typedef struct ray_auth_moment {
     uint64_t now_ns;
     int64_t unix_ns;
-    const struct ray_secrets *secrets; /* may be NULL */
+    struct ray_secrets *secrets; /* may be NULL */
     uint32_t trusted;
     uint32_t reserved;
 } ray_auth_moment;

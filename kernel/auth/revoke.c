@@ -2,11 +2,6 @@
 /* revoke.c - never good again: a row that stays until its token would have ended by itself. */
 #include "parts.h"
 
-static int64_t unix_of(uint64_t now_ns, int64_t wall_offset_ns)
-{
-    return (int64_t)(now_ns + (uint64_t)wall_offset_ns);
-}
-
 /* An id without a row gets one that ends when the token must have ended. */
 static ray_status revoke(ray_auth *auth, int64_t unix_ns, uint64_t issuer, const uint8_t id[16],
                          int64_t expires_ns)
@@ -34,9 +29,9 @@ static ray_status revoke(ray_auth *auth, int64_t unix_ns, uint64_t issuer, const
 }
 
 ray_status ray_auth_revoke(ray_auth *auth, uint64_t now_ns, int64_t wall_offset_ns,
-                           const struct ray_secrets *secrets, ray_view token)
+                           struct ray_secrets *secrets, ray_view token)
 {
-    ray_auth_moment at = {now_ns, unix_of(now_ns, wall_offset_ns), secrets, 0, 0};
+    ray_auth_moment at = {now_ns, ray_auth_unix(now_ns, wall_offset_ns), secrets, 0, 0};
     ray_auth_answer answer;
     memset(&answer, 0, sizeof answer);
     if (token.length > RAY_AUTH_TOKEN_BYTES_MAX)
@@ -53,7 +48,7 @@ ray_status ray_auth_revoke_id(ray_auth *auth, uint64_t now_ns, int64_t wall_offs
                               uint32_t jwt, ray_view id)
 {
     const ray_auth_config *config = &auth->config;
-    int64_t unix_ns = unix_of(now_ns, wall_offset_ns);
+    int64_t unix_ns = ray_auth_unix(now_ns, wall_offset_ns);
     uint8_t token[16];
     if (jwt >= config->jwt_count)
         return RAY_E_UNKNOWN;
@@ -76,7 +71,7 @@ ray_status ray_auth_token_read(const ray_auth *auth, uint64_t now_ns, int64_t wa
     if (place >= RAY_TOKEN_MAX)
         return RAY_E_RANGE;
     const ray_token *token = &auth->book.token[place];
-    if (ray_auth_token_live(token, unix_of(now_ns, wall_offset_ns)) == 0)
+    if (ray_auth_token_live(token, ray_auth_unix(now_ns, wall_offset_ns)) == 0)
         return RAY_E_UNKNOWN;
     *out = *token;
     return RAY_OK;
@@ -86,6 +81,6 @@ uint32_t ray_auth_token_count(const ray_auth *auth, uint64_t now_ns, int64_t wal
 {
     uint32_t count = 0;
     for (uint32_t place = 0; place < RAY_TOKEN_MAX; place++)
-        count += ray_auth_token_live(&auth->book.token[place], unix_of(now_ns, wall_offset_ns));
+        count += ray_auth_token_live(&auth->book.token[place], ray_auth_unix(now_ns, wall_offset_ns));
     return count;
 }

@@ -6,7 +6,11 @@
 #include "ray/auth.h"
 #include "base/crypto.h"
 
-enum { RAY_SECRETS_SEED_BYTES = 16, RAY_SECRETS_ENTROPY_MAX = 64 };
+enum {
+    RAY_SECRETS_SEED_BYTES = 16,
+    RAY_SECRETS_ENTROPY_MAX = 64,
+    RAY_SECRETS_SCRATCH_BYTES = RAY_AUTH_TOKEN_BYTES_MAX / 4 * 3 /* the longest part of a token */
+};
 
 struct ray_secrets {
     ray_drbg random;
@@ -14,6 +18,7 @@ struct ray_secrets {
     uint32_t source;             /* enum ray_secrets_source */
     uint32_t key_count;
     ray_secret_spec key[RAY_JWT_KEY_MAX];
+    uint8_t scratch[RAY_SECRETS_SCRATCH_BYTES]; /* what a token says, while it is read */
 };
 
 #endif

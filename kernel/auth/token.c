@@ -5,20 +5,13 @@
 #include "base/sha256.h"
 
 /* -- ids -- */
-static uint32_t hex_value(uint8_t letter)
-{
-    if (letter >= '0' && letter <= '9')
-        return letter - (uint32_t)'0';
-    return letter >= 'a' && letter <= 'f' ? letter - (uint32_t)'a' + 10 : 16;
-}
-
 /* Our own are 32 lower-case hexadecimal digits; of any other text the start of its SHA-256. */
 void ray_auth_token_id(ray_view jti, uint8_t id[16])
 {
     uint32_t bad = jti.length != 32;
     for (uint32_t i = 0; i < 32 && bad == 0; i++) {
-        uint32_t value = hex_value(jti.at[i]);
-        bad = value > 15;
+        uint32_t value = ray_hex_value(jti.at[i]);
+        bad = value > 15 || (jti.at[i] >= 'A' && jti.at[i] <= 'F');
         id[i / 2] = (uint8_t)(i % 2 == 0 ? value << 4 : id[i / 2] | value);
     }
     if (bad == 0)
@@ -129,11 +122,6 @@ uint32_t ray_auth_signed(const ray_auth *auth, const ray_auth_moment *at, ray_vi
 }
 
 /* -- the table -- */
-static int64_t unix_of(uint64_t now_ns, int64_t wall_offset_ns)
-{
-    return (int64_t)(now_ns + (uint64_t)wall_offset_ns);
-}
-
 static uint32_t signer(const ray_auth *auth, uint32_t jwt)
 {
     if (jwt != RAY_NONE)
@@ -209,7 +197,7 @@ ray_status ray_auth_issue(ray_auth *auth, uint64_t now_ns, int64_t wall_offset_n
                           struct ray_secrets *secrets, const ray_token_spec *spec, ray_text *out,
                           ray_token *token)
 {
-    ray_auth_moment at = {now_ns, unix_of(now_ns, wall_offset_ns), secrets, 0, 0};
+    ray_auth_moment at = {now_ns, ray_auth_unix(now_ns, wall_offset_ns), secrets, 0, 0};
     uint32_t jwt = signer(auth, spec->jwt);
     ray_status status = spec_check(auth, spec, at.unix_ns);
     if (status != RAY_OK)
@@ -238,10 +226,10 @@ ray_status ray_auth_issue(ray_auth *auth, uint64_t now_ns, int64_t wall_offset_n
 }
 
 ray_status ray_auth_validate(const ray_auth *auth, uint64_t now_ns, int64_t wall_offset_ns,
-                             const struct ray_secrets *secrets, uint32_t service, ray_view token,
+                             struct ray_secrets *secrets, uint32_t service, ray_view token,
                              ray_auth_answer *out)
 {
-    ray_auth_moment at = {now_ns, unix_of(now_ns, wall_offset_ns), secrets, 0, 0};
+    ray_auth_moment at = {now_ns, ray_auth_unix(now_ns, wall_offset_ns), secrets, 0, 0};
     if (service != RAY_NONE && (service & RAY_AUTH_SLOT_MASK) >= RAY_SERVICE_MAX)
         return RAY_E_UNKNOWN;
     memset(out, 0, sizeof *out);
@@ -292,7 +280,7 @@ ray_status ray_auth_refresh(ray_auth *auth, uint64_t now_ns, int64_t wall_offset
                             struct ray_secrets *secrets, ray_view token, ray_text *out,
                             ray_token *fresh, uint32_t *reason)
 {
-    ray_auth_moment at = {now_ns, unix_of(now_ns, wall_offset_ns), secrets, 0, 0};
+    ray_auth_moment at = {now_ns, ray_auth_unix(now_ns, wall_offset_ns), secrets, 0, 0};
     if (secrets == 0 || ray_secrets_ready(secrets) == 0 || auth->config.jwt_count == 0)
         return RAY_E_STATE;
     uint32_t place = row_of(auth, &at, token, reason);

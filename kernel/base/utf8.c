@@ -2,8 +2,6 @@
 /* utf8.c - ASCII goes eight bytes at a time; all else is looked at byte by byte. */
 #include "base/utf8.h"
 
-#define HIGH_BITS 0x8080808080808080U
-
 static uint32_t is_more(uint8_t c)
 {
     return (c & 0xc0U) == 0x80;
@@ -67,7 +65,7 @@ uint64_t ray_utf8_valid(ray_view text)
     uint64_t i = 0;
     uint32_t value = 0;
     while (i < text.length) {
-        if (text.length - i >= 8 && (ray_load_8(text.at + i) & HIGH_BITS) == 0) {
+        if (text.length - i >= 8 && (ray_load_8(text.at + i) & RAY_EACH_TOP) == 0) {
             i += 8;
             continue;
         }
@@ -83,7 +81,7 @@ uint64_t ray_utf8_count(ray_view text)
 {
     uint64_t more = 0, i = 0;
     while (i < text.length) {
-        if (text.length - i >= 8 && (ray_load_8(text.at + i) & HIGH_BITS) == 0) {
+        if (text.length - i >= 8 && (ray_load_8(text.at + i) & RAY_EACH_TOP) == 0) {
             i += 8;
             continue;
         }

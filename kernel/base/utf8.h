@@ -5,14 +5,7 @@
 #define RAY_BASE_UTF8_H
 #include <stdint.h>
 #include "ray/types.h"
-
-/* Eight bytes as a little-endian number; compilers make one load of it. */
-static inline uint64_t ray_load_8(const uint8_t *at)
-{
-    return (uint64_t)at[0] | (uint64_t)at[1] << 8 | (uint64_t)at[2] << 16 |
-           (uint64_t)at[3] << 24 | (uint64_t)at[4] << 32 | (uint64_t)at[5] << 40 |
-           (uint64_t)at[6] << 48 | (uint64_t)at[7] << 56;
-}
+#include "base/eight.h"
 
 /* Length of the character at `at`, 1 to 4; 0 when the bytes are none. *value is its number. */
 uint32_t ray_utf8_next(const uint8_t *at, uint64_t length, uint32_t *value);

@@ -196,9 +196,11 @@ def test_audience_is_a_string_or_an_array_of_them(aud, reason):
         b'"nbf":"0"', b'"iat":-1', b'"jti":["a"]', b'"org":{}', b'"roles":1')],
     (b'{"sub":"u","exp":60,"iss":1}', "auth-issuer"),
     (b'{"iss":"me","aud":"a","exp":60,"sub":null}', "auth-claim-bad"),
-    (b'{"iss":"me","aud":"a","exp":60,"sub":"\\ud800"}', "auth-claim-bad"),
     *[(b'{"iss":"me","aud":"a","exp":60,%s}' % bad, "auth-token-bad") for bad in (
-        b'"sub":"\xff"', b'"sub":"u","x":{"a":1,"a":2}', b'"sub":"a","sub":"b"',
+        b'"sub":"\\ud800"', b'"sub":"u","x":"\\udc00\\ud800"', b'"sub":"\xff"',
+        b'"sub":"\xc0\xaf"', b'"sub":"\xed\xa0\x80"', b'"sub":"\xf4\x90\x80\x80"',
+        b'"sub":"u","x":{"\\u0061":1}', b'"sub":"u","x":[{"a":[{"b":1,"b":2}]}]',
+        b'"sub":"u","x":{"a":1,"a":2}', b'"sub":"a","sub":"b"',
         b'"sub":"u",' + b",".join(b'"%d":0' % i for i in range(61)),
         b'"sub":"u","x":' + b"[" * 40 + b"]" * 40)],
 ])

@@ -172,11 +172,12 @@ void ray_auth_init(ray_auth *auth, const uint8_t seed[16]);
 /* -- request -- */
 /* 0 when a route with this need has nothing to ask. */
 uint32_t ray_auth_asked(const ray_auth *auth, uint32_t need);
-/* Who is it, and may they? Changes nothing. `secrets` may be NULL: then no key is known.
+/* Who is it, and may they? Changes nothing but the scratch of `secrets`, where a token is read;
+ * `secrets` may be NULL: then no key is known.
  * RAY_E_ARGUMENT for a need or permission nobody defined, RAY_E_UNKNOWN for a service past the
  * table; then *out is untouched. */
 ray_status ray_auth_ask(const ray_auth *auth, uint64_t now_ns, const ray_auth_query *query,
-                        const struct ray_secrets *secrets, ray_auth_answer *out);
+                        struct ray_secrets *secrets, ray_auth_answer *out);
 /* Counts an ask after the verdict, keeps a verified token, and books the penalty of a failure;
  * `granted` is all stages' together. */
 void ray_auth_note(ray_auth *auth, uint64_t now_ns, const ray_auth_query *query,
@@ -241,9 +242,10 @@ typedef struct ray_token {
 ray_status ray_auth_issue(ray_auth *auth, uint64_t now_ns, int64_t wall_offset_ns,
                           struct ray_secrets *secrets, const ray_token_spec *spec, ray_text *out,
                           ray_token *token);
-/* Is this token, of any kind, good now? Only asks; permissions are those on `service`. */
+/* Is this token, of any kind, good now? Only asks, as ray_auth_ask does; permissions are those on
+ * `service`. */
 ray_status ray_auth_validate(const ray_auth *auth, uint64_t now_ns, int64_t wall_offset_ns,
-                             const struct ray_secrets *secrets, uint32_t service, ray_view token,
+                             struct ray_secrets *secrets, uint32_t service, ray_view token,
                              ray_auth_answer *out);
 /* A new token for a live one of ours; the old one is no longer good. *reason says why not
  * (RAY_E_STATE): expired, rotated (then its family is revoked), older than family_ns. */
@@ -253,7 +255,7 @@ ray_status ray_auth_refresh(ray_auth *auth, uint64_t now_ns, int64_t wall_offset
 /* Never good again. By the token, which must verify (RAY_E_STATE), or by issuer and id; an id we
  * did not issue is remembered for the issuer's longest lifetime. RAY_E_FULL changes nothing. */
 ray_status ray_auth_revoke(ray_auth *auth, uint64_t now_ns, int64_t wall_offset_ns,
-                           const struct ray_secrets *secrets, ray_view token);
+                           struct ray_secrets *secrets, ray_view token);
 ray_status ray_auth_revoke_id(ray_auth *auth, uint64_t now_ns, int64_t wall_offset_ns,
                               uint32_t jwt, ray_view id);
 /* Places from 0; a free one or one past its time is RAY_E_UNKNOWN, past the table RAY_E_RANGE. */
@@ -381,7 +383,8 @@ enum ray_secrets_source {
     RAY_SECRETS_PORT = 2          /* fresh bytes from the machine */
 };
 
-/* Bytes of struct ray_secrets; the caller owns the memory, 64-byte aligned. */
+/* Bytes of struct ray_secrets; the caller owns the memory, 64-byte aligned. Two cores that ask at
+ * once need a block each: it has the scratch in which tokens are read. */
 uint64_t ray_secrets_bytes(void);
 /* Empties it: no key is known and nothing random can be made. */
 void ray_secrets_init(struct ray_secrets *secrets);
