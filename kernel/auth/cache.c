@@ -21,11 +21,17 @@ static uint32_t same_key(const uint64_t a[2], const uint64_t b[2])
 }
 
 /* -- verified tokens -- */
+/* A token has two windows, one by either half of its hash: so the table is all but full before one
+ * that is in use makes way for another. */
+static uint32_t verified_place(const uint64_t key[2], uint32_t i)
+{
+    return ((uint32_t)key[i / RAY_AUTH_WINDOW] + i % RAY_AUTH_WINDOW) & (RAY_VERIFIED_MAX - 1);
+}
+
 const ray_verified *ray_auth_cache_find(const ray_auth *auth, const uint64_t key[2])
 {
-    for (uint32_t i = 0; i < RAY_AUTH_WINDOW && i < RAY_VERIFIED_MAX; i++) {
-        const ray_verified *row =
-            &auth->tally.verified[((uint32_t)key[0] + i) & (RAY_VERIFIED_MAX - 1)];
+    for (uint32_t i = 0; i < 2 * RAY_AUTH_WINDOW; i++) {
+        const ray_verified *row = &auth->tally.verified[verified_place(key, i)];
         if (same_key(row->key, key) != 0)
             return row;
     }
@@ -36,9 +42,8 @@ void ray_auth_cache_fill(ray_auth *auth, const ray_auth_answer *answer)
 {
     ray_auth_tally *tally = &auth->tally;
     ray_verified *to = 0;
-    for (uint32_t i = 0; i < RAY_AUTH_WINDOW && i < RAY_VERIFIED_MAX; i++) {
-        ray_verified *row =
-            &tally->verified[((uint32_t)answer->cache_key[0] + i) & (RAY_VERIFIED_MAX - 1)];
+    for (uint32_t i = 0; i < 2 * RAY_AUTH_WINDOW; i++) {
+        ray_verified *row = &tally->verified[verified_place(answer->cache_key, i)];
         if (same_key(row->key, answer->cache_key) != 0) {
             row->used = ++tally->use_clock;
             return;
@@ -119,7 +124,7 @@ ray_status ray_auth_introspected(ray_auth *auth, uint64_t now_ns, int64_t wall_o
                                  const ray_auth_introspection *answer)
 {
     const ray_auth_spec *spec = &auth->config.spec;
-    int64_t unix_ns = (int64_t)(now_ns + (uint64_t)wall_offset_ns);
+    int64_t unix_ns = ray_auth_unix(now_ns, wall_offset_ns);
     uint64_t key[2], ttl_ns = answer->active != 0 ? spec->introspect_ttl_ns : spec->inactive_ttl_ns;
     if (spec->introspects == 0 || secrets == 0 || ray_secrets_ready(secrets) == 0)
         return RAY_E_STATE;

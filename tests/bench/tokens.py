@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import importlib
+import json
 import random
 import subprocess
 from collections.abc import Callable, Iterator
@@ -34,6 +36,8 @@ key = {{ file = "token.key" }}
 signs = true
 """
 MOST_XR = {"HS256": 2600.0, "RS256": 134000.0}  # 2.5 and 128 us; ES256 is as BearSSL has it
+MOST_SEEN_XR = 416.0  # 0.4 us
+KEPT = (1, 8, 64, 256, 512)
 Numbers = dict[str, int]
 
 
@@ -88,15 +92,41 @@ def made(word: str, key: bytes) -> bytes:
     return auth.issue_token("u-1024", lifetime_ns=3600 * 10**9, now_ns=0).text.encode()
 
 
-def in_c(word: str, token: bytes) -> float:
-    """Nanoseconds of one verification by the gateway; raises when one is refused."""
+def in_c(lines: list[bytes], way: str, items: int) -> tuple[float, int]:
+    """Nanoseconds of one token by the gateway (token.c says what `way` times), and how many were
+    good or found in the cache; raises when one is refused."""
     build = ["make", "-s", "build/bench-token"]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
-    (WORK / "token").write_bytes(token)
+    (WORK / "token").write_bytes(b"\n".join(lines))
     command = [str(ROOT / "build/bench-token"), str(WORK / "token.blob"), str(WORK / "token"),
-               "20000" if word == "HS256" else "100"]
+               str(items), way]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return int(done.stdout.split()[0]) / 1000
+    ns, good = done.stdout.split()
+    return int(ns) / 1000, int(good)
+
+
+def signed(key: bytes, number: int) -> bytes:
+    """An HS256 token of another writer, each with a user and an id of its own."""
+    said = {"sub": f"u-{number}", "iss": "https://issuer.example", "aud": "shop",
+            "jti": f"{number:032x}", "iat": 0, "exp": 3600}
+    text = ".".join(letters(json.dumps(part, separators=(",", ":")).encode())
+                    for part in ({"alg": "HS256", "typ": "JWT"}, said))
+    return f"{text}.{letters(hmac.digest(key, text.encode(), 'sha256'))}".encode()
+
+
+def seen_before(key: bytes) -> Iterator[Result]:
+    """A token that was verified lately, by how many others the cache holds; every one is asked for
+    as a request asks, in turn, so none is still at hand from the one before."""
+    made("HS256", key)
+    every = [signed(key, number) for number in range(max(KEPT))]
+    full = in_c(every[:1], "fresh", 20_000)[0]
+    for count in KEPT:
+        items = max(20_000 // count, 1) * count
+        ns, hits = in_c(every[:count], "seen", items)
+        note = f"{hits * 100 / items:.1f} % hits"
+        yield Result(f"core, token seen before, {count} kept", ns, "token",
+                     MOST_SEEN_XR if hits == items else None,
+                     f"{note}, verified anew it takes {full / ns:.1f} times as long")
 
 
 def authlib(word: str, jwk: dict[str, str], token: bytes) -> Callable[[], object]:
@@ -130,7 +160,7 @@ def tokens() -> Iterator[Result]:
     ]
     for word, key, jwk in rows:
         token = made(word, key)
-        ns = in_c(word, token)
+        ns = in_c([token], "fresh", 20_000 if word == "HS256" else 100)[0]
         notes = []
         for name, peer in (("authlib", authlib), ("joserfc", joserfc)):
             try:
@@ -142,3 +172,4 @@ def tokens() -> Iterator[Result]:
             notes.append(f"{name} takes {theirs / ns:.2f} times as long")
         yield Result(f"core, token verified, {word}", ns, "token", MOST_XR.get(word),
                      ", ".join(notes))
+    yield from seen_before(secret)
