@@ -235,10 +235,10 @@ static void note(struct ray *ray, uint64_t now_ns, const ray_row *row, const ray
                       &journey->identified->answer, granted);
     if (journey->policy.asked != 0)
         note_policies(ray, now_ns, journey, answer);
-    if (journey->asked != 0) {
+    if (journey->asked != RAY_ASKED_NOT)
         ray_ratelimit_note(&ray->ratelimit, now_ns, &journey->governed->limits, granted);
+    if (journey->asked == RAY_ASKED_ALL)
         ray_quota_note(&ray->quota, now_ns, &journey->governed->quotas, granted);
-    }
     if (journey->queue_asked != 0)
         ray_priority_note(&ray->priority, now_ns, &journey->place, &journey->queue, granted);
     if (journey->mediated != 0)

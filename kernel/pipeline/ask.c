@@ -53,8 +53,15 @@ static uint32_t permission_of(uint32_t method)
                : RAY_PERMISSION_WRITE;
 }
 
-/* Credentials, where the route asks for them and nobody vouches; from then on the request is from
- * whom they name. */
+/* 1: the route asks for credentials and nobody vouches for whom it is from. */
+static uint32_t shows_credentials(const struct ray *ray, const ray_row *row,
+                                  const ray_journey *journey)
+{
+    return (row->flags & RAY_ROW_VOUCHED) == 0 &&
+           ray_auth_asked(&ray->auth, journey->gateway.auth) != 0;
+}
+
+/* From here on the request is from whom its credentials name. */
 __attribute__((noinline)) ray_status ray_ask_auth(const struct ray *ray, uint64_t now_ns,
                                                   const ray_rows *rows, const ray_row *row,
                                                   ray_journey *journey)
@@ -62,8 +69,7 @@ __attribute__((noinline)) ray_status ray_ask_auth(const struct ray *ray, uint64_
     ray_auth_query *query = &journey->identified->query;
     ray_auth_answer *answer = &journey->identified->answer;
     uint32_t own = journey->gateway.permission;
-    if ((row->flags & RAY_ROW_VOUCHED) != 0 ||
-        ray_auth_asked(&ray->auth, journey->gateway.auth) == 0)
+    if (shows_credentials(ray, row, journey) == 0)
         return RAY_OK;
     memset(query, 0, sizeof *query);
     query->headers = view(rows, row->headers_at, row->headers_length);
@@ -157,11 +163,10 @@ static void name_limits(const ray_journey *journey, ray_ratelimit_query *query)
     }
 }
 
-__attribute__((noinline)) ray_status ray_ask_limits(const struct ray *ray, uint64_t now_ns,
-                                                       const ray_rows *rows, const ray_row *row,
-                                                       ray_journey *journey)
+static void limit_query_of(const struct ray *ray, const ray_rows *rows, const ray_row *row,
+                           const ray_journey *journey, ray_ratelimit_query *query)
 {
-    ray_ratelimit_query query = {
+    *query = (ray_ratelimit_query){
         .user = journey->user,
         .client = view(rows, row->client_at, row->client_length),
         .address = journey->client,
@@ -174,6 +179,35 @@ __attribute__((noinline)) ray_status ray_ask_limits(const struct ray *ray, uint6
         .plan = journey->plan,
         .priority = journey->priority,
     };
+}
+
+__attribute__((noinline)) ray_status ray_ask_address(const struct ray *ray, uint64_t now_ns,
+                                                     const ray_rows *rows, const ray_row *row,
+                                                     ray_journey *journey)
+{
+    ray_ratelimit_query query;
+    ray_governed *governed = journey->governed;
+    if (shows_credentials(ray, row, journey) == 0)
+        return RAY_OK;
+    limit_query_of(ray, rows, row, journey, &query);
+    ray_status status =
+        ray_ratelimit_ask_address(&ray->ratelimit, now_ns, &query, &governed->limits);
+    if (status != RAY_OK || governed->limits.granted != 0)
+        return status;
+    journey->asked = RAY_ASKED_ADDRESS;
+    governed->quotas.count = governed->quotas.shadow_denied_count = 0;
+    governed->quotas.retry_after_ns = 0;
+    governed->quotas.by = RAY_NONE;
+    governed->quotas.granted = 1;
+    return RAY_OK;
+}
+
+__attribute__((noinline)) ray_status ray_ask_limits(const struct ray *ray, uint64_t now_ns,
+                                                       const ray_rows *rows, const ray_row *row,
+                                                       ray_journey *journey)
+{
+    ray_ratelimit_query query;
+    limit_query_of(ray, rows, row, journey, &query);
     name_limits(journey, &query);
     return ray_ratelimit_ask(&ray->ratelimit, now_ns, &query, &journey->governed->limits);
 }

@@ -108,7 +108,7 @@ static void explain_governed(const struct ray *ray, uint64_t now_ns, uint32_t te
                        at->units == 1 ? " unit" : " units");
         explain_no(out, at->granted, at->reason, at->retry_after_ns);
     }
-    if (quotas->count == 0) {
+    if (quotas->count == 0 && journey->asked == RAY_ASKED_ALL) {
         ray_explain_stage(out, "quota");
         ray_text_put(out, tenant == RAY_NONE ? "no tenant given: no quota applies\n"
                                              : "no quota applies\n");

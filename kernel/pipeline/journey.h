@@ -20,6 +20,13 @@ typedef struct ray_governed {
     ray_quota_answers quotas;
 } ray_governed;
 
+/* How far limits and quotas were asked. */
+enum ray_asked {
+    RAY_ASKED_NOT = 0,
+    RAY_ASKED_ALL = 1,
+    RAY_ASKED_ADDRESS = 2      /* only limits of addresses, and one of them said no */
+};
+
 struct ray_journey {
     ray_address client;        /* behind the proxies that are trusted */
     ray_gateway_answer gateway;
@@ -36,7 +43,7 @@ struct ray_journey {
     uint32_t plan;
     uint32_t priority;         /* its class */
     uint32_t priced;           /* 1: quote says what it is expected to cost */
-    uint32_t asked;            /* 1: the limits and quotas were asked */
+    uint32_t asked;            /* 1: the limits and quotas were asked; see ray_asked */
     uint32_t queue_asked;
     uint32_t others_allowed;   /* 1: every stage but ratelimit says yes */
     uint32_t granted;          /* 1: every stage says yes */
@@ -81,6 +88,10 @@ static inline uint64_t ray_attempt_end(uint64_t now_ns, uint64_t timeout_ns)
 
 /* Asks one stage, in this order. */
 ray_status ray_ask_gateway(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
+                           const ray_row *row, ray_journey *journey);
+/* Limits of addresses, where credentials are about to be looked at; journey->asked says whether one
+ * said no. */
+ray_status ray_ask_address(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
                            const ray_row *row, ray_journey *journey);
 ray_status ray_ask_auth(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
                         const ray_row *row, ray_journey *journey);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* judge.c - what every stage's word comes to: gateway (route) > auth > policy > ratelimit > cost
- * (quote) > quota > mediator (body, cache) > priority (queue). Nothing is booked here; read
- * ray_journey_ask top to bottom. */
+/* judge.c - what every stage's word comes to: gateway (route) > ratelimit (address) > auth > policy
+ * > ratelimit > cost (quote) > quota > mediator (body, cache) > priority (queue). The limits of
+ * addresses come first only where credentials would be looked at: so nobody's flood is paid for in
+ * signatures. Nothing is booked here; read ray_journey_ask top to bottom. */
 #include "pipeline/journey.h"
 #include "base/bytes.h"
 
@@ -136,7 +137,7 @@ static ray_status ask_governed(const struct ray *ray, uint64_t now_ns, const ray
         status = ray_ask_quotas(ray, now_ns, row, journey);
     if (status != RAY_OK)
         return status;
-    journey->asked = 1;
+    journey->asked = RAY_ASKED_ALL;
     judge_governed(ray, journey, answer);
     journey->others_allowed =
         journey->governed->quotas.granted != 0 && answer->reason != RAY_REASON_LIMIT_REQUIRED;
@@ -186,7 +187,7 @@ static void journey_begin(const struct ray *ray, const ray_rows *rows, const ray
     journey->policy.quota_count = 0;
     journey->policy.set_class = RAY_CLASS_DEFAULT;
     journey->priced = 0;
-    journey->asked = 0;
+    journey->asked = RAY_ASKED_NOT;
     journey->queue_asked = 0;
     journey->others_allowed = 0;
     journey->granted = 0;
@@ -234,11 +235,15 @@ static ray_status ask_way(const struct ray *ray, uint64_t now_ns, const ray_rows
     return status;
 }
 
-/* Credentials, policies, then limits and quotas in full, then the way to the service. */
+/* Address, credentials, policies, then limits and quotas in full, then the way to the service. */
 static ray_status ask_rules(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
                             const ray_row *row, ray_journey *journey, ray_answer *answer)
 {
-    ray_status status = ray_ask_auth(ray, now_ns, rows, row, journey);
+    ray_status status = ray_ask_address(ray, now_ns, rows, row, journey);
+    if (status == RAY_OK && journey->asked != RAY_ASKED_NOT)
+        judge_governed(ray, journey, answer);
+    if (status == RAY_OK && admits(answer))
+        status = ray_ask_auth(ray, now_ns, rows, row, journey);
     if (status == RAY_OK && journey->auth_asked != 0)
         judge_auth(journey, answer);
     if (status == RAY_OK && admits(answer) && ray_policy_count(&ray->policy) != 0) {

@@ -14,6 +14,8 @@ typedef struct asking {
     uint32_t new_count;   /* buckets the request would make */
     uint32_t one_key;     /* 1: user_hash is the key of whichever limit is asked */
     uint32_t client_prefixes;   /* prefix lengths client_hash was made with, 0: none yet */
+    uint32_t addresses;         /* 1: only what is certain before anybody is known */
+    uint32_t reserved;
     uint64_t client_hash;
 } asking;
 
@@ -66,6 +68,9 @@ static ray_status meet(asking *ask, uint32_t slot)
     ray_ratelimit_answer *out = ask->out;
     if (hot->mode == RAY_MODE_OFF ||
         (hot->service != RAY_NONE && hot->service != ask->query->service))
+        return RAY_OK;
+    if (ask->addresses != 0 && (hot->keyed != RAY_KEYED_IP || hot->plan_head != 0 ||
+                                hot->mode != RAY_MODE_ENFORCE))
         return RAY_OK;
     if (out->count == RAY_REQUEST_LIMIT_MAX)
         return RAY_E_ARGUMENT;
@@ -334,6 +339,31 @@ ray_status ray_ratelimit_ask(const ray_ratelimit *rl, uint64_t now_ns,
         decide(&ask, i);
     sum_up(out);
     return RAY_OK;
+}
+
+/* What the class that may draw most is refused is refused to every class. */
+static uint32_t boldest(const ray_limit_rule *rule)
+{
+    uint32_t best = 0;
+    for (uint32_t class = 1; class < RAY_CLASS_MAX; class++)
+        best = rule->ceiling[class] > rule->ceiling[best] ? class : best;
+    return best;
+}
+
+ray_status ray_ratelimit_ask_address(const ray_ratelimit *rl, uint64_t now_ns,
+                                     const ray_ratelimit_query *query, ray_ratelimit_answer *out)
+{
+    asking ask = begin(rl, now_ns, query, out);
+    if (rl->config.scope_count[RAY_SCOPE_IP] == 0)
+        return RAY_OK;
+    ask.addresses = 1;
+    ray_status status = meet_all(&ask);
+    for (uint32_t i = 0; i < out->count && status == RAY_OK; i++) {
+        ask.at.class = boldest(&rl->config.rule[out->at[i].rate]);
+        decide(&ask, i);
+    }
+    sum_up(out);
+    return status;
 }
 
 ray_status ray_ratelimit_ask_limit(const ray_ratelimit *rl, uint64_t now_ns, uint32_t limit,

@@ -13,8 +13,7 @@
 typedef struct ray_ratelimit ray_ratelimit; /* state; size and layout are private */
 
 enum ray_limit_scope {
-    RAY_SCOPE_SERVICE =
-        0, /* one bucket for the service (or, with service RAY_NONE, for all traffic) */
+    RAY_SCOPE_SERVICE = 0, /* one bucket for the service; RAY_NONE: for all traffic */
     RAY_SCOPE_USER = 1,  /* one bucket per user, or one for the pinned user */
     RAY_SCOPE_IP = 2,    /* one bucket per network prefix of the client */
     RAY_SCOPE_NAMED = 3, /* one bucket, asked only where a route or policy names it */
@@ -35,8 +34,7 @@ typedef struct ray_limit_spec {
     uint64_t rate_tokens;    /* tokens per rate_period_ns; for windows the limit per window */
     uint64_t rate_period_ns; /* for windows the window's length */
     uint64_t capacity;       /* tokens the bucket holds; ignored by windows */
-    uint64_t
-        excess; /* second bucket E, filled by overflow of the first; unkeyed scopes only; 0: none */
+    uint64_t excess;         /* second bucket, filled by the first's overflow; unkeyed; 0: none */
     uint64_t max_delay_ns;   /* leaky queue: the longest wait that is still admitted */
     int64_t anchor_ns;       /* fixed window: wall-clock instant at which a window starts */
     uint32_t service;        /* only this service's requests; RAY_NONE: all */
@@ -121,7 +119,6 @@ typedef struct ray_limit_hold {
 
 /* Bytes of the state; a caller that uses the module alone allocates so many, zeroed. */
 uint64_t ray_ratelimit_bytes(void);
-
 /* Empties `rl` and seeds the key hash. An all-zero state is valid and empty too (seed zero). */
 void ray_ratelimit_init(ray_ratelimit *rl, const uint8_t seed[16]);
 
@@ -131,12 +128,16 @@ void ray_ratelimit_init(ray_ratelimit *rl, const uint8_t seed[16]);
 ray_status ray_ratelimit_ask(const ray_ratelimit *rl, uint64_t now_ns,
                              const ray_ratelimit_query *query, ray_ratelimit_answer *out);
 
+/* The limits of addresses alone, while nobody knows who asks: a no is what ray_ratelimit_ask will
+ * say too, whoever it is. Left out are shadows and limits where a plan has a rate of its own. */
+ray_status ray_ratelimit_ask_address(const ray_ratelimit *rl, uint64_t now_ns,
+                                     const ray_ratelimit_query *query, ray_ratelimit_answer *out);
+
 /* Books: all enforced limits when `others_allowed` and answer->granted; each shadow limit by the
- * rule of SEMANTICS.md
- * ("Shadow / dry run per rule"). `answer` must come from ask at the same now_ns with nothing
- * between. holds: NULL when nothing will be refunded (the usual, dispatched at once); else
- * RAY_REQUEST_LIMIT_MAX places, and the buckets remember open holds until release or refund.
- * Returns how many holds were written. */
+ * rule of SEMANTICS.md ("Shadow / dry run per rule"). `answer` must come from ask at the same
+ * now_ns with nothing between. holds: NULL when nothing will be refunded (the usual, dispatched at
+ * once); else RAY_REQUEST_LIMIT_MAX places, and the buckets remember open holds until release or
+ * refund. Returns how many holds were written. */
 uint32_t ray_ratelimit_take(ray_ratelimit *rl, uint64_t now_ns, const ray_ratelimit_answer *answer,
                             uint32_t others_allowed, ray_limit_hold *holds);
 
@@ -345,10 +346,9 @@ enum ray_ratelimit_format { RAY_RATELIMIT_JSON = 0, RAY_RATELIMIT_CSV = 1 };
 ray_status ray_ratelimit_export(const ray_ratelimit *rl, uint64_t now_ns, uint32_t format,
                                 ray_text *out);
 
-/* The header lines for an answer, CR LF after each: RateLimit-Policy and RateLimit
- * (draft-ietf-httpapi-ratelimit-headers 10) for every enforced limit, and Retry-After when it was
- * denied and can be granted later: ceil seconds, at least 1, never earlier than a reset it prints.
- * Call after take. */
+/* The header lines for an answer: RateLimit-Policy and RateLimit of every enforced limit
+ * (draft-ietf-httpapi-ratelimit-headers 10), and Retry-After when it can be granted later: ceil
+ * seconds, at least 1, never earlier than a reset it prints. Call after take. */
 void ray_ratelimit_headers(const ray_ratelimit *rl, uint64_t now_ns,
                            const ray_ratelimit_answer *answer, ray_text *out);
 
