@@ -98,27 +98,86 @@ ray_status ray_auth_run_refresh(ray_call *call)
     return RAY_OK;
 }
 
+/* -- revoking -- */
+static ray_status issuer_option(ray_call *call, uint32_t *jwt)
+{
+    const ray_auth *auth = ray_auth_of(call->ray);
+    const char *at;
+    uint32_t length;
+    ray_jwt_spec spec;
+    *jwt = RAY_NONE;
+    if (ray_call_option(call, "--issuer", &at, &length) == 0)
+        return RAY_OK;
+    for (uint32_t i = 0; ray_auth_jwt_read(auth, i, &spec) == RAY_OK; i++)
+        if (ray_word_is(at, length, spec.name.at)) {
+            *jwt = i;
+            return RAY_OK;
+        }
+    return ray_option_refuse(call, RAY_E_UNKNOWN, "no [[jwt]] is called", at, length);
+}
+
+/* When the first place of a full table is free again. */
+static uint64_t first_free_ns(const ray_call *call)
+{
+    int64_t now_ns = (int64_t)(call->now_ns + (uint64_t)ray_call_wall_offset(call));
+    uint64_t least_ns = RAY_NEVER;
+    ray_token row;
+    for (uint32_t place = 0; place < RAY_TOKEN_MAX; place++)
+        if (ray_auth_token_read(ray_auth_of(call->ray), call->now_ns, ray_call_wall_offset(call),
+                                place, &row) == RAY_OK &&
+            (uint64_t)(row.expires_ns - now_ns) < least_ns)
+            least_ns = (uint64_t)(row.expires_ns - now_ns);
+    return least_ns;
+}
+
+/* Why not; without the word, which may be a token that is still good. */
+static ray_status not_revoked(ray_call *call, ray_status status)
+{
+    ray_text *out = call->out;
+    ray_text_put(out, "error: nothing was revoked: ");
+    switch (status) {
+    case RAY_E_STATE: ray_text_put(out, "no token of ours, or one without an id"); break;
+    case RAY_E_UNKNOWN:
+        ray_text_put(out, "no live token in the table has this id (auth tokens); for one that was "
+                          "issued elsewhere say how long it can still live, as --foreign=1h");
+        break;
+    case RAY_E_FULL:
+        ray_text_put(out, "every place of the table holds a token that has not ended; the first is "
+                          "free in ");
+        ray_text_duration(out, first_free_ns(call));
+        break;
+    case RAY_E_ARGUMENT:
+        ray_text_put(out, "an id has 1 to 128 bytes, and a foreign one needs its --issuer=NAME "
+                          "where there are several");
+        break;
+    default: ray_text_put(out, ray_status_word(status));
+    }
+    ray_text_char(out, '\n');
+    return status;
+}
+
 ray_status ray_auth_run_revoke(ray_call *call)
 {
     ray_auth *auth = ray_auth_of(call->ray);
     ray_view token = {(const uint8_t *)call->word[2], call->length[2]};
-    uint32_t dots = 0;
+    uint64_t foreign_ns = 0;
+    uint32_t dots = 0, jwt;
+    ray_status status = issuer_option(call, &jwt);
+    if (status == RAY_OK)
+        status = ray_option_duration(call, "--foreign", &foreign_ns);
+    if (status != RAY_OK)
+        return status;
     if (!ray_call_confirmed(call, "the token is never good again"))
         return RAY_E_STATE;
     for (uint32_t i = 0; i < call->length[2]; i++)
         dots += call->word[2][i] == '.';
-    ray_status status =
-        dots != 0 && call->machine->secrets != 0
-            ? ray_auth_revoke(auth, call->now_ns, ray_call_wall_offset(call),
-                              call->machine->secrets, token)
-            : ray_auth_revoke_id(auth, call->now_ns, ray_call_wall_offset(call), 0, token);
-    if (status != RAY_OK) {   /* without the word: it may be a token that is still good */
-        ray_text_put(call->out, "error: nothing was revoked: ");
-        ray_text_put(call->out, status == RAY_E_STATE ? "no token of ours, or one without an id"
-                                                      : ray_status_word(status));
-        ray_text_char(call->out, '\n');
-        return status;
-    }
+    status = dots != 0 && call->machine->secrets != 0
+                 ? ray_auth_revoke(auth, call->now_ns, ray_call_wall_offset(call),
+                                   call->machine->secrets, token)
+                 : ray_auth_revoke_id(auth, call->now_ns, ray_call_wall_offset(call), jwt, token,
+                                      foreign_ns);
+    if (status != RAY_OK)
+        return not_revoked(call, status);
     ray_call_edited(call, RAY_AUDIT_REVOKE, RAY_BY_CREDENTIAL, RAY_NONE, 0, 0);
     return RAY_OK;
 }

@@ -95,17 +95,22 @@ class AuthenticationManager(AuthReading):
         return self._token_of(row, bytes(self.ffi.buffer(memory, text.length)).decode())
 
     def revoke_token(
-        self, token: str | AuthToken, *, issuer: int = 0, now_ns: int | None = None
+        self, token: str | AuthToken, *, issuer: int | None = None, foreign_ns: int = 0,
+        now_ns: int | None = None,
     ) -> None:
-        """Never good again: by the token, or by its id (a text without dots, of this `issuer`).
-        Raises StateError for a token that does not verify, FullError, UnknownError."""
+        """Never good again: by the token, or by its id (a text without dots): of a live one in the
+        table, from `issuer` or (None) from any. One that was issued elsewhere takes a place there
+        for `foreign_ns`, the longest it can still live, and needs its issuer where there are
+        several. Raises UnknownError for an id nobody issued, StateError for a token that does not
+        verify, FullError, ArgumentError."""
         raw, now = _text_of(token), self._pass(now_ns)
         if b"." in raw:
             status = self.lib.ray_auth_revoke(self._state, now, self._wall(), self._secrets,
                                               self._view(raw))
         else:
-            status = self.lib.ray_auth_revoke_id(self._state, now, self._wall(), issuer,
-                                                 self._view(raw))
+            status = self.lib.ray_auth_revoke_id(
+                self._state, now, self._wall(), NONE if issuer is None else issuer,
+                self._view(raw), foreign_ns)
         check(status, "revoke a token")
         self._edited("REVOKE", "CREDENTIAL", NONE, 0, 0)
 
@@ -202,7 +207,10 @@ class AuthenticationManager(AuthReading):
             self.ffi.memmove(query.address.at, pack_address(ip), 16)
             query.address_known = 1
         ask = self.lib.ray_auth_ask
-        check(ask(self._state, now, query, self._secrets, answer), "authenticate")
+        status = ask(self._state, now, query, self._secrets, answer)
+        if status != self.lib.RAY_OK:
+            self.lib.ray_auth_note(self._state, now, query, self.ffi.NULL, 0)
+        check(status, "authenticate")
         asked = answer.reason == self.lib.RAY_REASON_AUTH_INTROSPECT and resolver is not None
         if asked and self._resolve(headers, resolver, now):
             check(ask(self._state, now, query, self._secrets, answer), "authenticate")

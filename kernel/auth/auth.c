@@ -194,6 +194,10 @@ void ray_auth_note(ray_auth *auth, uint64_t now_ns, const ray_auth_query *query,
                    const ray_auth_answer *answer, uint32_t granted)
 {
     ray_auth_tally *tally = &auth->tally;
+    if (answer == 0) {
+        tally->error_count++;
+        return;
+    }
     uint32_t good = answer->granted != 0, place = answer->credential & RAY_AUTH_SLOT_MASK;
     uint32_t which = (uint32_t)answer->reason - RAY_REASON_AUTH_REQUIRED;
     (void)query;

@@ -44,24 +44,53 @@ ray_status ray_auth_revoke(ray_auth *auth, uint64_t now_ns, int64_t wall_offset_
     return revoke(auth, at.unix_ns, answer.issuer, answer.token, answer.expires_ns);
 }
 
+/* Which issuer's live token has this id: 1 and its place among issuers. */
+static uint32_t issued_by(const ray_auth *auth, int64_t unix_ns, const uint8_t id[16],
+                          uint32_t *jwt)
+{
+    for (uint32_t i = 0; i < auth->config.jwt_count; i++) {
+        if (*jwt != RAY_NONE && i != *jwt)
+            continue;
+        uint32_t place = ray_auth_find_token(auth, auth->config.issuer[i], id);
+        if (place == RAY_NONE || ray_auth_token_live(&auth->book.token[place], unix_ns) == 0)
+            continue;
+        *jwt = i;
+        return 1;
+    }
+    return 0;
+}
+
+/* How long a token of this issuer can still be good, when it is said to end within `foreign_ns`. */
+static int64_t longest(const ray_jwt_spec *spec, uint64_t foreign_ns)
+{
+    uint64_t most_ns = spec->lifetime_max_ns;
+    uint64_t rest_ns = most_ns != 0 && most_ns + spec->leeway_ns < foreign_ns
+                           ? most_ns + spec->leeway_ns : foreign_ns;
+    return (int64_t)(rest_ns + spec->leeway_ns);
+}
+
 ray_status ray_auth_revoke_id(ray_auth *auth, uint64_t now_ns, int64_t wall_offset_ns,
-                              uint32_t jwt, ray_view id)
+                              uint32_t jwt, ray_view id, uint64_t foreign_ns)
 {
     const ray_auth_config *config = &auth->config;
     int64_t unix_ns = ray_auth_unix(now_ns, wall_offset_ns);
     uint8_t token[16];
-    if (jwt >= config->jwt_count)
+    if (jwt != RAY_NONE && jwt >= config->jwt_count)
         return RAY_E_UNKNOWN;
     if (id.length == 0 || id.length > RAY_AUTH_TEXT_BYTES)
         return RAY_E_ARGUMENT;
-    const ray_jwt_spec *spec = &config->jwt[jwt];
+    if (foreign_ns > INT64_MAX / 4 || unix_ns > INT64_MAX / 2)
+        return RAY_E_RANGE;
     ray_auth_token_id(id, token);
-    uint32_t ours = ray_auth_find_token(auth, config->issuer[jwt], token) != RAY_NONE;
-    if (ours == 0 && spec->lifetime_max_ns == 0)
-        return RAY_E_RANGE; /* nobody can say when the slot would be free again */
-    uint64_t rest_ns = spec->lifetime_max_ns + 2 * spec->leeway_ns;
+    if (issued_by(auth, unix_ns, token, &jwt) != 0)
+        return revoke(auth, unix_ns, config->issuer[jwt], token, 0);
+    if (foreign_ns == 0)
+        return RAY_E_UNKNOWN;
+    if (jwt == RAY_NONE && config->jwt_count != 1)
+        return RAY_E_ARGUMENT;
+    jwt = jwt != RAY_NONE ? jwt : 0;
     return revoke(auth, unix_ns, config->issuer[jwt], token,
-                  ours != 0 ? 0 : unix_ns + (int64_t)rest_ns);
+                  unix_ns + longest(&config->jwt[jwt], foreign_ns));
 }
 
 /* -- reading -- */
@@ -79,8 +108,9 @@ ray_status ray_auth_token_read(const ray_auth *auth, uint64_t now_ns, int64_t wa
 
 uint32_t ray_auth_token_count(const ray_auth *auth, uint64_t now_ns, int64_t wall_offset_ns)
 {
+    int64_t unix_ns = ray_auth_unix(now_ns, wall_offset_ns);
     uint32_t count = 0;
     for (uint32_t place = 0; place < RAY_TOKEN_MAX; place++)
-        count += ray_auth_token_live(&auth->book.token[place], ray_auth_unix(now_ns, wall_offset_ns));
+        count += ray_auth_token_live(&auth->book.token[place], unix_ns);
     return count;
 }

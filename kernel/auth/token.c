@@ -276,14 +276,13 @@ static uint32_t row_of(ray_auth *auth, const ray_auth_moment *at, ray_view token
     return *reason == RAY_REASON_OK ? place : (uint32_t)RAY_NONE;
 }
 
-ray_status ray_auth_refresh(ray_auth *auth, uint64_t now_ns, int64_t wall_offset_ns,
-                            struct ray_secrets *secrets, ray_view token, ray_text *out,
-                            ray_token *fresh, uint32_t *reason)
+static ray_status refresh(ray_auth *auth, const ray_auth_moment *at, ray_view token, ray_text *out,
+                          ray_token *fresh, uint32_t *reason)
 {
-    ray_auth_moment at = {now_ns, ray_auth_unix(now_ns, wall_offset_ns), secrets, 0, 0};
+    struct ray_secrets *secrets = at->secrets;
     if (secrets == 0 || ray_secrets_ready(secrets) == 0 || auth->config.jwt_count == 0)
         return RAY_E_STATE;
-    uint32_t place = row_of(auth, &at, token, reason);
+    uint32_t place = row_of(auth, at, token, reason);
     if (place == RAY_NONE)
         return RAY_E_STATE;
     const ray_token *old = &auth->book.token[place];
@@ -291,27 +290,37 @@ ray_status ray_auth_refresh(ray_auth *auth, uint64_t now_ns, int64_t wall_offset
     int64_t end_ns = old->first_ns + (int64_t)auth->config.spec.family_ns;
     int64_t lifetime_ns =
         old->expires_ns - old->issued_ns - (int64_t)auth->config.jwt[jwt].leeway_ns;
-    if (lifetime_ns > end_ns - at.unix_ns)
-        lifetime_ns = end_ns - at.unix_ns;
+    if (lifetime_ns > end_ns - at->unix_ns)
+        lifetime_ns = end_ns - at->unix_ns;
     if (lifetime_ns < RAY_AUTH_NS_PER_S) {
         *reason = RAY_REASON_AUTH_LIFETIME;
         return RAY_E_STATE;
     }
-    uint32_t to = ray_auth_token_slot(auth, at.unix_ns);
+    uint32_t to = ray_auth_token_slot(auth, at->unix_ns);
     if (to == RAY_NONE)
         return RAY_E_FULL;
     ray_token_spec spec = {.tenant = old->tenant, .role = old->role,
                            .permissions = old->permissions, .user_length = old->user_length};
     memcpy(spec.user, old->user, sizeof spec.user);
-    begin_token(fresh, &spec, at.unix_ns, (uint64_t)lifetime_ns);
+    begin_token(fresh, &spec, at->unix_ns, (uint64_t)lifetime_ns);
     ray_secrets_random(secrets, fresh->id, sizeof fresh->id);
     memcpy(fresh->family, old->family, sizeof fresh->family);
     fresh->first_ns = old->first_ns;
     fresh->issuer = old->issuer;
-    ray_status status = issue_into(auth, &at, jwt, to, fresh, out);
+    ray_status status = issue_into(auth, at, jwt, to, fresh, out);
     if (status != RAY_OK)
         return status;
     auth->book.token[place].state = RAY_TOKEN_ROTATED;
     auth->tally.refreshed_count++;
     return RAY_OK;
+}
+
+ray_status ray_auth_refresh(ray_auth *auth, uint64_t now_ns, int64_t wall_offset_ns,
+                            struct ray_secrets *secrets, ray_view token, ray_text *out,
+                            ray_token *fresh, uint32_t *reason)
+{
+    ray_auth_moment at = {now_ns, ray_auth_unix(now_ns, wall_offset_ns), secrets, 0, 0};
+    ray_status status = refresh(auth, &at, token, out, fresh, reason);
+    auth->tally.error_count += status != RAY_OK;
+    return status;
 }

@@ -28,11 +28,17 @@ class Auth(RuleBasedStateMachine):
         self.text: dict[int, AuthToken] = {}
 
     def refused(self, act: object, error: type[Exception], match: str = "") -> None:
-        before = self.real.snapshot()
+        before, errors = self.real.snapshot(), self.real.stats().error_count
         with pytest.raises(error, match=match or None):
             act()  # type: ignore[operator]
-        if match != "auth-rotated":  # which revokes a family
+        counted = self.real.stats().error_count - errors
+        if counted == 0:
             assert self.real.snapshot() == before
+        elif match != "auth-rotated":  # which revokes a family
+            assert counted == 1 and self.differs(before) <= 8  # bytes of the counter
+
+    def differs(self, before: bytes) -> int:
+        return sum(a != b for a, b in zip(before, self.real.snapshot(), strict=True))
 
     @rule(user=USERS, role=ROLES, lifetime=st.integers(1, 120))
     def issue(self, user: str, role: Role, lifetime: int) -> None:
@@ -54,12 +60,14 @@ class Auth(RuleBasedStateMachine):
 
         def act() -> AuthToken:
             return self.real.refresh_token(self.text[number], now_ns=self.model.now * S)
+        errors = self.real.stats().error_count
         if found is None:
             self.refused(act, FullError)
         elif isinstance(found, str):
             self.refused(act, StateError, found)
         else:
             self.text[found] = act()
+        assert self.real.stats().error_count == errors + (not isinstance(found, int))
 
     @precondition(lambda self: self.text)
     @rule(data=st.data())

