@@ -68,10 +68,11 @@ uint32_t ray_claims_read(ray_view base64url, uint8_t scratch[RAY_SECRETS_SCRATCH
 /* -- finding -- */
 const ray_claim *ray_claims_find(const ray_claims *claims, const char *name, uint64_t length)
 {
-    for (uint32_t i = 0; i < claims->count; i++) {
+    for (uint32_t i = 0; i < claims->count && length != 0; i++) {
         const ray_claim *claim = &claims->claim[i];
-        if (claim->name_length == length &&
-            ray_same(claims->at + claim->name_at, name, length) != 0)
+        const uint8_t *at = claims->at + claim->name_at;
+        if (claim->name_length == length && at[0] == (uint8_t)name[0] && /* most differ here */
+            ray_same(at, name, length) != 0)
             return claim;
     }
     return 0;

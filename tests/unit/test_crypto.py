@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import pathlib
+import random
 import shutil
 import subprocess
 
@@ -204,6 +206,24 @@ def test_base64url_has_one_text_for_each_value():
     assert read(b"Zm9v", 3) == b"foo" and read(b"Zm9v", 2) is None
     made = FFI.new("uint8_t[4]")
     assert LIB.ray_crypto_base64url_write(view(b"foo"), made, 3) == LIB.RAY_NONE
+
+
+def test_base64url_of_any_length_is_what_python_reads_and_one_bad_letter_anywhere_is_none():
+    letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    dice = random.Random(4648)
+    for length in range(100):
+        held = dice.randbytes(length)
+        text = base64.urlsafe_b64encode(held).rstrip(b"=")
+        assert read(text, 100) == held
+        for at in range(len(text)):
+            bad = bytearray(text)
+            bad[at] = dice.choice([b for b in range(256) if b not in letters])
+            assert read(bytes(bad), 100) is None, (text, bad)
+    for at in range(9):     # the eight of a block and the one behind it, by every byte there is
+        for byte in range(256):
+            text = bytearray(b"AAAAAAAAAAAA")
+            text[at] = byte
+            assert (read(bytes(text)) is not None) == (byte in letters), (at, byte)
 
 
 def test_every_pair_of_letters_is_one_byte_or_none():
