@@ -83,6 +83,9 @@ def _run_one(config: Config, kernel: Kernel, test: Expectation, fallback: str) -
 def _fields(config: Config, test: Expectation) -> dict[str, Any]:
     """The request as the core takes it: who it is from is said by [[identity]], as in a replay."""
     request = test.request
+    stated = request.user is not None or request.tenant is not None or request.role is not None
+    header = config.file.auth.header if config.file.auth else "X-API-Key"
+    shows = {"authorization", header.lower()} & {name.lower() for name in request.headers}
     client = request.client or ""
     tenant, user, role = config.identity.resolve(
         Request(client, request.user or "", request.path, request.headers)
@@ -92,8 +95,12 @@ def _fields(config: Config, test: Expectation) -> dict[str, Any]:
     if request.role is not None:
         role = ROLES.index(request.role) + 1
     is_address = address_of(client) is not None
-    weight = {} if request.weight is None else {"weight": request.weight}  # 0 would take nothing
-    return weight | {
+    more: dict[str, Any] = {}
+    if request.weight is not None:
+        more["weight"] = request.weight    # 0 would take nothing
+    if shows and not stated:
+        more["vouched"] = False            # a credential that is shown says more than an address
+    return more | {
         "method": request.method,
         "host": request.host or "",
         "headers": request.headers,

@@ -15,6 +15,7 @@ class TokenType(IntEnum):
     BEARER = 3
     JWT = 4
     INTROSPECT = 5
+    VOUCHED = 6
 
 
 class Role(IntEnum):

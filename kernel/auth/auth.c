@@ -190,6 +190,31 @@ ray_status ray_auth_ask(const ray_auth *auth, uint64_t now_ns, const ray_auth_qu
     return RAY_OK;
 }
 
+ray_status ray_auth_ask_vouched(const ray_auth *auth, const ray_auth_query *query,
+                                const ray_auth_vouched *vouched, ray_auth_answer *out)
+{
+    ray_status status = query_check(query);
+    if (status == RAY_OK && vouched->role >= RAY_ROLE_MAX)
+        status = RAY_E_ARGUMENT;
+    if (status != RAY_OK)
+        return status;
+    begin(out);
+    out->known = query->need == RAY_AUTH_REQUIRED || vouched->role != RAY_ROLE_NONE ||
+                 vouched->user.length != 0;
+    if (query->need == RAY_AUTH_NONE || out->known == 0) {
+        out->known = 0;
+        finish(out, RAY_REASON_OK);
+        return RAY_OK;
+    }
+    out->scheme = RAY_SCHEME_VOUCHED;
+    out->tenant = vouched->tenant;
+    out->role = vouched->role;
+    out->permissions = ray_auth_rights(auth, vouched->role, vouched->tenant, vouched->user,
+                                       query->service);
+    finish(out, permit(auth, query, out));
+    return RAY_OK;
+}
+
 void ray_auth_note(ray_auth *auth, uint64_t now_ns, const ray_auth_query *query,
                    const ray_auth_answer *answer, uint32_t granted)
 {

@@ -60,7 +60,6 @@ typedef struct ray_introspected {
 typedef struct ray_auth_book {
     uint32_t grant_count;
     uint32_t token_count;      /* slots in use, those past their time that nobody needed too */
-    uint64_t overflow_ns;      /* of sources that found no row */
     uint64_t credential_until_ns[RAY_CREDENTIAL_MAX];
     ray_penalty penalty[RAY_PENALTY_MAX];
     ray_token token[RAY_TOKEN_MAX];

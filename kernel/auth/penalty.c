@@ -56,9 +56,8 @@ uint64_t ray_auth_source_wait(const ray_auth *auth, uint64_t now_ns, uint64_t so
     if (spec->lockout_ns == 0)
         return 0;
     uint32_t place = row_of(auth, source);
-    return wait_of(auth, now_ns,
-                   place != RAY_NONE ? auth->book.penalty[place].until_ns : auth->book.overflow_ns,
-                   spec->failures);
+    return place == RAY_NONE ? 0 : wait_of(auth, now_ns, auth->book.penalty[place].until_ns,
+                                           spec->failures);
 }
 
 uint64_t ray_auth_credential_wait(const ray_auth *auth, uint64_t now_ns, uint32_t place)
@@ -67,17 +66,26 @@ uint64_t ray_auth_credential_wait(const ray_auth *auth, uint64_t now_ns, uint32_
                    auth->config.spec.key_failures);
 }
 
-/* A row that is free, or empty by now: giving one up changes no answer. */
+/* A row for a source that failed and has none: one that is free, or empty by now, which changes no
+ * answer; else the least guilty of the window, whose failures the source takes over (Space-Saving,
+ * Metwally et al. 2005). So a crowd of sources has no more guesses than the table has rows, whoever
+ * is guiltiest stays locked, and who never failed is not asked to pay for the others. */
 static uint32_t row_for(ray_auth *auth, uint64_t now_ns, uint64_t source)
 {
-    uint32_t empty = RAY_NONE;
+    uint32_t empty = RAY_NONE, least = (uint32_t)source & (RAY_PENALTY_MAX - 1);
     for (uint32_t i = 0; i < RAY_AUTH_WINDOW; i++) {
         uint32_t place = ((uint32_t)source + i) & (RAY_PENALTY_MAX - 1);
         const ray_penalty *row = &auth->book.penalty[place];
         if (empty == RAY_NONE && (row->source == 0 || row->until_ns <= now_ns))
             empty = place;
+        if (row->until_ns < auth->book.penalty[least].until_ns)
+            least = place;
     }
-    if (empty != RAY_NONE && auth->book.penalty[empty].source != 0)
+    if (empty == RAY_NONE) {
+        auth->tally.penalty_full_count++;
+        return least;
+    }
+    if (auth->book.penalty[empty].source != 0)
         auth->tally.penalty_evicted_count++;
     return empty;
 }
@@ -91,15 +99,9 @@ void ray_auth_penalise(ray_auth *auth, uint64_t now_ns, const ray_auth_answer *a
     uint32_t place = row_of(auth, answer->source);
     if (place == RAY_NONE)
         place = row_for(auth, now_ns, answer->source);
-    if (place == RAY_NONE) {
-        auth->tally.penalty_full_count++;
-        add(&auth->book.overflow_ns, now_ns, cost_of(auth, spec->failures));
-    } else {
-        ray_penalty *row = &auth->book.penalty[place];
-        if (row->source != answer->source)
-            *row = (ray_penalty){answer->source, 0};
-        add(&row->until_ns, now_ns, cost_of(auth, spec->failures));
-    }
+    ray_penalty *row = &auth->book.penalty[place];
+    row->source = answer->source;
+    add(&row->until_ns, now_ns, cost_of(auth, spec->failures));
     uint32_t credential = answer->credential & RAY_AUTH_SLOT_MASK;
     if (answer->credential != RAY_NONE && spec->key_failures != 0 &&
         credential < RAY_CREDENTIAL_MAX)

@@ -247,13 +247,19 @@ def test_a_key_is_locked_whoever_tries() -> None:
     assert auth.verify_api_key("web.test", ip="192.0.2.3").reason == "auth-locked"
 
 
-def test_a_full_penalty_table_is_shared_and_counted() -> None:
+def test_a_full_penalty_table_bounds_the_guesses_and_locks_no_stranger() -> None:
     auth = of('[auth]\nlockout = { failures = 2, per = "60s" }\n' + KEY)
-    for host in range(40):
+    for host in range(4):
+        for _ in range(2):
+            auth.verify_api_key("web.bad", ip=f"203.0.113.{host}", now_ns=S)
+    for host in range(40):                  # more sources than the table has places
         auth.verify_api_key("web.bad", ip=f"192.0.2.{host}", now_ns=S)
     assert auth.stats().penalty_full_count > 0 and auth.stats().penalty_evicted_count == 0
-    assert auth.verify_api_key("web.test", ip="198.51.100.1").reason == "auth-locked"
-    assert auth.verify_api_key("web.test", ip="198.51.100.1", now_ns=4000 * S).granted
+    # Who never failed is let in; whoever fails now took over somebody's failures.
+    assert auth.verify_api_key("web.test", ip="198.51.100.1", now_ns=S).granted
+    assert auth.verify_api_key("web.bad", ip="198.51.100.2", now_ns=S).reason == "auth-unknown"
+    assert auth.verify_api_key("web.test", ip="198.51.100.2", now_ns=S).reason == "auth-locked"
+    assert auth.verify_api_key("web.test", ip="198.51.100.2", now_ns=4000 * S).granted
     assert auth.valid() == 0
 
 

@@ -35,7 +35,8 @@ enum ray_scheme {
     RAY_SCHEME_BASIC = 2,     /* [[basic]]: RFC 7617; the digest is over "user:password" */
     RAY_SCHEME_BEARER = 3,    /* [[bearer]]: opaque, found by its digest */
     RAY_SCHEME_JWT = 4,       /* [[jwt]] */
-    RAY_SCHEME_INTROSPECT = 5 /* opaque, and another server knows */
+    RAY_SCHEME_INTROSPECT = 5, /* opaque, and another server knows */
+    RAY_SCHEME_VOUCHED = 6    /* no credential: the caller says whom it is from */
 };
 
 enum ray_jwt_alg { RAY_JWT_HS256 = 1, RAY_JWT_RS256 = 2, RAY_JWT_ES256 = 3 };
@@ -177,6 +178,16 @@ uint32_t ray_auth_asked(const ray_auth *auth, uint32_t need);
  * RAY_E_UNKNOWN for a service past the table; then *out is untouched. */
 ray_status ray_auth_ask(const ray_auth *auth, uint64_t now_ns, const ray_auth_query *query,
                         struct ray_secrets *secrets, ray_auth_answer *out);
+/* The same for a request whose caller vouches for whom it is from: no credential is looked at, but
+ * what they may is asked all the same. A `role` of 0 is unknown: then only what the route itself
+ * states (role, own permission) can refuse. */
+typedef struct ray_auth_vouched {
+    ray_view user;
+    uint32_t tenant;              /* handle, RAY_NONE */
+    uint32_t role;                /* enum ray_role */
+} ray_auth_vouched;
+ray_status ray_auth_ask_vouched(const ray_auth *auth, const ray_auth_query *query,
+                                const ray_auth_vouched *vouched, ray_auth_answer *out);
 /* Counts an ask after the verdict, keeps a verified token, books a failure's penalty. `granted`
  * is all stages' together. An answer of NULL: the ask was refused as impossible. */
 void ray_auth_note(ray_auth *auth, uint64_t now_ns, const ray_auth_query *query,
@@ -343,7 +354,7 @@ typedef struct ray_auth_stats {
     uint64_t cache_evicted_count;
     uint64_t penalty_count;       /* failures booked */
     uint64_t penalty_evicted_count; /* rows given up, empty ones only */
-    uint64_t penalty_full_count;  /* failures of sources that share a row, the table being full */
+    uint64_t penalty_full_count;  /* rows taken over, failures and all, the table being full */
     uint64_t issued_count;
     uint64_t refreshed_count;
     uint64_t revoked_count;

@@ -52,7 +52,8 @@ enum ray_row_flag {
      * TICK, no error: a stream may carry outcomes before it knows the verdicts. */
     RAY_ROW_QUIET = 8,
     RAY_ROW_WEIGHT = 16,       /* `weight` is stated even when 0: the request takes no token */
-    /* The caller vouches for tenant, user and role: no credential is looked for. */
+    /* The caller vouches for tenant, user and role: no credential is looked for; what the route
+     * wants of a role and of rights is asked all the same. */
     RAY_ROW_VOUCHED = 32,
     RAY_ROW_BODY = 64,         /* the bytes at `body` are the whole body: request or answer */
     RAY_ROW_IDEMPOTENT = 128   /* may be tried again whatever its method */
