@@ -25,8 +25,9 @@ class Peer:
     """A TCP server that reads one question and then does as `say` likes; `sent` counts the bytes
     that it got rid of."""
 
-    def __init__(self, say: Callable[[Peer], None]) -> None:
+    def __init__(self, say: Callable[[Peer], None], question: bytes) -> None:
         self.say, self.sent, self.asked, self.over = say, 0, b"", threading.Event()
+        self.question = question    # what the last of it has inside
         self.door = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.door.getsockname()[1]}/introspect?realm=x"
         self.thread = threading.Thread(target=self.serve, daemon=True)
@@ -36,7 +37,7 @@ class Peer:
         with contextlib.suppress(OSError):
             self.link, _ = self.door.accept()
             with self.link:
-                while b"token=" not in self.asked:
+                while self.question not in self.asked:
                     self.asked += self.link.recv(65536)
                 self.say(self)
 
@@ -60,8 +61,8 @@ class Peer:
 def peer() -> Iterator[Callable[[Callable[[Peer], None]], Peer]]:
     made: list[Peer] = []
 
-    def begin(say: Callable[[Peer], None]) -> Peer:
-        made.append(Peer(say))
+    def begin(say: Callable[[Peer], None], question: bytes = b"token=") -> Peer:
+        made.append(Peer(say, question))
         return made[-1]
 
     yield begin
@@ -105,6 +106,17 @@ def test_a_slow_server_is_waited_for_until_the_deadline_and_no_longer(say, peer)
     assert http_resolver(server.url, timeout_ns=250 * MS)("t") is None
     took = time.monotonic_ns() - began
     assert 250 * MS <= took < 1500 * MS  # dripping alone would take 6 seconds and more
+
+
+@pytest.mark.parametrize("say", [
+    lambda peer: peer.over.wait(9),
+    lambda peer: (peer.send(b"\x16\x03\x03\x40\x00"), peer.drip(bytes(0x4000)))],
+    ids=["says nothing", "drips"])
+def test_a_handshake_is_within_the_deadline_too(say, peer) -> None:
+    server = peer(say, b"\x16\x03")
+    began = time.monotonic_ns()
+    assert http_resolver(server.url.replace("http:", "https:"), timeout_ns=250 * MS)("t") is None
+    assert 250 * MS <= time.monotonic_ns() - began < 1500 * MS
 
 
 @pytest.mark.parametrize("say", [
