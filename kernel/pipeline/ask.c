@@ -53,14 +53,6 @@ static uint32_t permission_of(uint32_t method)
                : RAY_PERMISSION_WRITE;
 }
 
-/* 1: the route asks for credentials and nobody vouches for whom it is from. */
-static uint32_t shows_credentials(const struct ray *ray, const ray_row *row,
-                                  const ray_journey *journey)
-{
-    return (row->flags & RAY_ROW_VOUCHED) == 0 &&
-           ray_auth_asked(&ray->auth, journey->gateway.auth) != 0;
-}
-
 /* The caller's word stands for a credential, not for what its owner may. A log that names no role
  * tells nothing of the rights that methods need. */
 static ray_status ask_vouched(const struct ray *ray, const ray_row *row, ray_journey *journey)
@@ -72,7 +64,7 @@ static ray_status ask_vouched(const struct ray *ray, const ray_row *row, ray_jou
     return ray_auth_ask_vouched(&ray->auth, query, &vouched, &journey->identified->answer);
 }
 
-/* From here on the request is from whom its credentials name. */
+/* Credentials, or the caller's word; from then on the request is from whom they name. */
 __attribute__((noinline)) ray_status ray_ask_auth(const struct ray *ray, uint64_t now_ns,
                                                   const ray_rows *rows, const ray_row *row,
                                                   ray_journey *journey)
@@ -80,8 +72,6 @@ __attribute__((noinline)) ray_status ray_ask_auth(const struct ray *ray, uint64_
     ray_auth_query *query = &journey->identified->query;
     ray_auth_answer *answer = &journey->identified->answer;
     uint32_t own = journey->gateway.permission;
-    if (ray_auth_asked(&ray->auth, journey->gateway.auth) == 0)
-        return RAY_OK;
     memset(query, 0, sizeof *query);
     query->headers = view(rows, row->headers_at, row->headers_length);
     query->address = journey->client;
@@ -200,8 +190,6 @@ __attribute__((noinline)) ray_status ray_ask_address(const struct ray *ray, uint
 {
     ray_ratelimit_query query;
     ray_governed *governed = journey->governed;
-    if (shows_credentials(ray, row, journey) == 0)
-        return RAY_OK;
     limit_query_of(ray, rows, row, journey, &query);
     ray_status status =
         ray_ratelimit_ask_address(&ray->ratelimit, now_ns, &query, &governed->limits);

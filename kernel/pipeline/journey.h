@@ -89,8 +89,8 @@ static inline uint64_t ray_attempt_end(uint64_t now_ns, uint64_t timeout_ns)
 /* Asks one stage, in this order. */
 ray_status ray_ask_gateway(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
                            const ray_row *row, ray_journey *journey);
-/* Limits of addresses, where credentials are about to be looked at; journey->asked says whether one
- * said no. */
+/* Limits of addresses, before credentials are looked at; journey->asked says whether one said no.
+ */
 ray_status ray_ask_address(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
                            const ray_row *row, ray_journey *journey);
 ray_status ray_ask_auth(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,

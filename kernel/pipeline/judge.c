@@ -60,6 +60,15 @@ static void name_delay(const ray_ratelimit_answer *limits, ray_answer *answer)
         }
 }
 
+static void deny_by_limit(const ray_ratelimit_answer *limits, ray_answer *answer)
+{
+    const ray_limit_answer *by = &limits->at[limits->by];
+    deny(answer, by->reason, 429);
+    answer->by_kind = RAY_BY_LIMIT;
+    answer->by_id = by->limit;
+    answer->retry_after_ns = limits->retry_after_ns;
+}
+
 /* Both limits and quotas were asked in full: the largest retry_after binds, ties go to the earlier
  * stage. */
 static void judge_governed(const struct ray *ray, const ray_journey *journey, ray_answer *answer)
@@ -83,11 +92,7 @@ static void judge_governed(const struct ray *ray, const ray_journey *journey, ra
     }
     if (limits->granted == 0 &&
         (quotas->granted != 0 || limits->retry_after_ns >= quotas->retry_after_ns)) {
-        const ray_limit_answer *by = &limits->at[limits->by];
-        deny(answer, by->reason, 429);
-        answer->by_kind = RAY_BY_LIMIT;
-        answer->by_id = by->limit;
-        answer->retry_after_ns = limits->retry_after_ns;
+        deny_by_limit(limits, answer);
     } else {
         const ray_quota_answer *by = &quotas->at[quotas->by];
         deny(answer, by->reason, 429);
@@ -235,17 +240,34 @@ static ray_status ask_way(const struct ray *ray, uint64_t now_ns, const ray_rows
     return status;
 }
 
+/* Who it is and what they may. Where a credential is to be looked at, first whether its address may
+ * ask at all. */
+static __attribute__((noinline)) ray_status ask_who(const struct ray *ray, uint64_t now_ns,
+                                                    const ray_rows *rows, const ray_row *row,
+                                                    ray_journey *journey, ray_answer *answer)
+{
+    ray_status status = RAY_OK;
+    if ((row->flags & RAY_ROW_VOUCHED) == 0)
+        status = ray_ask_address(ray, now_ns, rows, row, journey);
+    if (status == RAY_OK && journey->asked != RAY_ASKED_NOT) {
+        answer->limit_count = (uint8_t)journey->governed->limits.count;
+        deny_by_limit(&journey->governed->limits, answer);
+        return RAY_OK;
+    }
+    if (status == RAY_OK)
+        status = ray_ask_auth(ray, now_ns, rows, row, journey);
+    if (status == RAY_OK)
+        judge_auth(journey, answer);
+    return status;
+}
+
 /* Address, credentials, policies, then limits and quotas in full, then the way to the service. */
 static ray_status ask_rules(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
                             const ray_row *row, ray_journey *journey, ray_answer *answer)
 {
-    ray_status status = ray_ask_address(ray, now_ns, rows, row, journey);
-    if (status == RAY_OK && journey->asked != RAY_ASKED_NOT)
-        judge_governed(ray, journey, answer);
-    if (status == RAY_OK && admits(answer))
-        status = ray_ask_auth(ray, now_ns, rows, row, journey);
-    if (status == RAY_OK && journey->auth_asked != 0)
-        judge_auth(journey, answer);
+    ray_status status = RAY_OK;
+    if (ray_auth_asked(&ray->auth, journey->gateway.auth) != 0)
+        status = ask_who(ray, now_ns, rows, row, journey, answer);
     if (status == RAY_OK && admits(answer) && ray_policy_count(&ray->policy) != 0) {
         status = ray_ask_policies(ray, now_ns, rows, row, journey);
         if (status == RAY_OK)

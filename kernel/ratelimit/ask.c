@@ -14,8 +14,6 @@ typedef struct asking {
     uint32_t new_count;   /* buckets the request would make */
     uint32_t one_key;     /* 1: user_hash is the key of whichever limit is asked */
     uint32_t client_prefixes;   /* prefix lengths client_hash was made with, 0: none yet */
-    uint32_t addresses;         /* 1: only what is certain before anybody is known */
-    uint32_t reserved;
     uint64_t client_hash;
 } asking;
 
@@ -49,18 +47,6 @@ uint32_t ray_limit_rule_for(const ray_ratelimit *rl, const ray_limit_hot *hot, u
     return slot;
 }
 
-ray_status ray_limit_slot(const ray_ratelimit *rl, uint32_t limit, uint32_t *slot)
-{
-    uint32_t at = limit & 0xffffU;
-    if (limit == RAY_NONE || at >= RAY_LIMIT_MAX)
-        return RAY_E_UNKNOWN;
-    const ray_limit_hot *hot = &rl->config.hot[at];
-    if (hot->generation != limit >> 16 || !hot->used)
-        return limit >> 16 < hot->born ? RAY_E_STALE : RAY_E_UNKNOWN;
-    *slot = at;
-    return RAY_OK;
-}
-
 /* Adds one limit to the answer and finds its bucket. */
 static ray_status meet(asking *ask, uint32_t slot)
 {
@@ -68,9 +54,6 @@ static ray_status meet(asking *ask, uint32_t slot)
     ray_ratelimit_answer *out = ask->out;
     if (hot->mode == RAY_MODE_OFF ||
         (hot->service != RAY_NONE && hot->service != ask->query->service))
-        return RAY_OK;
-    if (ask->addresses != 0 && (hot->keyed != RAY_KEYED_IP || hot->plan_head != 0 ||
-                                hot->mode != RAY_MODE_ENFORCE))
         return RAY_OK;
     if (out->count == RAY_REQUEST_LIMIT_MAX)
         return RAY_E_ARGUMENT;
@@ -350,16 +333,33 @@ static uint32_t boldest(const ray_limit_rule *rule)
     return best;
 }
 
+static ray_status meet_addresses(asking *ask, uint32_t head)
+{
+    ray_status status = RAY_OK;
+    while (head != 0 && status == RAY_OK) {
+        const ray_limit_hot *hot = &ask->rl->config.hot[head - 1];
+        if (hot->keyed == RAY_KEYED_IP && hot->plan_head == 0 && hot->mode == RAY_MODE_ENFORCE)
+            status = meet(ask, head - 1);
+        head = hot->next;
+    }
+    return status;
+}
+
 ray_status ray_ratelimit_ask_address(const ray_ratelimit *rl, uint64_t now_ns,
                                      const ray_ratelimit_query *query, ray_ratelimit_answer *out)
 {
+    const ray_ratelimit_config *config = &rl->config;
+    uint32_t service = query->service & 0xffffU;
     asking ask = begin(rl, now_ns, query, out);
-    if (rl->config.scope_count[RAY_SCOPE_IP] == 0)
+    ray_status status = RAY_OK;
+    if (config->scope_count[RAY_SCOPE_IP] == 0)
         return RAY_OK;
-    ask.addresses = 1;
-    ray_status status = meet_all(&ask);
+    if (query->service != RAY_NONE && service < RAY_SERVICE_MAX)
+        status = meet_addresses(&ask, config->service_head[service]);
+    if (status == RAY_OK)
+        status = meet_addresses(&ask, config->any_head);
     for (uint32_t i = 0; i < out->count && status == RAY_OK; i++) {
-        ask.at.class = boldest(&rl->config.rule[out->at[i].rate]);
+        ask.at.class = boldest(&config->rule[out->at[i].rate]);
         decide(&ask, i);
     }
     sum_up(out);

@@ -83,6 +83,18 @@ void ray_rules_mark(ray_ratelimit *rl)
 }
 
 /* -- reading -- */
+ray_status ray_limit_slot(const ray_ratelimit *rl, uint32_t limit, uint32_t *slot)
+{
+    uint32_t at = limit & 0xffffU;
+    if (limit == RAY_NONE || at >= RAY_LIMIT_MAX)
+        return RAY_E_UNKNOWN;
+    const ray_limit_hot *hot = &rl->config.hot[at];
+    if (hot->generation != limit >> 16 || !hot->used)
+        return limit >> 16 < hot->born ? RAY_E_STALE : RAY_E_UNKNOWN;
+    *slot = at;
+    return RAY_OK;
+}
+
 /* The most limits that are pinned to one user. */
 static uint32_t pinned_most(const ray_limit_spec *limits, uint32_t count)
 {
