@@ -13,7 +13,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 
-from . import core_side, measure, policy, python_side, tokens
+from . import core_side, formats, measure, policy, python_side, tokens
 from .measure import Result
 
 PARTS: dict[str, Callable[[], Iterator[Result]]] = {
@@ -24,6 +24,7 @@ PARTS: dict[str, Callable[[], Iterator[Result]]] = {
     "policies": policy.policies,
     "governance": core_side.governance,
     "tokens": tokens.tokens,
+    "formats": formats.formats,
     "python": python_side.scalars,
     "batch": python_side.batches,
     "replay": python_side.replays,
@@ -34,9 +35,10 @@ def row(result: Result, reference_ns: float) -> str:
     """One line of the table."""
     ratio = result.ns / reference_ns
     target = "" if result.most_xr is None else f"<= {result.most_xr:g}"
-    mark = "" if result.most_xr is None else ("ok" if ratio <= result.most_xr else "over")
+    most = result.most_xr or ratio
+    mark = "" if result.most_xr is None else "ok" if ratio <= most else f"over {ratio / most:.2f}x"
     return (
-        f"{result.name:46} {result.ns:11.1f} {ratio:9.1f} {target:>9} {mark:4} {result.note}"
+        f"{result.name:46} {result.ns:11.1f} {ratio:9.1f} {target:>9} {mark:10} {result.note}"
     ).rstrip()
 
 
