@@ -12,13 +12,16 @@ enum expects {
     EXPECTS_NAME = 2,
     EXPECTS_NAME_OR_END = 3,      /* behind '{' */
     EXPECTS_COMMA = 4,            /* or the end of the container */
-    EXPECTS_NOTHING = 5           /* but blanks */
+    EXPECTS_NOTHING = 5,          /* but blanks */
+    EXPECTS_FAULT = 6             /* there was one */
 };
 
-static uint32_t fail(ray_json *json, ray_json_item *item, uint32_t fault)
+static __attribute__((noinline, cold)) uint32_t fail(ray_json *json, ray_json_item *item,
+                                                     uint32_t fault)
 {
     json->fault = json->place >= json->length && fault == RAY_JSON_FAULT_SYNTAX
                       ? (uint32_t)RAY_JSON_FAULT_TRUNCATED : fault;
+    json->expects = EXPECTS_FAULT;
     item->kind = RAY_JSON_ERROR;
     return RAY_JSON_ERROR;
 }
@@ -60,65 +63,79 @@ static uint32_t escape(ray_json *json, uint32_t *fault)
     return 1;
 }
 
-/* A byte a string may not simply contain: control, quote, backslash, or the first of several. The
- * high bit of each byte of the result says so; exact up to the first such byte. */
-static uint64_t special(uint64_t x)
+/* Moves behind what is not plain at json->place, other than a quote: an escape, or characters of
+ * several bytes one after the other. Returns the fault. */
+static __attribute__((noinline)) uint32_t unplain(ray_json *json)
 {
-    const uint64_t ones = 0x0101010101010101U, highs = ones << 7;
-    uint64_t quote = x ^ (ones * '"'), slash = x ^ (ones * '\\');
-    return (((x - ones * 0x20) | (quote - ones) | (slash - ones)) | x) & highs;
+    uint32_t fault = RAY_JSON_FAULT_SYNTAX, value = 0;
+    uint8_t c = json->at[json->place];
+    if (c == '\\')
+        return escape(json, &fault) ? (uint32_t)RAY_JSON_FAULT_NONE : fault;
+    if (c < 0x20)
+        return RAY_JSON_FAULT_SYNTAX;
+    do {
+        uint32_t step = ray_utf8_next(json->at + json->place, json->length - json->place, &value);
+        if (step == 0)
+            return RAY_JSON_FAULT_UTF8;
+        json->place += step;
+    } while (json->place < json->length && json->at[json->place] >= 0x80);
+    return RAY_JSON_FAULT_NONE;
 }
 
-/* Reads to behind the closing quote; json->place is behind the opening one. */
+/* Behind the plain bytes from `place` on, as far as eight are left: at a mark, or at the first byte
+ * of a character of several. */
+static inline uint64_t behind_plain(const uint8_t *at, uint64_t place, uint64_t length)
+{
+    while (length - place >= 8) {
+        uint64_t x = ray_load_8(at + place), found = (ray_json_marks(x) | x) & RAY_EACH_TOP;
+        if (found != 0)
+            return place + ((uint64_t)__builtin_ctzll(found) >> 3);
+        place += 8;
+    }
+    return place;
+}
+
+/* Reads to behind the closing quote; json->place is at the opening one. Returns the fault. */
 static uint32_t string(ray_json *json, ray_json_item *item)
 {
-    uint64_t begin = json->place;
-    item->escaped = 0;
+    uint64_t begin = ++json->place;
     for (;;) {
-        while (json->length - json->place >= 8) {
-            uint64_t found = special(ray_load_8(json->at + json->place));
-            if (found != 0) {
-                json->place += (uint64_t)__builtin_ctzll(found) >> 3;
-                break;
-            }
-            json->place += 8;
-        }
+        json->place = behind_plain(json->at, json->place, json->length);
         if (json->place >= json->length)
-            return fail(json, item, RAY_JSON_FAULT_TRUNCATED);
-        uint8_t c = json->at[json->place];
-        uint32_t fault = RAY_JSON_FAULT_SYNTAX, value = 0;
-        if (c == '"')
+            return RAY_JSON_FAULT_TRUNCATED;
+        if (json->at[json->place] == '"')
             break;
-        if (c == '\\') {
-            item->escaped = 1;
-            if (!escape(json, &fault))
-                return fail(json, item, fault);
-        } else if (c < 0x20) {
-            return fail(json, item, RAY_JSON_FAULT_SYNTAX);
-        } else {
-            uint32_t step = ray_utf8_next(json->at + json->place, json->length - json->place,
-                                          &value);
-            if (step == 0)
-                return fail(json, item, RAY_JSON_FAULT_UTF8);
-            json->place += step;
-        }
+        item->escaped |= json->at[json->place] == '\\';
+        uint32_t fault = unplain(json);
+        if (fault != RAY_JSON_FAULT_NONE)
+            return fault;
     }
     item->text.at = json->at + begin;
     item->text.length = json->place++ - begin;
-    item->kind = RAY_JSON_STRING;
-    return RAY_JSON_STRING;
+    return RAY_JSON_FAULT_NONE;
 }
 
 /* -- names: no member twice -- */
 #define ESCAPED 0x80000000U
 
-/* The name that was let through and begins at `at`, without its end remembered. */
-static ray_view name_at(const ray_json *json, uint32_t at)
+/* Has the object the name that was let through and begins at `at`? Its end is not remembered. */
+static uint32_t is_name_at(const ray_json *json, uint32_t at, const ray_json_item *item)
 {
-    ray_view text = {json->at + at, 0};
+    ray_view text = {json->at + (at & ~ESCAPED), 0};
     while (text.at[text.length] != '"')
         text.length += text.at[text.length] == '\\' ? 2 : 1;
-    return text;
+    return ray_json_same(text, at >> 31, item->text, item->escaped);
+}
+
+/* The member of the innermost object from `old` on whose name has this digest; where the next one
+ * goes when there is none. */
+static inline ray_json_member *same_digest(const ray_json *json, ray_json_member *old,
+                                           uint32_t digest)
+{
+    ray_json_member *end = json->members + json->member_count;
+    while (old < end && old->digest != digest)
+        old++;
+    return old;
 }
 
 /* Remembers the name; a fault when the object has it or there is no room. */
@@ -126,20 +143,16 @@ static uint32_t remember(ray_json *json, const ray_json_item *item)
 {
     if (json->members == NULL)
         return RAY_JSON_FAULT_NONE;
-    ray_json_member fresh = {(uint32_t)(item->text.at - json->at),
-                             ray_json_digest(item->text, item->escaped)};
-    if (item->escaped)
-        fresh.at |= ESCAPED;
-    for (uint32_t i = json->first[json->depth - 1]; i < json->member_count; i++) {
-        const ray_json_member *old = &json->members[i];
-        if (old->digest == fresh.digest &&
-            ray_json_same(name_at(json, old->at & ~ESCAPED), old->at >> 31, item->text,
-                          item->escaped))
+    uint32_t digest = ray_json_digest(item->text, item->escaped);
+    ray_json_member *end = json->members + json->member_count,
+                    *old = json->members + json->first[json->depth - 1];
+    for (; (old = same_digest(json, old, digest)) < end; old++)
+        if (is_name_at(json, old->at, item))
             return RAY_JSON_FAULT_DUPLICATE;
-    }
     if (json->member_count == json->member_max)
         return RAY_JSON_FAULT_MEMBERS;
-    json->members[json->member_count++] = fresh;
+    *end = (ray_json_member){(uint32_t)(item->text.at - json->at) | item->escaped << 31, digest};
+    json->member_count++;
     return RAY_JSON_FAULT_NONE;
 }
 
@@ -150,25 +163,43 @@ void ray_json_init(ray_json *json, ray_view text, ray_json_member *members, uint
     json->at = text.at;
     json->length = text.length;
     json->members = members;
-    json->member_max = member_max;
-    if (text.length > RAY_JSON_BYTES_MAX)
+    json->member_max = members != NULL ? member_max : 0;
+    if (text.length > RAY_JSON_BYTES_MAX) {
         json->fault = RAY_JSON_FAULT_LENGTH;
-}
-
-static void skip_blanks(ray_json *json)
-{
-    while (json->place < json->length) {
-        uint8_t c = json->at[json->place];
-        if (c > ' ' || (c != ' ' && c != '\n' && c != '\r' && c != '\t'))
-            return;
-        json->place++;
+        json->expects = EXPECTS_FAULT;
     }
 }
 
-static uint32_t close(ray_json *json, ray_json_item *item, uint32_t is_object)
+/* Programs send no blanks, and people send lines that are indented. */
+static inline uint64_t behind_blanks(const uint8_t *at, uint64_t place, uint64_t length)
+{
+    while (place < length && at[place] <= ' ') {
+        uint8_t c = at[place];
+        if (c != ' ' && c != '\n' && c != '\r' && c != '\t')
+            break;
+        place++;
+        while (length - place >= 8 && ray_load_8(at + place) == 0x2020202020202020U)
+            place += 8;
+    }
+    return place;
+}
+
+/* The first byte that is not blank from *place on, and moves there; 0 when none is left, which is
+ * no byte a token begins with either. */
+static inline uint8_t token_at(const uint8_t *at, uint64_t *place, uint64_t length)
+{
+    if (*place < length && at[*place] > ' ')
+        return at[*place];
+    *place = behind_blanks(at, *place, length);
+    return *place < length ? at[*place] : 0;
+}
+
+static __attribute__((noinline)) uint32_t close(ray_json *json, ray_json_item *item,
+                                                uint32_t is_object)
 {
     json->place++;
     json->depth--;
+    json->objects >>= 1;
     if (is_object)
         json->member_count = json->first[json->depth];
     json->expects = json->depth == 0 ? EXPECTS_NOTHING : EXPECTS_COMMA;
@@ -181,9 +212,8 @@ static uint32_t open(ray_json *json, ray_json_item *item, uint32_t is_object)
     if (json->depth == RAY_JSON_DEPTH_MAX)
         return fail(json, item, RAY_JSON_FAULT_DEPTH);
     json->place++;
-    json->first[json->depth] = json->member_count;
-    json->objects = (json->objects & ~(1U << json->depth)) | is_object << json->depth;
-    json->depth++;
+    json->first[json->depth++] = json->member_count;
+    json->objects = json->objects << 1 | is_object;
     json->expects = is_object ? EXPECTS_NAME_OR_END : EXPECTS_VALUE_OR_END;
     item->kind = is_object ? RAY_JSON_OBJECT : RAY_JSON_ARRAY;
     return item->kind;
@@ -191,18 +221,26 @@ static uint32_t open(ray_json *json, ray_json_item *item, uint32_t is_object)
 
 static uint32_t word(ray_json *json, ray_json_item *item, const char *literal, uint32_t kind)
 {
-    uint64_t length = kind == RAY_JSON_FALSE ? 5 : 4;
-    for (uint64_t i = 0; i < length; i++, json->place++)
-        if (json->place >= json->length || json->at[json->place] != (uint8_t)literal[i])
-            return fail(json, item, RAY_JSON_FAULT_SYNTAX);
+    uint64_t length = kind == RAY_JSON_FALSE ? 5 : 4, place = json->place;
+    const uint8_t *at = json->at + place, *letter = (const uint8_t *)literal;
+    if (json->length - place < length || ray_read_u32(at) != ray_read_u32(letter) ||
+        at[length - 1] != letter[length - 1]) {
+        while (json->place < json->length && json->at[json->place] == letter[json->place - place])
+            json->place++;
+        return fail(json, item, RAY_JSON_FAULT_SYNTAX);
+    }
+    json->place = place + length;
     item->kind = kind;
     return kind;
 }
 
-static uint32_t number(ray_json *json, ray_json_item *item)
+static __attribute__((noinline)) uint32_t number(ray_json *json, ray_json_item *item)
 {
     const uint8_t *at = json->at + json->place;
-    uint64_t taken = ray_json_number_read(at, json->length - json->place, &item->number);
+    uint64_t left = json->length - json->place,
+             taken = ray_json_integer_read(at, left, &item->number);
+    if (taken == 0)
+        taken = ray_json_number_read(at, left, &item->number);
     if (taken == 0)
         return fail(json, item, RAY_JSON_FAULT_SYNTAX);
     item->text.at = at;
@@ -212,32 +250,35 @@ static uint32_t number(ray_json *json, ray_json_item *item)
     return RAY_JSON_NUMBER;
 }
 
-static uint32_t value(ray_json *json, ray_json_item *item)
+static __attribute__((noinline)) uint32_t value(ray_json *json, ray_json_item *item)
 {
-    uint8_t c = json->at[json->place];
+    uint32_t fault;
     json->expects = json->depth == 0 ? EXPECTS_NOTHING : EXPECTS_COMMA;
-    switch (c) {
+    switch (json->at[json->place]) {
     case '{': return open(json, item, 1);
     case '[': return open(json, item, 0);
-    case '"': json->place++; return string(json, item);
     case 't': return word(json, item, "true", RAY_JSON_TRUE);
     case 'f': return word(json, item, "false", RAY_JSON_FALSE);
     case 'n': return word(json, item, "null", RAY_JSON_NULL);
+    case '"': break;
     default: return number(json, item);
     }
-}
-
-static uint32_t name(ray_json *json, ray_json_item *item)
-{
-    if (json->at[json->place] != '"')
-        return fail(json, item, RAY_JSON_FAULT_SYNTAX);
-    json->place++;
-    if (string(json, item) == RAY_JSON_ERROR)
-        return RAY_JSON_ERROR;
-    uint32_t fault = remember(json, item);
+    fault = string(json, item);
     if (fault != RAY_JSON_FAULT_NONE)
         return fail(json, item, fault);
-    skip_blanks(json);
+    item->kind = RAY_JSON_STRING;
+    return RAY_JSON_STRING;
+}
+
+static __attribute__((noinline)) uint32_t name(ray_json *json, ray_json_item *item)
+{
+    uint32_t fault = json->at[json->place] == '"' ? string(json, item)
+                                                  : (uint32_t)RAY_JSON_FAULT_SYNTAX;
+    if (fault == RAY_JSON_FAULT_NONE)
+        fault = remember(json, item);
+    if (fault != RAY_JSON_FAULT_NONE)
+        return fail(json, item, fault);
+    json->place = behind_blanks(json->at, json->place, json->length);
     if (json->place >= json->length || json->at[json->place] != ':')
         return fail(json, item, RAY_JSON_FAULT_SYNTAX);
     json->place++;
@@ -246,40 +287,88 @@ static uint32_t name(ray_json *json, ray_json_item *item)
     return RAY_JSON_NAME;
 }
 
+/* A name as most are: plain, new, not at the end of the text, and a colon behind it. Returns 0, and
+ * changes nothing, when it is another. */
+static inline uint32_t plain_name(ray_json *json, ray_json_item *item, uint64_t begin,
+                                  uint64_t end)
+{
+    const uint8_t *at = json->at + begin;
+    uint64_t n = end - begin;
+    if (n == 0 || json->length - begin <= n + 8 || at[n + 1] != ':' ||
+        json->member_count >= json->member_max)
+        return 0;
+    uint64_t head = ray_load_8(at);
+    uint32_t digest = n < 8 ? ray_json_digest_of(head & UINT64_MAX >> (64 - 8 * n), 0, n)
+                            : ray_json_digest_of(head, ray_load_8(at + n - 8), n);
+    ray_json_member *fresh = same_digest(json, json->members + json->first[json->depth - 1],
+                                         digest);
+    if (fresh != json->members + json->member_count)
+        return 0;
+    *fresh = (ray_json_member){(uint32_t)begin, digest};
+    json->member_count++;
+    json->expects = EXPECTS_VALUE;
+    json->place = end + 2;
+    item->text = (ray_view){at, n};
+    item->kind = RAY_JSON_NAME;
+    return RAY_JSON_NAME;
+}
+
+/* A string as most are: plain. Returns 0, and changes nothing, when it is another. */
+static inline uint32_t plain_string(ray_json *json, ray_json_item *item, uint32_t expects)
+{
+    uint64_t begin = json->place + 1, end = behind_plain(json->at, begin, json->length);
+    if (end >= json->length || json->at[end] != '"')
+        return 0;
+    if (expects >= EXPECTS_NAME)
+        return plain_name(json, item, begin, end);
+    json->expects = json->depth == 0 ? EXPECTS_NOTHING : EXPECTS_COMMA;
+    json->place = end + 1;
+    item->text = (ray_view){json->at + begin, end - begin};
+    item->kind = RAY_JSON_STRING;
+    return RAY_JSON_STRING;
+}
+
+/* Nothing may come, or there was a fault. */
+static __attribute__((noinline)) uint32_t at_end(ray_json *json, ray_json_item *item)
+{
+    item->kind = RAY_JSON_ERROR;
+    if (json->expects == EXPECTS_FAULT)
+        return RAY_JSON_ERROR;
+    json->place = behind_blanks(json->at, json->place, json->length);
+    if (json->expects != EXPECTS_NOTHING || json->place < json->length)
+        return fail(json, item, RAY_JSON_FAULT_SYNTAX);
+    item->kind = RAY_JSON_END;
+    return RAY_JSON_END;
+}
+
+/* What is not as most is comes last and by a jump, so that the rest needs no stack. */
 uint32_t ray_json_next(ray_json *json, ray_json_item *item)
 {
-    if (json->fault != RAY_JSON_FAULT_NONE) {
-        item->kind = RAY_JSON_ERROR;
-        return RAY_JSON_ERROR;
-    }
-    skip_blanks(json);
-    if (json->place >= json->length) {
-        if (json->expects != EXPECTS_NOTHING)
-            return fail(json, item, RAY_JSON_FAULT_TRUNCATED);
-        item->kind = RAY_JSON_END;
-        return RAY_JSON_END;
-    }
-    if (json->expects == EXPECTS_NOTHING)
-        return fail(json, item, RAY_JSON_FAULT_SYNTAX);
-    uint8_t c = json->at[json->place];
-    uint32_t is_object = json->depth > 0 ? json->objects >> (json->depth - 1) & 1 : 0;
-    if (json->expects == EXPECTS_COMMA) {
-        if (c == (is_object ? '}' : ']'))
-            return close(json, item, is_object);
+    const uint8_t *at = json->at;
+    uint32_t expects = json->expects;
+    if (expects >= EXPECTS_NOTHING)
+        return at_end(json, item);
+    uint64_t length = json->length, place = json->place;
+    uint8_t c = token_at(at, &place, length);
+    item->escaped = 0;
+    json->place = place;
+    if (expects == EXPECTS_COMMA) {
+        uint32_t is_object = json->objects & 1;
         if (c != ',')
-            return fail(json, item, RAY_JSON_FAULT_SYNTAX);
-        json->place++;
-        json->expects = is_object ? EXPECTS_NAME : EXPECTS_VALUE;
-        skip_blanks(json);
-        if (json->place >= json->length)
-            return fail(json, item, RAY_JSON_FAULT_TRUNCATED);
-    } else if ((json->expects == EXPECTS_NAME_OR_END && c == '}') ||
-               (json->expects == EXPECTS_VALUE_OR_END && c == ']')) {
-        return close(json, item, is_object);
+            return c == (is_object ? '}' : ']') ? close(json, item, is_object)
+                                                : fail(json, item, RAY_JSON_FAULT_SYNTAX);
+        place++;
+        c = token_at(at, &place, length);
+        json->place = place;
+        expects = is_object ? EXPECTS_NAME : EXPECTS_VALUE;
+    } else if ((expects & 1) != 0 && c == (expects == EXPECTS_NAME_OR_END ? '}' : ']')) {
+        return close(json, item, expects == EXPECTS_NAME_OR_END);
     }
-    if (json->expects == EXPECTS_NAME || json->expects == EXPECTS_NAME_OR_END)
-        return name(json, item);
-    return value(json, item);
+    if (c == '"' && plain_string(json, item, expects) != 0)
+        return item->kind;
+    if (place >= length)
+        return fail(json, item, RAY_JSON_FAULT_TRUNCATED);
+    return expects >= EXPECTS_NAME ? name(json, item) : value(json, item);
 }
 
 uint32_t ray_json_skip(ray_json *json, const ray_json_item *item)

@@ -67,7 +67,7 @@ typedef struct ray_json_item {
                                    * number: all of it */
     ray_json_number number;
     uint32_t kind;                /* enum ray_json_kind */
-    uint32_t escaped;             /* the text has a backslash: ask ray_json_decode */
+    uint32_t escaped;             /* 1: the text has a backslash, ask ray_json_decode; else 0 */
 } ray_json_item;
 
 typedef struct ray_json {
@@ -77,7 +77,7 @@ typedef struct ray_json {
     ray_json_member *members;
     uint32_t member_max;
     uint32_t member_count;        /* of all objects that are open, outermost first */
-    uint32_t objects;             /* a bit per open container: 1 an object, 0 an array */
+    uint32_t objects;             /* a bit per open container, innermost lowest: 1 an object */
     uint32_t depth;
     uint32_t expects;             /* private: what may come next */
     uint32_t fault;               /* enum ray_json_fault */
@@ -110,6 +110,8 @@ uint32_t ray_json_i64(const ray_json_item *item, int64_t *value);
 
 /* The reader of numbers alone: bytes the longest number at `at` has, 0 when there is none. */
 uint64_t ray_json_number_read(const uint8_t *at, uint64_t length, ray_json_number *out);
+/* Multiplies by 10^power, `power` at most 19; 0, and *value untouched, when 64 bits are too few. */
+uint32_t ray_json_scale(uint64_t *value, uint32_t power);
 /* The character of an escape that the reader let through, after its backslash. Returns the bytes
  * it took. */
 uint64_t ray_json_escape(const uint8_t *at, uint32_t *value);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* json_number.c - decimal numbers, exact or said not to be; nothing is ever rounded. */
 #include "base/json.h"
+#include "base/json_text.h"
 
 #define EXPONENT_MAX 999999999
 
@@ -47,7 +48,8 @@ static uint64_t exponent_at(const uint8_t *at, uint64_t length, int64_t *out)
     return i;
 }
 
-uint64_t ray_json_number_read(const uint8_t *at, uint64_t length, ray_json_number *out)
+static __attribute__((noinline)) uint64_t decimal(const uint8_t *at, uint64_t length,
+                                                  ray_json_number *out)
 {
     digits d = {0, 0, 0};
     uint64_t i = 0;
@@ -87,18 +89,35 @@ uint64_t ray_json_number_read(const uint8_t *at, uint64_t length, ray_json_numbe
     return i;
 }
 
+uint64_t ray_json_number_read(const uint8_t *at, uint64_t length, ray_json_number *out)
+{
+    uint64_t taken = ray_json_integer_read(at, length, out);
+    return taken != 0 ? taken : decimal(at, length, out);
+}
+
+uint32_t ray_json_scale(uint64_t *value, uint32_t power)
+{
+    static const uint64_t powers[20] = {
+        1U, 10U, 100U, 1000U, 10000U, 100000U, 1000000U, 10000000U, 100000000U, 1000000000U,
+        10000000000U, 100000000000U, 1000000000000U, 10000000000000U, 100000000000000U,
+        1000000000000000U, 10000000000000000U, 100000000000000000U, 1000000000000000000U,
+        10000000000000000000U};
+    uint64_t all = 0;
+    if (__builtin_mul_overflow(*value, powers[power], &all))
+        return 0;
+    *value = all;
+    return 1;
+}
+
 /* The magnitude as an integer; 0 when it is none or does not fit. */
 static uint32_t whole(const ray_json_item *item, uint64_t *value)
 {
     uint64_t all = item->number.mantissa;
-    if (item->kind != RAY_JSON_NUMBER || !item->number.exact || item->number.exponent < 0 ||
-        item->number.exponent > 19)
+    if (item->kind != RAY_JSON_NUMBER || !item->number.exact ||
+        (uint32_t)item->number.exponent > 19)
         return 0;
-    for (int32_t i = 0; i < item->number.exponent; i++) {
-        if (all > UINT64_MAX / 10)
-            return 0;
-        all *= 10;
-    }
+    if (item->number.exponent != 0 && !ray_json_scale(&all, (uint32_t)item->number.exponent))
+        return 0;
     *value = all;
     return 1;
 }

@@ -91,26 +91,40 @@ uint32_t ray_json_is(const ray_json_item *item, const char *at, uint64_t length)
 }
 
 /* -- names -- */
-uint32_t ray_json_digest(ray_view text, uint32_t escaped)
+/* Up to seven bytes as a little-endian number. */
+static uint64_t short_word(const uint8_t *at, uint64_t n)
 {
-    uint64_t head = 0, tail = 0, n = text.length;
-    if (!escaped && n >= 8) {
-        head = ray_load_8(text.at);
-        tail = __builtin_bswap64(ray_load_8(text.at + n - 8));
-    } else {
-        uint8_t bytes[4];
-        n = 0;
-        for (uint64_t i = 0; i < text.length;) {
-            uint32_t step = escaped ? piece(text, &i, bytes) : (bytes[0] = text.at[i++], 1U);
-            for (uint32_t k = 0; k < step; k++, n++) {
-                if (n < 8)
-                    head |= (uint64_t)bytes[k] << 8 * n;
-                tail = tail << 8 | bytes[k];
-            }
+    if (n >= 4)
+        return (uint64_t)ray_read_u32(at) | (uint64_t)ray_read_u32(at + n - 4) << 8 * (n - 4);
+    if (n == 0)
+        return 0;
+    return (uint64_t)at[0] | (uint64_t)at[n / 2] << 8 * (n / 2) |
+           (uint64_t)at[n - 1] << 8 * (n - 1);
+}
+
+static __attribute__((noinline)) uint32_t digest_escaped(ray_view text)
+{
+    uint64_t head = 0, tail = 0, n = 0;
+    uint8_t bytes[4];
+    for (uint64_t i = 0; i < text.length;) {
+        uint32_t step = piece(text, &i, bytes);
+        for (uint32_t k = 0; k < step; k++, n++) {
+            if (n < 8)
+                head |= (uint64_t)bytes[k] << 8 * n;
+            tail = tail >> 8 | (uint64_t)bytes[k] << 56;
         }
     }
-    uint64_t mixed = (head ^ n) * 0x9e3779b97f4a7c15U ^ (tail + n) * 0xd6e8feb86659fd93U;
-    return (uint32_t)(mixed >> 32);
+    return ray_json_digest_of(head, tail, n);
+}
+
+uint32_t ray_json_digest(ray_view text, uint32_t escaped)
+{
+    uint64_t n = text.length;
+    if (escaped)
+        return digest_escaped(text);
+    if (n < 8)
+        return ray_json_digest_of(short_word(text.at, n), 0, n);
+    return ray_json_digest_of(ray_load_8(text.at), ray_load_8(text.at + n - 8), n);
 }
 
 uint32_t ray_json_same(ray_view a, uint32_t a_escaped, ray_view b, uint32_t b_escaped)

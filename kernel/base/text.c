@@ -35,7 +35,11 @@ void ray_text_put(ray_text *text, const char *literal)
 
 void ray_text_char(ray_text *text, char c)
 {
-    ray_text_bytes(text, &c, 1);
+    if (text->truncated != 0 || text->length >= text->capacity) {
+        text->truncated = 1;
+        return;
+    }
+    text->at[text->length++] = c;
 }
 
 /* -- numbers -- */

@@ -10,32 +10,39 @@ typedef union reader {
     ray_form form;
 } reader;
 
-static ray_status json_next(ray_json *json, ray_format_walk *walk, ray_format_event *event)
+_Static_assert((uint32_t)RAY_ENCODING_PLAIN == 0 && (uint32_t)RAY_ENCODING_JSON == 1,
+               "whether a text is escaped is its encoding");
+
+static inline ray_status json_next(ray_json *json, ray_format_walk *walk, ray_format_event *event)
 {
     static const uint8_t faults[] = {RAY_FORMAT_FINE, RAY_FORMAT_SYNTAX, RAY_FORMAT_CUT,
                                      RAY_FORMAT_TOO_DEEP, RAY_FORMAT_NOT_UTF8,
                                      RAY_FORMAT_NOT_UTF8, RAY_FORMAT_DUPLICATE,
                                      RAY_FORMAT_TOO_MANY, RAY_FORMAT_TOO_LARGE};
-    event->untyped = 0;
-    event->raw = 0;
-    event->property = RAY_NONE;
     uint32_t kind = ray_json_next(json, &event->item);
-    event->encoding = event->item.escaped && (kind == RAY_JSON_NAME || kind == RAY_JSON_STRING)
-                          ? RAY_ENCODING_JSON : RAY_ENCODING_PLAIN;
+    event->property = RAY_NONE;
+    event->encoding = event->item.escaped;
     if (kind != RAY_JSON_ERROR)
         return RAY_OK;
     walk->report->place = json->place;
     return ray_format_fail(walk, faults[json->fault], RAY_KEYWORD_NONE);
 }
 
-static ray_status next(reader *r, ray_format_walk *walk, ray_format_event *event)
+/* The other readers are longer, and would take the loop's registers if they stood in it. */
+static __attribute__((noinline)) ray_status other_next(reader *r, ray_format_walk *walk,
+                                                       ray_format_event *event)
 {
     switch (walk->from) {
-    case RAY_FORMAT_JSON: return json_next(&r->json, walk, event);
     case RAY_FORMAT_PROTOBUF: return ray_protobuf_next(&r->protobuf, walk, event);
     case RAY_FORMAT_XML: return ray_xml_next(&r->xml, walk, event);
     default: return ray_form_next(&r->form, walk, event);
     }
+}
+
+static inline ray_status next(reader *r, ray_format_walk *walk, ray_format_event *event)
+{
+    return walk->from == RAY_FORMAT_JSON ? json_next(&r->json, walk, event)
+                                         : other_next(r, walk, event);
 }
 
 /* Only JSON has members whose value is read after they are known to be left out. */
@@ -47,16 +54,25 @@ static ray_status skip(reader *r, ray_format_walk *walk, ray_format_event *event
     return json_next(&r->json, walk, event);
 }
 
-static ray_status write(ray_format_writer *w, ray_format_walk *walk, const ray_format_event *event)
+static __attribute__((noinline)) ray_status other_write(ray_format_writer *w,
+                                                        ray_format_walk *walk,
+                                                        const ray_format_event *event)
 {
-    ray_status status = RAY_OK;
     switch (walk->to) {
-    case RAY_FORMAT_JSON: status = ray_json_write(w, walk, event); break;
-    case RAY_FORMAT_PROTOBUF: status = ray_protobuf_write(w, walk, event); break;
-    case RAY_FORMAT_XML: status = ray_xml_write(w, walk, event); break;
-    case RAY_FORMAT_FORM: status = ray_form_write(w, walk, event); break;
-    default: return RAY_OK;
+    case RAY_FORMAT_JSON: return ray_json_write(w, walk, event);
+    case RAY_FORMAT_XML: return ray_xml_write(w, walk, event);
+    default: return ray_form_write(w, walk, event);
     }
+}
+
+/* A name goes with its value. */
+static inline ray_status write(ray_format_writer *w, ray_format_walk *walk,
+                               const ray_format_event *event)
+{
+    if (event->item.kind == RAY_JSON_NAME)
+        return RAY_OK;
+    ray_status status = walk->to == RAY_FORMAT_PROTOBUF ? ray_protobuf_write(w, walk, event)
+                                                        : other_write(w, walk, event);
     if (status == RAY_OK && w->out->truncated)
         return ray_format_fail(walk, RAY_FORMAT_TOO_LARGE, RAY_KEYWORD_NONE);
     return status;
@@ -78,10 +94,12 @@ static ray_status run(reader *r, ray_format_walk *walk, ray_text *out)
         if (event.item.kind == RAY_JSON_END)
             return RAY_OK;
         status = ray_format_step(walk, &event);
-        if (status == RAY_OK && event.skip) {
+        if (status != RAY_OK)
+            return status;
+        if (event.skip) {
             if (event.item.kind == RAY_JSON_NAME && walk->from == RAY_FORMAT_JSON)
                 status = skip(r, walk, &event);
-        } else if (status == RAY_OK) {
+        } else if (out != NULL) {
             status = write(&w, walk, &event);
         }
         if (status != RAY_OK)

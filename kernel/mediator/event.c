@@ -176,27 +176,18 @@ uint32_t ray_format_copy(ray_view text, uint32_t encoding, uint8_t *out, uint64_
 }
 
 /* -- decimals -- */
-static int64_t digits_of(uint64_t value)
-{
-    int64_t n = 0;
-    for (; value != 0; value /= 10)
-        n++;
-    return n;
-}
-
-/* Sign of |a| - |b|; neither is 0. */
+/* Sign of |a| - |b|; neither is 0. Powers of ten that are more than 19 apart decide, since a
+ * mantissa has at most 20 digits; nearer ones are made one. */
 static int32_t compare_magnitude(const ray_format_decimal *a, const ray_format_decimal *b)
 {
-    int64_t x = digits_of(a->mantissa) + a->exponent, y = digits_of(b->mantissa) + b->exponent;
+    int64_t apart = (int64_t)a->exponent - b->exponent;
     uint64_t m = a->mantissa, n = b->mantissa;
-    if (x != y)
-        return x < y ? -1 : 1;
-    for (int64_t k = (int64_t)a->exponent - b->exponent; k > 0; k--, m *= 10)
-        if (m > UINT64_MAX / 10)
-            return 1;
-    for (int64_t k = (int64_t)b->exponent - a->exponent; k > 0; k--, n *= 10)
-        if (n > UINT64_MAX / 10)
-            return -1;
+    if (apart < -19 || apart > 19)
+        return apart < 0 ? -1 : 1;
+    if (apart > 0 && !ray_json_scale(&m, (uint32_t)apart))
+        return 1;
+    if (apart < 0 && !ray_json_scale(&n, (uint32_t)-apart))
+        return -1;
     return m < n ? -1 : m > n;
 }
 

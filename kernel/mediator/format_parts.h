@@ -22,6 +22,7 @@ enum ray_encoding {
 /* Kinds are those of enum ray_json_kind. After the walk `node` and `property` say what it is. */
 typedef struct ray_format_event {
     ray_json_item item;
+    const ray_format_node *of;            /* what `node` stands for */
     uint32_t encoding;
     uint32_t untyped;                     /* a text that stands for whatever the schema says */
     uint32_t raw;                         /* text is the bytes themselves, not base64 */
@@ -33,6 +34,7 @@ typedef struct ray_format_event {
 } ray_format_event;
 
 typedef struct ray_format_frame {
+    const ray_format_node *of;            /* what `node` stands for */
     uint32_t node;
     uint32_t property;                    /* of the member being read; RAY_FORMAT_ITEM in arrays */
     uint32_t count;

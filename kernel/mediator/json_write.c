@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* json_write.c - events as JSON in one line (ProtoJSON for what protobuf holds). */
 #include "format_parts.h"
+#include "base/json_text.h"
 #include "base/utf8.h"
 
 static void put_byte(ray_text *out, uint8_t c)
@@ -22,7 +23,14 @@ static void put_byte(ray_text *out, uint8_t c)
 /* 1 when the bytes stand for themselves between quotes. */
 static uint32_t is_clean(ray_view text)
 {
-    for (uint64_t i = 0; i < text.length; i++)
+    uint64_t i = 0, found = 0;
+    for (; text.length - i >= 8; i += 8) {
+        uint64_t x = ray_load_8(text.at + i);
+        found |= ray_json_marks(x) & ~x;
+    }
+    if ((found & RAY_EACH_TOP) != 0)
+        return 0;
+    for (; i < text.length; i++)
         if (text.at[i] < 0x20 || text.at[i] == '"' || text.at[i] == '\\')
             return 0;
     return 1;
@@ -173,8 +181,6 @@ static void scalar(ray_text *out, const ray_format_walk *walk, const ray_format_
 ray_status ray_json_write(ray_format_writer *w, ray_format_walk *walk, const ray_format_event *e)
 {
     uint32_t kind = e->item.kind;
-    if (kind == RAY_JSON_NAME)
-        return RAY_OK;
     if (kind == RAY_JSON_OBJECT_END || kind == RAY_JSON_ARRAY_END) {
         ray_text_char(w->out, kind == RAY_JSON_OBJECT_END ? '}' : ']');
     } else if (kind == RAY_JSON_OBJECT || kind == RAY_JSON_ARRAY) {

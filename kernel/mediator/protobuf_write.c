@@ -3,19 +3,45 @@
  * so one byte is kept free and, where that is too little, the message moves. */
 #include "format_parts.h"
 
-static void put_varint(ray_text *out, uint64_t value)
+static inline uint64_t varint(char *to, uint64_t value)
 {
-    uint8_t bytes[10];
-    uint32_t n = 0;
+    uint64_t n = 0;
     for (; value >= 0x80; value >>= 7)
-        bytes[n++] = (uint8_t)(value | 0x80);
-    bytes[n++] = (uint8_t)value;
-    ray_text_bytes(out, (const char *)bytes, n);
+        to[n++] = (char)(value | 0x80);
+    to[n++] = (char)value;
+    return n;
 }
 
-static void put_tag(ray_text *out, uint32_t number, uint32_t type)
+static __attribute__((noinline)) void put_slowly(ray_text *out, uint64_t value)
 {
-    put_varint(out, (uint64_t)number << 3 | type);
+    char bytes[10];
+    ray_text_bytes(out, bytes, varint(bytes, value));
+}
+
+static inline void put_varint(ray_text *out, uint64_t value)
+{
+    if (out->truncated == 0 && out->capacity - out->length >= 10)
+        out->length += varint(out->at + out->length, value);
+    else
+        put_slowly(out, value);
+}
+
+/* A tag, and the number behind it: of most fields both are a byte or two. */
+static inline void put_pair(ray_text *out, uint64_t tag, uint64_t value)
+{
+    if (out->truncated == 0 && out->capacity - out->length >= 20) {
+        char *to = out->at + out->length;
+        uint64_t n = varint(to, tag);
+        out->length += n + varint(to + n, value);
+    } else {
+        put_slowly(out, tag);
+        put_slowly(out, value);
+    }
+}
+
+static uint64_t tag_of(const ray_format_property *p, uint32_t type)
+{
+    return (uint64_t)p->number << 3 | type;
 }
 
 static void begin(ray_format_writer *w)
@@ -31,6 +57,10 @@ static void end(ray_format_writer *w)
     if (out->truncated)
         return;
     uint64_t length = out->length - start - 1;
+    if (length < 0x80) {
+        out->at[start] = (char)length;
+        return;
+    }
     for (uint64_t rest = length >> 7; rest != 0; rest >>= 7)
         extra++;
     if (extra > out->capacity - out->length) {
@@ -76,29 +106,21 @@ static uint64_t bits_of(const ray_format_walk *walk, uint32_t wire, const ray_fo
     return u;
 }
 
-static void put_number(ray_text *out, uint32_t type, uint64_t bits)
+static void put_fixed(ray_text *out, uint32_t type, uint64_t bits)
 {
     uint8_t bytes[8];
-    if (type == 0) {
-        put_varint(out, bits);
-        return;
-    }
     for (uint32_t i = 0; i < 8; i++)
         bytes[i] = (uint8_t)(bits >> 8 * i);
     ray_text_bytes(out, (const char *)bytes, type == 1 ? 8 : 4);
 }
 
-static void put_text(ray_format_writer *w, uint32_t wire, const ray_format_event *e)
+/* A text that is not as it stands: its length is known behind it. */
+static __attribute__((noinline)) void put_decoded(ray_format_writer *w, uint32_t wire,
+                                                  const ray_format_event *e)
 {
     uint64_t i = 0;
     uint8_t piece[4];
-    uint32_t step, plain = e->encoding == RAY_ENCODING_PLAIN ||
-                           (e->encoding == RAY_ENCODING_JSON && !e->item.escaped);
-    if (e->raw || (wire == RAY_WIRE_STRING && plain)) {
-        put_varint(w->out, e->item.text.length);
-        ray_text_bytes(w->out, (const char *)e->item.text.at, e->item.text.length);
-        return;
-    }
+    uint32_t step;
     begin(w);
     if (wire == RAY_WIRE_BYTES) {
         ray_base64 b;
@@ -113,10 +135,26 @@ static void put_text(ray_format_writer *w, uint32_t wire, const ray_format_event
     end(w);
 }
 
+static void put_text(ray_format_writer *w, uint64_t tag, uint32_t wire, const ray_format_event *e)
+{
+    uint32_t plain = e->encoding == RAY_ENCODING_PLAIN ||
+                     (e->encoding == RAY_ENCODING_JSON && !e->item.escaped);
+    if (e->raw || (wire == RAY_WIRE_STRING && plain)) {
+        put_pair(w->out, tag, e->item.text.length);
+        ray_text_bytes(w->out, (const char *)e->item.text.at, e->item.text.length);
+    } else {
+        put_varint(w->out, tag);
+        put_decoded(w, wire, e);
+    }
+}
+
 /* The property a value belongs to: its own, or the array's it is in. */
-static const ray_format_property *property_of(const ray_format_walk *walk, uint32_t depth)
+static inline const ray_format_property *property_of(const ray_format_walk *walk,
+                                                     uint32_t property, uint32_t depth)
 {
     uint32_t i = depth;
+    if (property < walk->schema->property_count)
+        return &walk->schema->properties[property];
     while (i > 0 && walk->frames[i - 1].is_array)
         i--;
     if (i == 0 || depth - i > 1 ||
@@ -135,25 +173,34 @@ static uint32_t is_packed(const ray_format_walk *walk, uint32_t array,
 
 static ray_status scalar(ray_format_writer *w, ray_format_walk *walk, const ray_format_event *e)
 {
-    const ray_format_property *p = property_of(walk, walk->depth);
-    uint32_t wire = ray_format_node_of(walk, e->node)->wire;
+    const ray_format_property *p = property_of(walk, e->property, walk->depth);
+    uint32_t wire = e->of->wire;
     if (e->item.kind == RAY_JSON_NULL)
         return ray_format_lose(walk);
     if (p == NULL || p->number == 0 || wire == RAY_WIRE_NONE || wire == RAY_WIRE_MESSAGE)
         return ray_format_fail(walk, RAY_FORMAT_UNSUPPORTED, RAY_KEYWORD_NONE);
     uint32_t type = type_of(wire);
     const ray_format_frame *top = &walk->frames[walk->depth - 1];
+    if (type == 2) {
+        put_text(w, tag_of(p, type), wire, e);
+        return RAY_OK;
+    }
+    uint64_t bits = bits_of(walk, wire, e);
     if (!top->is_array || !is_packed(walk, top->node, p)) {
-        put_tag(w->out, p->number, type);
+        if (type == 0) {
+            put_pair(w->out, tag_of(p, type), bits);
+            return RAY_OK;
+        }
+        put_varint(w->out, tag_of(p, type));
     } else if (!w->opened) {              /* the first of a packed array */
-        put_tag(w->out, p->number, 2);
+        put_varint(w->out, tag_of(p, 2));
         begin(w);
         w->opened = 1;
     }
-    if (type == 2)
-        put_text(w, wire, e);
+    if (type == 0)
+        put_varint(w->out, bits);
     else
-        put_number(w->out, type, bits_of(walk, wire, e));
+        put_fixed(w->out, type, bits);
     return RAY_OK;
 }
 
@@ -161,15 +208,13 @@ ray_status ray_protobuf_write(ray_format_writer *w, ray_format_walk *walk,
                               const ray_format_event *e)
 {
     uint32_t kind = e->item.kind;
-    if (kind == RAY_JSON_NAME)
-        return RAY_OK;
     uint32_t opens = kind == RAY_JSON_OBJECT || kind == RAY_JSON_ARRAY;
     if (!opens && kind != RAY_JSON_OBJECT_END && kind != RAY_JSON_ARRAY_END)
         return scalar(w, walk, e);
     uint32_t outside = opens ? walk->depth - 1 : walk->depth;
     if (outside == 0 && (kind == RAY_JSON_OBJECT || kind == RAY_JSON_OBJECT_END))
         return RAY_OK;                    /* the root has neither tag nor length */
-    const ray_format_property *p = property_of(walk, outside);
+    const ray_format_property *p = property_of(walk, e->property, outside);
     if (p == NULL || p->number == 0)
         return ray_format_fail(walk, RAY_FORMAT_UNSUPPORTED, RAY_KEYWORD_NONE);
     uint32_t is_array = kind == RAY_JSON_ARRAY || kind == RAY_JSON_ARRAY_END;
@@ -185,7 +230,7 @@ ray_status ray_protobuf_write(ray_format_writer *w, ray_format_walk *walk,
         end(w);
         return RAY_OK;
     }
-    put_tag(w->out, p->number, 2);
+    put_varint(w->out, tag_of(p, 2));
     begin(w);
     return RAY_OK;
 }

@@ -48,23 +48,32 @@ static void type_text(const ray_format_node *of, ray_format_event *event)
 }
 
 /* -- what protobuf can hold -- */
-static uint32_t fits_wire(uint32_t wire, ray_json_item *item)
+static uint32_t fits_wire(uint32_t wire, const ray_json_item *item)
 {
+    static const uint64_t most[RAY_WIRE_SFIXED64 + 1] = {
+        [RAY_WIRE_INT32] = INT32_MAX, [RAY_WIRE_INT64] = INT64_MAX,
+        [RAY_WIRE_UINT32] = UINT32_MAX, [RAY_WIRE_UINT64] = UINT64_MAX,
+        [RAY_WIRE_SINT32] = INT32_MAX, [RAY_WIRE_SINT64] = INT64_MAX,
+        [RAY_WIRE_FIXED32] = UINT32_MAX, [RAY_WIRE_FIXED64] = UINT64_MAX,
+        [RAY_WIRE_SFIXED32] = INT32_MAX, [RAY_WIRE_SFIXED64] = INT64_MAX};
+    static const int64_t least[RAY_WIRE_SFIXED64 + 1] = {
+        [RAY_WIRE_INT32] = INT32_MIN, [RAY_WIRE_INT64] = INT64_MIN,
+        [RAY_WIRE_SINT32] = INT32_MIN, [RAY_WIRE_SINT64] = INT64_MIN,
+        [RAY_WIRE_SFIXED32] = INT32_MIN, [RAY_WIRE_SFIXED64] = INT64_MIN};
     uint64_t u = 0;
     int64_t s = 0;
-    uint32_t wide = wire == RAY_WIRE_INT64 || wire == RAY_WIRE_UINT64 ||
-                    wire == RAY_WIRE_SINT64 || wire == RAY_WIRE_FIXED64 ||
-                    wire == RAY_WIRE_SFIXED64;
-    if (wire == RAY_WIRE_UINT32 || wire == RAY_WIRE_UINT64 || wire == RAY_WIRE_FIXED32 ||
-        wire == RAY_WIRE_FIXED64)
-        return ray_json_u64(item, &u) && (wide || u <= UINT32_MAX);
-    return ray_json_i64(item, &s) && (wide || (s >= INT32_MIN && s <= INT32_MAX));
+    if (item->number.negative && item->number.mantissa != 0)
+        return ray_json_i64(item, &s) && s >= least[wire];
+    return ray_json_u64(item, &u) && u <= most[wire];
 }
 
-static uint32_t same_decimal(const ray_json_number *a, const ray_format_decimal *b)
+/* Limits and values mostly are small integers: of the same power the mantissas decide. */
+static inline int32_t compare(const ray_json_number *number, const ray_format_decimal *limit)
 {
-    ray_format_decimal x = {a->mantissa, a->exponent, a->negative};
-    return ray_format_compare(&x, b) == 0;
+    ray_format_decimal x = {number->mantissa, number->exponent, number->negative};
+    if (x.exponent == limit->exponent && (x.negative | limit->negative) == 0)
+        return x.mantissa < limit->mantissa ? -1 : x.mantissa > limit->mantissa;
+    return ray_format_compare(&x, limit);
 }
 
 /* The row of the enum the value is; RAY_NONE. */
@@ -77,7 +86,7 @@ static uint32_t value_of(const ray_format_walk *walk, const ray_format_node *of,
         uint32_t same = 0;
         if (kind == RAY_JSON_NUMBER)
             same = (by_number || v->type == RAY_FORMAT_NUMBER) &&
-                   event->item.number.exact && same_decimal(&event->item.number, &v->decimal);
+                   event->item.number.exact && compare(&event->item.number, &v->decimal) == 0;
         else if (kind == RAY_JSON_STRING)
             same = v->type == RAY_FORMAT_STRING &&
                    ray_format_text_is(event->item.text, event->encoding,
@@ -97,36 +106,43 @@ static uint32_t value_of(const ray_format_walk *walk, const ray_format_node *of,
 static ray_status check_number(ray_format_walk *walk, const ray_format_node *of,
                                const ray_json_number *number)
 {
-    ray_format_decimal x = {number->mantissa, number->exponent, number->negative};
     uint32_t b = of->bounds;
     if ((b & (RAY_BOUND_MINIMUM | RAY_BOUND_MAXIMUM | RAY_BOUND_EXCLUSIVE_MINIMUM |
               RAY_BOUND_EXCLUSIVE_MAXIMUM)) == 0)
         return RAY_OK;
     if (!number->exact)                   /* what cannot be compared is not let through */
         return no(walk, RAY_KEYWORD_TYPE);
-    if (b & RAY_BOUND_MINIMUM && ray_format_compare(&x, &of->minimum) < 0)
+    if (b & RAY_BOUND_MINIMUM && compare(number, &of->minimum) < 0)
         return no(walk, RAY_KEYWORD_MINIMUM);
-    if (b & RAY_BOUND_MAXIMUM && ray_format_compare(&x, &of->maximum) > 0)
+    if (b & RAY_BOUND_MAXIMUM && compare(number, &of->maximum) > 0)
         return no(walk, RAY_KEYWORD_MAXIMUM);
-    if (b & RAY_BOUND_EXCLUSIVE_MINIMUM && ray_format_compare(&x, &of->above) <= 0)
+    if (b & RAY_BOUND_EXCLUSIVE_MINIMUM && compare(number, &of->above) <= 0)
         return no(walk, RAY_KEYWORD_EXCLUSIVE_MINIMUM);
-    if (b & RAY_BOUND_EXCLUSIVE_MAXIMUM && ray_format_compare(&x, &of->below) >= 0)
+    if (b & RAY_BOUND_EXCLUSIVE_MAXIMUM && compare(number, &of->below) >= 0)
         return no(walk, RAY_KEYWORD_EXCLUSIVE_MAXIMUM);
     return RAY_OK;
 }
 
-static ray_status check_length(ray_format_walk *walk, const ray_format_node *of,
+static ray_status count_length(ray_format_walk *walk, const ray_format_node *of,
                                const ray_format_event *event)
 {
-    uint64_t bytes = event->item.text.length;
-    if (of->min_length == 0 && bytes <= of->max_length)
-        return RAY_OK;                    /* characters are never more than bytes */
     uint64_t count = ray_format_count(event->item.text, event->encoding);
     if (count < of->min_length)
         return no(walk, RAY_KEYWORD_MIN_LENGTH);
-    if (count > of->max_length)
-        return no(walk, RAY_KEYWORD_MAX_LENGTH);
-    return RAY_OK;
+    return count > of->max_length ? no(walk, RAY_KEYWORD_MAX_LENGTH) : RAY_OK;
+}
+
+/* Characters are never more than bytes, and as they stand at least a quarter of them: mostly that
+ * decides without a count. */
+static inline ray_status check_length(ray_format_walk *walk, const ray_format_node *of,
+                                      const ray_format_event *event)
+{
+    uint64_t bytes = event->item.text.length;
+    if (bytes <= of->max_length &&
+        (of->min_length == 0 ||
+         (event->encoding == RAY_ENCODING_PLAIN && bytes / 4 >= of->min_length)))
+        return RAY_OK;
+    return count_length(walk, of, event);
 }
 
 static ray_status check_bytes(ray_format_walk *walk, const ray_format_node *of,
@@ -170,11 +186,15 @@ static void forget(ray_format_walk *walk, ray_format_event *event)
 
 ray_status ray_format_scalar(ray_format_walk *walk, ray_format_event *event)
 {
-    const ray_format_node *of = ray_format_node_of(walk, event->node);
+    const ray_format_node *of = event->of;
     uint32_t wire = of->wire, *kind = &event->item.kind;
     event->value = RAY_NONE;
     if (event->untyped)
         type_text(of, event);
+    if (*kind == RAY_JSON_STRING && (wire == RAY_WIRE_NONE || wire == RAY_WIRE_STRING) &&
+        (of->bounds & (RAY_BOUND_ENUM | RAY_BOUND_CONST)) == 0)
+        return of->types & RAY_FORMAT_STRING ? check_length(walk, of, event)
+                                             : no(walk, RAY_KEYWORD_TYPE);
     if (*kind == RAY_JSON_NULL && !(of->types & RAY_FORMAT_NULL) && wire != RAY_WIRE_NONE &&
         event->property < walk->schema->property_count) {
         forget(walk, event);
@@ -191,7 +211,7 @@ ray_status ray_format_scalar(ray_format_walk *walk, ray_format_event *event)
     }
     if (wire == RAY_WIRE_BYTES && *kind == RAY_JSON_STRING)
         return check_bytes(walk, of, event);
-    if (wire >= RAY_WIRE_INT32 && wire <= RAY_WIRE_SFIXED64) {
+    if (wire - RAY_WIRE_INT32 <= RAY_WIRE_SFIXED64 - RAY_WIRE_INT32) {
         if (*kind == RAY_JSON_STRING)
             number_of(event);
         if (*kind != RAY_JSON_NUMBER || !fits_wire(wire, &event->item))
@@ -206,5 +226,5 @@ ray_status ray_format_scalar(ray_format_walk *walk, ray_format_event *event)
     }
     if (*kind == RAY_JSON_NUMBER)
         return check_number(walk, of, &event->item.number);
-    return *kind == RAY_JSON_STRING ? check_length(walk, of, event) : RAY_OK;
+    return *kind == RAY_JSON_STRING ? count_length(walk, of, event) : RAY_OK;
 }

@@ -108,48 +108,59 @@ const ray_format_node *ray_format_node_of(const ray_format_walk *walk, uint32_t 
     return node < walk->schema->node_count ? &walk->schema->nodes[node] : &anything;
 }
 
-static uint32_t is_named(const ray_format_walk *walk, uint32_t property, ray_view name,
-                         uint32_t encoding, uint32_t xml)
+static inline uint32_t is_named(const ray_format_walk *walk, uint32_t property, ray_view name,
+                                uint32_t encoding, uint32_t xml)
 {
     const ray_format_property *p = &walk->schema->properties[property];
     if (xml != RAY_NONE && (p->flags & (RAY_PROPERTY_ATTRIBUTE | RAY_PROPERTY_TEXT)) != xml)
         return 0;
-    return (xml == RAY_PROPERTY_TEXT) ||
-           ray_format_text_is(name, encoding, walk->schema->text + p->name_at, p->name_length);
+    if (xml == RAY_PROPERTY_TEXT)
+        return 1;
+    if (encoding == RAY_ENCODING_PLAIN)
+        return name.length == p->name_length &&
+               ray_same(name.at, walk->schema->text + p->name_at, name.length);
+    return ray_format_text_is(name, encoding, walk->schema->text + p->name_at, p->name_length);
 }
 
-/* Members mostly come in the order the schema has them: the guess is the one behind the last. */
+/* Members mostly come in the order the schema has them, some left out: the search begins behind the
+ * last one and goes round. Names are unique, so where it begins decides nothing. */
 uint32_t ray_format_find(const ray_format_walk *walk, uint32_t node, ray_view name,
                          uint32_t encoding, uint32_t guess, uint32_t xml)
 {
     const ray_format_node *of = ray_format_node_of(walk, node);
-    uint32_t first = of->first_property, end = first + of->property_count;
-    if (guess >= first && guess < end && is_named(walk, guess, name, encoding, xml))
-        return guess;
-    for (uint32_t i = first; i < end; i++)
-        if (is_named(walk, i, name, encoding, xml))
-            return i;
+    uint32_t first = of->first_property, count = of->property_count;
+    uint32_t begin = guess - first < count ? guess - first : 0;
+    for (uint32_t i = begin; i < count; i++)
+        if (is_named(walk, first + i, name, encoding, xml))
+            return first + i;
+    for (uint32_t i = 0; i < begin; i++)
+        if (is_named(walk, first + i, name, encoding, xml))
+            return first + i;
     return RAY_NONE;
 }
 
-uint32_t ray_format_next_node(const ray_format_walk *walk)
+static inline uint32_t next_node(const ray_format_walk *walk)
 {
     if (walk->depth == 0)
         return walk->schema->node_count == 0 ? RAY_FORMAT_ANY : 0;
     const ray_format_frame *top = &walk->frames[walk->depth - 1];
-    const ray_format_node *of = ray_format_node_of(walk, top->node);
-    if (top->is_array)
-        return of->items;
-    if (top->property < walk->schema->property_count)
+    if (!top->is_array && top->property < walk->schema->property_count)
         return walk->schema->properties[top->property].node;
+    if (top->is_array)
+        return top->of->items;
     /* Where no other member is allowed, this one is here because it is kept. */
-    return of->additional == RAY_FORMAT_NOTHING ? RAY_FORMAT_ANY : of->additional;
+    return top->of->additional == RAY_FORMAT_NOTHING ? RAY_FORMAT_ANY : top->of->additional;
+}
+
+uint32_t ray_format_next_node(const ray_format_walk *walk)
+{
+    return next_node(walk);
 }
 
 /* -- containers -- */
 static ray_status open(ray_format_walk *walk, ray_format_event *event, uint32_t is_array)
 {
-    const ray_format_node *of = ray_format_node_of(walk, event->node);
+    const ray_format_node *of = event->of;
     if (!(of->types & (is_array ? RAY_FORMAT_ARRAY : RAY_FORMAT_OBJECT)))
         return ray_format_fail(walk, RAY_FORMAT_INVALID, RAY_KEYWORD_TYPE);
     if (of->bounds & (RAY_BOUND_ENUM | RAY_BOUND_CONST))
@@ -158,23 +169,32 @@ static ray_status open(ray_format_walk *walk, ray_format_event *event, uint32_t 
                                                             : RAY_KEYWORD_ENUM);
     if (walk->depth == RAY_FORMAT_DEPTH_MAX)
         return ray_format_fail(walk, RAY_FORMAT_TOO_DEEP, RAY_KEYWORD_NONE);
-    ray_format_frame fresh = {event->node, RAY_FORMAT_ITEM, 0, is_array};
-    memset(walk->seen[walk->depth], 0, sizeof walk->seen[0]);
+    ray_format_frame fresh = {of, event->node, RAY_FORMAT_ITEM, 0, is_array};
+    for (uint32_t i = 0; i < RAY_FORMAT_WORDS; i++)
+        walk->seen[walk->depth][i] = 0;
     walk->frames[walk->depth++] = fresh;
     return RAY_OK;
 }
 
 static ray_status check_members(ray_format_walk *walk, const ray_format_frame *top)
 {
-    const ray_format_node *of = ray_format_node_of(walk, top->node);
+    const ray_format_node *of = top->of;
     const uint64_t *seen = walk->seen[walk->depth - 1];
-    for (uint32_t i = 0; i < of->property_count; i++)
-        if (!(seen[i / 64] >> (i % 64) & 1) &&
-            walk->schema->properties[of->first_property + i].flags & RAY_PROPERTY_REQUIRED) {
+    for (uint32_t i = 0; i < of->property_count; i++) {
+        uint64_t missing = ~seen[i / 64] >> (i % 64);
+        if (missing == 0) {               /* all the others of this word were there */
+            i |= 63;
+            continue;
+        }
+        i += (uint32_t)__builtin_ctzll(missing);
+        if (i >= of->property_count)
+            break;
+        if (walk->schema->properties[of->first_property + i].flags & RAY_PROPERTY_REQUIRED) {
             walk->frames[walk->depth - 1].property = of->first_property + i;
             walk->frames[walk->depth - 1].count += top->count == 0;
             return ray_format_fail(walk, RAY_FORMAT_INVALID, RAY_KEYWORD_REQUIRED);
         }
+    }
     walk->depth -= top->count < of->min_properties || top->count > of->max_properties;
     if (top->count < of->min_properties)
         return ray_format_fail(walk, RAY_FORMAT_INVALID, RAY_KEYWORD_MIN_PROPERTIES);
@@ -186,8 +206,9 @@ static ray_status check_members(ray_format_walk *walk, const ray_format_frame *t
 static ray_status close(ray_format_walk *walk, ray_format_event *event)
 {
     const ray_format_frame *top = &walk->frames[walk->depth - 1];
-    const ray_format_node *of = ray_format_node_of(walk, top->node);
+    const ray_format_node *of = top->of;
     event->node = top->node;
+    event->of = of;
     if (!top->is_array) {
         ray_status status = check_members(walk, top);
         if (status != RAY_OK)
@@ -206,18 +227,22 @@ static ray_status close(ray_format_walk *walk, ray_format_event *event)
 static ray_status member(ray_format_walk *walk, ray_format_event *event)
 {
     ray_format_frame *top = &walk->frames[walk->depth - 1];
-    const ray_format_node *of = ray_format_node_of(walk, top->node);
+    const ray_format_node *of = top->of;
     uint32_t found = event->property;     /* a reader may know already */
-    if (found == RAY_NONE)
-        found = ray_format_find(walk, top->node, event->item.text, event->encoding,
-                                top->property + 1, RAY_NONE);
+    if (found == RAY_NONE) {
+        found = top->count == 0 ? of->first_property : top->property + 1;
+        if (found - of->first_property >= of->property_count ||
+            !is_named(walk, found, event->item.text, event->encoding, RAY_NONE))
+            found = ray_format_find(walk, top->node, event->item.text, event->encoding, found + 1,
+                                    RAY_NONE);
+    }
     walk->name = event->item.text;
     walk->name_encoding = event->encoding;
     top->property = found;
     top->count++;
     if (found != RAY_NONE) {
-        uint64_t *word = &walk->seen[walk->depth - 1][(found - of->first_property) / 64];
-        uint64_t bit = (uint64_t)1 << ((found - of->first_property) % 64);
+        uint32_t nth = found - of->first_property;
+        uint64_t *word = &walk->seen[walk->depth - 1][nth / 64], bit = (uint64_t)1 << (nth % 64);
         if (*word & bit)
             return ray_format_fail(walk, RAY_FORMAT_DUPLICATE, RAY_KEYWORD_NONE);
         *word |= bit;
@@ -241,12 +266,15 @@ ray_status ray_format_step(ray_format_walk *walk, ray_format_event *event)
         return member(walk, event);
     if (kind == RAY_JSON_OBJECT_END || kind == RAY_JSON_ARRAY_END)
         return close(walk, event);
-    event->node = ray_format_next_node(walk);
+    event->node = next_node(walk);
+    event->of = ray_format_node_of(walk, event->node);
     event->property = RAY_FORMAT_ITEM;
     if (walk->depth > 0) {
         ray_format_frame *top = &walk->frames[walk->depth - 1];
-        top->count += top->is_array;
-        event->property = top->is_array ? RAY_FORMAT_ITEM : top->property;
+        if (top->is_array)
+            top->count++;
+        else
+            event->property = top->property;
         if (event->node == RAY_FORMAT_NOTHING)
             return ray_format_fail(walk, RAY_FORMAT_INVALID, RAY_KEYWORD_ITEMS);
     }

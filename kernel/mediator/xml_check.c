@@ -8,7 +8,8 @@
 static uint32_t is_at(const ray_xml_check_state *x, const char *word)
 {
     uint64_t n = ray_length_of(word);
-    return x->body.length - x->i >= n && ray_same(x->body.at + x->i, word, n);
+    return x->body.length - x->i >= n && x->body.at[x->i] == (uint8_t)word[0] &&
+           ray_same(x->body.at + x->i, word, n);
 }
 
 uint32_t ray_xml_fail(ray_xml_check_state *x, uint32_t fault)

@@ -138,7 +138,7 @@ ray_status ray_xml_write(ray_format_writer *w, ray_format_walk *walk, const ray_
     uint32_t kind = e->item.kind, flags = 0;
     ray_view name;
     ray_status status = RAY_OK;
-    if (kind == RAY_JSON_NAME || kind == RAY_JSON_ARRAY)
+    if (kind == RAY_JSON_ARRAY)
         return RAY_OK;
     if (kind == RAY_JSON_ARRAY_END)       /* no element says that there are none */
         return walk->frames[walk->depth].count == 0 ? ray_format_lose(walk) : RAY_OK;
