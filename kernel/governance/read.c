@@ -84,16 +84,18 @@ ray_status ray_governance_counts_read(const ray_governance *governance, uint32_t
     return RAY_OK;
 }
 
-/* Ids of the configuration are tried one by one; those beyond are looked for among all rows. */
+/* Few rows are looked through for each step. Of many, ids of the configuration are tried one by
+ * one, and those beyond looked for among all rows. */
 uint32_t ray_governance_next(const ray_governance *governance, uint32_t dimension, uint32_t *id,
                              uint32_t *begun)
 {
+    enum { FEW_ROWS = 8 };
     uint32_t few = dimension == RAY_DIMENSION_SERVICE ? RAY_SERVICE_MAX : RAY_TENANT_MAX;
     uint32_t from = *begun != 0 ? *id + 1 : 0, found = 0, best = RAY_NONE;
     if (*begun != 0 && *id == RAY_NONE)
         return 0;
     *begun = 1;
-    for (; from < few; from++)
+    for (; from < few && ray_gov_row_count(governance, dimension) > FEW_ROWS; from++)
         if (ray_gov_row_find(governance, dimension, from) != RAY_NONE) {
             *id = from;
             return 1;
