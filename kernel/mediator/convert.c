@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* convert.c - reader, walk and writer side by side. What they remember lies in three frames of the
+/* convert.c - reader, walk and writer side by side. What they remember lies in four frames of the
  * stack, since none may be large. */
 #include "format_parts.h"
 
@@ -78,7 +78,7 @@ static inline ray_status write(ray_format_writer *w, ray_format_walk *walk,
     return status;
 }
 
-static ray_status run(reader *r, ray_format_walk *walk, ray_text *out)
+static __attribute__((noinline)) ray_status run(reader *r, ray_format_walk *walk, ray_text *out)
 {
     ray_format_event event;
     ray_format_writer w;

@@ -108,16 +108,24 @@ uint32_t ray_format_next_node(const ray_format_walk *walk);        /* the value'
 ray_status ray_format_scalar(ray_format_walk *walk, ray_format_event *event);
 
 /* -- protobuf_read.c -- */
+typedef struct ray_protobuf_piece {
+    uint32_t at, end;
+} ray_protobuf_piece;
+/* Of a message, or of an array that gathers its items over the pieces of its message. */
 typedef struct ray_protobuf_frame {
-    uint32_t place, end;                  /* of the message, or of the array's next item */
-    uint32_t resume;                      /* an array's: where its message goes on */
-    uint32_t packed_end;                  /* 0: not in a packed one */
+    uint32_t place, end;                  /* in the piece that is read */
+    uint32_t packed_end;                  /* of the packed entry it is in */
+    uint8_t first_piece;                  /* behind the one it began with */
+    uint8_t piece_count;
+    uint8_t piece;                        /* the next of them */
+    uint8_t packed;                       /* 1: in a packed entry */
 } ray_protobuf_frame;
 typedef struct ray_protobuf {
     const uint8_t *at;
     uint32_t length, state;
-    uint32_t pending, pending_at;         /* a member whose name was given: its entry */
+    uint32_t pending_at, reserved;        /* a member whose name was given: its entry */
     ray_protobuf_frame frames[RAY_FORMAT_DEPTH_MAX];
+    ray_protobuf_piece pieces[RAY_FORMAT_PIECE_MAX];   /* of open messages, innermost last */
 } ray_protobuf;
 ray_status ray_protobuf_init(ray_protobuf *p, ray_view body);
 ray_status ray_protobuf_next(ray_protobuf *p, ray_format_walk *walk, ray_format_event *event);

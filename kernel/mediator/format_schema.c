@@ -189,7 +189,7 @@ const char *ray_format_fault_text(uint32_t fault)
         "fine", "not well formed", "ends before it should", "nested too deep", "not UTF-8",
         "a member named twice", "too many members", "a document type", "an unknown entity",
         "not what the schema allows", "an unknown member", "something would be lost",
-        "too large", "not supported", "pieces of one field apart", "binary floating point",
+        "too large", "not supported", "a message in too many pieces", "binary floating point",
         "a schema inside itself", "a row no rule allows"};
     return fault <= RAY_FORMAT_ROW ? words[fault] : "";
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* protobuf_read.c - the wire format as events. Fields come in any order there, and one may come in
- * pieces: an array gathers its items over the whole message, of a single field the last counts,
- * and a message in pieces is refused (nothing is ever merged). */
+ * pieces: an array gathers its items over the whole message, of a single field the last counts, and
+ * a message is all its pieces one behind the other. They are not copied together: a frame goes from
+ * piece to piece, and what is inside gathers over all of them in turn. */
 #include "format_parts.h"
 #include "base/utf8.h"
 
@@ -104,6 +105,17 @@ ray_status ray_protobuf_init(ray_protobuf *p, ray_view body)
     return body.length > RAY_JSON_BYTES_MAX ? RAY_E_RANGE : RAY_OK;
 }
 
+/* Where a frame stands: 1 when there is an entry, in this piece of its message or in a later one. */
+static uint32_t is_more(const ray_protobuf *p, ray_protobuf_frame *f)
+{
+    while (f->place >= f->end && f->piece < f->piece_count) {
+        const ray_protobuf_piece *next = &p->pieces[f->first_piece + f->piece++];
+        f->place = next->at;
+        f->end = next->end;
+    }
+    return f->place < f->end;
+}
+
 static ray_status bad(ray_protobuf *p, ray_format_walk *walk, uint32_t fault)
 {
     uint32_t depth = walk->depth;
@@ -165,18 +177,14 @@ static uint32_t property_at(const ray_format_walk *walk, uint32_t node, const en
     return RAY_NONE;
 }
 
-/* The next entry of the same field from `place` on; its place, or 0 when there is none. */
+/* The next entry of the same field from where `at` stands, which goes behind it; 0: none. */
 static uint32_t again(const ray_protobuf *p, const ray_format_walk *walk,
-                      const ray_format_property *f, uint32_t place, uint32_t end, uint32_t *found)
+                      const ray_format_property *f, ray_protobuf_frame *at, entry *e)
 {
-    while (place < end) {
-        entry e = {0};
-        uint32_t next = entry_at(p, place, end, &e);
-        if (holds(walk, f, &e)) {
-            *found = place;
+    while (is_more(p, at)) {
+        at->place = entry_at(p, at->place, at->end, e);
+        if (holds(walk, f, e))
             return 1;
-        }
-        place = next;
     }
     return 0;
 }
@@ -211,18 +219,48 @@ static void number(uint32_t wire, uint64_t bits, ray_format_event *event)
     sign(&event->item.number, negative ? 0 - u : u, negative);
 }
 
+/* Pieces in use while the innermost frame is open: those of its message come last. */
+static uint32_t pieces_used(const ray_protobuf *p, const ray_format_walk *walk)
+{
+    const ray_protobuf_frame *top = &p->frames[walk->depth == 0 ? 0 : walk->depth - 1];
+    return walk->depth == 0 ? 0 : (uint32_t)top->first_piece + top->piece_count;
+}
+
+/* Opens the message whose first piece the entry is; its others come by `more`. */
+static ray_status open(ray_protobuf *p, ray_format_walk *walk, ray_format_event *event,
+                       const entry *e)
+{
+    if (walk->depth == RAY_FORMAT_DEPTH_MAX)
+        return bad(p, walk, RAY_FORMAT_TOO_DEEP);
+    if (!is_whole(p, e->at, e->end))
+        return bad(p, walk, RAY_FORMAT_SYNTAX);
+    ray_protobuf_frame fresh = {e->at, e->end, 0, (uint8_t)pieces_used(p, walk), 0, 0, 0};
+    p->frames[walk->depth] = fresh;
+    event->item.kind = RAY_JSON_OBJECT;
+    return RAY_OK;
+}
+
+/* One piece more of the message that was just opened. */
+static ray_status more(ray_protobuf *p, ray_format_walk *walk, const entry *e)
+{
+    ray_protobuf_frame *frame = &p->frames[walk->depth];
+    uint32_t place = (uint32_t)frame->first_piece + frame->piece_count;
+    if (place == RAY_FORMAT_PIECE_MAX)
+        return bad(p, walk, RAY_FORMAT_SCATTERED);
+    if (!is_whole(p, e->at, e->end))
+        return bad(p, walk, RAY_FORMAT_SYNTAX);
+    ray_protobuf_piece piece = {e->at, e->end};
+    p->pieces[place] = piece;
+    frame->piece_count++;
+    return RAY_OK;
+}
+
 static ray_status value(ray_protobuf *p, ray_format_walk *walk, ray_format_event *event,
                         uint32_t wire, const entry *e)
 {
     ray_view text = {p->at + e->at, e->end - e->at};
     if (wire == RAY_WIRE_MESSAGE) {
-        if (walk->depth == RAY_FORMAT_DEPTH_MAX)
-            return bad(p, walk, RAY_FORMAT_TOO_DEEP);
-        if (!is_whole(p, e->at, e->end))
-            return bad(p, walk, RAY_FORMAT_SYNTAX);
-        ray_protobuf_frame fresh = {e->at, e->end, 0, 0};
-        p->frames[walk->depth] = fresh;
-        event->item.kind = RAY_JSON_OBJECT;
+        return open(p, walk, event, e);
     } else if (wire_type(wire) == 2) {
         if (wire == RAY_WIRE_STRING && ray_utf8_valid(text) != text.length)
             return bad(p, walk, RAY_FORMAT_NOT_UTF8);
@@ -261,7 +299,7 @@ static ray_status field(ray_protobuf *p, ray_format_walk *walk, ray_format_event
     ray_protobuf_frame *frame = &p->frames[walk->depth - 1];
     const ray_format_frame *top = &walk->frames[walk->depth - 1];
     const ray_format_node *of = ray_format_node_of(walk, top->node);
-    while (frame->place < frame->end) {
+    while (is_more(p, frame)) {
         entry e = {0};
         uint32_t place = frame->place;
         frame->place = entry_at(p, place, frame->end, &e);
@@ -288,31 +326,29 @@ static ray_status field(ray_protobuf *p, ray_format_walk *walk, ray_format_event
     return RAY_OK;
 }
 
-/* The value behind a name: an array's beginning, or of all entries the last. */
+/* The value behind a name: an array's beginning, a message with all its pieces, or of all entries
+ * the last. A text that does not count must be text all the same. */
 static ray_status behind_name(ray_protobuf *p, ray_format_walk *walk, ray_format_event *event)
 {
-    const ray_protobuf_frame *frame = &p->frames[walk->depth - 1];
     const ray_format_property *f =
         &walk->schema->properties[walk->frames[walk->depth - 1].property];
-    uint32_t is_array = 0, wire = field_wire(walk, f->node, &is_array), place = p->pending_at;
+    uint32_t is_array = 0, wire = field_wire(walk, f->node, &is_array);
+    ray_protobuf_frame at = p->frames[walk->depth - 1];
     entry e = {0};
     p->state = STATE_BODY;
     if (is_array) {
         if (walk->depth == RAY_FORMAT_DEPTH_MAX)
             return bad(p, walk, RAY_FORMAT_TOO_DEEP);
-        ray_protobuf_frame fresh = {place, frame->end, 0, 0};
-        p->frames[walk->depth] = fresh;
+        at.place = p->pending_at;         /* its first item: in the piece the message stands in */
+        p->frames[walk->depth] = at;
         event->item.kind = RAY_JSON_ARRAY;
         return RAY_OK;
     }
-    uint32_t next = entry_at(p, place, frame->end, &e);
-    while (again(p, walk, f, next, frame->end, &place)) {
-        if (wire == RAY_WIRE_MESSAGE)
-            return bad(p, walk, RAY_FORMAT_SCATTERED);
-        next = entry_at(p, place, frame->end, &e);
-        /* A text that does not count must be text all the same. */
-    }
-    return value(p, walk, event, wire, &e);
+    entry_at(p, p->pending_at, at.end, &e);
+    ray_status status = value(p, walk, event, wire, &e);
+    while (status == RAY_OK && again(p, walk, f, &at, &e))
+        status = wire == RAY_WIRE_MESSAGE ? more(p, walk, &e) : value(p, walk, event, wire, &e);
+    return status;
 }
 
 static ray_status item(ray_protobuf *p, ray_format_walk *walk, ray_format_event *event)
@@ -320,27 +356,28 @@ static ray_status item(ray_protobuf *p, ray_format_walk *walk, ray_format_event 
     ray_protobuf_frame *frame = &p->frames[walk->depth - 1];
     const ray_format_property *f =
         &walk->schema->properties[walk->frames[walk->depth - 2].property];
-    uint32_t is_array = 0, wire = field_wire(walk, f->node, &is_array), place = 0;
+    uint32_t is_array = 0, wire = field_wire(walk, f->node, &is_array);
     entry e = {0};
     for (;;) {
-        if (frame->place < frame->packed_end) {
-            e.type = wire_type(wire);
-            frame->place = plain(p->at, frame->place, frame->packed_end, &e);
-            return frame->place == 0 ? bad(p, walk, RAY_FORMAT_SYNTAX)
-                                     : value(p, walk, event, wire, &e);
-        }
-        if (frame->packed_end != 0)
+        if (frame->packed != 0) {         /* `place` and `packed_end` are the packed entry's */
+            if (frame->place < frame->packed_end) {
+                e.type = wire_type(wire);
+                frame->place = plain(p->at, frame->place, frame->packed_end, &e);
+                return frame->place == 0 ? bad(p, walk, RAY_FORMAT_SYNTAX)
+                                         : value(p, walk, event, wire, &e);
+            }
             frame->place = frame->packed_end;
-        frame->packed_end = 0;
-        if (!again(p, walk, f, frame->place, frame->end, &place)) {
+            frame->packed = 0;
+        }
+        if (!again(p, walk, f, frame, &e)) {
             event->item.kind = RAY_JSON_ARRAY_END;
             return RAY_OK;
         }
-        frame->place = entry_at(p, place, frame->end, &e);
         if (e.type != 2 || wire_type(wire) == 2)
             return value(p, walk, event, wire, &e);
         frame->place = e.at;
         frame->packed_end = e.end;
+        frame->packed = 1;
     }
 }
 

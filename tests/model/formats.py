@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""JSON as the reference parser reads it, with the strictness of the core on top."""
+"""JSON as the reference parser reads it, with the strictness of the core on top; and what two
+protobuf messages one behind the other mean."""
 import json
 import re
 from typing import Any
@@ -38,3 +39,12 @@ def accepts(body: bytes) -> bool:
     except (ValueError, RecursionError):
         return False
     return depth_of(value) <= DEPTH_MAX and not re.search(r"^\s*$", text)
+
+
+def merged(one: Any, two: Any) -> Any:
+    """Two encodings one behind the other: of a scalar the last counts, items are appended,
+    messages merge (protobuf, "Encoding": Last One Wins)."""
+    if isinstance(one, dict) and isinstance(two, dict):
+        both = {name: merged(one[name], two[name]) for name in one if name in two}
+        return {**one, **two, **both}
+    return [*one, *two] if isinstance(one, list) and isinstance(two, list) else two

@@ -2,6 +2,7 @@
 """formats: what is written is read back as it was, in every format; JSON is accepted exactly when
 the reference parser accepts it."""
 import base64
+import functools
 import json
 from typing import Any
 
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from host_sim.formats import Formats
-from tests.model.formats import accepts
+from tests.model.formats import accepts, merged
 
 SCHEMA = {"type": "object", "x-wire": "message", "additionalProperties": False, "properties": {
     "id": {"x-wire": "int64", "x-number": 1, "x-xml": "attribute"},
@@ -21,7 +22,11 @@ SCHEMA = {"type": "object", "x-wire": "message", "additionalProperties": False, 
     "level": {"x-wire": "enum", "x-values": {"LOW": 0, "HIGH": 7}, "x-number": 7}}}
 INNER = {**SCHEMA, "properties": {**SCHEMA["properties"], "inner": {  # type: ignore[dict-item]
     "type": "object", "x-wire": "message", "x-number": 8, "properties": {
-        "of": {"x-wire": "uint64", "x-number": 1}}}}}
+        "of": {"x-wire": "uint64", "x-number": 1},
+        "some": {"type": "array", "items": {"x-wire": "string"}, "x-number": 2},
+        "deep": {"type": "object", "x-wire": "message", "x-number": 3, "properties": {
+            "a": {"x-wire": "bool", "x-number": 1},
+            "b": {"type": "array", "items": {"x-wire": "uint32"}, "x-number": 2}}}}}}}
 FLAT, DEEP = Formats(SCHEMA, profile="tiny"), Formats(INNER, profile="tiny")
 PLAIN = Formats(None, profile="tiny")
 
@@ -35,7 +40,10 @@ FIELDS: dict[str, Any] = {
     "raw": st.binary(max_size=200).map(lambda raw: base64.b64encode(raw).decode()),
     "on": st.booleans(), "level": st.sampled_from(["LOW", "HIGH", 5])}
 BODIES = st.fixed_dictionaries({}, optional=FIELDS)
-INNERS = st.fixed_dictionaries({}, optional={"of": st.integers(0, 2**64 - 1).map(str)})
+INNERS = st.fixed_dictionaries({}, optional={
+    "of": st.integers(0, 2**64 - 1).map(str), "some": st.lists(TEXT, min_size=1, max_size=3),
+    "deep": st.fixed_dictionaries({}, optional={
+        "a": st.booleans(), "b": st.lists(st.integers(0, 9), min_size=1, max_size=3)})})
 
 
 def round_trip(formats: Formats, value: dict[str, Any], target: str) -> None:
@@ -60,6 +68,15 @@ def test_messages_inside_messages_too(
     value: dict[str, Any], inner: dict[str, Any], target: str
 ) -> None:
     round_trip(DEEP, {**value, "inner": inner}, target)
+
+
+@given(st.lists(st.fixed_dictionaries({}, optional={**FIELDS, "inner": INNERS}),
+                min_size=2, max_size=6))
+def test_messages_one_behind_the_other_are_merged(values: list[dict[str, Any]]) -> None:
+    body = b"".join(DEEP.convert("json", "protobuf", json.dumps(v).encode())[0] for v in values)
+    made, said = DEEP.convert("protobuf", "json", body)
+    assert said.status == 0, said
+    assert json.loads(made) == functools.reduce(merged, values)
 
 
 @given(BODIES, st.integers(0, 64))

@@ -88,6 +88,30 @@ def test_m3_groups_field_zero_and_reserved_wire_types_are_refused() -> None:
     assert fault("protobuf", b"\x0b\x0c") == "an unknown member"
 
 
+def test_m3_messages_in_pieces_are_merged_up_to_33_of_them() -> None:
+    numbers = {"type": "array", "items": {"x-wire": "sint32"}, "x-number": 2}
+    leaf = {"type": "object", "x-wire": "message", "x-number": 3, "properties": {
+        "n": {"x-wire": "string", "x-number": 1}, "m": numbers}}  # fmt: skip
+    inner = {**leaf, "properties": {**leaf["properties"], "leaf": leaf}}  # type: ignore[dict-item]
+    pieces = Formats({"type": "object", "x-wire": "message", "properties": {
+        "a": {**inner, "x-number": 1}, "b": {**inner, "x-number": 2}}}, profile="tiny")  # fmt: skip
+    # Packed and not, across pieces of pieces, with another field between: by hand.
+    one, two = b"\x0a\x01x\x12\x01\x02\x1a\x02\x10\x04", b"\x1a\x05\x0a\x01y\x10\x06\x0a\x01z"
+    body = b"\x0a" + bytes([len(one)]) + one + b"\x12\x00" + b"\x0a" + bytes([len(two)]) + two
+    made, said = pieces.convert("protobuf", "json", body)
+    assert said.status == 0
+    assert made == b'{"a":{"n":"z","m":[1],"leaf":{"m":[2,3],"n":"y"}},"b":{}}'
+    many = "a message in too many pieces"
+    assert pieces.validate("protobuf", b"\x0a\x00" * 33).status == 0
+    assert fault("protobuf", b"\x0a\x00" * 34, pieces) == many
+    assert fault("protobuf", b"\x0a\x00\x12\x00" * 500_000, pieces) == many
+    assert fault("protobuf", b"\x0a\x02\x1a\x00" * 18, pieces) == many   # 17 more of a, and of leaf
+    assert pieces.validate("protobuf", b"\x0a\x02\x1a\x00" * 17 + b"\x12\x00" * 33).status == 0
+    # Every piece has to be whole, and a text that does not count has to be text.
+    assert fault("protobuf", b"\x0a\x00\x0a\x01\x0a", pieces) == "not well formed"
+    assert fault("protobuf", b"\x0a\x03\x0a\x01\xff\x0a\x03\x0a\x01x", pieces) == "not UTF-8"
+
+
 def test_m4_billion_laughs_and_every_other_dtd_is_refused_before_it_is_read() -> None:
     laughs = b'<!DOCTYPE l [<!ENTITY a "ha">' + b"".join(
         b'<!ENTITY b%d "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">' % n for n in range(30)

@@ -16,6 +16,7 @@ SEEDS: dict[str, bytes] = {
            b"<tags/><inner><n>3</n><more>-1</more><raw>AAE=</raw><i>A</i></inner></root>",
     "form": b"id=1&name=a+b%20c&tags=1&tags=2&note=%C3%A9",
     "protobuf": bytes.fromhex("0803 120161 1a0178 1a0179 2209 0801 12020203 1a0100"),
+    "pieces": bytes.fromhex("2202 0801 0a00 2205 1203 0102 03 2203 1a01ff 2200 2202 0805"),
     "laughs": b'<!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><l>&b;</l>',
     "deep-json": b"[" * 4000, "deep-xml": b"<a>" * 1300, "twice": b'{"id":1,"id":2}',
     "overlong": b'{"name":"\xc0\xaf"}', "varint": b"\x12\xff\xff\xff\xff\x07abc",

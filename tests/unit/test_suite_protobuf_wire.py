@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""protobuf: the 481 wire cases, decided, and accepted ones compared by meaning."""
+"""protobuf: the 481 wire cases, decided, and accepted ones compared by meaning: 319 are accepted,
+four of them messages in pieces, and 162 refused."""
 import json
 from typing import Any
 
@@ -9,8 +10,6 @@ from tests.data import data
 ROOT = "protobuf_test_messages.proto3.TestAllTypesProto3"
 # Binary floating point is not in the core; its bits travel as fixed ones.
 BITS = {"float": "fixed32", "double": "fixed64"}
-# Messages that come in pieces would have to be merged; the core refuses to (SCATTERED).
-PIECES = "pieces of one field apart"
 
 
 def schema_of(fields: dict[str, Any], name: str, depth: int) -> dict[str, Any]:
@@ -61,13 +60,10 @@ def test_every_case_is_decided_and_means_the_same() -> None:
     fields = json.loads(data("protobuf-wire", "fields.json").read_text())
     cases = json.loads(data("protobuf-wire", "proto3_wire.json").read_text())
     formats = Formats(schema_of(fields, ROOT, 2), profile="tiny")
-    accepted, refused, pieces, oneofs, wrong = 0, 0, 0, 0, []
+    accepted, refused, oneofs, wrong = 0, 0, 0, []
     for case in cases:
         body = bytes.fromhex(case["in"])
         said = formats.validate("protobuf", body)
-        if case["ok"] and said.fault == PIECES:
-            pieces += 1
-            continue
         if (said.status == 0) != case["ok"]:
             wrong.append((case, said))
             continue
@@ -81,8 +77,6 @@ def test_every_case_is_decided_and_means_the_same() -> None:
             oneofs += 1  # the table knows no oneof: both members are told
         elif without_defaults(json.loads(one)) != without_defaults(json.loads(two)):
             wrong.append((case, one, two))
-    print(f"protobuf-wire: {accepted} accepted, {refused} refused, {pieces} in pieces")
+    print(f"protobuf-wire: {accepted} accepted, {refused} refused")
     assert not wrong, (len(wrong), wrong[:12])
-    assert refused == 162
-    assert (pieces, oneofs) == (4, 9)
-    assert accepted + pieces == 319
+    assert (accepted, refused, oneofs) == (319, 162, 9)

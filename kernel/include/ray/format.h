@@ -20,6 +20,7 @@ enum ray_format_constant {
     RAY_FORMAT_MEMBER_MAX = 192,          /* properties a node declares */
     RAY_FORMAT_OPEN_MAX = 120,            /* members of JSON objects that are open at once */
     RAY_FORMAT_FORM_MAX = 64,             /* fields of a form */
+    RAY_FORMAT_PIECE_MAX = 32,            /* further pieces of protobuf messages open at once */
     RAY_FORMAT_POINTER_BYTES = 96,
     RAY_FORMAT_ANY = 0xffffffff,          /* as a node: everything is allowed */
     RAY_FORMAT_NOTHING = 0xfffffffe       /* as a node: nothing is */
@@ -179,7 +180,7 @@ enum ray_format_fault {
     RAY_FORMAT_LOSSY = 11,                /* strict, and something would be lost */
     RAY_FORMAT_TOO_LARGE = 12,            /* does not fit the caller's output */
     RAY_FORMAT_UNSUPPORTED = 13,          /* this pair of formats, or the shape in this format */
-    RAY_FORMAT_SCATTERED = 14,            /* items of an array, or a message, in pieces */
+    RAY_FORMAT_SCATTERED = 14,            /* messages in more than RAY_FORMAT_PIECE_MAX pieces */
     RAY_FORMAT_FLOAT = 15,                /* schema: binary floating point */
     RAY_FORMAT_CYCLE = 16,                /* schema: a node inside itself */
     RAY_FORMAT_ROW = 17                   /* schema: a row no rule allows; `place` is its number */
