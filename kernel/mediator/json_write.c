@@ -94,7 +94,7 @@ static void put_plain(ray_text *out, const ray_format_event *e)
 }
 
 /* Base64 of any spelling becomes the standard one. */
-static void put_base64(ray_text *out, const ray_format_event *e)
+static void put_base64_json(ray_text *out, const ray_format_event *e)
 {
     ray_base64 b;
     uint8_t three[3];
@@ -114,6 +114,32 @@ static void put_base64(ray_text *out, const ray_format_event *e)
     ray_base64_put(out, three, n);
 }
 
+/* The same, each letter by `put`: a form has its own meaning for '+'. */
+static void put_base64(ray_text *out, const ray_format_event *e, void (*put)(ray_text *, uint8_t))
+{
+    ray_base64 b;
+    uint8_t three[3];
+    char letters[4];
+    uint64_t i = 0;
+    uint32_t n = 0;
+    int32_t byte = 0;
+    ray_base64_init(&b, e->item.text, e->encoding);
+    while (byte >= 0 && !out->truncated) {
+        byte = !e->raw ? ray_base64_next(&b)
+               : i < e->item.text.length ? (int32_t)e->item.text.at[i++] : -1;
+        if (byte >= 0)
+            three[n++] = (uint8_t)byte;
+        if (n == 3 || byte < 0) {
+            ray_text four;
+            ray_text_init(&four, letters, sizeof letters);
+            ray_base64_put(&four, three, n);
+            for (uint64_t k = 0; k < four.length; k++)
+                put(out, (uint8_t)letters[k]);
+            n = 0;
+        }
+    }
+}
+
 ray_status ray_format_plain(const ray_format_walk *walk, const ray_format_event *e, ray_text *out,
                             void (*put)(ray_text *, uint8_t))
 {
@@ -126,7 +152,7 @@ ray_status ray_format_plain(const ray_format_walk *walk, const ray_format_event 
         for (uint32_t k = 0; k < v->text_length; k++)
             put(out, walk->schema->text[v->text_at + k]);
     } else if (of->wire == RAY_WIRE_BYTES) {
-        put_base64(out, e);
+        put_base64(out, e, put);
     } else if (e->item.kind == RAY_JSON_TRUE || e->item.kind == RAY_JSON_FALSE) {
         ray_text_put(out, e->item.kind == RAY_JSON_TRUE ? "true" : "false");
     } else if (e->item.kind == RAY_JSON_NUMBER && of->wire != RAY_WIRE_NONE) {
@@ -171,7 +197,7 @@ static void scalar(ray_text *out, const ray_format_walk *walk, const ray_format_
             ray_text_char(out, '"');
     } else if (wire == RAY_WIRE_BYTES) {
         ray_text_char(out, '"');
-        put_base64(out, e);
+        put_base64_json(out, e);
         ray_text_char(out, '"');
     } else {
         put_string(out, e->item.text, e->encoding, e->item.escaped);

@@ -137,6 +137,11 @@ def test_m5_a_hundred_thousand_fields_and_cut_escapes() -> None:
     assert FORMATS.convert("form", "json", b"list=1&list=2")[0] == b'{"list":[1,2]}'
     assert FORMATS.convert("form", "json", b"name=%4")[0] == b'{"name":"%4"}'
     assert FORMATS.convert("form", "json", b"name")[0] == b'{"name":""}'
+    # '+' of base64 is a blank in a form unless it is escaped.
+    raw = Formats({"type": "object", "properties": {"raw": {"x-wire": "bytes"}}}, profile="tiny")
+    form = raw.convert("json", "form", b'{"raw":"+/++/w=="}')[0]
+    assert form == b"raw=%2B%2F%2B%2B%2Fw%3D%3D"
+    assert raw.convert("form", "json", form)[0] == b'{"raw":"+/++/w=="}'
 
 
 @pytest.fixture
