@@ -10,8 +10,8 @@ from typing import Any
 from host_sim import _raw
 from host_sim.format_schema import Table
 
-FORMATS = ("raw", "json", "protobuf", "xml", "form")
-STRICT, DROP = 1, 2
+FORMATS = ("raw", "json", "protobuf", "xml", "form", "multipart")
+STRICT, DROP, KEEP, AS_IS = 1, 2, 4, 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Formats:
         raw = _raw.load(profile)
         self._ffi, self._lib = raw.ffi, raw.lib
         self._kept: list[Any] = []
+        self._last: list[Any] = []
         self._schema = self._ffi.NULL
         if schema is not None:
             self._fill(Table(schema, root))
@@ -71,24 +72,35 @@ class Formats:
 
     def _view(self, body: bytes) -> Any:
         at = self._ffi.from_buffer("uint8_t[]", body)
-        self._last = at
+        self._last = [*self._last[-1:], at]    # the core borrows both: body and boundary
         return self._ffi.new("ray_view *", {"at": at, "length": len(body)})[0]
 
-    def validate(self, form: str, body: bytes, *, flags: int = 0) -> Report:
-        """Is the body one of the format that the schema allows?"""
+    def _source(self, form: str, body: bytes, flags: int, boundary: bytes) -> Any:
+        return self._ffi.new("ray_format_source *", {
+            "body": self._view(body), "boundary": self._view(boundary),
+            "format": FORMATS.index(form), "flags": flags})  # fmt: skip
+
+    def boundary(self, content_type: bytes) -> bytes | None:
+        """What divides a body of this Content-Type; None when it is not multipart/form-data, or
+        says no boundary of RFC 2046, or two."""
+        out = self._ffi.new("ray_view *")
+        found = self._lib.ray_format_boundary(self._view(content_type), out)
+        return bytes(self._ffi.buffer(out.at, out.length)) if found else None
+
+    def validate(self, form: str, body: bytes, *, flags: int = 0, boundary: bytes = b"") -> Report:
+        """Is the body one of the format that the schema allows? `boundary`: of a multipart one."""
         report = self._ffi.new("ray_format_report *")
-        view = self._view(body)
-        status = self._lib.ray_format_validate(
-            self._schema, FORMATS.index(form), view, flags, report)
+        source = self._source(form, body, flags, boundary)
+        status = self._lib.ray_format_validate(self._schema, source, report)
         return self._read(status, report)
 
     def convert(self, source: str, target: str, body: bytes, *, flags: int = 0,
-                limit: int = 65536) -> tuple[bytes, Report]:
+                limit: int = 65536, boundary: bytes = b"") -> tuple[bytes, Report]:
         """The body in another format, at most `limit` bytes; b"" when it is refused."""
         report = self._ffi.new("ray_format_report *")
         room = self._ffi.new("char[]", max(1, limit))
         out = self._ffi.new("ray_text *", {"at": room, "capacity": limit})
-        view = self._view(body)
+        read = self._source(source, body, flags, boundary)
         status = self._lib.ray_format_convert(
-            self._schema, FORMATS.index(source), FORMATS.index(target), view, flags, out, report)
+            self._schema, read, FORMATS.index(target), out, report)
         return bytes(self._ffi.buffer(room, out.length)), self._read(status, report)

@@ -3,7 +3,7 @@
  * like. */
 #include "parts.h"
 
-enum { COLUMN = 22 };
+enum { COLUMN = 22, TYPE_BYTES = 200 };
 
 /* -- words (private) -- */
 static ray_status find(ray_call *call, uint32_t word, uint32_t *handle)
@@ -135,9 +135,26 @@ static ray_status run_show(ray_call *call)
 }
 
 /* -- test -- */
+/* --type as a packed Content-Type; one that does not fit is none. */
+static ray_view type_of(const ray_call *call, ray_text *packed)
+{
+    static const char name[] = "content-type";
+    const char *at;
+    uint32_t length;
+    if (ray_call_option(call, "--type", &at, &length) != 0 && length <= TYPE_BYTES) {
+        ray_u16_put(packed, sizeof name - 1);
+        ray_u16_put(packed, length);
+        ray_text_bytes(packed, name, sizeof name - 1);
+        ray_text_bytes(packed, at, length);
+    }
+    return (ray_view){(const uint8_t *)packed->at, packed->length};
+}
+
 /* A body against a transform's request schema, or its response's with --response. */
 static ray_status run_test(ray_call *call)
 {
+    char memory[TYPE_BYTES + 20];
+    ray_text packed;
     ray_mediator_report report = {.reason = RAY_REASON_OK};
     uint32_t handle, side = ray_call_flag(call, "--response") ? RAY_SIDE_RESPONSE
                                                               : RAY_SIDE_REQUEST;
@@ -145,8 +162,10 @@ static ray_status run_test(ray_call *call)
     ray_status status = find(call, 2, &handle);
     if (status != RAY_OK)
         return status;
+    ray_text_init(&packed, memory, sizeof memory);
     ray_view body = {(const uint8_t *)call->word[3], call->length[3]};
-    (void)ray_mediator_validate(ray_mediator_of(call->ray), handle, side, body, &report);
+    (void)ray_mediator_validate(ray_mediator_of(call->ray), handle, side, type_of(call, &packed),
+                                body, &report);
     if (call->json != 0) {
         ray_text_json_open(out, 0, '{');
         ray_text_json_bool(out, "accepted", report.reason == RAY_REASON_OK);
@@ -278,7 +297,8 @@ static const ray_subcommand subs[] = {
     {"status", "", "transforms, hits and what became of answers", run_status, 1, 0},
     {"list", "", "every transform: formats, how long it keeps, hits", run_list, 1, 0},
     {"show", "NAME", "one transform, its counters and header edits", run_show, 1, 0},
-    {"test", "NAME BODY [--response]", "a body against a transform's schema", run_test, 1, 0},
+    {"test", "NAME BODY [--response] [--type TYPE]", "a body against a transform's schema",
+     run_test, 1, 0},
     {"cache", "", "what is kept, and what is being filled", run_cache, 1, 0},
     {"ttl", "NAME DURATION", "how long answers are kept at most; 0s: none is", run_ttl, 0, 0},
     {"purge", "[NAME]", "lets go what is kept (confirm)", run_purge, 0, 0},

@@ -120,6 +120,8 @@ ray_status ray_help_command(ray_call *call, const ray_command *command);
 uint32_t ray_target_put(struct ray *ray, uint32_t id, uint64_t number, ray_text *out);
 /* Appends the host and the packed headers the route asks for, and says where in `to`. */
 void ray_target_more_put(struct ray *ray, uint32_t id, ray_row *to, ray_text *out);
+/* Two bytes of a packed length, the low one first. */
+void ray_u16_put(ray_text *out, uint64_t value);
 /* A method the route serves, GET where it may. */
 uint32_t ray_target_method(struct ray *ray, uint32_t id);
 /* Writes "GET /path" of the first route in precedence that can be written out. */

@@ -56,7 +56,7 @@ static void put_queries(const ray_route_spec *spec, ray_text *out)
     }
 }
 
-static void put_u16(ray_text *out, uint64_t value)
+void ray_u16_put(ray_text *out, uint64_t value)
 {
     ray_text_char(out, (char)(uint8_t)value);
     ray_text_char(out, (char)(uint8_t)(value >> 8));
@@ -69,8 +69,8 @@ static void put_headers(const ray_route_spec *spec, ray_text *out)
         const ray_match_spec *match = &spec->headers[i];
         if (match->how == RAY_MATCH_ABSENT)
             continue;
-        put_u16(out, match->name_length);
-        put_u16(out, match->how == RAY_MATCH_PRESENT ? 1 : match->value_length);
+        ray_u16_put(out, match->name_length);
+        ray_u16_put(out, match->how == RAY_MATCH_PRESENT ? 1 : match->value_length);
         ray_text_bytes(out, match->name, match->name_length);
         put_value(match, out);
     }

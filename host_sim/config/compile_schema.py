@@ -20,7 +20,7 @@ WIRES = {
 }  # fmt: skip
 TYPES = {"bool": BOOL, "string": STRING, "bytes": STRING, "enum": STRING, "object": OBJECT,
          "number": NUMBER | INTEGER}  # fmt: skip
-CONTENTS = ("json", "protobuf", "xml", "form", "binary", "any")
+CONTENTS = ("json", "protobuf", "xml", "form", "binary", "any", "multipart")
 UNKNOWN = ("reject", "drop", "keep")
 MINIMUM, MAXIMUM, ENUM = 1, 2, 16
 Fields = Mapping[str, SchemaField]

@@ -14,7 +14,7 @@ WireWord = Literal[
     "int32", "int64", "uint32", "uint64", "sint32", "sint64",
     "fixed32", "fixed64", "sfixed32", "sfixed64",
 ]  # fmt: skip
-ContentWord = Literal["json", "protobuf", "xml", "form", "binary", "any"]
+ContentWord = Literal["json", "protobuf", "xml", "form", "binary", "any", "multipart"]
 
 
 class SchemaField(Model):

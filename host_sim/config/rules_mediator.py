@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from host_sim.config.compile_schema import CONTENTS, CycleError, Tables, schema_tables
+from host_sim.config.compile_schema import CycleError, Tables, schema_tables
 from host_sim.config.model_transform import SchemaField, Side
 from host_sim.config.positions import Path
 from host_sim.config.rules import Ground
@@ -101,11 +101,17 @@ def _check_side(ground: Ground, path: Path, side: Side) -> None:
     to = side.to or side.from_
     if side.schema_ is not None:
         ground.refer((*path, "schema"), side.schema_, ground.file.schema_, "schema")
-    plain = {side.from_, to} & set(CONTENTS[4:])
+    plain = {side.from_, to} & {"binary", "any"}
     if side.from_ != to and (plain or side.schema_ is None):
         ground.say(path, "conflict", "formats convert by a schema; binary and any do not")
     elif plain and side.schema_ is not None:
         ground.say(path, "conflict", f"{side.from_} has no members a schema could name")
+    if to == "multipart" and side.from_ != to:
+        ground.say((*path, "to"), "conflict", "multipart is read and passed on, but not written: "
+                   "convert to json, protobuf, xml or form")  # fmt: skip
+    elif to == "multipart" and side.unknown == "drop":
+        ground.say((*path, "unknown"), "conflict", "multipart goes on as it came, so nothing can "
+                   "be dropped from it: reject or keep")  # fmt: skip
     if side.grpc and "protobuf" not in (side.from_, to):
         ground.say((*path, "grpc"), "conflict", "gRPC frames are around protobuf")
     for key in ("add_headers", "set_headers", "remove_headers"):

@@ -99,7 +99,8 @@ class RequestMediator(Bodies):
         cache_ttl: int = 0,
     ) -> RequestTransform:
         """Adds a transform: requests come as `input_format` and go to the service as
-        `output_format`, responses likewise; formats that differ need a schema.
+        `output_format`, responses likewise; formats that differ need a schema, and multipart only
+        passes on as it came.
 
         `cache_ttl` nanoseconds an answer is kept at most. Raises ExistsError, FullError,
         ArgumentError, RangeError, UnknownError."""
@@ -112,6 +113,8 @@ class RequestMediator(Bodies):
         )
         for side, (source, target, shape) in zip(spec.side, ways, strict=True):
             target = source if target is None else target
+            if target == ContentType.MULTIPART and (source != target or unknown == Unknown.DROP):
+                raise ArgumentError("multipart is read and passed on as it came, but not written")
             framed = grpc and ContentType.PROTOBUF in (source, target)
             self._fill(
                 side,

@@ -80,33 +80,46 @@ class Bodies(Module):
         check(status, what)
 
     # -- bodies ---------------------------------------------------------------------------------
-    def _validate(self, transformation_id: int, side: int, body: bytes) -> Refusal | None:
+    def _validate(
+        self, transformation_id: int, side: int, body: bytes, headers: Iterable[tuple[str, str]]
+    ) -> Refusal | None:
         report = self.ffi.new("ray_mediator_report *")
         keep, view = self._view(body)
-        status = self.lib.ray_mediator_validate(self._state, transformation_id, side, view, report)
-        del keep
+        keep_head, head = self._view(packed(headers))
+        status = self.lib.ray_mediator_validate(
+            self._state, transformation_id, side, head, view, report
+        )
+        del keep, keep_head
         if status < 0 and report.reason > 1:
             return self._refusal(report)
         check(status, f"transform {transformation_id}")
         return None
 
-    def parse_request(self, transformation_id: int, body: bytes) -> Refusal | None:
-        """Validates a request's body against its format and schema: None, or why not. Raises
-        UnknownError for a transform that is not there."""
-        return self._validate(transformation_id, 0, body)
+    def parse_request(
+        self, transformation_id: int, body: bytes, headers: Iterable[tuple[str, str]] = ()
+    ) -> Refusal | None:
+        """Validates a request's body against its format and schema: None, or why not. Of the
+        headers only a multipart body's Content-Type matters. Raises UnknownError for a transform
+        that is not there."""
+        return self._validate(transformation_id, 0, body, headers)
 
-    def validate_response(self, transformation_id: int, body: bytes) -> Refusal | None:
+    def validate_response(
+        self, transformation_id: int, body: bytes, headers: Iterable[tuple[str, str]] = ()
+    ) -> Refusal | None:
         """The same for a response's body."""
-        return self._validate(transformation_id, 1, body)
+        return self._validate(transformation_id, 1, body, headers)
 
-    def transform_request(self, transformation_id: int, body: bytes) -> Converted:
+    def transform_request(
+        self, transformation_id: int, body: bytes, headers: Iterable[tuple[str, str]] = ()
+    ) -> Converted:
         """The request's body as the service reads it. Raises RefusedError, UnknownError."""
         report, (text, memory) = self.ffi.new("ray_mediator_report *"), self._out()
         keep, view = self._view(body)
+        keep_head, head = self._view(packed(headers))
         status = self.lib.ray_mediator_encode_request(
-            self._state, transformation_id, view, text, report
+            self._state, transformation_id, head, view, text, report
         )
-        del keep
+        del keep, keep_head
         self._judged(status, report, f"transform {transformation_id}")
         lossy = self.ffi.string(report.pointer).decode() if report.lossy else None
         return Converted(bytes(self.ffi.buffer(memory, text.length)), lossy)
@@ -176,9 +189,10 @@ class Bodies(Module):
         """
         report = self.ffi.new("ray_format_report *")
         keep, view = self._view(body)
-        status = self.lib.ray_format_validate(
-            self.ffi.NULL, self.lib.RAY_FORMAT_JSON, view, 0, report
+        source = self.ffi.new(
+            "ray_format_source *", {"body": view, "format": self.lib.RAY_FORMAT_JSON}
         )
+        status = self.lib.ray_format_validate(self.ffi.NULL, source, report)
         del keep
         if status < 0:
             pointer = bytes(self.ffi.buffer(report.pointer))[: int(report.pointer_length)]

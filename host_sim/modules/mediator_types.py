@@ -19,6 +19,7 @@ class ContentType(enum.IntEnum):
     FORM_DATA = 3
     BINARY = 4
     ANY = 5
+    MULTIPART = 6
 
 
 class HttpMethod(enum.IntEnum):

@@ -3,21 +3,20 @@
 #include "base/headers.h"
 #include "base/bytes.h"
 
-static uint32_t is_blank(uint8_t c)
+uint32_t ray_is_blank(uint8_t c)
 {
     return c == ' ' || c == '\t';
 }
 
-static ray_view trimmed(const uint8_t *at, uint64_t length)
+ray_view ray_trimmed(ray_view view)
 {
-    while (length > 0 && is_blank(at[length - 1]))
-        length--;
-    while (length > 0 && is_blank(*at)) {
-        at++;
-        length--;
+    while (view.length > 0 && ray_is_blank(view.at[view.length - 1]))
+        view.length--;
+    while (view.length > 0 && ray_is_blank(*view.at)) {
+        view.at++;
+        view.length--;
     }
-    ray_view value = {at, length};
-    return value;
+    return view;
 }
 
 uint32_t ray_headers_next(ray_view headers, ray_header_walk *walk)
@@ -31,7 +30,7 @@ uint32_t ray_headers_next(ray_view headers, ray_header_walk *walk)
         return 0;
     walk->name.at = at + 4;
     walk->name.length = name_length;
-    walk->value = trimmed(at + 4 + name_length, value_length);
+    walk->value = ray_trimmed((ray_view){at + 4 + name_length, value_length});
     walk->at += 4 + name_length + value_length;
     return 1;
 }
@@ -40,6 +39,11 @@ static uint32_t is_named(ray_view view, const char *name, uint64_t length)
 {
     return view.length == length &&
            ray_same_ignoring_case((const char *)view.at, name, length);
+}
+
+uint32_t ray_view_is(ray_view view, const char *word)
+{
+    return is_named(view, word, ray_length_of(word));
 }
 
 uint32_t ray_headers_find(ray_view headers, const char *name, uint64_t length, uint32_t nth,
@@ -54,14 +58,19 @@ uint32_t ray_headers_find(ray_view headers, const char *name, uint64_t length, u
     return 0;
 }
 
-/* Token characters of RFC 9110 as a bit set over 0x20-0x7f, less '_'. */
-static uint32_t is_name_byte(uint8_t c)
+/* As a bit set over 0x20-0x7f. */
+uint32_t ray_is_token_byte(uint8_t c)
 {
-    static const uint32_t token[3] = {0x03ff6cfa, 0x47fffffe, 0x57ffffff};
+    static const uint32_t token[3] = {0x03ff6cfa, 0xc7fffffe, 0x57ffffff};
     return c >= 0x20 && c < 0x80 && (token[(c >> 5) - 1] >> (c & 31) & 1) != 0;
 }
 
-static uint32_t is_value_byte(uint8_t c)
+static uint32_t is_name_byte(uint8_t c)
+{
+    return c != '_' && ray_is_token_byte(c);
+}
+
+uint32_t ray_is_value_byte(uint8_t c)
 {
     return (c >= 0x20 && c != 0x7f) || c == '\t';
 }
@@ -73,7 +82,7 @@ static uint32_t is_ours(ray_view option)
                                      "x-forwarded-proto", "x-real-ip", "authorization",
                                      "content-length", "x-request-id"};
     for (uint32_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (is_named(option, names[i], ray_length_of(names[i])))
+        if (ray_view_is(option, names[i]))
             return 1;
     return 0;
 }
@@ -84,7 +93,7 @@ static uint32_t connection_sound(ray_view value)
         uint64_t to = from;
         while (to < value.length && value.at[to] != ',')
             to++;
-        if (is_ours(trimmed(value.at + from, to - from)))
+        if (is_ours(ray_trimmed((ray_view){value.at + from, to - from})))
             return 0;
         from = to + 1;
     }
@@ -98,7 +107,7 @@ static uint32_t single_bit(ray_view name)
     static const char names[][20] = {"host", "content-length", "transfer-encoding",
                                      "authorization", "content-type"};
     for (uint32_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (is_named(name, names[i], ray_length_of(names[i])))
+        if (ray_view_is(name, names[i]))
             return 1U << i;
     return 0;
 }
@@ -116,7 +125,7 @@ uint32_t ray_headers_sound(ray_view headers)
             if (!is_name_byte(walk.name.at[i]))
                 return 0;
         for (uint64_t i = 0; i < walk.value.length; i++)
-            if (!is_value_byte(walk.value.at[i]))
+            if (!ray_is_value_byte(walk.value.at[i]))
                 return 0;
         uint32_t bit = single_bit(walk.name);
         if ((seen & bit) != 0)

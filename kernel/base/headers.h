@@ -27,4 +27,12 @@ uint32_t ray_headers_find(ray_view headers, const char *name, uint64_t length, u
  * and third not together; and Connection names no field that this gateway acts on. */
 uint32_t ray_headers_sound(ray_view headers);
 
+/* What fields are made of (RFC 9110 5.5, 5.6): bytes of tokens and of values; blanks; a view
+ * without the blanks around it; 1 when it is the word, whatever its case. */
+uint32_t ray_is_token_byte(uint8_t c);
+uint32_t ray_is_value_byte(uint8_t c);
+uint32_t ray_is_blank(uint8_t c);
+ray_view ray_trimmed(ray_view view);
+uint32_t ray_view_is(ray_view view, const char *word);
+
 #endif

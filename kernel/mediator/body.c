@@ -9,7 +9,8 @@ static uint32_t format_of(uint32_t content)
 {
     static const uint8_t formats[RAY_CONTENT_MAX] = {RAY_FORMAT_JSON, RAY_FORMAT_PROTOBUF,
                                                      RAY_FORMAT_XML,  RAY_FORMAT_FORM,
-                                                     RAY_FORMAT_RAW,  RAY_FORMAT_RAW};
+                                                     RAY_FORMAT_RAW,  RAY_FORMAT_RAW,
+                                                     RAY_FORMAT_MULTIPART};
     return formats[content];
 }
 
@@ -40,23 +41,29 @@ static uint32_t reason_of(uint32_t fault)
 static uint32_t flags_of(const ray_transform_side *rule)
 {
     uint32_t flags = (rule->flags & RAY_TRANSFORM_STRICT) != 0 ? RAY_FORMAT_STRICT : 0;
+    flags |= rule->from == rule->to ? (uint32_t)RAY_FORMAT_AS_IS : 0;
     if (rule->unknown == RAY_UNKNOWN_KEEP && rule->from == rule->to)
         return flags | RAY_FORMAT_KEEP;
     return rule->unknown == RAY_UNKNOWN_REJECT ? flags : flags | RAY_FORMAT_DROP;
 }
 
+static ray_format_source source_of(const ray_transform_side *rule, const ray_body *body)
+{
+    return (ray_format_source){body->bytes, body->boundary, format_of(rule->from),
+                               flags_of(rule)};
+}
+
 /* A body of a format that nobody gave a schema: JSON at least parses, other bytes are any. */
 uint32_t ray_body_check(const ray_mediator *mediator, const ray_transform_side *rule,
-                        ray_view body, ray_mediator_report *report)
+                        const ray_body *body, ray_mediator_report *report)
 {
     ray_format_schema schema;
     ray_format_report why;
     uint32_t known = ray_schema_at(mediator, rule->schema, &schema);
     if (known == 0 && rule->from != RAY_CONTENT_JSON)
         return RAY_REASON_OK;
-    memset(&why, 0, sizeof why);
-    if (ray_format_validate(known != 0 ? &schema : NULL, format_of(rule->from), body,
-                            flags_of(rule), &why) == RAY_OK)
+    ray_format_source source = source_of(rule, body);
+    if (ray_format_validate(known != 0 ? &schema : NULL, &source, &why) == RAY_OK)
         return RAY_REASON_OK;
     tell(&why, report);
     return reason_of(why.fault);
@@ -64,7 +71,7 @@ uint32_t ray_body_check(const ray_mediator *mediator, const ray_transform_side *
 
 /* What keeps its format goes through byte for byte, unless members are to be left out. */
 uint32_t ray_body_convert(const ray_mediator *mediator, const ray_transform_side *rule,
-                          ray_view body, ray_text *out, ray_mediator_report *report)
+                          const ray_body *body, ray_text *out, ray_mediator_report *report)
 {
     ray_format_schema schema;
     ray_format_report why;
@@ -72,12 +79,11 @@ uint32_t ray_body_convert(const ray_mediator *mediator, const ray_transform_side
     if (known == 0 || (rule->from == rule->to && rule->unknown != RAY_UNKNOWN_DROP)) {
         uint32_t reason = ray_body_check(mediator, rule, body, report);
         if (reason == RAY_REASON_OK)
-            ray_text_bytes(out, (const char *)body.at, body.length);
+            ray_text_bytes(out, (const char *)body->bytes.at, body->bytes.length);
         return reason;
     }
-    memset(&why, 0, sizeof why);
-    if (ray_format_convert(&schema, format_of(rule->from), format_of(rule->to), body,
-                           flags_of(rule), out, &why) == RAY_OK) {
+    ray_format_source source = source_of(rule, body);
+    if (ray_format_convert(&schema, &source, format_of(rule->to), out, &why) == RAY_OK) {
         tell(&why, report);
         return RAY_REASON_OK;
     }

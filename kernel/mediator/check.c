@@ -13,7 +13,7 @@ static ray_status at(uint32_t *field, ray_status status, uint64_t offset)
 /* -- one row -- */
 static uint32_t has_fields(uint32_t content)
 {
-    return content < RAY_CONTENT_BINARY;
+    return content != RAY_CONTENT_BINARY && content != RAY_CONTENT_ANY;
 }
 
 /* Formats with fields convert into one another by a schema; what has none goes as it is. */
@@ -33,6 +33,10 @@ static ray_status side_check(const ray_transform_side *side, uint32_t schema_cou
     if (side->from != side->to &&
         (!has_fields(side->from) || !has_fields(side->to) || side->schema == RAY_NONE))
         return at(field, RAY_E_ARGUMENT, offsetof(ray_transform_side, to));
+    if (side->to == RAY_CONTENT_MULTIPART && side->from != side->to)
+        return at(field, RAY_E_ARGUMENT, offsetof(ray_transform_side, to));   /* has no writer */
+    if (side->to == RAY_CONTENT_MULTIPART && side->unknown == RAY_UNKNOWN_DROP)
+        return at(field, RAY_E_ARGUMENT, offsetof(ray_transform_side, unknown));
     if (side->schema != RAY_NONE && !has_fields(side->from))
         return at(field, RAY_E_ARGUMENT, offsetof(ray_transform_side, schema));
     if ((side->flags & RAY_TRANSFORM_GRPC) != 0 && side->from != RAY_CONTENT_PROTOBUF &&

@@ -8,6 +8,7 @@ typedef union reader {
     ray_protobuf protobuf;
     ray_xml xml;
     ray_form form;
+    ray_multipart multipart;
 } reader;
 
 _Static_assert((uint32_t)RAY_ENCODING_PLAIN == 0 && (uint32_t)RAY_ENCODING_JSON == 1,
@@ -35,7 +36,8 @@ static __attribute__((noinline)) ray_status other_next(reader *r, ray_format_wal
     switch (walk->from) {
     case RAY_FORMAT_PROTOBUF: return ray_protobuf_next(&r->protobuf, walk, event);
     case RAY_FORMAT_XML: return ray_xml_next(&r->xml, walk, event);
-    default: return ray_form_next(&r->form, walk, event);
+    case RAY_FORMAT_FORM: return ray_form_next(&r->form, walk, event);
+    default: return ray_multipart_next(&r->multipart, walk, event);
     }
 }
 
@@ -107,10 +109,12 @@ static __attribute__((noinline)) ray_status run(reader *r, ray_format_walk *walk
     }
 }
 
-static __attribute__((noinline)) ray_status with_reader(ray_format_walk *walk, ray_view body,
+static __attribute__((noinline)) ray_status with_reader(ray_format_walk *walk,
+                                                        const ray_format_source *source,
                                                         ray_json_member *members, ray_text *out)
 {
     reader r;
+    ray_view body = source->body;
     ray_status status = RAY_OK;
     if (walk->from == RAY_FORMAT_JSON) {
         ray_json_init(&r.json, body, members, RAY_FORMAT_OPEN_MAX);
@@ -118,27 +122,31 @@ static __attribute__((noinline)) ray_status with_reader(ray_format_walk *walk, r
         status = ray_protobuf_init(&r.protobuf, body);
     } else if (walk->from == RAY_FORMAT_XML) {
         status = ray_xml_init(&r.xml, walk, body);
-    } else {
+    } else if (walk->from == RAY_FORMAT_FORM) {
         memset(&r.form, 0, sizeof r.form);
         r.form.body = body;
         status = ray_form_check(body, walk->report);
+    } else {
+        status = ray_multipart_init(&r.multipart, source, walk->report);
     }
     return status == RAY_OK ? run(&r, walk, out) : status;
 }
 
-static __attribute__((noinline)) ray_status with_members(ray_format_walk *walk, ray_view body,
+static __attribute__((noinline)) ray_status with_members(ray_format_walk *walk,
+                                                         const ray_format_source *source,
                                                          ray_text *out)
 {
     ray_json_member members[RAY_FORMAT_OPEN_MAX];
-    return with_reader(walk, body, members, out);
+    return with_reader(walk, source, members, out);
 }
 
-static __attribute__((noinline)) ray_status with_seen(ray_format_walk *walk, ray_view body,
+static __attribute__((noinline)) ray_status with_seen(ray_format_walk *walk,
+                                                      const ray_format_source *source,
                                                       ray_text *out)
 {
     uint64_t seen[RAY_FORMAT_DEPTH_MAX][RAY_FORMAT_WORDS];
     walk->seen = seen;
-    return with_members(walk, body, out);
+    return with_members(walk, source, out);
 }
 
 /* Which formats can stand where: a form is one object of scalars and their arrays, and all but
@@ -151,18 +159,18 @@ static uint32_t is_possible(const ray_format_schema *schema, uint32_t format)
            (schema->nodes[0].types & RAY_FORMAT_OBJECT) != 0;
 }
 
-static ray_status drive(const ray_format_schema *schema, uint32_t from, uint32_t to,
-                        ray_view body, uint32_t flags, ray_text *out, ray_format_report *report)
+static ray_status drive(const ray_format_schema *schema, const ray_format_source *source,
+                        uint32_t to, ray_text *out, ray_format_report *report)
 {
     static const ray_format_schema none = {0};
     ray_format_walk walk;
     memset(&walk, 0, sizeof walk);
     walk.schema = schema != NULL ? schema : &none;
     walk.report = report;
-    walk.flags = flags;
-    walk.from = from;
+    walk.flags = source->flags;
+    walk.from = source->format;
     walk.to = to;
-    return with_seen(&walk, body, out);
+    return with_seen(&walk, source, out);
 }
 
 static ray_status unsupported(ray_format_report *report)
@@ -171,40 +179,43 @@ static ray_status unsupported(ray_format_report *report)
     return RAY_E_SYNTAX;
 }
 
-ray_status ray_format_validate(const ray_format_schema *schema, uint32_t format, ray_view body,
-                               uint32_t flags, ray_format_report *report)
+ray_status ray_format_validate(const ray_format_schema *schema, const ray_format_source *source,
+                               ray_format_report *report)
 {
+    uint32_t format = source->format;
     memset(report, 0, sizeof *report);
     if (format == RAY_FORMAT_RAW)
         return RAY_OK;
     if (schema == NULL && format == RAY_FORMAT_XML)
-        return ray_xml_check(body, report);
+        return ray_xml_check(source->body, report);
     if (schema == NULL && format == RAY_FORMAT_FORM)
-        return ray_form_check(body, report);
+        return ray_form_check(source->body, report);
+    if (schema == NULL && format == RAY_FORMAT_MULTIPART)
+        return ray_multipart_check(source, report);
     if (!is_possible(schema, format))
         return unsupported(report);
-    return drive(schema, format, RAY_FORMAT_MAX, body, flags, NULL, report);
+    return drive(schema, source, RAY_FORMAT_MAX, NULL, report);
 }
 
-ray_status ray_format_convert(const ray_format_schema *schema, uint32_t from, uint32_t to,
-                              ray_view body, uint32_t flags, ray_text *out,
-                              ray_format_report *report)
+ray_status ray_format_convert(const ray_format_schema *schema, const ray_format_source *source,
+                              uint32_t to, ray_text *out, ray_format_report *report)
 {
+    uint32_t from = source->format;
     uint64_t length = out->length;
     uint32_t truncated = out->truncated;
     memset(report, 0, sizeof *report);
     if (from == RAY_FORMAT_RAW && to == RAY_FORMAT_RAW) {
-        ray_text_bytes(out, (const char *)body.at, body.length);
+        ray_text_bytes(out, (const char *)source->body.at, source->body.length);
         if (!out->truncated)
             return RAY_OK;
         out->truncated = truncated;
         report->fault = RAY_FORMAT_TOO_LARGE;
         return RAY_E_TRUNCATED;
     }
-    if (from == RAY_FORMAT_RAW || to == RAY_FORMAT_RAW || !is_possible(schema, from) ||
-        !is_possible(schema, to))
+    if (from == RAY_FORMAT_RAW || to == RAY_FORMAT_RAW || to == RAY_FORMAT_MULTIPART ||
+        !is_possible(schema, from) || !is_possible(schema, to))
         return unsupported(report);
-    ray_status status = drive(schema, from, to, body, flags, out, report);
+    ray_status status = drive(schema, source, to, out, report);
     if (status != RAY_OK) {
         out->length = length;
         out->truncated = truncated;

@@ -86,6 +86,8 @@ static uint32_t form_piece(ray_view text, uint64_t *i, uint8_t out[4])
 uint32_t ray_format_piece(ray_view text, uint32_t encoding, uint64_t *i, uint8_t out[4])
 {
     uint32_t value = 0;
+    if (encoding >= RAY_ENCODING_QUOTED)
+        return ray_mime_piece(text, encoding, i, out);
     if (encoding == RAY_ENCODING_XML || encoding == RAY_ENCODING_ATTRIBUTE)
         return xml_piece(text, encoding, i, out);
     if (*i >= text.length)

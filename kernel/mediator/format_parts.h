@@ -13,7 +13,12 @@ enum ray_encoding {
     RAY_ENCODING_JSON = 1,                /* backslashes */
     RAY_ENCODING_XML = 2,                 /* references, CDATA, comments, line ends */
     RAY_ENCODING_FORM = 3,                /* + and %XX */
-    RAY_ENCODING_ATTRIBUTE = 4            /* references; blanks are spaces */
+    RAY_ENCODING_ATTRIBUTE = 4,           /* references; blanks are spaces */
+    RAY_ENCODING_QUOTED = 5,              /* a backslash before a quote or a backslash */
+    RAY_ENCODING_BASE64 = 6,              /* the bytes that base64 in lines means */
+    RAY_ENCODING_BASE64_LINES = 7,        /* base64, less its line ends */
+    RAY_ENCODING_PRINTABLE = 8,           /* the bytes that quoted-printable means */
+    RAY_ENCODING_PRINTABLE_BYTES = 9      /* their base64 */
 };
 
 #define RAY_FORMAT_WORDS (RAY_FORMAT_MEMBER_MAX / 64)
@@ -93,6 +98,12 @@ void ray_base64_init(ray_base64 *b, ray_view text, uint32_t encoding);
 int32_t ray_base64_next(ray_base64 *b);
 void ray_base64_put(ray_text *out, const uint8_t *at, uint64_t length);
 
+/* -- mime.c: what stands in a part of a multipart body -- */
+/* As ray_format_piece, which sends its last five encodings here. */
+uint32_t ray_mime_piece(ray_view text, uint32_t encoding, uint64_t *i, uint8_t out[4]);
+/* Where the content ceases to be one of the encoding: its length when it is one. */
+uint64_t ray_mime_fault(ray_view text, uint32_t encoding);
+
 /* -- walk.c: the schema's word on each event -- */
 ray_status ray_format_fail(ray_format_walk *walk, uint32_t fault, uint32_t keyword);
 ray_status ray_format_step(ray_format_walk *walk, ray_format_event *event);
@@ -159,6 +170,25 @@ typedef struct ray_form {
 } ray_form;
 ray_status ray_form_check(ray_view body, ray_format_report *report);
 ray_status ray_form_next(ray_form *f, ray_format_walk *walk, ray_format_event *event);
+
+/* -- multipart.c: the parts; multipart_read.c: their events -- */
+typedef struct ray_multipart_part {
+    uint32_t head;                        /* where its header begins */
+    uint32_t content, end;
+} ray_multipart_part;
+typedef struct ray_multipart {
+    ray_view body;
+    uint32_t count, place;                /* parts, and the next to tell */
+    uint32_t current;                     /* the one whose name was told */
+    uint32_t resume;                      /* behind an array: the next one */
+    uint32_t state;
+    uint32_t member;                      /* inside a file told as an object: 1 + what comes */
+    ray_multipart_part parts[RAY_FORMAT_FORM_MAX];
+} ray_multipart;
+ray_status ray_multipart_init(ray_multipart *m, const ray_format_source *source,
+                              ray_format_report *report);
+ray_status ray_multipart_next(ray_multipart *m, ray_format_walk *walk, ray_format_event *event);
+ray_status ray_multipart_check(const ray_format_source *source, ray_format_report *report);
 
 /* -- writers -- */
 typedef struct ray_format_writer {

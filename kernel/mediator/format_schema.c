@@ -185,11 +185,11 @@ const char *ray_format_keyword_text(uint32_t keyword)
 
 const char *ray_format_fault_text(uint32_t fault)
 {
-    static const char words[RAY_FORMAT_ROW + 1][48] = {
+    static const char words[RAY_FORMAT_FAULT_MAX][48] = {
         "fine", "not well formed", "ends before it should", "nested too deep", "not UTF-8",
         "a member named twice", "too many members", "a document type", "an unknown entity",
         "not what the schema allows", "an unknown member", "something would be lost",
         "too large", "not supported", "a message in too many pieces", "binary floating point",
-        "a schema inside itself", "a row no rule allows"};
-    return fault <= RAY_FORMAT_ROW ? words[fault] : "";
+        "a schema inside itself", "a row no rule allows", "a part's header too long"};
+    return fault < RAY_FORMAT_FAULT_MAX ? words[fault] : "";
 }

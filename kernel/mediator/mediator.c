@@ -79,7 +79,7 @@ static uint32_t negotiate(const ray_mediator_query *query, const ray_transform_s
     const ray_transform_side *in = &slot->spec.side[RAY_SIDE_REQUEST];
     const ray_transform_side *back = &slot->spec.side[RAY_SIDE_RESPONSE];
     ray_view value;
-    if (query->body_known != 0 && query->body.length != 0 && in->from < RAY_CONTENT_ANY) {
+    if (query->body_known != 0 && query->body.length != 0 && in->from != RAY_CONTENT_ANY) {
         if (ray_headers_find(query->headers, "content-encoding", 16, 0, &value) &&
             !ray_view_is(value, "identity"))
             return RAY_REASON_MEDIA_UNSUPPORTED;
@@ -87,7 +87,7 @@ static uint32_t negotiate(const ray_mediator_query *query, const ray_transform_s
             ray_content_of(value) != in->from)
             return RAY_REASON_MEDIA_UNSUPPORTED;
     }
-    if (back->to >= RAY_CONTENT_ANY)
+    if (back->to == RAY_CONTENT_ANY)
         return RAY_REASON_OK;
     uint32_t said = 0;
     for (uint32_t nth = 0; ray_headers_find(query->headers, "accept", 6, nth, &value); nth++) {
@@ -127,8 +127,8 @@ ray_status ray_mediator_ask(const ray_mediator *mediator, uint64_t now_ns,
         (query->body.length == 0 && sends_content(query->method) == 0))
         return RAY_OK;
     ray_mediator_report report;
-    if (ray_mediator_validate(mediator, query->transform, RAY_SIDE_REQUEST, query->body,
-                              &report) != RAY_OK)
+    if (ray_mediator_validate(mediator, query->transform, RAY_SIDE_REQUEST, query->headers,
+                              query->body, &report) != RAY_OK)
         refuse(out, report.reason, report.http_status);
     return RAY_OK;
 }

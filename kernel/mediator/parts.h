@@ -6,6 +6,7 @@
 #include "mediator_state.h"
 #include "base/bytes.h"
 #include "base/headers.h"
+#include "base/parameters.h"
 
 /* The slot of a handle; NULL when it is free or another's. */
 static inline const ray_transform_slot *ray_transform_at(const ray_mediator *mediator,
@@ -33,7 +34,6 @@ typedef struct ray_member {
     uint32_t reserved;
 } ray_member;
 uint32_t ray_member_next(ray_view list, ray_member *member);
-uint32_t ray_view_is(ray_view view, const char *word);      /* without case */
 /* Digits alone; 0 when it is no number. Past 64 bits counts as the most. */
 uint32_t ray_view_u64(ray_view view, uint64_t *out);
 
@@ -99,11 +99,16 @@ void ray_schemas_load(ray_mediator_config *config, const ray_mediator_rows *rows
 uint32_t ray_schemas_hold(const ray_mediator_config *config);
 
 /* -- body.c: a body in its format, against its schema -- */
+typedef struct ray_body {
+    ray_view headers;          /* packed */
+    ray_view bytes;
+    ray_view boundary;         /* of a multipart one */
+} ray_body;
 /* RAY_REASON_OK, SCHEMA_INVALID or BODY_MALFORMED, LOSSY; the report says where. */
 uint32_t ray_body_check(const ray_mediator *mediator, const ray_transform_side *rule,
-                        ray_view body, ray_mediator_report *report);
+                        const ray_body *body, ray_mediator_report *report);
 uint32_t ray_body_convert(const ray_mediator *mediator, const ray_transform_side *rule,
-                          ray_view body, ray_text *out, ray_mediator_report *report);
+                          const ray_body *body, ray_text *out, ray_mediator_report *report);
 
 /* -- check.c -- */
 ray_status ray_transform_check(const ray_transform_spec *spec, uint32_t schema_count,

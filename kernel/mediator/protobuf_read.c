@@ -105,7 +105,7 @@ ray_status ray_protobuf_init(ray_protobuf *p, ray_view body)
     return body.length > RAY_JSON_BYTES_MAX ? RAY_E_RANGE : RAY_OK;
 }
 
-/* Where a frame stands: 1 when there is an entry, in this piece of its message or in a later one. */
+/* 1 when a frame stands before an entry, in this piece of its message or in a later one. */
 static uint32_t is_more(const ray_protobuf *p, ray_protobuf_frame *f)
 {
     while (f->place >= f->end && f->piece < f->piece_count) {

@@ -57,44 +57,47 @@ static uint32_t is_framed(const ray_transform_side *rule, uint32_t content)
     return (rule->flags & RAY_TRANSFORM_GRPC) != 0 && content == RAY_CONTENT_PROTOBUF;
 }
 
-/* The message of one side, out of its frame. */
-static ray_status message_of(const ray_transform_side *rule, uint32_t side, ray_view body,
-                             ray_view *message, ray_mediator_report *report)
+/* The message of one side: out of its frame, and with what divides it. */
+static ray_status message_of(const ray_transform_side *rule, uint32_t side, ray_body *body,
+                             ray_mediator_report *report)
 {
-    *message = body;
-    if (is_framed(rule, rule->from) && !frame_take(body, message))
+    ray_view whole = body->bytes, type;
+    if (is_framed(rule, rule->from) && !frame_take(whole, &body->bytes))
         return report_refuse(report, side, RAY_REASON_BODY_MALFORMED);
+    if (rule->from == RAY_CONTENT_MULTIPART &&
+        (!ray_headers_find(body->headers, "content-type", 12, 0, &type) ||
+         !ray_format_boundary(type, &body->boundary)))
+        return report_refuse(report, side, RAY_REASON_MEDIA_UNSUPPORTED);
     return RAY_OK;
 }
 
 ray_status ray_mediator_validate(const ray_mediator *mediator, uint32_t transform, uint32_t side,
-                                 ray_view body, ray_mediator_report *report)
+                                 ray_view headers, ray_view body, ray_mediator_report *report)
 {
     const ray_transform_slot *slot = ray_transform_at(mediator, transform);
-    ray_view message;
+    ray_body message = {headers, body, {NULL, 0}};
     if (slot == NULL || side >= RAY_SIDE_MAX)
         return RAY_E_UNKNOWN;
     report_begin(report);
     const ray_transform_side *rule = &slot->spec.side[side];
-    ray_status status = message_of(rule, side, body, &message, report);
+    ray_status status = message_of(rule, side, &message, report);
     if (status != RAY_OK)
         return status;
-    uint32_t reason = ray_body_check(mediator, rule, message, report);
+    uint32_t reason = ray_body_check(mediator, rule, &message, report);
     return reason == RAY_REASON_OK ? RAY_OK : report_refuse(report, side, reason);
 }
 
 static ray_status encode(const ray_mediator *mediator, const ray_transform_side *rule,
-                         uint32_t side, ray_view body, ray_text *out,
+                         uint32_t side, ray_body *body, ray_text *out,
                          ray_mediator_report *report)
 {
-    ray_view message;
     uint64_t begin = out->length;
-    ray_status status = message_of(rule, side, body, &message, report);
+    ray_status status = message_of(rule, side, body, report);
     if (status != RAY_OK)
         return status;
     if (is_framed(rule, rule->to))
         frame_begin(out);
-    uint32_t reason = ray_body_convert(mediator, rule, message, out, report);
+    uint32_t reason = ray_body_convert(mediator, rule, body, out, report);
     if (reason != RAY_REASON_OK)
         return report_refuse(report, side, reason);
     if (is_framed(rule, rule->to))
@@ -106,13 +109,15 @@ static ray_status encode(const ray_mediator *mediator, const ray_transform_side 
 }
 
 ray_status ray_mediator_encode_request(const ray_mediator *mediator, uint32_t transform,
-                                       ray_view body, ray_text *out, ray_mediator_report *report)
+                                       ray_view headers, ray_view body, ray_text *out,
+                                       ray_mediator_report *report)
 {
     const ray_transform_slot *slot = ray_transform_at(mediator, transform);
     if (slot == NULL)
         return RAY_E_UNKNOWN;
     report_begin(report);
-    return encode(mediator, &slot->spec.side[RAY_SIDE_REQUEST], RAY_SIDE_REQUEST, body, out,
+    ray_body message = {headers, body, {NULL, 0}};
+    return encode(mediator, &slot->spec.side[RAY_SIDE_REQUEST], RAY_SIDE_REQUEST, &message, out,
                   report);
 }
 
@@ -164,10 +169,11 @@ ray_status ray_mediator_encode_response(const ray_mediator *mediator, uint32_t t
         return headers_out->truncated != 0 || out->truncated != 0 ? RAY_E_TRUNCATED : RAY_OK;
     }
     uint64_t begin = out->length;
+    ray_body message = {headers, body, {NULL, 0}};
     if ((row & 1) != 0 && (body.length != 0 || is_framed(rule, rule->from))) {
         ray_status status = (row & 4) != 0
                                 ? (ray_text_bytes(out, (const char *)body.at, body.length), RAY_OK)
-                                : encode(mediator, rule, RAY_SIDE_RESPONSE, body, out, report);
+                                : encode(mediator, rule, RAY_SIDE_RESPONSE, &message, out, report);
         if (status != RAY_OK)
             return status;
     }

@@ -3,18 +3,9 @@
 #include "parts.h"
 
 /* -- lists -- */
-static uint32_t is_blank(uint8_t c)
-{
-    return c == ' ' || c == '\t';
-}
-
 static ray_view part(const uint8_t *at, uint64_t from, uint64_t to)
 {
-    while (from < to && is_blank(at[from]))
-        from++;
-    while (to > from && is_blank(at[to - 1]))
-        to--;
-    return (ray_view){at + from, to - from};
+    return ray_trimmed((ray_view){at + from, to - from});
 }
 
 /* Commas inside quotes end nothing: a quoted no-store must not become a directive. */
@@ -48,12 +39,6 @@ uint32_t ray_member_next(ray_view list, ray_member *member)
     return 0;
 }
 
-uint32_t ray_view_is(ray_view view, const char *word)
-{
-    return view.length == ray_length_of(word) &&
-           ray_same_ignoring_case((const char *)view.at, word, view.length);
-}
-
 uint32_t ray_view_u64(ray_view view, uint64_t *out)
 {
     uint64_t value = 0;
@@ -70,8 +55,8 @@ uint32_t ray_view_u64(ray_view view, uint64_t *out)
 }
 
 /* -- formats -- */
-static const char *const words[RAY_CONTENT_MAX] = {"json", "protobuf", "xml",
-                                                   "form", "binary", "any"};
+static const char *const words[RAY_CONTENT_MAX] = {"json",   "protobuf", "xml",      "form",
+                                                   "binary", "any",      "multipart"};
 
 const char *ray_content_word(uint32_t content)
 {
@@ -82,7 +67,8 @@ const char *ray_content_type(uint32_t content, uint32_t flags)
 {
     static const char *const types[RAY_CONTENT_MAX] = {
         "application/json", "application/x-protobuf", "application/xml",
-        "application/x-www-form-urlencoded", "application/octet-stream", NULL};
+        "application/x-www-form-urlencoded", "application/octet-stream", NULL,
+        "multipart/form-data"};
     if (content == RAY_CONTENT_PROTOBUF && (flags & RAY_TRANSFORM_GRPC) != 0)
         return "application/grpc+proto";
     return content < RAY_CONTENT_MAX ? types[content] : NULL;
@@ -95,32 +81,8 @@ static uint32_t ends_with(ray_view view, const char *word)
     return view.length > length && ray_view_is(end, word);
 }
 
-/* The media type alone, before its parameters. */
-static ray_view type_of(ray_view value)
-{
-    uint64_t end = 0;
-    while (end < value.length && value.at[end] != ';')
-        end++;
-    return part(value.at, 0, end);
-}
-
-/* A text format in another character set is none we read: its bytes mean something else. */
-static uint32_t charset_known(ray_view value)
-{
-    for (uint64_t from = 0; from < value.length;) {
-        uint64_t to = from;
-        while (to < value.length && value.at[to] != ';')
-            to++;
-        ray_view piece = {value.at + from, to - from};
-        ray_member member = {0};
-        if (ray_member_next(piece, &member) && ray_view_is(member.name, "charset"))
-            return ray_view_is(member.value, "utf-8") || ray_view_is(member.value, "utf8") ||
-                   ray_view_is(member.value, "us-ascii");
-        from = to + 1;
-    }
-    return 1;
-}
-
+/* A text format in another character set is none we read, since its bytes mean something else; nor
+ * is a multipart body whose parts nothing divides. */
 uint32_t ray_content_of(ray_view value)
 {
     static const struct {
@@ -140,8 +102,10 @@ uint32_t ray_content_of(ray_view value)
         {"application/x-www-form-urlencoded", RAY_CONTENT_FORM, 0},
         {"application/octet-stream", RAY_CONTENT_BINARY, 0},
     };
-    ray_view type = type_of(value);
+    ray_view type = ray_parameters_of(value), boundary;
     uint32_t content = RAY_CONTENT_MAX;
+    if (ray_format_boundary(value, &boundary))
+        return RAY_CONTENT_MULTIPART;
     for (uint32_t i = 0; i < sizeof known / sizeof *known; i++)
         if (ray_view_is(type, known[i].type))
             content = known[i].content;
@@ -149,7 +113,8 @@ uint32_t ray_content_of(ray_view value)
         content = RAY_CONTENT_JSON;
     if (content == RAY_CONTENT_MAX && ends_with(type, "+xml"))
         content = RAY_CONTENT_XML;
-    if ((content == RAY_CONTENT_JSON || content == RAY_CONTENT_XML) && !charset_known(value))
+    if ((content == RAY_CONTENT_JSON || content == RAY_CONTENT_XML) &&
+        !ray_content_charset_known(value))
         return RAY_CONTENT_MAX;
     return content;
 }
@@ -201,13 +166,23 @@ static uint32_t quality_of(ray_view range)
     return 1000;
 }
 
+/* `type/` and an asterisk. */
+static uint32_t is_major(ray_view range, const char *type)
+{
+    uint64_t slash = 0;
+    while (type[slash] != '/')
+        slash++;
+    return range.length == slash + 2 && range.at[slash + 1] == '*' &&
+           ray_same_ignoring_case((const char *)range.at, type, slash + 1);
+}
+
 /* How exactly a range names the format: 3 the type, 2 its major type, 1 anything, 0 not at all. */
 static uint32_t exactness(ray_view type, uint32_t content, uint32_t flags)
 {
     const char *own = ray_content_type(content, flags);
     if (ray_view_is(type, own) || ray_content_of(type) == content)
         return 3;
-    if (ray_view_is(type, "application/*") ||
+    if (is_major(type, own) ||
         (content == RAY_CONTENT_XML && ray_view_is(type, "text/*")))
         return 2;
     return ray_view_is(type, "*/*");
@@ -216,12 +191,12 @@ static uint32_t exactness(ray_view type, uint32_t content, uint32_t flags)
 uint32_t ray_accept_weight(ray_view accept, uint32_t content, uint32_t flags)
 {
     uint32_t best = 0, weight = 0;
-    if (accept.length == 0 || content >= RAY_CONTENT_ANY)
+    if (accept.length == 0 || content == RAY_CONTENT_ANY || content >= RAY_CONTENT_MAX)
         return 1000;
     for (uint64_t from = 0; from < accept.length;) {
         uint64_t to = member_end(accept, from);
         ray_view range = part(accept.at, from, to);
-        uint32_t exact = exactness(type_of(range), content, flags);
+        uint32_t exact = exactness(ray_parameters_of(range), content, flags);
         uint32_t quality = quality_of(range);
         if (exact > best || (exact == best && exact != 0 && quality > weight)) {
             best = exact;

@@ -46,6 +46,18 @@ static void node(uint32_t at, uint32_t types, uint32_t wire, uint32_t items, uin
     n->max_length = n->max_items = n->max_properties = UINT32_MAX;
 }
 
+/* What the body's first line says divides it; "b" where it says nothing. */
+static ray_view boundary_of(ray_view body)
+{
+    ray_view boundary = {(const uint8_t *)"b", 1};
+    size_t end = 2;
+    while (end < body.length && body.at[end] != '\r' && end < 80)
+        end++;
+    if (body.length > 3 && body.at[0] == '-' && body.at[1] == '-' && end > 2)
+        boundary = (ray_view){body.at + 2, end - 2};
+    return boundary;
+}
+
 static void run(const ray_format_schema *schema, const uint8_t *at, size_t length)
 {
     static char out[OUT_MAX], back[OUT_MAX];
@@ -54,20 +66,24 @@ static void run(const ray_format_schema *schema, const uint8_t *at, size_t lengt
     memcpy(exact, at, length);
     ray_view body = {exact, length};
     for (uint32_t from = 0; from < RAY_FORMAT_MAX; from++) {
-        ray_format_validate(NULL, from, body, 0, &report);
-        ray_format_validate(schema, from, body, pick(8), &report);
+        ray_format_source source = {body, boundary_of(body), from, 0};
+        ray_format_validate(NULL, &source, &report);
+        source.flags = pick(16);
+        ray_format_validate(schema, &source, &report);
         for (uint32_t to = 0; to < RAY_FORMAT_MAX; to++) {
             ray_text made = {out, pick(4) ? OUT_MAX : pick(64), 0, 0, 0};
-            if (ray_format_convert(schema, from, to, body, pick(8), &made, &report) != RAY_OK ||
+            source.flags = pick(16);
+            if (ray_format_convert(schema, &source, to, &made, &report) != RAY_OK ||
                 from == RAY_FORMAT_RAW)
                 continue;
             /* What was written is read again. */
             uint8_t *again = malloc(made.length + (made.length == 0));
             memcpy(again, out, made.length);
             ray_view second = {again, made.length};
+            ray_format_source there = {second, source.boundary, to, 0};
             ray_text text_back = {back, OUT_MAX, 0, 0, 0};
-            if (!report.lossy && ray_format_convert(schema, to, from, second, 0, &text_back,
-                                                    &report) != RAY_OK &&
+            if (!report.lossy &&
+                ray_format_convert(schema, &there, from, &text_back, &report) != RAY_OK &&
                 report.fault != RAY_FORMAT_UNSUPPORTED && report.fault != RAY_FORMAT_TOO_MANY &&
                 report.fault != RAY_FORMAT_TOO_LARGE) {
                 fprintf(stderr, "%u to %u is not read back: %s at %llu\n", from, to,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from host_sim.formats import Formats
-from tests.model.formats import accepts, merged
+from tests.model.formats import Part, accepts, divides, merged, multipart
 
 SCHEMA = {"type": "object", "x-wire": "message", "additionalProperties": False, "properties": {
     "id": {"x-wire": "int64", "x-number": 1, "x-xml": "attribute"},
@@ -77,6 +77,55 @@ def test_messages_one_behind_the_other_are_merged(values: list[dict[str, Any]]) 
     made, said = DEEP.convert("protobuf", "json", body)
     assert said.status == 0, said
     assert json.loads(made) == functools.reduce(merged, values)
+
+
+UPLOAD = Formats({"type": "object", "additionalProperties": False, "properties": {
+    "text": {"type": "array", "items": {"type": "string"}},
+    "file": {"type": "array", "items": {"type": "object", "properties": {
+        "filename": {"type": "string"}, "content_type": {"type": "string"},
+        "content": {"x-wire": "bytes"}}}}}}, profile="tiny")
+LINE = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=30)
+PARTS = st.lists(st.tuples(
+    st.sampled_from(["text", "file"]), LINE, st.sampled_from(["a/b", "image/png"]),
+    st.one_of(TEXT.map(str.encode), st.sampled_from([b"\r\n--", b"\r\n--B", b"--Bx--\r\n", b"\r"]),
+              st.binary(max_size=40))), max_size=8)
+
+
+@given(PARTS)
+def test_parts_are_read_as_they_were_written(drawn: list[tuple[str, str, str, bytes]]) -> None:
+    parts: list[Part] = []
+    meant: dict[str, list[Any]] = {}
+    for name, filename, kind, content in drawn:
+        if name == "file":
+            parts.append((name, filename, kind, content))
+            meant.setdefault(name, []).append({
+                "filename": filename, "content_type": kind,
+                "content": base64.b64encode(content).decode()})
+        else:
+            text = content.decode("utf-8", "replace")
+            parts.append((name, None, None, text.encode()))
+            meant.setdefault(name, []).append(text)
+    made, said = UPLOAD.convert("multipart", "json", multipart(parts, b"Bx-y"), boundary=b"Bx-y")
+    assert said.status == 0 and not said.lossy, said
+    assert json.loads(made) == meant
+
+
+BROKEN = st.sampled_from([
+    b"", b"\r", b"\n", b"\r\n", b"\r\n\r\n", b"--Bx-y", b"\r\n--Bx-y", b"\r\n--Bx-y--", b"-",
+    b" ", b":", b";", b'"', b"\\", b"name=a", b"; filename*=x", b"\r\nA: b",
+    b"\r\nContent-Type: multipart/x", b"\xff"])
+
+
+@given(PARTS, st.lists(st.tuples(st.integers(0, 400), st.integers(0, 2), BROKEN), max_size=3))
+def test_the_accept_set_of_multipart_is_the_models(
+    drawn: list[tuple[str, str, str, bytes]], changes: list[tuple[int, int, bytes]]
+) -> None:
+    body = multipart([(name, filename, None, content) for name, filename, _, content in drawn],
+                     b"Bx-y")
+    for at, gone, put in changes:
+        body = body[:at] + put + body[at + gone:]
+    said = PLAIN.validate("multipart", body, boundary=b"Bx-y")
+    assert (said.status == 0) == divides(body, b"Bx-y"), (body, said)
 
 
 @given(BODIES, st.integers(0, 64))

@@ -25,10 +25,10 @@ SCHEMA = {"type": "object", "x-wire": "message", "additionalProperties": False, 
 FORMATS, PLAIN = Formats(SCHEMA, profile="tiny"), Formats(None, profile="tiny")
 
 
-def fault(form: str, body: bytes, formats: Formats = FORMATS) -> str:
+def fault(form: str, body: bytes, formats: Formats = FORMATS, boundary: bytes = b"") -> str:
     """Why a body is refused; within a second, however large it is or claims to be."""
     begin = time.monotonic()
-    said = formats.validate(form, body)
+    said = formats.validate(form, body, boundary=boundary)
     assert said.status < 0 and time.monotonic() - begin < 1
     return said.fault
 

@@ -57,7 +57,8 @@ def test_the_table_is_sound_and_its_schema_is_followed() -> None:
     for body, status in ((b'{"a":"x","b":[1]}', 0), (b'{"a":1}', SYNTAX), (b'{"b":["x"]}', SYNTAX)):
         keep = FFI.from_buffer("uint8_t[]", body)
         view.at, view.length = keep, len(body)
-        assert LIB.ray_format_validate(table.schema, 1, view[0], 0, report) == status, body
+        source = FFI.new("ray_format_source *", {"body": view[0], "format": 1})
+        assert LIB.ray_format_validate(table.schema, source, report) == status, body
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,15 @@ import subprocess
 
 from host_sim._build import ROOT, compiler
 
+TRANSFER = b"Content-Transfer-Encoding: "
+
+
+def field(said: bytes, content: bytes, more: bytes = b"") -> bytes:
+    """One part, its boundary X."""
+    head = b"--X\r\nContent-Disposition: form-data; " + said + b"\r\n" + more
+    return head + b"\r\n" + content + b"\r\n"
+
+
 SEEDS: dict[str, bytes] = {
     "json": b'{"id":"-7","name":"a\\u00e9\\n","tags":["x","","<&>"],"inner":{"n":1,"more":[1,-2],'
             b'"raw":"AAEC/w==","i":"B"},"note":"n"}',
@@ -21,6 +30,17 @@ SEEDS: dict[str, bytes] = {
     "deep-json": b"[" * 4000, "deep-xml": b"<a>" * 1300, "twice": b'{"id":1,"id":2}',
     "overlong": b'{"name":"\xc0\xaf"}', "varint": b"\x12\xff\xff\xff\xff\x07abc",
     "eleven": b"\x08" + b"\xff" * 10 + b"\x01", "groups": b"\x0b" * 3000,
+    "multipart": field(b'name="id"', b"-7") + field(b'name="t\\ags"; filename="a\\"b"', b"\xff")
+                 + field(b"name=tags", b"a", b"Content-Type: text/plain; charset=utf-8\r\n")
+                 + b"--X--\r\n",
+    "parts": field(b"name=tags", b"YWJj\r\nZA==", TRANSFER + b"base64\r\n")
+             + field(b'name="inner"; filename="f"', b"a=3D=\r\nb",
+                     TRANSFER + b"quoted-printable\r\n")
+             + b"--X--\r\nepilogue",
+    "near": field(b"name=tags", b"\r\n--\r\n-X\r\n--x\r\n--X-") + b"--X--",
+    "close": b"--X--", "no-end": field(b'name="tags"', b"\r\n--"),
+    "boundary": b"--" + b"X" * 3000 + b"\r\n", "ten-thousand": b"--X\r\n" * 800 + b"--X--",
+    "many": field(b"name=n", b"") * 65 + b"--X--",
 }
 
 
@@ -30,6 +50,7 @@ def test_hostile_bodies_and_their_mutations(tmp_path: pathlib.Path) -> None:
                *ROOT.glob("kernel/mediator/event.c"),
                *(ROOT / "kernel/mediator" / f"{name}.c" for name in (
                    "walk", "scalar", "convert", "format_schema", "form", "json_write",
+                   "mime", "multipart", "multipart_read",
                    "protobuf_read", "protobuf_write", "xml_check", "xml_names",
                    "xml_read", "xml_write"))]
     flags = ["-std=c11", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]

@@ -128,8 +128,8 @@ HOSTILE: list[tuple[int, int, str, Any, int, str]] = [
     (T, 0, "cache_ttl_ns", 2**63, RANGE, ""),
     *((T, 0, f"side.{side}.{part}", bad, status, "")
       for side in (0, 1) for part, bad, status in (
-          ("schema", 2, UNKNOWN), ("from", 6, RANGE), ("to", 6, RANGE), ("unknown", 3, RANGE),
-          ("flags", 4, RANGE), ("to", 4, ARGUMENT), ("to", 5, ARGUMENT))),
+          ("schema", 2, UNKNOWN), ("from", 7, RANGE), ("to", 7, RANGE), ("unknown", 3, RANGE),
+          ("flags", 4, RANGE), ("to", 4, ARGUMENT), ("to", 5, ARGUMENT), ("to", 6, ARGUMENT))),
     (T, 0, "side.0.schema", NONE, ARGUMENT, "side.0.to"),
     (T, 1, "side.0.schema", 0, ARGUMENT, ""), (T, 1, "side.1.flags", 2, ARGUMENT, ""),
     (H, 0, "name.at", b"", ARGUMENT, "name"), (H, 0, "name.at", b"X-A", ARGUMENT, "name"),

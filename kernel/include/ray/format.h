@@ -9,7 +9,13 @@
  *
  * Law: a body passes only when it is well formed to the last byte and its schema allows it; what is
  * written parses back to the same values, or the report says `lossy` and where. Every format is one
- * reader into, and one writer out of, the same stream of events, checked in between.
+ * reader into, and one writer out of, the same stream of events, checked in between; multipart has
+ * no writer.
+ * A part of a multipart body (RFC 7578) is what the schema says of its name: text, which has to be
+ * UTF-8; bytes; or an object of filename, content_type and content. Parts of one name are an array.
+ * A filename or type without a place is `lossy`; a file for text is refused. What readers differ
+ * about is refused: docs/formats.md lists it.
+ * Pieces of a protobuf message are merged: of a scalar the last counts, items are appended.
  * Cost: linear in the bytes, times at most RAY_FORMAT_MEMBER_MAX; depth RAY_FORMAT_DEPTH_MAX; no
  * recursion, no memory but the stack (about 4 KiB) and the caller's output.
  * Not in it: binary floating point. A schema whose wire type is float or double is refused when it
@@ -19,7 +25,9 @@ enum ray_format_constant {
     RAY_FORMAT_DEPTH_MAX = 32,
     RAY_FORMAT_MEMBER_MAX = 192,          /* properties a node declares */
     RAY_FORMAT_OPEN_MAX = 120,            /* members of JSON objects that are open at once */
-    RAY_FORMAT_FORM_MAX = 64,             /* fields of a form */
+    RAY_FORMAT_FORM_MAX = 64,             /* fields of a form, parts of a multipart body */
+    RAY_FORMAT_HEAD_MAX = 4096,           /* bytes of one part's header */
+    RAY_FORMAT_BOUNDARY_MAX = 70,
     RAY_FORMAT_PIECE_MAX = 32,            /* further pieces of protobuf messages open at once */
     RAY_FORMAT_POINTER_BYTES = 96,
     RAY_FORMAT_ANY = 0xffffffff,          /* as a node: everything is allowed */
@@ -32,7 +40,8 @@ enum ray_format_kind {
     RAY_FORMAT_PROTOBUF = 2,
     RAY_FORMAT_XML = 3,
     RAY_FORMAT_FORM = 4,                  /* application/x-www-form-urlencoded */
-    RAY_FORMAT_MAX = 5
+    RAY_FORMAT_MULTIPART = 5,             /* multipart/form-data; has a reader and no writer */
+    RAY_FORMAT_MAX = 6
 };
 
 /* Bits of a node's `types`. A number without a fraction (1.0 too) is INTEGER and NUMBER. */
@@ -74,7 +83,9 @@ enum ray_format_wire {
 enum ray_format_flag {
     RAY_FORMAT_STRICT = 1,                /* what would be lost is denied */
     RAY_FORMAT_DROP = 2,                  /* unknown members are left out instead of refused */
-    RAY_FORMAT_KEEP = 4                   /* the same, but from JSON to JSON they go along */
+    RAY_FORMAT_KEEP = 4,                  /* the same, but from JSON to JSON they go along */
+    RAY_FORMAT_AS_IS = 8                  /* what passes goes on byte for byte: refuse what another
+                                           * reader may read otherwise */
 };
 
 /* Bits of a node's `bounds`: which of its limits hold. */
@@ -183,7 +194,9 @@ enum ray_format_fault {
     RAY_FORMAT_SCATTERED = 14,            /* messages in more than RAY_FORMAT_PIECE_MAX pieces */
     RAY_FORMAT_FLOAT = 15,                /* schema: binary floating point */
     RAY_FORMAT_CYCLE = 16,                /* schema: a node inside itself */
-    RAY_FORMAT_ROW = 17                   /* schema: a row no rule allows; `place` is its number */
+    RAY_FORMAT_ROW = 17,                  /* schema: a row no rule allows; `place` is its number */
+    RAY_FORMAT_HEAD = 18,                 /* a part's header is longer than RAY_FORMAT_HEAD_MAX */
+    RAY_FORMAT_FAULT_MAX = 19
 };
 
 enum ray_format_keyword {
@@ -216,21 +229,32 @@ typedef struct ray_format_report {
     char pointer[RAY_FORMAT_POINTER_BYTES]; /* RFC 6901, cut at the end when longer */
 } ray_format_report;
 
+/* A body, and how to read it. `boundary` is what divides a multipart one, and empty for others. */
+typedef struct ray_format_source {
+    ray_view body;
+    ray_view boundary;
+    uint32_t format;                      /* enum ray_format_kind */
+    uint32_t flags;                       /* bits of enum ray_format_flag */
+} ray_format_source;
+
+/* The boundary of a multipart/form-data Content-Type. 0 for every other one, and when there is not
+ * exactly one boundary, of 1 to 70 characters that RFC 2046 allows. */
+uint32_t ray_format_boundary(ray_view content_type, ray_view *boundary);
+
 /* Is the table sound: every number in range, no cycle, no float? Any bytes may be given. */
 ray_status ray_format_check_schema(const ray_format_schema *schema, ray_format_report *report);
 
-/* Is the body one of `format` that the schema allows? `schema` may be NULL for JSON: then only its
- * grammar is checked. RAY_E_SYNTAX when not; the report says why and where. `flags`: enum
- * ray_format_flag. With DROP or KEEP an unknown member is no fault (STRICT and DROP make it one: it
+/* Is the body one of its format that the schema allows? `schema` may be NULL: then only the grammar
+ * is checked, and protobuf is refused. RAY_E_SYNTAX when not; the report says why and where. With
+ * DROP or KEEP an unknown member is no fault (STRICT and DROP make it one: it
  * would be lost), and all the others are checked as ever. */
-ray_status ray_format_validate(const ray_format_schema *schema, uint32_t format, ray_view body,
-                               uint32_t flags, ray_format_report *report);
+ray_status ray_format_validate(const ray_format_schema *schema, const ray_format_source *source,
+                               ray_format_report *report);
 
 /* Checks as validate does and writes the same values as `to` behind what `out` holds. On any error
- * out->length is what it was. `flags`: enum ray_format_flag. */
-ray_status ray_format_convert(const ray_format_schema *schema, uint32_t from, uint32_t to,
-                              ray_view body, uint32_t flags, ray_text *out,
-                              ray_format_report *report);
+ * out->length is what it was. */
+ray_status ray_format_convert(const ray_format_schema *schema, const ray_format_source *source,
+                              uint32_t to, ray_text *out, ray_format_report *report);
 
 /* The keyword as JSON Schema spells it; "" for NONE. The fault in a few plain words. */
 const char *ray_format_keyword_text(uint32_t keyword);

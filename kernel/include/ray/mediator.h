@@ -19,13 +19,11 @@
 typedef struct ray_mediator ray_mediator; /* state; size and layout are private */
 
 enum ray_content {
-    RAY_CONTENT_JSON = 0,
-    RAY_CONTENT_PROTOBUF = 1,
-    RAY_CONTENT_XML = 2,
-    RAY_CONTENT_FORM = 3,
-    RAY_CONTENT_BINARY = 4,
+    RAY_CONTENT_JSON = 0, RAY_CONTENT_PROTOBUF = 1, RAY_CONTENT_XML = 2,
+    RAY_CONTENT_FORM = 3, RAY_CONTENT_BINARY = 4,
     RAY_CONTENT_ANY = 5,     /* whatever it is: neither looked at nor changed */
-    RAY_CONTENT_MAX = 6
+    RAY_CONTENT_MULTIPART = 6, /* multipart/form-data; read, and passed on, but not written */
+    RAY_CONTENT_MAX = 7
 };
 
 enum ray_unknown { RAY_UNKNOWN_REJECT = 0, RAY_UNKNOWN_DROP = 1, RAY_UNKNOWN_KEEP = 2 };
@@ -160,10 +158,12 @@ ray_status ray_mediator_cached(const ray_mediator *mediator, uint64_t now_ns, ui
 uint64_t ray_mediator_age(const ray_mediator *mediator, uint64_t now_ns, uint32_t hit);
 
 /* -- bodies and headers -- */
-/* The request's or response's body in the other format. RAY_E_SYNTAX with *report for a body that
- * is refused, RAY_E_TRUNCATED when `out` is too small; then what was written means nothing. */
+/* The request's or response's body in the other format. Of the packed `headers` only a multipart
+ * body's Content-Type counts; without, it is refused. RAY_E_SYNTAX with *report for a body that is
+ * refused, RAY_E_TRUNCATED when `out` is too small; then what was written means nothing. */
 ray_status ray_mediator_encode_request(const ray_mediator *mediator, uint32_t transform,
-                                       ray_view body, ray_text *out, ray_mediator_report *report);
+                                       ray_view headers, ray_view body, ray_text *out,
+                                       ray_mediator_report *report);
 /* Also writes the headers as they go to the client: edits, Content-Type and Content-Length as the
  * body now is, no hop-by-hop field; statuses without a body have none. The status a gRPC trailer
  * says goes into report->http_status; otherwise it is `status`. */
@@ -173,7 +173,7 @@ ray_status ray_mediator_encode_response(const ray_mediator *mediator, uint32_t t
                                         ray_mediator_report *report);
 /* The body against the schema of one side. */
 ray_status ray_mediator_validate(const ray_mediator *mediator, uint32_t transform, uint32_t side,
-                                 ray_view body, ray_mediator_report *report);
+                                 ray_view headers, ray_view body, ray_mediator_report *report);
 /* The packed headers of one side after the edits, with the content type and length of the body. */
 ray_status ray_mediator_edit(const ray_mediator *mediator, uint32_t transform, uint32_t side,
                              ray_view headers, uint64_t body_length, ray_text *out);
@@ -344,7 +344,7 @@ const char *ray_mediator_vary_word(uint32_t bit);
 const char *ray_content_word(uint32_t content);
 /* The media type of a format; NULL for RAY_CONTENT_ANY. */
 const char *ray_content_type(uint32_t content, uint32_t flags);
-/* The format a Content-Type names, RAY_CONTENT_MAX for none of them. */
+/* The format a Content-Type names; RAY_CONTENT_MAX: none, or one that says it cannot be read. */
 uint32_t ray_content_of(ray_view content_type);
 /* What an Accept header says about a format: 0 it is not acceptable, else its weight, 1 to 1000.
  * An absent header (length 0) accepts everything. */
