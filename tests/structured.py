@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A strict reader of RFC 9651 lists whose items are strings and integers with parameters: what the
-core writes into RateLimit fields. Anything else is a ValueError."""
+core writes into RateLimit fields, and the one way to write such a list. Anything else is a
+ValueError."""
 
 from __future__ import annotations
 
@@ -52,3 +53,23 @@ def read_list(text: str) -> list[Member]:
             raise ValueError(f"no comma, or a last one, at {at}: {text!r}")
         at = comma.end()
     return out
+
+
+def write_item(item: Item) -> str:
+    """A string or an integer (RFC 9651 4.1.4, 4.1.6)."""
+    if isinstance(item, str):
+        if re.search(r"[^ -~]", item):
+            raise ValueError(f"a string is printable ASCII: {item!r}")
+        return '"' + re.sub(r'(["\\])', r"\\\1", item) + '"'
+    if isinstance(item, bool) or not isinstance(item, int) or abs(item) >= 10**15:
+        raise ValueError(f"an integer has 15 digits at most: {item!r}")
+    return str(item)
+
+
+def write_list(members: list[Member]) -> str:
+    """The canonical form of a list (RFC 9651 4.1.1)."""
+    return ", ".join(
+        write_item(value) + "".join(
+            f";{key}" if said is True else f";{key}={write_item(said)}" for key, said in more
+        ) for value, more in members
+    )  # fmt: skip
