@@ -23,13 +23,15 @@ static uint32_t pick(uint32_t below)
     return (uint32_t)(state >> 33) % below;
 }
 
-/* root: id int64 @, name string, tags [string], inner {n uint32, more [sint32], raw bytes}, note */
-static const char text[] = "rootidnametagsinnernmorerawnoteAB";
+/* root: id int64 @, name string, tags [string], note, inner {n uint32, more [sint32], raw bytes,
+ * i enum, filename string, content bytes}: a part of a multipart body too */
+static const char text[] = "rootidnametagsinnernmorerawnoteABfilenamecontent";
 static const ray_format_property properties[] = {
     {4, 2, 1, 1, RAY_PROPERTY_ATTRIBUTE, 0}, {6, 4, 2, 2, 0, 0}, {10, 4, 3, 3, 0, 0},
     {14, 5, 5, 4, 0, 0}, {27, 4, 2, 5, RAY_PROPERTY_TEXT, 0}, {19, 1, 6, 1, 0, 0},
-    {20, 4, 7, 2, 0, 0}, {24, 3, 9, 3, 0, 0}, {14, 1, 10, 4, 0, 0}};
-static ray_format_node nodes[11];
+    {20, 4, 7, 2, 0, 0}, {24, 3, 9, 3, 0, 0}, {14, 1, 10, 4, 0, 0},
+    {33, 8, 11, 5, 0, 0}, {41, 7, 9, 6, 0, 0}};
+static ray_format_node nodes[12];
 static const ray_format_value values[] = {{{0, 0, 0}, RAY_FORMAT_STRING, 31, 1, 0},
                                           {{1, 0, 0}, RAY_FORMAT_STRING, 32, 1, 0}};
 
@@ -130,14 +132,15 @@ int main(int count, char **words)
     node(2, RAY_FORMAT_STRING, RAY_WIRE_STRING, RAY_FORMAT_ANY, 0, 0);
     node(3, RAY_FORMAT_ARRAY, RAY_WIRE_NONE, 4, 0, 0);
     node(4, RAY_FORMAT_STRING, RAY_WIRE_STRING, RAY_FORMAT_ANY, 0, 0);
-    node(5, RAY_FORMAT_OBJECT, RAY_WIRE_MESSAGE, RAY_FORMAT_ANY, 5, 4);
+    node(5, RAY_FORMAT_OBJECT, RAY_WIRE_MESSAGE, RAY_FORMAT_ANY, 5, 6);
     node(6, 12, RAY_WIRE_UINT32, RAY_FORMAT_ANY, 0, 0);
     node(7, RAY_FORMAT_ARRAY, RAY_WIRE_NONE, 8, 0, 0);
     node(8, 12, RAY_WIRE_SINT32, RAY_FORMAT_ANY, 0, 0);
     node(9, RAY_FORMAT_STRING, RAY_WIRE_BYTES, RAY_FORMAT_ANY, 0, 0);
     node(10, 20, RAY_WIRE_ENUM, RAY_FORMAT_ANY, 0, 0);
+    node(11, RAY_FORMAT_STRING, RAY_WIRE_STRING, RAY_FORMAT_ANY, 0, 0);
     nodes[10].value_count = 2;
-    ray_format_schema schema = {nodes, properties, values, (const uint8_t *)text, 11, 9, 2,
+    ray_format_schema schema = {nodes, properties, values, (const uint8_t *)text, 12, 11, 2,
                                 sizeof text - 1, 0, 4};
     if (ray_format_check_schema(&schema, &report) != RAY_OK) {
         fprintf(stderr, "the schema: %s\n", ray_format_fault_text(report.fault));
