@@ -119,7 +119,7 @@ static uint64_t printable_fault(ray_view text)
     return text.length;
 }
 
-/* Letters come in fours, so that what they mean does not hang on where a line ends. */
+/* Lines of letters that are groups of four together, the last one padded (RFC 2045 6.8). */
 static uint64_t base64_fault(ray_view text)
 {
     ray_base64 b;
