@@ -120,7 +120,8 @@ ENCODED = [
     ("quoted-printable", b"a=3Db=\r\nc =\r\n\r\nd=C3=A9", "a=bc \r\ndé"), ("8bit", b"a=", "a="),
 ]  # fmt: skip
 NOT_ENCODED = [
-    ("base64", b"YWJ"), ("base64", b"YWI"), ("base64", b"YQ==YQ=="), ("base64", b"YW\nJj"), ("base64", b"YW\rJj"),
+    ("base64", b"YWI"), ("base64", b"YWJ"),
+    ("base64", b"YQ==YQ=="), ("base64", b"YW\nJj"), ("base64", b"YW\rJj"),
     ("base64", b"Y Q="), ("quoted-printable", b"a=3"), ("quoted-printable", b"a=XY"),
     ("quoted-printable", b"\xc3\xa9"), ("quoted-printable", b"a \r\nb"), ("x-unknown", b"a"),
     ("quoted-printable", b"a\rb"), ("quoted-printable", b"a "),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """structured fields: what the core writes about limits is an RFC 9651 list in its one canonical
-form. Reader and writer that say so are held against the suite's strings, integers and parameters, and
-the core's own writer against every value of the suite that it can be given."""
+form. Reader and writer that say so are held against the suite's strings, integers and parameters,
+and the core's own writer against every value of the suite that it can be given."""
 
 from __future__ import annotations
 
@@ -142,8 +142,8 @@ def test_the_cores_writer_says_each_value_it_can_be_given_as_the_suite_does() ->
             assert made == write_item(10**15 - 1) and value >= 10**15, case
             capped += 1
     why = "; ".join(f"{count} {NO_NEED[kind]}" for kind, count in sorted(skipped.items()))
-    print(f"structured-fields: the core writes {exact} as the suite does, refuses {refused} and caps "
-          f"{capped}; it has no need of {sum(skipped.values())}: {why}")
+    print(f"structured-fields: the core writes {exact} as the suite does, refuses {refused} and "
+          f"caps {capped}; it has no need of {sum(skipped.values())}: {why}")
     assert (exact, refused, capped) == (6, 33, 1)
     assert skipped == {"token": 16, "fraction": 15, "list": 10, "name": 5, "negative": 4}
 
