@@ -3,6 +3,7 @@
 #ifndef RAY_BASE_JSON_TEXT_H
 #define RAY_BASE_JSON_TEXT_H
 #include <stdint.h>
+#include "base/eight.h"
 #include "base/json.h"
 
 /* The bytes of eight that a string may not simply contain: control, quote and backslash. The high
@@ -10,7 +11,7 @@
  * bit 1 turned a quote stands right behind the control bytes, and one comparison finds both. */
 static inline uint64_t ray_json_marks(uint64_t x)
 {
-    const uint64_t ones = 0x0101010101010101U;
+    const uint64_t ones = RAY_EACH_BYTE;
     return ((x ^ (ones * 2)) - ones * 0x21) | ((x ^ (ones * '\\')) - ones);
 }
 /* Four hexadecimal digits, or 0x10000 when they are none. */

@@ -34,8 +34,8 @@ static inline uint64_t hash_to(run_hash *run, const uint8_t *path, uint64_t from
         return mixed(run->hash, ray_word_load(path, from, end) & mask);
     }
     for (; length - run->done > 8; run->done += 8)
-        run->hash = mixed(run->hash, ray_word_at(at + run->done));
-    return mixed(run->hash, ray_word_at(at + length - 8));
+        run->hash = mixed(run->hash, ray_load_8(at + run->done));
+    return mixed(run->hash, ray_load_8(at + length - 8));
 }
 
 uint64_t ray_gateway_hash_run(uint32_t node, const uint8_t *at, uint64_t length)

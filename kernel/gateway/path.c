@@ -34,13 +34,13 @@ static uint32_t is_dots(const uint8_t *at, const uint8_t *end)
  * all below them, so that one addition finds them; so do '?' and 0x7f, which differ in a bit. */
 static inline uint64_t needs_care(uint64_t word, uint64_t *slashes)
 {
-    uint64_t low = word & ~ray_highs;
-    uint64_t special = word | ~(low + (0x80 - 0x28) * ray_ones);
-    special |= (low | 0x40 * ray_ones) + ray_ones;
+    uint64_t low = word & ~RAY_EACH_TOP;
+    uint64_t special = word | ~(low + (0x80 - 0x28) * RAY_EACH_BYTE);
+    special |= (low | 0x40 * RAY_EACH_BYTE) + RAY_EACH_BYTE;
     uint64_t slash = ray_word_equal(low, '/');
-    uint64_t slash_or_dot = ray_word_equal(low | ray_ones, '/');
+    uint64_t slash_or_dot = ray_word_equal(low | RAY_EACH_BYTE, '/');
     *slashes = slash;
-    return (special & ray_highs) | (slash << 8 & slash_or_dot);
+    return (special & RAY_EACH_TOP) | (slash << 8 & slash_or_dot);
 }
 
 /* The end of the path when it is canonical and has no escape; NULL when it must be rewritten or
@@ -52,7 +52,7 @@ static const uint8_t *settled_end(const uint8_t *at, const uint8_t *end, uint64_
     for (;;) {
         uint64_t word = ray_word_load(at, from, length), left = length - from;
         if (left < 8)
-            word |= 'a' * ray_ones << 8 * left;
+            word |= 'a' * RAY_EACH_BYTE << 8 * left;
         if (needs_care(word, &slashes) != 0)
             break;
         if (from < 64)
@@ -227,12 +227,12 @@ static uint32_t query_sound(const uint8_t *at, uint64_t length)
     for (uint64_t from = 0; from < length; from += 8) {
         uint64_t word = ray_word_load(at, from, length), left = length - from;
         if (left < 8)
-            word |= 'a' * ray_ones << 8 * left;
-        uint64_t low = word & ~ray_highs;
-        bad |= word | ~(low + (0x80 - 0x21) * ray_ones) | (low + ray_ones) |
+            word |= 'a' * RAY_EACH_BYTE << 8 * left;
+        uint64_t low = word & ~RAY_EACH_TOP;
+        bad |= word | ~(low + (0x80 - 0x21) * RAY_EACH_BYTE) | (low + RAY_EACH_BYTE) |
                ray_word_equal(low, '#');
     }
-    return (bad & ray_highs) == 0;
+    return (bad & RAY_EACH_TOP) == 0;
 }
 
 void ray_gateway_path_read(ray_view target, uint8_t *scratch, ray_gateway_path *out)

@@ -4,9 +4,7 @@
 #define RAY_GATEWAY_WORDS_H
 #include <stdint.h>
 #include "base/bytes.h"
-
-static const uint64_t ray_ones = 0x0101010101010101U;
-static const uint64_t ray_highs = 0x8080808080808080U;
+#include "base/eight.h"
 
 /* Up to eight bytes from `from`, the first lowest, zero behind the last at `end`. Reads nothing
  * outside [at, at + end). */
@@ -28,15 +26,7 @@ static inline uint64_t ray_word_load(const uint8_t *at, uint64_t from, uint64_t 
 /* The high bit of every byte of `word` that equals `c`; exact where all bytes are below 0x80. */
 static inline uint64_t ray_word_equal(uint64_t word, uint8_t c)
 {
-    return ~((word ^ c * ray_ones) + (ray_highs - ray_ones)) & ray_highs;
-}
-
-/* The eight bytes at `at`. */
-static inline uint64_t ray_word_at(const uint8_t *at)
-{
-    uint64_t word;
-    memcpy(&word, at, 8);
-    return word;
+    return ~((word ^ c * RAY_EACH_BYTE) + (RAY_EACH_TOP - RAY_EACH_BYTE)) & RAY_EACH_TOP;
 }
 
 /* One bit for each byte whose high bit is set in `highs`, the first byte's lowest. */
@@ -50,9 +40,9 @@ static inline uint32_t ray_word_same(const uint8_t *a, const uint8_t *b, uint64_
     if (length < 8)
         return ray_word_load(a, 0, length) == ray_word_load(b, 0, length);
     for (uint64_t at = 0; at + 8 < length; at += 8)
-        if (ray_word_at(a + at) != ray_word_at(b + at))
+        if (ray_load_8(a + at) != ray_load_8(b + at))
             return 0;
-    return ray_word_at(a + length - 8) == ray_word_at(b + length - 8);
+    return ray_load_8(a + length - 8) == ray_load_8(b + length - 8);
 }
 
 #endif

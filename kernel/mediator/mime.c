@@ -57,7 +57,7 @@ static uint32_t printable_piece(ray_view text, uint64_t *i, uint8_t out[4])
     *i = at + 1;
     out[0] = text.at[at];
     if (out[0] == '=') {
-        out[0] = (uint8_t)(ray_hex_value(text.at[at + 1]) << 4 | ray_format_hex(text.at[at + 2]));
+        out[0] = (uint8_t)(ray_hex_value(text.at[at + 1]) << 4 | ray_hex_value(text.at[at + 2]));
         *i = at + 3;
     }
     return 1;
