@@ -38,6 +38,7 @@ CODES: dict[str, str] = {
     "duplicate-name": "two rows of one kind have the same name",
     "unknown-reference": "a name points to no row",
     "conflict": "two keys contradict each other, or one has no effect beside the other",
+    "cycle": "a schema stands inside itself",
     "rate-not-exact": "the core cannot hold this rate without rounding; the nearest one is given",
     "price-not-exact": "multipliers that may meet are too fine together to be held exactly",
     "too-many-rows": "a table of the chosen profile is too small for the file",

@@ -16,6 +16,7 @@ from host_sim.config.fields import NAME
 from host_sim.config.keys import Material
 from host_sim.config.model import METHODS, File
 from host_sim.config.positions import Path, Positions
+from host_sim.config.rules_header import check_edited, check_header
 
 TIME_MAX = 2**63 - 1  # ns
 
@@ -78,6 +79,7 @@ def check_common(ground: Ground) -> None:
     _check_version(ground)
     _check_trust(ground)
     _check_names(ground)
+    check_edited(ground, ("headers", "request_id"), ground.file.headers.request_id)
     _check_services(ground)
     _check_identity(ground)
     _check_expectations(ground)
@@ -133,7 +135,7 @@ def _check_trust(ground: Ground) -> None:
 
 
 def _check_names(ground: Ground) -> None:
-    for section in ("service", "tenant"):
+    for section in ("service", "tenant", "pool", "schema", "transform"):
         for name in ground.names_of(section):
             _check_name(ground, (section, name), name)
     for section in ("route", "limit", "quota", "policy", "alert", "api_key", "basic", "bearer",
@@ -169,7 +171,7 @@ def _check_services(ground: Ground) -> None:
             )
         if service.max_body >= 2**32:
             ground.say(
-                ("service", name, "max_body"), "out-of-range", "a body is at most 4294967295 bytes"
+                ("service", name, "max_body"), "out-of-range", "a body is at most 4294967295 bytes; write less, for example \"8MiB\""
             )
     if ground.file.defaults.max_step == 0:
         ground.say(
@@ -193,6 +195,7 @@ def _check_identity(ground: Ground) -> None:
                 ground.say(
                     (*path, "user"), "conflict", "name exactly one of header and path_segment"
                 )
+            check_header(ground, (*path, "user", "header"), rule.user.header)
     always = [
         index
         for index, rule in enumerate(ground.file.identity)

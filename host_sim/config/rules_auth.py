@@ -5,16 +5,22 @@ from __future__ import annotations
 
 import re
 
-from host_sim.config import keys
-from host_sim.config.model_auth import Credential, Jwt, JwtKey, KeyFrom
+from host_sim.config import keys, units
+from host_sim.config.model_auth import Credential, Introspection, Jwt, JwtKey, KeyFrom, Lockout
 from host_sim.config.positions import Path
-from host_sim.config.rules import Ground, hold
+from host_sim.config.rules import Ground, hold, stated_keys
+from host_sim.config.rules_header import FRAMING, check_header
 
 KINDS = ("api_key", "basic", "bearer")
+# Fields that say something else: a key in one of them could not be told from that.
+TAKEN = {"authorization", "cookie", "content-type", "x-forwarded-for", *FRAMING}
+URL = re.compile(r"https?://[!-.0-~][!-~]*")
+URL_BYTES = 2_048
 DIGEST = re.compile(r"[0-9a-f]{64}")
 TEXT = re.compile(r'[ !#-\[\]-~]*')
 SCOPE = re.compile(r"(\*|[A-Za-z0-9._:-]{1,47}):(read|write|execute|admin)")
-HOUR_NS, CENTURY_NS = 3_600_000_000_000, 3_155_760_000_000_000_000
+NS_PER_S = units.NS_PER_S
+HOUR_NS, CENTURY_NS = 3_600 * NS_PER_S, 3_155_760_000 * NS_PER_S
 
 
 def check_auth(ground: Ground) -> None:
@@ -35,16 +41,65 @@ def check_auth(ground: Ground) -> None:
 
 def _check_times(ground: Ground) -> None:
     auth = ground.file.auth
-    if auth.lifetime < 1_000_000_000 or auth.lifetime > CENTURY_NS:
-        ground.say(("auth", "lifetime"), "out-of-range", "a token lives at least 1s")
-    if auth.lockout is not None and not 0 < auth.lockout.per <= CENTURY_NS:
-        ground.say(("auth", "lockout", "per"), "out-of-range", 'longer than 0, for example "1m"')
+    _check_span(ground, ("auth", "lifetime"), auth.lifetime, least_ns=NS_PER_S)
+    _check_span(ground, ("auth", "refresh"), auth.refresh)
+    if check_header(ground, ("auth", "header"), auth.header) and auth.header.lower() in TAKEN:
+        ground.say(
+            ("auth", "header"),
+            "conflict",
+            f'"{auth.header}" is read for something else, so no request could show a key; use '
+            'another, for example "X-API-Key"',
+        )
+    if auth.lockout is not None:
+        _check_lockout(ground, auth.lockout)
+    if auth.introspection is not None:
+        _check_introspection(ground, auth.introspection)
     if ground.file.trust.api_keys and ground.file.trust.client_ip == "peer":
         ground.say(
             ("trust", "api_keys"),
             "conflict",
             'only a trusted proxy may name a key without its secret, and client_ip = "peer" trusts '
             "none; name proxies or remove it",
+        )
+
+
+def _check_span(ground: Ground, path: Path, value: int, *, least_ns: int = 1) -> bool:
+    """True when the core keeps a time so long, and it is one at all; says why not otherwise."""
+    if least_ns <= value <= CENTURY_NS:
+        return True
+    least = "longer than 0" if least_ns == 1 else f"at least {units.duration_text(least_ns)}"
+    ground.say(
+        path,
+        "out-of-range",
+        f'"{path[-1]}" is {least} and at most 100 years, not {units.duration_text(value)}',
+    )
+    return False
+
+
+def _check_lockout(ground: Ground, lockout: Lockout) -> None:
+    path: Path = ("auth", "lockout")
+    if not _check_span(ground, (*path, "per"), lockout.per):
+        return
+    for key in ("failures", "key_failures"):
+        if getattr(lockout, key) > lockout.per:
+            ground.say(
+                (*path, key),
+                "out-of-range",
+                f"{getattr(lockout, key)} failures in {units.duration_text(lockout.per)} are more "
+                "than one a nanosecond; write a longer per, or fewer",
+            )
+
+
+def _check_introspection(ground: Ground, asked: Introspection) -> None:
+    path: Path = ("auth", "introspection")
+    for key in ("timeout", "ttl", "inactive_ttl"):
+        _check_span(ground, (*path, key), getattr(asked, key))
+    if len(asked.url) > URL_BYTES or not URL.fullmatch(asked.url):
+        ground.say(
+            (*path, "url"),
+            "bad-choice",
+            f"the server is asked by HTTP: write a URL of at most {URL_BYTES} visible bytes, for "
+            'example "https://idp.example/introspect"',
         )
 
 
@@ -71,14 +126,23 @@ def _check_credential(ground: Ground, path: Path, row: Credential) -> None:
     ground.refer((*path, "service"), row.service, ground.names_of("service"), "service")
     digests = row.sha256 or ()
     if len(digests) > 2 or len(set(digests)) != len(digests):
-        ground.say((*path, "sha256"), "conflict", "one digest, or two that differ")
+        ground.say(
+            (*path, "sha256"), "conflict", "write one digest, or a list of two that differ"
+        )
     for digest in digests:
         if not DIGEST.fullmatch(digest) or not int(digest, 16):
             ground.say(
                 (*path, "sha256"),
                 "bad-choice",
-                "a SHA-256 is 64 digits of 0-9 a-f: never the secret itself",
+                "a SHA-256 is 64 digits of 0-9 a-f; write the secret's digest, never the secret",
             )
+    if "permissions" in stated_keys(ground, path) and not row.permissions:
+        ground.say(
+            (*path, "permissions"),
+            "conflict",
+            "an empty list bounds nothing; name what it may, or remove the key for all its role "
+            "may",
+        )
     header = getattr(row, "header", None)
     if header is not None and header.lower() != ground.file.auth.header.lower():
         ground.say(
@@ -87,7 +151,7 @@ def _check_credential(ground: Ground, path: Path, row: Credential) -> None:
             f'API keys come in one header, "{ground.file.auth.header}"; change [auth] header',
         )
     if row.expires is not None and row.expires < 0:
-        ground.say((*path, "expires"), "out-of-range", "an instant from 1970 on")
+        ground.say((*path, "expires"), "out-of-range", "an instant is from 1970 on")
 
 
 def _check_bearers(ground: Ground) -> None:
@@ -96,7 +160,7 @@ def _check_bearers(ground: Ground) -> None:
         for digest in (row.sha256 or ()) if row is not None else ():
             if digest in seen and seen[digest] != row.name:
                 ground.say(("bearer", index, "sha256"), "conflict",
-                           f'the token of "{seen[digest]}": one token is one row')
+                           f'"{seen[digest]}" has the same token; one token is one row: remove one')
             seen.setdefault(digest, row.name)
 
 
@@ -133,7 +197,20 @@ def _check_keys(ground: Ground) -> None:
                     f'"{seen[known]}": a token must not choose among keys; give each its kid',
                 )
             seen.setdefault(known, str(jwt.name))
+        _check_signs(ground, path, jwt)
     hold(ground, places, "keys of issuers", "jwt_key")
+
+
+def _check_signs(ground: Ground, path: Path, jwt: Jwt) -> None:
+    """An issuer that signs has a key to sign with; said only where every key could be read."""
+    own = [(*path, *inner) for inner, _ in keys_of(jwt)]
+    known = [ground.material[place] for place in own if place in ground.material]
+    if jwt.signs and known and len(known) == len(own) and not any(key.private for key in known):
+        ground.say(
+            own[0],
+            "bad-key",
+            "a public key signs nothing; name the private key, or remove signs = true",
+        )
 
 
 def _check_issuer(ground: Ground, path: Path, jwt: Jwt) -> None:
@@ -141,11 +218,13 @@ def _check_issuer(ground: Ground, path: Path, jwt: Jwt) -> None:
     for word in ("issuer", "audience"):
         if len(getattr(jwt, word)) > 128 or not TEXT.fullmatch(getattr(jwt, word)):
             ground.say((*path, word), "bad-choice",
-                       'at most 128 printable bytes without " and \\')
+                       f'"{word}" is at most 128 printable bytes without " and \\; it is compared '
+                       "as it stands")
     if jwt.leeway > HOUR_NS:
-        ground.say((*path, "leeway"), "out-of-range", "clocks differ by at most 1h")
+        ground.say((*path, "leeway"), "out-of-range", "a leeway is at most 1h; set the clocks instead")
     if jwt.max_lifetime > CENTURY_NS:
-        ground.say((*path, "max_lifetime"), "out-of-range", "at most 100 years")
+        ground.say((*path, "max_lifetime"), "out-of-range",
+                   "a token lives at most 100 years; 0s does not look at it")
     if isinstance(jwt.key, str):
         ground.say(
             (*path, "key"),
@@ -154,9 +233,11 @@ def _check_issuer(ground: Ground, path: Path, jwt: Jwt) -> None:
             '{ file = "PATH" }',
         )
     elif bool(jwt.key) == bool(jwt.keys):
-        ground.say(path, "conflict", "an issuer has key, or a list of keys", key=True)
+        ground.say(path, "conflict", "an issuer has key, or a list of keys; write one of them",
+                   key=True)
     if len(jwt.keys or ()) > 8:
-        ground.say((*path, "keys"), "too-many-rows", "an issuer has at most 8 keys")
+        ground.say((*path, "keys"), "too-many-rows",
+                   "an issuer has at most 8 keys; remove those that are no longer used")
 
 
 def _check_key(ground: Ground, path: Path, jwt: Jwt, source: KeyFrom) -> None:
@@ -165,10 +246,13 @@ def _check_key(ground: Ground, path: Path, jwt: Jwt, source: KeyFrom) -> None:
         return
     kid = kid_of(source)
     if len(kid) > 64 or not TEXT.fullmatch(kid):
-        ground.say((*path, "kid"), "bad-choice", 'at most 64 printable bytes without " and \\')
+        ground.say((*path, "kid"), "bad-choice",
+                   'a kid is at most 64 printable bytes without " and \\; it is compared as it '
+                   "stands")
     if isinstance(source, JwtKey) and source.not_after is not None and (
             source.not_after <= (source.not_before or 0)):
-        ground.say((*path, "not_after"), "conflict", "it ends before it begins")
+        ground.say((*path, "not_after"), "conflict",
+                   "it ends before it begins; write an instant after not_before")
     if jwt.alg is None:
         return
     try:

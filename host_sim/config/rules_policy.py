@@ -14,9 +14,9 @@ from host_sim.config.fields import match_of
 from host_sim.config.model_policy import ROLES, Policy
 from host_sim.config.positions import Path
 from host_sim.config.rules import Ground
+from host_sim.config.rules_header import check_edited, check_header
 from host_sim.config.rules_policy_all import check_together
 
-_TOKEN = re.compile(r"[!#$%&'*+.^`|~0-9A-Za-z-]{1,48}")
 _VALUE = re.compile(r"[ -~\t]*")
 REDIRECTS = (301, 302, 303, 307, 308)
 LISTS = ("service", "route", "method", "role", "tenant", "plan")
@@ -179,11 +179,9 @@ def _check_headers(ground: Ground, path: Path, policy: Policy) -> None:
             here: Path = (
                 (*path, "when", "header", name) if section == "when" else (*path, section, name)
             )
-            if not _TOKEN.fullmatch(name):
-                ground.say(
-                    here, "bad-header", f'"{name}" is no header name of at most 48 bytes', key=True
-                )
-            if section == "when":
+            if section == "set_header":
+                check_edited(ground, here, name, most=48, key=True)
+            elif check_header(ground, here, name, most=48, key=True):
                 if name.lower() in lowered:
                     ground.say(
                         here,

@@ -8,27 +8,20 @@ import re
 
 from host_sim.config.capacities import NAME_BYTES
 from host_sim.config.compile_pool import key_of
-from host_sim.config.fields import NAME
 from host_sim.config.model_pool import Connections, Discover, Panic, Pool, SlowStart, Sticky
 from host_sim.config.positions import Path
 from host_sim.config.rules import Ground, check_time, hold, stated_keys
+from host_sim.config.rules_header import check_header
 
 PERCENT = 10_000  # of parts per million
 HASHES = ("ip_hash", "ketama", "maglev", "nginx_ip_hash")
-DNS_NAME = re.compile(r"(?=.{1,253}\.?$)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
+_LABEL = r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"
+DNS_NAME = re.compile(rf"(?=.{{1,253}}\.?$){_LABEL}(\.{_LABEL})*\.?")
 RING_POINTS = 160  # of one ketama instance
 
 
 def check_pools(ground: Ground) -> None:
     """Each pool, what services refer to, then the tables."""
-    for name in ground.names_of("pool"):
-        if not NAME.fullmatch(name):
-            ground.say(
-                ("pool", name),
-                "bad-name",
-                f'"{name}" is no name; use 1 to 47 of A-Z a-z 0-9 . _ : -',
-                key=True,
-            )
     for name, service in ground.file.service.items():
         ground.refer(("service", name, "pool"), service.pool, ground.names_of("pool"), "pool")
         if service.pool is not None and service.at is not None:
@@ -111,6 +104,7 @@ def _check_sticky(ground: Ground, path: Path, sticky: Sticky) -> None:
     given += ["address"] if sticky.address else []
     if len(given) != 1:
         ground.say(path, "conflict", "name exactly one of cookie, header and address = true")
+    check_header(ground, (*path, "header"), sticky.header)
     check_time(ground, (*path, "ttl"), sticky.ttl)
     if sticky.ttl is not None:
         ground.note(

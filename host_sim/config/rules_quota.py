@@ -11,7 +11,7 @@ from host_sim.config.diagnostics import did_you_mean, some
 from host_sim.config.fields import NAME
 from host_sim.config.model import Quota
 from host_sim.config.positions import Path
-from host_sim.config.rules import Ground
+from host_sim.config.rules import Ground, check_time
 
 PERIOD_MAX_NS = 2**61  # instants of the period after the next still fit 64 bits
 UNITS_MAX = 2**63
@@ -120,18 +120,26 @@ def _check_numbers(ground: Ground, path: Path, quota: Quota) -> None:
 def _check_guards(ground: Ground, path: Path, quota: Quota) -> None:
     if quota.guards is None:
         return
-    for key, whole in (
-        ("requests", units.per_second),
-        ("bytes", units.per_second),
-        ("errors", units.per_minute),
+    for key, whole, span in (
+        ("requests", units.per_second, "second"),
+        ("bytes", units.per_second, "second"),
+        ("errors", units.per_minute, "minute"),
     ):
         rate = getattr(quota.guards, key)
         if rate is None:
             continue
         try:
-            whole(rate)
+            value = whole(rate)
         except units.UnitError as error:
             ground.say((*path, "guards", key), error.code, error.message)
+            continue
+        if value > units.U64_MAX:
+            ground.say(
+                (*path, "guards", key),
+                "out-of-range",
+                f'"{rate.text}" does not fit 64 bits as {key} a {span}; write less',
+            )
+    check_time(ground, (*path, "guards", "latency_p99"), quota.guards.latency_p99)
 
 
 def _check_per_request(ground: Ground) -> None:

@@ -31,8 +31,9 @@ def check_resilience(ground: Ground) -> None:
             most = ground.room.bulkhead_max
             ground.say(
                 (*path, "bulkhead"),
-                "too-many",
-                f"profile {ground.room.name} has room for {most} bulkheads",
+                "too-many-rows",
+                f"profile {ground.room.name} has room for {most} bulkheads; remove some or choose "
+                "another with --profile",
                 key=True,
             )
 
@@ -60,7 +61,9 @@ def _check_outcomes(ground: Ground, path: Path, words: list[str]) -> None:
             )
             return
     if len(outcomes_of(words)[1]) > STATUS_MAX:
-        ground.say(path, "too-many", f"at most {STATUS_MAX} single statuses; or name 5xx or 4xx")
+        ground.say(
+            path, "out-of-range", f"at most {STATUS_MAX} single statuses; or name 5xx or 4xx"
+        )
 
 
 def _check_guard(ground: Ground, path: Path, guard: Resilience) -> None:
@@ -89,11 +92,11 @@ def _check_breaker(ground: Ground, path: Path, breaker: Breaker) -> None:
     right &= check_time(ground, (*path, "open_max"), breaker.open_max)
     check_time(ground, (*path, "window"), breaker.window)
     if right and open_max_of(breaker) < breaker.open:
-        ground.say((*path, "open_max"), "out-of-range", "open_max is at least open")
+        ground.say((*path, "open_max"), "out-of-range", "open_max is at least open; write a longer one, or remove it")
     if breaker.rate is not None and not 0 < breaker.rate <= 1_000_000:
-        ground.say((*path, "rate"), "out-of-range", "a rate is more than 0% and at most 100%")
+        ground.say((*path, "rate"), "out-of-range", "a rate is more than 0% and at most 100%; write for example \"50%\"")
     if breaker.jitter > 1_000_000:
-        ground.say((*path, "jitter"), "out-of-range", "a jitter is at most 100%")
+        ground.say((*path, "jitter"), "out-of-range", "a jitter is at most 100%; write for example \"10%\"")
     _check_outcomes(ground, (*path, "counts"), breaker.counts)
 
 
@@ -101,7 +104,7 @@ def _check_retry(ground: Ground, path: Path, retry: Retry) -> None:
     right = check_time(ground, (*path, "base"), retry.base)
     right &= check_time(ground, (*path, "max"), retry.max)
     if right and retry.max < retry.base:
-        ground.say((*path, "max"), "out-of-range", "max is at least base")
+        ground.say((*path, "max"), "out-of-range", "max is at least base; write a longer max, or a shorter base")
     _check_outcomes(ground, (*path, "on"), retry.on)
     if isinstance(retry.budget, str):
         _check_share(ground, (*path, "budget"), retry.budget)
@@ -126,4 +129,4 @@ def _check_share(ground: Ground, path: Path, text: str) -> None:
         ground.say(path, error.code, f'{error.message}; or "none"')
         return
     if deposit > cost:
-        ground.say(path, "out-of-range", "a budget is at most 100% of the requests")
+        ground.say(path, "out-of-range", "a budget is at most 100% of the requests; write for example \"20%\"")

@@ -13,10 +13,7 @@ from host_sim.config.model import Route
 from host_sim.config.paths import PathError, canonical
 from host_sim.config.positions import Path
 from host_sim.config.rules import Ground
-
-_TOKEN = re.compile(
-    r"[!#$%&'*+.^`|~0-9A-Za-z-]{1,47}"
-)  # RFC 9110 without "_", as the gateway reads field names
+from host_sim.config.rules_header import check_header
 
 
 def check_routes(ground: Ground) -> None:
@@ -101,10 +98,8 @@ def _check_matches(ground: Ground, path: Path, route: Route) -> None:
             )
         for name, value in rows.items():
             here = (*path, section, name)
-            if section == "headers" and not _TOKEN.fullmatch(name):
-                ground.say(
-                    here, "bad-header", f'"{name}" is no header name of at most 47 bytes', key=True
-                )
+            if section == "headers":
+                check_header(ground, here, name, key=True)
             if section == "queries" and not re.fullmatch(r"[!-~]{1,47}", name):
                 ground.say(
                     here,
@@ -173,6 +168,9 @@ def _check_pattern(ground: Ground, path: Path, route: Route) -> int:
             "bad-path",
             f"a pattern is at most {ground.room.route_pattern_bytes} bytes; nothing is cut",
         )
+        return 0
+    if not pattern:
+        ground.say(here, "bad-path", 'an empty pattern matches nothing; write "/" for the root')
         return 0
     if kind == 3:
         return _check_regex(ground, here, pattern)

@@ -28,6 +28,14 @@ static ray_status refuse(ray_config_report *report, ray_status status, uint32_t 
 }
 
 /* -- [auth], [role] -- */
+/* Keys in the field of Basic and Bearer: whoever showed one would show two, and nobody got in. */
+static uint32_t is_authorization(const ray_name *header)
+{
+    static const char word[] = "authorization";
+    uint32_t length = sizeof word - 1;
+    return ray_name_length(header) == length && ray_same_ignoring_case(header->at, word, length);
+}
+
 static ray_status auth_check(const ray_auth_spec *spec, ray_config_report *report)
 {
     const uint64_t times[5] = {spec->lockout_ns, spec->lifetime_ns, spec->family_ns,
@@ -43,7 +51,7 @@ static ray_status auth_check(const ray_auth_spec *spec, ray_config_report *repor
         return refuse(report, RAY_E_RANGE, SECTION_AUTH, 0, offsetof(ray_auth_spec, introspects));
     if (ray_is_zero(spec->reserved, sizeof spec->reserved) == 0)
         return refuse(report, RAY_E_ARGUMENT, SECTION_AUTH, 0, offsetof(ray_auth_spec, reserved));
-    if (!ray_name_valid(&spec->header))
+    if (!ray_name_valid(&spec->header) || is_authorization(&spec->header) != 0)
         return refuse(report, RAY_E_ARGUMENT, SECTION_AUTH, 0, offsetof(ray_auth_spec, header));
     return RAY_OK;
 }

@@ -321,10 +321,10 @@ def test_the_file_reaches_the_core_and_a_change_drops_what_was_kept() -> None:
         (('sku = { type = "string"', 'sku = { schema = "item"'), "cycle"),
         (('schema = "item" }\nresponse', 'schema = "itm" }\nresponse'), "unknown-reference"),
         (('transform = "items"', 'transform = "item"'), "unknown-reference"),
-        (("field = 2", "field = 1"), "duplicate"),
+        (("field = 2", "field = 1"), "duplicate-name"),
         (('from = "json", to = "protobuf", schema = "item"', 'from = "json", to = "xml"'),
          "conflict"),
-        (('["Server"]', '["Content-Length"]'), "bad-name"),
+        (('["Server"]', '["Content-Length"]'), "bad-header"),
     ],
 )
 def test_m7_what_the_file_may_not_say(change: tuple[str, str], code: str) -> None:

@@ -114,7 +114,7 @@ BAD = [
     ("[resilience.orders]\nretry = { budget = 'all' }", "bad-percent", '"none"'),
     ("[resilience.orders]\nretry = { methods = ['FETCH'] }", "bad-choice", "PATCH"),
     ("[resilience.orders]\nretry = { on = ['500','501','502','503','504','505','506'] }",
-     "too-many", "at most 6"),
+     "out-of-range", "at most 6"),
 ]  # fmt: skip
 
 
@@ -129,7 +129,7 @@ def test_one_bulkhead_too_many_is_named_and_a_post_that_is_repeated_is_pointed_o
     services = "".join(f"[service.s{i}]\n" for i in range(129))
     guards = "".join(f"[resilience.s{i}]\nbulkhead = {{ concurrent = 1 }}\n" for i in range(129))
     found = config.examine(f"version = 1\n{services}{guards}".encode()).findings
-    assert [one.code for one in found] == ["too-many"] and "128" in found[0].message
+    assert [one.code for one in found] == ["too-many-rows"] and "128" in found[0].message
     text = "version = 1\n[service.a]\n[resilience.a]\nretry = { methods = ['POST'] }\n"
     assert "note-not-idempotent" in [one.code for one in config.examine(text.encode()).notes]
 
