@@ -53,16 +53,22 @@ uint32_t ray_call_flag(const ray_call *call, const char *name)
 }
 
 /* -- errors -- */
-/* "error: WHAT: "VALUE""; without the value where `at` is NULL. */
+/* "error: WHAT: "VALUE"; ADVICE"; the advice is what stands in `what` behind its first semicolon.
+ * A `what` that ends in "not" goes on with the value. Without the value where `at` is NULL. */
 static void put_wrong(ray_text *out, const char *what, const char *at, uint64_t length)
 {
+    uint32_t head = 0;
+    while (what[head] != 0 && what[head] != ';')
+        head++;
     ray_text_put(out, "error: ");
-    ray_text_put(out, what);
-    if (at == 0)
-        return;
-    ray_text_put(out, ": \"");
-    ray_text_escaped(out, at, length);
-    ray_text_put(out, "\"");
+    ray_text_bytes(out, what, head);
+    if (at != 0) {
+        uint32_t goes_on = head > 4 && ray_word_is(what + head - 4, 4, " not");
+        ray_text_put(out, goes_on != 0 ? " \"" : ": \"");
+        ray_text_escaped(out, at, length);
+        ray_text_put(out, "\"");
+    }
+    ray_text_put(out, what + head);
 }
 
 static void put_near(ray_text *out, const char *near)
@@ -88,8 +94,23 @@ ray_status ray_call_error(ray_call *call, ray_status status, const char *what, u
 ray_status ray_option_refuse(ray_call *call, ray_status status, const char *what, const char *at,
                              uint32_t length)
 {
-    put_wrong(call->out, what, length != 0 ? at : 0, length);
+    put_wrong(call->out, what, at, length);
     ray_text_put(call->out, "\n");
+    return status;
+}
+
+ray_status ray_option_wrong(ray_call *call, ray_status status, const char *name, const char *rule)
+{
+    const char *at = "";
+    uint32_t length = 0;
+    (void)ray_call_option(call, name, &at, &length);
+    ray_text_put(call->out, "error: ");
+    ray_text_put(call->out, name);
+    ray_text_put(call->out, " is ");
+    ray_text_put(call->out, rule);
+    ray_text_put(call->out, ", not \"");
+    ray_text_escaped(call->out, at, length);
+    ray_text_put(call->out, "\"\n");
     return status;
 }
 
@@ -149,16 +170,27 @@ uint32_t ray_word_names(const char *at, uint64_t length)
     return length > 0 && length < RAY_NAME_BYTES;
 }
 
+/* 1 for a word that is read back as it is; others need quotes around them. */
+static uint32_t is_plain(const char *at, uint64_t length)
+{
+    for (uint64_t i = 0; i < length; i++)
+        if (at[i] <= ' ' || at[i] > '~' || at[i] == '"' || at[i] == '\'' || at[i] == '\\')
+            return 0;
+    return length > 0;
+}
+
 uint32_t ray_call_confirmed(ray_call *call, const char *consequence)
 {
     if (call->confirmed != 0)
         return 1;
-    ray_text_put(call->out, "error: this ");
+    ray_text_put(call->out, "error: ");
     ray_text_put(call->out, consequence);
     ray_text_put(call->out, "; to do it, type: confirm");
     for (uint32_t i = 0; i < call->count; i++) {
-        ray_text_put(call->out, " ");
+        uint32_t plain = is_plain(call->word[i], call->length[i]);
+        ray_text_put(call->out, plain != 0 ? " " : " \"");
         ray_text_escaped(call->out, call->word[i], call->length[i]);
+        ray_text_put(call->out, plain != 0 ? "" : "\"");
     }
     ray_text_put(call->out, "\n");
     return 0;
@@ -180,13 +212,40 @@ uint32_t ray_option_place(const char *at, uint64_t length, const char *(*word_of
     return i;
 }
 
+/* "error: --scope is service, user, ip or named, not "usr"; did you mean "user"?" */
+ray_status ray_option_choice(ray_call *call, ray_status status, const char *name,
+                             const char *(*word_of)(uint32_t), uint32_t count)
+{
+    ray_near near;
+    const char *at = "";
+    uint32_t length = 0;
+    (void)ray_call_option(call, name, &at, &length);
+    ray_near_begin(&near, at, length);
+    ray_text_put(call->out, "error: ");
+    ray_text_put(call->out, name);
+    ray_text_put(call->out, " is ");
+    for (uint32_t i = 0; i < count; i++) {
+        const char *word = word_of(i);
+        ray_near_offer(&near, word, ray_word_length(word));
+        ray_text_put(call->out, i == 0 ? "" : i + 1 == count ? " or " : ", ");
+        ray_text_put(call->out, word);
+    }
+    ray_text_put(call->out, ", not \"");
+    ray_text_escaped(call->out, at, length);
+    ray_text_put(call->out, "\"");
+    if (ray_near_word(&near) != 0)
+        put_near(call->out, ray_near_word(&near));
+    ray_text_char(call->out, '\n');
+    return status;
+}
+
 ray_status ray_option_u64(ray_call *call, const char *name, uint64_t *out)
 {
     const char *at;
     uint32_t length;
     if (!ray_call_option(call, name, &at, &length) || ray_parse_u64(at, length, out) == RAY_OK)
         return RAY_OK;
-    return ray_option_refuse(call, RAY_E_SYNTAX, "not a whole number", at, length);
+    return ray_option_wrong(call, RAY_E_SYNTAX, name, "a whole number");
 }
 
 ray_status ray_option_duration(ray_call *call, const char *name, uint64_t *out)
@@ -199,7 +258,7 @@ ray_status ray_option_duration(ray_call *call, const char *name, uint64_t *out)
         *out = RAY_NEVER;
         return RAY_OK;
     }
-    return ray_option_refuse(call, RAY_E_SYNTAX, "not a duration such as 1m30s", at, length);
+    return ray_option_wrong(call, RAY_E_SYNTAX, name, "a duration such as 1m30s");
 }
 
 /* -- what a handler needs from the core -- */

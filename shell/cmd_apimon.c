@@ -199,7 +199,8 @@ static ray_status run_show(ray_call *call)
             return ray_call_unknown_value(call, "no service is called", call->word[2],
                                           call->length[2], RAY_COMPLETE_SERVICE);
         if (ray_apimon_find(apimon, service, &place) != RAY_OK)
-            return ray_call_error(call, RAY_E_UNKNOWN, "nothing was counted yet of", 2, 0);
+            return ray_call_error(call, RAY_E_UNKNOWN,
+                                  "nothing was counted yet of; see: apimon list", 2, 0);
     }
     (void)ray_apimon_row(apimon, place, &service, &counts);
     (void)ray_apimon_rates_read(apimon, call->now_ns, place, &rates);
@@ -219,6 +220,8 @@ static ray_status run_edges(ray_call *call)
     if (call->json != 0)
         ray_json_list_open(call->out, "edges");
     for (uint32_t i = 0; ray_apimon_edge_read(ray_apimon_of(call->ray), i, &edge) == RAY_OK; i++) {
+        if (i == 0 && edge.ended_count == 0)
+            continue; /* nothing was folded: there are no others */
         if (call->json != 0)
             ray_text_json_open(call->out, 0, '{');
         key_put(call, "caller", edge.caller, 1, i == 0 ? "other" : 0);
@@ -253,7 +256,8 @@ static ray_status run_test(ray_call *call)
         return ray_call_error(call, RAY_E_ARGUMENT, "a status is 100 to 599, not", 2, 0);
     if (call->plain_count > 3 &&
         (ray_parse_u64(call->word[3], call->length[3], &reason) != RAY_OK || reason > 0xffff))
-        return ray_call_error(call, RAY_E_ARGUMENT, "a reason is a code of reason.h, not", 3, 0);
+        return ray_call_error(call, RAY_E_ARGUMENT,
+                              "a reason is a number up to 65535 (ray/reason.h), not", 3, 0);
     event.kind = RAY_APIMON_FINISHED;
     event.http_status = (uint16_t)status;
     event.reason = (uint16_t)reason;
@@ -285,7 +289,7 @@ static ray_status run_export(ray_call *call)
 static ray_status run_reset(ray_call *call)
 {
     ray_apimon_stats stats;
-    if (ray_call_confirmed(call, "empties every window, percentile and sample") == 0)
+    if (ray_call_confirmed(call, "this empties every window, percentile and sample") == 0)
         return RAY_E_STATE;
     ray_apimon_read(ray_apimon_of(call->ray), &stats);
     ray_apimon_reset(ray_apimon_of(call->ray));

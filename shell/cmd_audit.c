@@ -93,7 +93,7 @@ static ray_status run_audit(ray_call *call)
     ray_audit_record record;
     ray_stats stats;
     if (call->plain_count > 1 && ray_parse_u64(call->word[1], call->length[1], &shown) != RAY_OK)
-        return ray_call_error(call, RAY_E_SYNTAX, "not a number of records", 1, 0);
+        return ray_call_error(call, RAY_E_SYNTAX, "COUNT is a number of records, not", 1, 0);
     ray_read(call->ray, &stats);
     uint64_t first = shown < count - lost ? count - shown + 1 : lost + 1;
     if (call->json != 0) {

@@ -20,7 +20,8 @@ ray_status ray_auth_named(ray_call *call, uint32_t word, uint32_t *handle)
         if (ray_auth_credential_find(auth, scheme, call->word[word], call->length[word],
                                      handle) == RAY_OK)
             return RAY_OK;
-    return ray_call_error(call, RAY_E_UNKNOWN, "no credential is called", word, 0);
+    return ray_call_error(call, RAY_E_UNKNOWN, "no credential is called; see: auth list", word,
+                          0);
 }
 
 ray_status ray_auth_service_word(ray_call *call, uint32_t word, uint32_t *service)

@@ -4,18 +4,26 @@
 #include "cmd_auth.h"
 #include "parts.h"
 
+#define USER_RULE "a user has 1 to 64 visible bytes, this is not"
+
 /* -- what went wrong (private) -- */
 static ray_status said(ray_call *call, ray_status status, uint32_t word)
 {
     switch (status) {
     case RAY_OK: return RAY_OK;
-    case RAY_E_FULL: return ray_call_error(call, status, "no room for", word, 0);
-    case RAY_E_EXISTS: return ray_call_error(call, status, "there is one already:", word, 0);
+    case RAY_E_FULL: return ray_call_error(call, status,
+                                           "no room for; remove what is not used", word,
+                                            0);
+    case RAY_E_EXISTS: return ray_call_error(call, status,
+                                             "there is one already; see: auth list", word,
+                                              0);
     case RAY_E_STATE:
-        return ray_call_error(call, status, "not now (no key that signs, no randomness, or no such "
-                              "secret):", word, 0);
-    case RAY_E_UNKNOWN: return ray_call_error(call, status, "nothing here for", word, 0);
-    default: return ray_call_error(call, status, "no rule allows", word, 0);
+        return ray_call_error(call, status, "not now; it takes a key that signs, randomness, and a "
+                              "secret of that kind, see: auth status", word, 0);
+    case RAY_E_UNKNOWN:
+        return ray_call_error(call, status,
+                              "no grant and no denial for; see: auth rights", word, 0);
+    default: return ray_call_error(call, status, USER_RULE, word, 0);
     }
 }
 
@@ -57,7 +65,7 @@ ray_status ray_auth_run_issue(ray_call *call)
         return ray_call_error(call, RAY_E_ARGUMENT, "a role is admin, service-account, user or "
                               "guest, not", 3, 0);
     if (call->length[2] > RAY_AUTH_USER_BYTES)
-        return ray_call_error(call, RAY_E_RANGE, "a user has at most 64 bytes, not", 2, 0);
+        return ray_call_error(call, RAY_E_RANGE, USER_RULE, 2, 0);
     ray_status status = tenant_option(call, &spec.tenant);
     if (status == RAY_OK)
         status = ray_option_duration(call, "--lifetime", &spec.lifetime_ns);
@@ -85,9 +93,9 @@ ray_status ray_auth_run_refresh(ray_call *call)
         ray_auth_refresh(ray_auth_of(call->ray), call->now_ns, ray_call_wall_offset(call),
                          call->machine->secrets, token, call->out, &fresh, &reason);
     if (status == RAY_E_STATE && reason != 0) {
-        ray_text_put(call->out, "error: ");
+        ray_text_put(call->out, "error: nothing was refreshed: ");
         ray_text_put(call->out, ray_reason_word(reason));
-        ray_text_char(call->out, '\n');
+        ray_text_put(call->out, "; issue a new one: auth issue USER ROLE\n");
         return status;
     }
     if (status != RAY_OK)
@@ -249,7 +257,7 @@ ray_status ray_auth_run_key_remove(ray_call *call)
     ray_status status = ray_auth_named(call, 2, &handle);
     if (status != RAY_OK)
         return status;
-    if (!ray_call_confirmed(call, "whoever uses it is refused"))
+    if (!ray_call_confirmed(call, "whoever uses this credential is refused"))
         return RAY_E_STATE;
     ray_auth_credential_remove(ray_auth_of(call->ray), handle);
     ray_call_edited(call, RAY_AUDIT_REMOVE, RAY_BY_CREDENTIAL, handle, 1, 0);
@@ -289,7 +297,7 @@ static ray_status read_grant(ray_call *call, uint32_t service_word, ray_grant *g
     __builtin_memset(grant, 0, sizeof *grant);
     grant->tenant = RAY_NONE;
     if (call->length[2] > RAY_AUTH_USER_BYTES)
-        return ray_call_error(call, RAY_E_RANGE, "a user has at most 64 bytes, not", 2, 0);
+        return ray_call_error(call, RAY_E_RANGE, USER_RULE, 2, 0);
     grant->user_length = (uint8_t)call->length[2];
     __builtin_memcpy(grant->user, call->word[2], call->length[2]);
     return ray_auth_service_word(call, service_word, &grant->service);

@@ -195,7 +195,8 @@ static ray_status run_check(ray_call *call)
     __builtin_memset(&report, 0, sizeof report);
     if (call->plain_count > 2) {
         if (carried(call, 2, &at, &length) == 0)
-            return ray_call_error(call, RAY_E_UNKNOWN, "this machine carries no such configuration",
+            return ray_call_error(call, RAY_E_UNKNOWN,
+                                  "this machine carries no such configuration; see: config show",
                                   2, 0);
         report.status = ray_config_check(at, length, &report);
         if (report.status != RAY_OK)
@@ -229,10 +230,11 @@ static ray_status run_load(ray_call *call)
     ray_stats stats;
     __builtin_memset(&report, 0, sizeof report);
     if (carried(call, 2, &at, &length) == 0)
-        return ray_call_error(call, RAY_E_UNKNOWN, "this machine carries no such configuration", 2,
+        return ray_call_error(call, RAY_E_UNKNOWN,
+                              "this machine carries no such configuration; see: config show", 2,
                               0);
     ray_read(call->ray, &stats);
-    if (stats.edit_count != 0 && !ray_call_confirmed(call, "undoes every live edit"))
+    if (stats.edit_count != 0 && !ray_call_confirmed(call, "this undoes every live edit"))
         return RAY_E_STATE;
     report.status = ray_config_load(call->ray, call->machine->secrets, call->now_ns, at, length,
                                     &report);

@@ -14,11 +14,13 @@ static ray_status bill_of(ray_call *call, ray_cost_bill *bill)
         return status;
     if (ray_call_option(call, "--back", &at, &length) != 0 &&
         (ray_parse_u64(at, length, &back) != RAY_OK || back >= RAY_NONE))
-        return ray_call_error(call, RAY_E_SYNTAX, "--back is a number of periods", RAY_NONE, 0);
+        return ray_call_error(call, RAY_E_SYNTAX,
+                              "--back is a number of periods, 0 is the open one", RAY_NONE, 0);
     status = ray_cost_bill_read(ray_cost_of(call->ray), call->now_ns, ray_call_wall_offset(call),
                                 tenant, (uint32_t)back, bill);
     if (status == RAY_E_STALE)
-        return ray_call_error(call, status, "that period is no longer kept", RAY_NONE, 0);
+        return ray_call_error(call, status,
+                              "that period is no longer kept; see: cost trends", RAY_NONE, 0);
     if (status != RAY_OK)
         return ray_call_error(call, status, "no such period: nothing was charged then", RAY_NONE,
                               0);

@@ -66,7 +66,7 @@ ray_status ray_cost_run_acknowledge(ray_call *call)
     if (status == RAY_OK)
         status = ray_cost_notice_acknowledge(ray_cost_of(call->ray), id);
     if (status != RAY_OK)
-        return ray_call_error(call, status, "no such alert", 2, 0);
+        return ray_call_error(call, status, "no such alert; see: cost alerts --all", 2, 0);
     ray_text_put(call->out, "seen\n");
     return RAY_OK;
 }
@@ -79,7 +79,7 @@ static ray_status scope_of(ray_call *call, uint32_t *tenant, uint32_t *service)
     *tenant = *service = RAY_NONE;
     if (ray_call_option(call, "--tenant", &at, &length) != 0 &&
         ray_tenant_find(call->ray, at, length, tenant) != RAY_OK)
-        return ray_call_unknown_value(call, "--tenant names nobody", at, length,
+        return ray_call_unknown_value(call, "--tenant names no tenant", at, length,
                                       RAY_COMPLETE_TENANT);
     if (ray_call_option(call, "--service", &at, &length) != 0)
         return ray_cost_service_at(call, at, length, service);
@@ -106,7 +106,8 @@ ray_status ray_cost_run_alert(ray_call *call)
     __builtin_memcpy(spec.name.at, call->word[2], call->length[2]);
     status = ray_cost_alert_add(ray_cost_of(call->ray), call->now_ns, &spec);
     if (status != RAY_OK)
-        return ray_call_error(call, status, "no such threshold can be set", 3, 0);
+        return ray_call_error(call, status, "a threshold is an amount above 0, and there is room "
+                                            "for it, not", 3, 0);
     ray_call_edited(call, RAY_AUDIT_ADD, RAY_BY_NONE, RAY_NONE, 0, (uint64_t)spec.threshold_nano);
     ray_text_put(call->out, "set\n");
     return RAY_OK;
@@ -117,7 +118,7 @@ ray_status ray_cost_run_unalert(ray_call *call)
     ray_status status =
         ray_cost_alert_remove(ray_cost_of(call->ray), call->word[2], call->length[2]);
     if (status != RAY_OK)
-        return ray_call_error(call, status, "no alert of that name", 2, 0);
+        return ray_call_error(call, status, "no alert of that name; see: cost alerts --all", 2, 0);
     ray_call_edited(call, RAY_AUDIT_REMOVE, RAY_BY_NONE, RAY_NONE, 0, 0);
     ray_text_put(call->out, "removed\n");
     return RAY_OK;
@@ -154,7 +155,8 @@ ray_status ray_cost_run_adjust(ray_call *call)
     status = ray_cost_adjust(ray_cost_of(call->ray), call->now_ns, ray_call_wall_offset(call),
                              tenant, service, metric, nano);
     if (status != RAY_OK)
-        return ray_call_error(call, status, "no balance can hold that", 3, 0);
+        return ray_call_error(call, status,
+                              "no balance can hold that; book a smaller amount", 3, 0);
     ray_call_noted(call, RAY_AUDIT_CONSUME, RAY_BY_NONE, tenant, 0, (uint64_t)nano);
     ray_text_put(call->out, "booked ");
     ray_cost_put_nano(call->out, nano);
@@ -164,12 +166,13 @@ ray_status ray_cost_run_adjust(ray_call *call)
 
 ray_status ray_cost_run_close(ray_call *call)
 {
-    if (ray_call_confirmed(call, "ends the billing period for every tenant") == 0)
+    if (ray_call_confirmed(call, "this ends the billing period for every tenant") == 0)
         return RAY_E_STATE;
     ray_status status =
         ray_cost_close(ray_cost_of(call->ray), call->now_ns, ray_call_wall_offset(call));
     if (status != RAY_OK)
-        return ray_call_error(call, status, "the period has no length yet", RAY_NONE, 0);
+        return ray_call_error(call, status, "the period has no length yet; nothing was charged "
+                                            "in it", RAY_NONE, 0);
     ray_call_noted(call, RAY_AUDIT_RESET, RAY_BY_NONE, RAY_NONE, 0, 0);
     ray_text_put(call->out, "closed\n");
     return RAY_OK;

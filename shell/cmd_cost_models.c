@@ -170,7 +170,8 @@ ray_status ray_cost_run_set(ray_call *call)
         metric++;
     }
     if (metric == RAY_COST_METRIC_MAX)
-        return ray_call_error(call, RAY_E_UNKNOWN, "a price book has no such price", 3,
+        return ray_call_error(call, RAY_E_UNKNOWN, "a price is base, per_kilobyte, per_second, "
+                                                   "per_access or per_hit, not", 3,
                               ray_near_word(&near));
     status = ray_cost_amount_at(call, 4, RAY_COST_DIGITS, &pico);
     if (status != RAY_OK)

@@ -26,9 +26,12 @@ static void show_service(ray_call *call, const ray_service_row *row)
     ray_text_char(out, '\n');
     ray_line_u64(out, COLUMN, "  id", row->id);
     ray_line_begin(out, COLUMN, "  at");
-    ray_text_put(out, spec->host[0] != 0 ? spec->host : "-");
-    ray_text_put(out, " port ");
-    ray_text_u64(out, spec->port);
+    if (spec->host[0] != 0) {
+        ray_text_put(out, spec->host);
+        ray_text_put(out, " port ");
+        ray_text_u64(out, spec->port);
+    } else
+        ray_text_put(out, "its pool, see: lb list");
     ray_text_char(out, '\n');
     ray_line_begin(out, COLUMN, "  health");
     ray_text_put(out, spec->healthy ? "up\n" : "down: answers 503\n");
@@ -186,7 +189,8 @@ static ray_status pack_headers(ray_call *call, question *q)
             i++;
         }
         if (!pack_header(q, call->word[i] + from, call->length[i] - from))
-            return ray_call_error(call, RAY_E_SYNTAX, "a header is NAME:VALUE", i, 0);
+            return ray_option_refuse(call, RAY_E_SYNTAX, "a header is NAME:VALUE, not",
+                                     call->word[i] + from, call->length[i] - from);
     }
     return RAY_OK;
 }

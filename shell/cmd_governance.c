@@ -13,11 +13,11 @@ ray_status ray_governance_whose(ray_call *call, uint32_t *service, uint32_t *ten
     *tenant = RAY_NONE;
     if (ray_call_option(call, "--service", &at, &length) != 0 &&
         ray_gateway_find_service(ray_gateway_of(call->ray), at, length, service) != RAY_OK)
-        return ray_call_unknown_value(call, "--service names none", at, length,
+        return ray_call_unknown_value(call, "--service names no service", at, length,
                                       RAY_COMPLETE_SERVICE);
     if (ray_call_option(call, "--tenant", &at, &length) != 0 &&
         ray_tenant_find(call->ray, at, length, tenant) != RAY_OK)
-        return ray_call_unknown_value(call, "--tenant names nobody", at, length,
+        return ray_call_unknown_value(call, "--tenant names no tenant", at, length,
                                       RAY_COMPLETE_TENANT);
     return RAY_OK;
 }
@@ -205,7 +205,7 @@ static ray_status run_export(ray_call *call)
     const ray_governance *governance = ray_governance_of(call->ray);
     ray_governance_labels labels;
     uint32_t format = call->json != 0 ? 1 : 0;
-    if (call->plain_count > 2)
+    if (call->plain_count > 2 && call->json == 0)
         format = ray_option_place(call->word[2], call->length[2], format_word, 4);
     if (format == 4)
         return ray_call_error(call, RAY_E_ARGUMENT,
@@ -226,7 +226,7 @@ static ray_status run_export(ray_call *call)
 static ray_status run_reset(ray_call *call)
 {
     ray_governance_stats stats;
-    if (ray_call_confirmed(call, "empties every window and percentile") == 0)
+    if (ray_call_confirmed(call, "this empties every window and percentile") == 0)
         return RAY_E_STATE;
     ray_governance_read(ray_governance_of(call->ray), &stats);
     ray_governance_reset(ray_governance_of(call->ray), call->now_ns);

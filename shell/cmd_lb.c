@@ -25,7 +25,8 @@ ray_status ray_instance_named(ray_call *call, uint32_t pool, uint32_t word, uint
     for (uint32_t id = RAY_NONE; (id = ray_lb_next_instance(lb, pool, id)) != RAY_NONE;)
         if (ray_lb_instance_read(lb, call->now_ns, id, &spec, &stats) == RAY_OK)
             ray_near_offer(&near, spec.at.at, ray_word_length(spec.at.at));
-    return ray_call_error(call, RAY_E_UNKNOWN, "no such instance in this pool", word,
+    return ray_call_error(call, RAY_E_UNKNOWN,
+                          "no such instance in this pool; see: lb instances", word,
                           ray_near_word(&near));
 }
 

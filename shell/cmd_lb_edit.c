@@ -48,12 +48,15 @@ static ray_status spec_of(ray_call *call, uint32_t word, uint32_t weighed, ray_i
 static ray_status refuse(ray_call *call, ray_status status, uint32_t word)
 {
     switch (status) {
-    case RAY_E_EXISTS: return ray_call_error(call, status, "there is one of that name", word, 0);
+    case RAY_E_EXISTS: return ray_call_error(call, status,
+                                             "there is one of that name; choose another", word,
+                                              0);
     case RAY_E_FULL:
-        return ray_call_error(call, status, "this profile has no room for one more", word, 0);
+        return ray_call_error(call, status, "this profile has no room for one more; remove what "
+                                            "is not used", word, 0);
     case RAY_E_ARGUMENT:
         return ray_call_error(call, status, "an instance is HOST:PORT, this is not", word, 0);
-    default: return ray_call_error(call, status, "it cannot be so", word, 0);
+    default: return ray_call_error(call, status, "it cannot be so; see: lb show POOL", word, 0);
     }
 }
 
@@ -187,7 +190,8 @@ ray_status ray_lb_run_remove(ray_call *call)
         status = ray_lb_instance_read(lb, call->now_ns, instance, &spec, &stats);
     if (status != RAY_OK)
         return status;
-    if (!ray_call_confirmed(call, "it gets nothing new and goes with its last connection"))
+    if (!ray_call_confirmed(call,
+                            "the instance gets nothing new and goes with its last connection"))
         return RAY_E_STATE;
     ray_call_edited(call, RAY_AUDIT_REMOVE, RAY_BY_INSTANCE, instance, spec.weight, 0);
     (void)ray_lb_remove_instance(lb, call->now_ns, instance, 1);
@@ -256,7 +260,7 @@ ray_status ray_lb_run_pool_remove(ray_call *call)
     ray_status status = ray_pool_named(call, 2, &pool);
     if (status != RAY_OK)
         return status;
-    if (!ray_call_confirmed(call, "its instances and their connections are forgotten"))
+    if (!ray_call_confirmed(call, "the pool's instances and their connections are forgotten"))
         return RAY_E_STATE;
     ray_call_edited(call, RAY_AUDIT_REMOVE, RAY_BY_POOL, pool, 0, 0);
     (void)ray_lb_remove_pool(ray_lb_of(call->ray), call->now_ns, pool, 1);

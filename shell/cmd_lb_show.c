@@ -323,7 +323,8 @@ ray_status ray_lb_run_test(ray_call *call)
     if (call->plain_count > 3) {
         if (ray_parse_u64(call->word[3], call->length[3], &keys) != RAY_OK || keys == 0 ||
             keys > KEYS_MAX)
-            return ray_call_error(call, RAY_E_RANGE, "1 to 1000000 keys, not", 3, 0);
+            return ray_call_error(call, RAY_E_RANGE,
+                                  "KEYS is a number from 1 to 1000000, not", 3, 0);
         query.key += query.key == 0;
         return spread(call, &query, keys);
     }

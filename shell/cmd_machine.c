@@ -54,7 +54,8 @@ static ray_status run_clock_virtual(ray_call *call)
     ray_status status = ray_parse_time(call->word[2], call->length[2], &at);
     if (status != RAY_OK)
         return ray_call_error(call, status,
-                              "no instant like 2026-01-05T23:00:00Z or Unix nanoseconds", 2, 0);
+                              "a time is such as 2026-01-05T23:00:00Z or Unix nanoseconds, "
+                              "not", 2, 0);
     if (at < ray_clock_now(call->ray) || at >= RAY_NEVER - 1)
         return ray_call_error(call, RAY_E_RANGE, "time does not run backwards; `clock` shows now",
                               2, 0);
@@ -74,7 +75,7 @@ static ray_status run_clock_advance(ray_call *call)
                               0);
     ray_status status = ray_parse_duration(call->word[2], call->length[2], &step);
     if (status != RAY_OK)
-        return ray_call_error(call, status, "no duration like 1h30m or 500ms", 2, 0);
+        return ray_call_error(call, status, "a duration is such as 1h30m or 500ms, not", 2, 0);
     if (step >= RAY_NEVER - 1 - stats.now_ns)
         return ray_call_error(call, RAY_E_RANGE, "past the end of time", 2, 0);
     int64_t wall_offset_ns = stats.wall_offset_ns;
@@ -100,7 +101,8 @@ static ray_status run_clock_wall(ray_call *call)
     ray_status status = ray_parse_time(call->word[2], call->length[2], &at);
     if (status != RAY_OK)
         return ray_call_error(call, status,
-                              "no instant like 2026-01-05T23:00:00Z or Unix nanoseconds", 2, 0);
+                              "a time is such as 2026-01-05T23:00:00Z or Unix nanoseconds, "
+                              "not", 2, 0);
     ray_read(call->ray, &stats);
     uint64_t before = stats.now_ns + (uint64_t)stats.wall_offset_ns;
     ray_clock_wall(call->ray, (int64_t)(at - stats.now_ns));

@@ -18,7 +18,8 @@ static ray_status find(ray_call *call, uint32_t word, uint32_t *handle)
          id = ray_mediator_next(mediator, id))
         if (ray_mediator_transform_read(mediator, id, &row) == RAY_OK)
             ray_near_offer(&near, row.spec.name.at, ray_word_length(row.spec.name.at));
-    return ray_call_error(call, RAY_E_UNKNOWN, "no transform of that name", word,
+    return ray_call_error(call, RAY_E_UNKNOWN,
+                          "no transform of that name; see: mediator list", word,
                           ray_near_word(&near));
 }
 
@@ -105,14 +106,14 @@ static ray_status run_show(ray_call *call)
         {"asked", 0, row.asked_count, 0},   {"denied", 0, row.denied_count, 0},
         {"hits", 0, row.hit_count, 0},      {"misses", 0, row.miss_count, 0},
         {"kept", 0, row.kept_count, 0},     {"routes", 0, row.route_count, 0},
-        {"edits", 0, row.edit_count, 0},    {"cache ttl ns", "cache_ttl_ns",
-                                             row.spec.cache_ttl_ns, 0},
+        {"edits", 0, row.edit_count, 0},
     };
     const ray_counters all = {rows, sizeof rows / sizeof *rows, COLUMN, 0, 0};
     if (call->json != 0) {
         ray_text_json_open(out, 0, '{');
         ray_text_json_name(out, "name", &row.spec.name);
         ray_counters_put(call, &all);
+        ray_text_json_u64(out, "cache_ttl_ns", row.spec.cache_ttl_ns);
         ray_json_end(out);
         return RAY_OK;
     }
@@ -123,6 +124,9 @@ static ray_status run_show(ray_call *call)
     put_side(out, &row.spec.side[RAY_SIDE_RESPONSE]);
     ray_text_char(out, '\n');
     ray_counters_put(call, &all);
+    ray_line_begin(out, COLUMN, "answers kept for");
+    ray_text_duration(out, row.spec.cache_ttl_ns);
+    ray_text_char(out, '\n');
     for (uint32_t nth = 0; ray_mediator_edit_read(mediator, handle, nth, &edit) == RAY_OK; nth++) {
         ray_text_put(out, edit.side == RAY_SIDE_REQUEST ? "request" : "response");
         ray_text_put(out, how[edit.how]);
@@ -246,7 +250,7 @@ static ray_status run_purge(ray_call *call)
         if (status != RAY_OK)
             return status;
     }
-    if (ray_call_confirmed(call, "lets go what is kept; services are asked again") == 0)
+    if (ray_call_confirmed(call, "this lets go what is kept, and services are asked again") == 0)
         return RAY_E_STATE;
     uint32_t count = ray_mediator_purge(ray_mediator_of(call->ray), handle);
     ray_call_edited(call, RAY_AUDIT_REMOVE, RAY_BY_TRANSFORM, handle, count, 0);
@@ -268,7 +272,7 @@ static ray_status run_ttl(ray_call *call)
     if (status == RAY_OK)
         status = ray_mediator_ttl_set(mediator, call->now_ns, handle, ttl_ns);
     if (status != RAY_OK)
-        return ray_call_error(call, status, "not a duration such as 30s", 3, 0);
+        return ray_call_error(call, status, "a time is a duration such as 30s, not", 3, 0);
     ray_call_edited(call, RAY_AUDIT_SET, RAY_BY_TRANSFORM, handle, row.spec.cache_ttl_ns, ttl_ns);
     ray_text_put(call->out, "answers are kept at most ");
     ray_text_duration(call->out, ttl_ns);
@@ -282,11 +286,11 @@ static ray_status run_remove(ray_call *call)
     ray_status status = find(call, 2, &handle);
     if (status != RAY_OK)
         return status;
-    if (ray_call_confirmed(call, "removes the transform and what is kept of it") == 0)
+    if (ray_call_confirmed(call, "this removes the transform and what is kept of it") == 0)
         return RAY_E_STATE;
     status = ray_mediator_transform_remove(ray_mediator_of(call->ray), handle);
     if (status != RAY_OK)
-        return ray_call_error(call, status, "a route uses it", 2, 0);
+        return ray_call_error(call, status, "a route uses it; take it from the route first", 2, 0);
     ray_call_edited(call, RAY_AUDIT_REMOVE, RAY_BY_TRANSFORM, handle, 0, 0);
     ray_text_put(call->out, "removed\n");
     return RAY_OK;

@@ -331,7 +331,7 @@ static ray_status run_audit(ray_call *call)
         return status;
     }
     if (call->plain_count > 2 && ray_parse_u64(call->word[2], call->length[2], &shown) != RAY_OK)
-        return ray_call_error(call, RAY_E_SYNTAX, "how many records? not", 2, 0);
+        return ray_call_error(call, RAY_E_SYNTAX, "COUNT is a number of records, not", 2, 0);
     ray_policy_read(policies_of(call), &s);
     uint64_t kept = s.audit_count - s.audit_overwritten_count;
     ray_text_put(call->out, "id       time                            policy                   "

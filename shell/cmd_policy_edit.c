@@ -54,7 +54,7 @@ static ray_status network_of(ray_call *call, const char *name, draft *rule, uint
     if (status == RAY_OK && slash < length)
         status = ray_parse_u64(at + slash + 1, length - slash - 1, &prefix);
     if (status != RAY_OK || prefix > most)
-        return ray_option_refuse(call, RAY_E_SYNTAX, "not a network such as 10.0.0.0/8", at,
+        return ray_option_refuse(call, RAY_E_SYNTAX, "a network is such as 10.0.0.0/8, not", at,
                                  length);
     ray_policy_term *term = add_term(rule, RAY_FIELD_ADDRESS, 0);
     term->address = address;
@@ -137,7 +137,8 @@ static ray_status words_of(ray_call *call, draft *rule)
     if (ray_call_option(call, "--location", &at, &length)) {
         ray_policy_header_spec *header = &rule->header[rule->spec.header_count++];
         if (length == 0 || length > RAY_POLICY_VALUE_BYTES)
-            return ray_option_refuse(call, RAY_E_SYNTAX, "not a location", at, length);
+            return ray_option_refuse(call, RAY_E_SYNTAX,
+                                     "a location is a URL without blanks, not", at, length);
         __builtin_memcpy(header->value, at, length);
         header->value_length = (uint8_t)length;
         header->how = RAY_HEADER_LOCATION;
@@ -265,7 +266,7 @@ ray_status ray_policy_run_remove(ray_call *call)
     uint32_t rule;
     if (ray_policy_named(call, &rule) != RAY_OK)
         return RAY_E_UNKNOWN;
-    if (!ray_call_confirmed(call, "forgets the policy and what it has counted"))
+    if (!ray_call_confirmed(call, "this forgets the policy and what it has counted"))
         return RAY_E_STATE;
     (void)ray_policy_row_read(policies_of(call), rule, &row);
     uint32_t priority = row.spec->priority, type = row.spec->type, asked = enforces(call, type);
@@ -286,7 +287,7 @@ ray_status ray_policy_run_remove(ray_call *call)
 
 ray_status ray_policy_run_reset(ray_call *call)
 {
-    if (!ray_call_confirmed(call, "forgets what every policy has counted"))
+    if (!ray_call_confirmed(call, "this forgets what every policy has counted"))
         return RAY_E_STATE;
     ray_policy_reset(policies_of(call), call->now_ns);
     ray_call_edited(call, RAY_AUDIT_RESET, RAY_BY_POLICY, RAY_NONE, 0, 0);

@@ -39,7 +39,9 @@ static ray_status people_read(ray_call *call, ray_policy_query *query)
     if (ray_call_option(call, "--method", &at, &length)) {
         query->method = ray_method_of(at, length);
         if (query->method == RAY_METHOD_OTHER)
-            return ray_option_refuse(call, RAY_E_SYNTAX, "not a method", at, length);
+            return ray_option_refuse(call, RAY_E_SYNTAX, "a method is GET, HEAD, POST, PUT, "
+                                                         "DELETE, PATCH or OPTIONS, "
+                                                         "not", at, length);
     }
     if (ray_call_option(call, "--role", &at, &length)) {
         query->role = ray_role_of(at, length);
@@ -70,7 +72,8 @@ ray_status ray_policy_query_read(ray_call *call, ray_policy_query *query, uint64
     *now_ns = call->now_ns;
     if (ray_call_option(call, "--at", &at, &length)) {
         if (ray_parse_time(at, length, &unix_ns) != RAY_OK)
-            return ray_option_refuse(call, RAY_E_SYNTAX, "not a time such as 2026-01-05T23:00:00Z",
+            return ray_option_refuse(call, RAY_E_SYNTAX,
+                                     "a time is such as 2026-01-05T23:00:00Z, not",
                                      at, length);
         query->wall_offset_ns = (int64_t)(unix_ns - *now_ns);
     }
@@ -84,7 +87,8 @@ static ray_status client_read(ray_call *call, ray_policy_query *query, uint8_t *
     uint32_t length, colon = 0;
     if (ray_call_option(call, "--ip", &at, &length)) {
         if (ray_parse_address(at, length, &query->address) != RAY_OK)
-            return ray_option_refuse(call, RAY_E_SYNTAX, "not an address", at, length);
+            return ray_option_refuse(call, RAY_E_SYNTAX, "an address is such as 192.0.2.7 or "
+                                                         "2001:db8::7, not", at, length);
         query->address_known = 1;
     }
     if (!ray_call_option(call, "--header", &at, &length))
@@ -249,7 +253,8 @@ ray_status ray_policy_run_test(ray_call *call)
     if (status != RAY_OK)
         return status;
     if (!ray_policy_headers_sound(query.headers))
-        return ray_call_error(call, RAY_E_SYNTAX, "a header no gateway would believe", RAY_NONE, 0);
+        return ray_call_error(call, RAY_E_SYNTAX,
+                              "a header no gateway would believe; write NAME: VALUE", RAY_NONE, 0);
     status = ray_policy_ask(policies_of(call), now_ns, &query, &answer);
     if (status != RAY_OK)
         return ray_call_error(call, status, "no request can be like that", RAY_NONE, 0);

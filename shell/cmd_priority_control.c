@@ -201,7 +201,8 @@ ray_status ray_priority_run_unset(ray_call *call)
         return status;
     status = ray_priority_service_unset(ray_priority_of(call->ray), service);
     if (status != RAY_OK)
-        return ray_call_error(call, status, "this service says nothing itself", 2, 0);
+        return ray_call_error(call, status,
+                              "this service says nothing itself; there is nothing to unset", 2, 0);
     ray_call_edited(call, RAY_AUDIT_REMOVE, RAY_BY_QUEUE, service, 0, 0);
     ray_text_escaped(call->out, call->word[2], call->length[2]);
     ray_text_put(call->out, " is as all queues are\n");

@@ -124,7 +124,8 @@ static ray_status run_one(ray_call *call)
     if (status != RAY_OK)
         return status;
     if (!read_sla(call, service, &spec, &sla))
-        return ray_call_error(call, RAY_E_UNKNOWN, "this service promises nothing", 2, 0);
+        return ray_call_error(call, RAY_E_UNKNOWN,
+                              "this service promises nothing; see: priority sla", 2, 0);
     ray_priority_name(call, service, &name);
     if (call->json == 0) {
         sla_lines(call, &name, &spec, &sla);
@@ -236,7 +237,8 @@ ray_status ray_priority_run_acknowledge(ray_call *call)
     if (status == RAY_OK)
         status = ray_priority_alert_acknowledge(priority, id);
     if (status != RAY_OK)
-        return ray_call_error(call, status, "no alert of that number is kept", 2, 0);
+        return ray_call_error(call, status,
+                              "no alert of that number is kept; see: priority sla", 2, 0);
     ray_text_put(call->out, "seen\n");
     return RAY_OK;
 }
@@ -247,7 +249,7 @@ static ray_status terms_read(ray_call *call, ray_sla_spec *spec)
     const char *at;
     uint32_t length;
     if (ray_parse_duration(call->word[3], call->length[3], &spec->p95_latency_ns) != RAY_OK)
-        return ray_call_error(call, RAY_E_SYNTAX, "not a duration such as 150ms", 3, 0);
+        return ray_call_error(call, RAY_E_SYNTAX, "a p95 is a duration such as 150ms, not", 3, 0);
     ray_status status = ray_option_duration(call, "--deadline", &spec->deadline_ns);
     if (status != RAY_OK)
         return status;
@@ -305,8 +307,9 @@ ray_status ray_priority_run_sla_remove(ray_call *call)
     if (status != RAY_OK)
         return status;
     if (ray_priority_sla_spec_read(priority, service, &spec) != RAY_OK)
-        return ray_call_error(call, RAY_E_UNKNOWN, "this service promises nothing", 2, 0);
-    if (ray_call_confirmed(call, "forgets what the SLA has counted") == 0)
+        return ray_call_error(call, RAY_E_UNKNOWN,
+                              "this service promises nothing; see: priority sla", 2, 0);
+    if (ray_call_confirmed(call, "this forgets what the SLA has counted") == 0)
         return RAY_E_STATE;
     (void)ray_priority_sla_remove(priority, service);
     ray_call_edited(call, RAY_AUDIT_REMOVE, RAY_BY_SERVICE, service, spec.p95_latency_ns, 0);

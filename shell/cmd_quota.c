@@ -64,7 +64,8 @@ ray_status ray_quota_instance(ray_call *call, ray_quota_key *key)
     if (ray_call_option(call, "--tenant", &at, &length) == 0 ||
         ray_tenant_find(call->ray, at, length, &key->tenant) == RAY_OK)
         return RAY_OK;
-    return ray_call_unknown_value(call, "--tenant names nobody", at, length, RAY_COMPLETE_TENANT);
+    return ray_call_unknown_value(call,
+                                  "--tenant names no tenant", at, length, RAY_COMPLETE_TENANT);
 }
 
 ray_status ray_quota_amount(ray_call *call, uint32_t type, uint32_t word, uint64_t *units)
@@ -82,7 +83,7 @@ ray_status ray_quota_amount(ray_call *call, uint32_t type, uint32_t word, uint64
     }
     if (status == RAY_OK)
         return RAY_OK;
-    return ray_call_error(call, status, "not an amount of units", word, 0);
+    return ray_call_error(call, status, "an amount is a number of units, not", word, 0);
 }
 
 /* -- status -- */
@@ -170,7 +171,10 @@ static void allocation_row(ray_call *call, const ray_quota_spec *spec,
     ray_text_column(out, 36);
     ray_text_put(out, ray_quota_type_word(spec->type));
     ray_text_column(out, 46);
-    ray_text_u64(out, spec->limit_units);
+    if (spec->type == RAY_QUOTA_COST)
+        ray_text_fixed(out, (int64_t)spec->limit_units, 9);
+    else
+        ray_text_u64(out, spec->limit_units);
     ray_text_column(out, 60);
     ray_quota_put_window(out, spec);
     ray_text_column(out, 74);

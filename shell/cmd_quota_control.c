@@ -14,7 +14,7 @@ ray_status ray_quota_run_allocate(ray_call *call)
     status = ray_quota_allocate(ray_quota_of(call->ray), call->now_ns, ray_call_wall_offset(call),
                                 &spec, &allocation);
     if (status == RAY_E_EXISTS)
-        return ray_call_error(call, status, "a quota of that name exists", 2, 0);
+        return ray_call_error(call, status, "a quota of that name exists; choose another", 2, 0);
     if (status == RAY_E_FULL)
         return ray_call_error(call, status,
                               "no room: the table is full, or too many quotas would "
@@ -57,7 +57,8 @@ static change set_word(ray_call *call, uint32_t allocation, const ray_quota_spec
     static const char *const words[] = {"hard", "soft", "enforce", "shadow", "off"};
     uint32_t first = enforcement ? 0 : 2, last = enforcement ? 2 : 5;
     change made = {RAY_E_ARGUMENT, 4, enforcement ? spec->enforcement : spec->mode, 0,
-                   enforcement ? "hard or soft, not" : "enforce, shadow or off, not"};
+                   enforcement ?
+                   "enforcement is hard or soft, not" : "enforce, shadow or off, not"};
     for (uint32_t i = first; i < last; i++)
         if (ray_call_is(call, 4, words[i])) {
             made.after = i - first;
@@ -101,7 +102,8 @@ ray_status ray_quota_run_set(ray_call *call)
         ray_near_begin(&near, call->word[3], call->length[3]);
         for (uint32_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
             ray_near_offer(&near, fields[i], ray_word_length(fields[i]));
-        return ray_call_error(call, RAY_E_UNKNOWN, "a quota has no such field", 3,
+        return ray_call_error(call, RAY_E_UNKNOWN,
+                              "a field is limit, enforcement, mode or rollover, not", 3,
                               ray_near_word(&near));
     }
     if (made.status != RAY_OK)
@@ -129,7 +131,7 @@ ray_status ray_quota_run_remove(ray_call *call)
     ray_status status = ray_quota_named(call, &allocation);
     if (status != RAY_OK)
         return status;
-    if (ray_call_confirmed(call, "forgets what the quota has counted") == 0)
+    if (ray_call_confirmed(call, "this forgets what the quota has counted") == 0)
         return RAY_E_STATE;
     ray_quota_spec_read(ray_quota_of(call->ray), allocation, &spec);
     ray_quota_remove(ray_quota_of(call->ray), allocation);
@@ -157,7 +159,8 @@ ray_status ray_quota_run_reset(ray_call *call)
     ray_quota_usage_read(quota, call->now_ns, wall_offset_ns, allocation, &key, &usage);
     status = ray_quota_reset(quota, call->now_ns, wall_offset_ns, allocation, one ? &key : 0);
     if (status != RAY_OK)
-        return ray_call_error(call, status, "that tenant and user have used nothing of it", 2, 0);
+        return ray_call_error(call, status, "that tenant and user have used nothing of it; see: "
+                                            "quota usage", 2, 0);
     ray_call_edited(call, RAY_AUDIT_RESET, RAY_BY_QUOTA, allocation, usage.used_units, 0);
     done(call, one ? " reset for one\n" : " reset\n");
     return RAY_OK;
@@ -192,7 +195,7 @@ static ray_status event_read(ray_call *call, uint32_t *allocation, ray_quota_eve
     event->only = *allocation;
     if (ray_call_option(call, "--event", &at, &length) != 0 &&
         ray_parse_u64(at, length, &event->id) != RAY_OK)
-        return ray_call_error(call, RAY_E_SYNTAX, "--event is a number", RAY_NONE, 0);
+        return ray_call_error(call, RAY_E_SYNTAX, "--event is a whole number", RAY_NONE, 0);
     return RAY_OK;
 }
 
@@ -202,7 +205,7 @@ static ray_status answered(ray_call *call, uint32_t allocation, const ray_quota_
 {
     uint64_t units = 0;
     if (status != RAY_OK)
-        return ray_call_error(call, status, "no such amount can be asked for", 3, 0);
+        return ray_call_error(call, status, "no such amount can be asked for; ask for less", 3, 0);
     for (uint32_t type = 0; type < RAY_QUOTA_TYPE_MAX; type++)
         units += event->query.units[type];
     ray_quota_outcome_put(call, allocation, units, outcome);

@@ -97,7 +97,7 @@ static ray_status who_read(ray_call *call, ray_quota_spec *spec)
     uint32_t length;
     if (ray_call_option(call, "--tenant", &at, &length) != 0 &&
         ray_tenant_find(call->ray, at, length, &spec->tenant) != RAY_OK)
-        return ray_call_unknown_value(call, "--tenant names nobody", at, length,
+        return ray_call_unknown_value(call, "--tenant names no tenant", at, length,
                                       RAY_COMPLETE_TENANT);
     if (ray_call_option(call, "--service", &at, &length) != 0 &&
         ray_gateway_find_service(ray_gateway_of(call->ray), at, length, &spec->service) != RAY_OK)
@@ -105,7 +105,8 @@ static ray_status who_read(ray_call *call, ray_quota_spec *spec)
                                       RAY_COMPLETE_SERVICE);
     if (ray_call_option(call, "--plan", &at, &length) != 0 &&
         ray_plan_find(call->ray, at, length, &spec->plan) != RAY_OK)
-        return ray_call_unknown_value(call, "--plan names no plan", at, length, RAY_COMPLETE_NONE);
+        return ray_call_unknown_value(call, "--plan names no plan; plans are those of "
+                                            "tenants", at, length, RAY_COMPLETE_NONE);
     return RAY_OK;
 }
 

@@ -276,7 +276,7 @@ ray_status ray_quota_run_acknowledge(ray_call *call)
         if (status == RAY_OK)
             status = ray_quota_alert_acknowledge(quota, id);
         if (status != RAY_OK)
-            return ray_call_error(call, status, "no such alert", 2, 0);
+            return ray_call_error(call, status, "no such alert; see: quota alerts", 2, 0);
         count = 1;
     }
     ray_text_u64(call->out, count);

@@ -49,7 +49,8 @@ ray_status ray_limit_who(ray_call *call, ray_ratelimit_query *who, uint32_t *giv
         return ray_call_unknown_value(call, "no such service", at, length, RAY_COMPLETE_SERVICE);
     if (ray_call_option(call, "--plan", &at, &length) &&
         ray_plan_find(call->ray, at, length, &who->plan) != RAY_OK)
-        return ray_option_refuse(call, RAY_E_UNKNOWN, "no such plan", at, length);
+        return ray_option_refuse(call, RAY_E_UNKNOWN,
+                                 "no such plan; plans are those of tenants", at, length);
     if (ray_call_option(call, "--class", &at, &length)) {
         who->priority = ray_option_place(at, length, ray_class_word, RAY_CLASS_MAX);
         if (who->priority == RAY_CLASS_MAX)
@@ -290,7 +291,9 @@ static ray_status run_test(ray_call *call)
         return status;
     status = ray_ratelimit_ask_limit(limits_of(call), call->now_ns, limit, &who, &answer);
     if (status != RAY_OK || answer.count == 0)
-        return ray_option_refuse(call, RAY_E_STATE, "the limit is off, or serves another service",
+        return ray_option_refuse(call, RAY_E_STATE,
+                                 "the limit is off, or serves another service; see: "
+                                 "ratelimit buckets",
                                  call->word[2], call->length[2]);
     const ray_limit_answer *a = &answer.at[0];
     if (call->json) {

@@ -32,6 +32,8 @@ static const char *broken_rule(const ray_limit_spec *spec)
         return ": --excess is for --algorithm token_bucket, without --debt";
     if (spec->queue != 0 && spec->algorithm != RAY_LEAKY_BUCKET)
         return ": --queue is for --algorithm leaky_bucket";
+    if (spec->user.at[0] != 0 && spec->scope != RAY_SCOPE_USER)
+        return ": --user is for --scope user";
     if (spec->scope == RAY_SCOPE_IP && (spec->prefix_v4 == 0 || spec->prefix_v6 == 0))
         return ": a prefix has at least 1 bit";
     return 0;
@@ -79,32 +81,6 @@ typedef struct word_option {
     uint8_t *to;
 } word_option;
 
-/* "--scope is service, user, ip, named, not: "usr"; did you mean "user"?" */
-static ray_status refuse_word(ray_call *call, const word_option *option, const char *at,
-                              uint32_t length)
-{
-    ray_near near;
-    ray_near_begin(&near, at, length);
-    ray_text_put(call->out, "error: ");
-    ray_text_put(call->out, option->name);
-    ray_text_put(call->out, " is ");
-    for (uint32_t i = 0; i < option->count; i++) {
-        const char *word = option->word_of(i);
-        ray_near_offer(&near, word, ray_word_length(word));
-        ray_text_put(call->out, i == 0 ? "" : i + 1 == option->count ? " or " : ", ");
-        ray_text_put(call->out, word);
-    }
-    ray_text_put(call->out, ", not: \"");
-    ray_text_escaped(call->out, at, length);
-    ray_text_put(call->out, ray_near_word(&near) != 0 ? "\"; did you mean \"" : "\"");
-    if (ray_near_word(&near) != 0) {
-        ray_text_put(call->out, ray_near_word(&near));
-        ray_text_put(call->out, "\"?");
-    }
-    ray_text_char(call->out, '\n');
-    return RAY_E_SYNTAX;
-}
-
 static ray_status word_options(ray_call *call, const word_option *options, uint32_t count)
 {
     const char *at;
@@ -114,7 +90,8 @@ static ray_status word_options(ray_call *call, const word_option *options, uint3
             continue;
         uint32_t place = ray_option_place(at, length, options[i].word_of, options[i].count);
         if (place == options[i].count)
-            return refuse_word(call, &options[i], at, length);
+            return ray_option_choice(call, RAY_E_SYNTAX, options[i].name, options[i].word_of,
+                                     options[i].count);
         *options[i].to = (uint8_t)place;
     }
     return RAY_OK;
@@ -132,7 +109,7 @@ static ray_status reference_options(ray_call *call, ray_limit_spec *spec)
         return ray_call_unknown_value(call, "no such limit", at, length, RAY_COMPLETE_LIMIT);
     if (ray_call_option(call, "--user", &at, &length)) {
         if (length == 0 || length >= RAY_NAME_BYTES)
-            return ray_option_refuse(call, RAY_E_RANGE, "a pinned user has 1 to 47 bytes", at,
+            return ray_option_refuse(call, RAY_E_RANGE, "a pinned user has 1 to 47 bytes, not", at,
                                      length);
         __builtin_memcpy(spec->user.at, at, length);
     }
@@ -153,7 +130,7 @@ static ray_status number_options(ray_call *call, ray_limit_spec *spec)
         status = ray_option_duration(call, "--queue", &spec->max_delay_ns);
     if (status == RAY_OK && (v4 > 32 || v6 > 128))
         status = ray_option_refuse(call, RAY_E_RANGE,
-                                   "a prefix has at most 32 bits (v4) or 128 (v6)", "", 0);
+                                   "a prefix has at most 32 bits (v4) or 128 (v6)", 0, 0);
     spec->prefix_v4 = (uint8_t)v4;
     spec->prefix_v6 = (uint8_t)v6;
     return status;
@@ -173,7 +150,7 @@ static ray_status add(ray_call *call)
     spec.instead_of = RAY_NONE;
     if (ray_parse_rate(call->word[3], call->length[3], &spec.rate_tokens, &spec.rate_period_ns) !=
         RAY_OK)
-        return ray_call_error(call, RAY_E_SYNTAX, "not a rate such as 20/min or 5/1h30m", 3, 0);
+        return ray_call_error(call, RAY_E_SYNTAX, "a rate is such as 20/min or 5/1h30m, not", 3, 0);
     const word_option words[] = {
         {"--scope", ray_limit_scope_word, RAY_SCOPE_MAX, 0, &spec.scope},
         {"--algorithm", ray_limit_algorithm_word, RAY_SLIDING_WINDOW + 1, 0, &spec.algorithm},
@@ -206,13 +183,14 @@ static ray_status set_rate(ray_call *call, uint32_t limit, uint32_t *done)
     uint32_t length, plan = RAY_NONE;
     if (ray_call_option(call, "--plan", &at, &length) &&
         ray_plan_find(call->ray, at, length, &plan) != RAY_OK)
-        return ray_option_refuse(call, RAY_E_UNKNOWN, "no such plan", at, length);
+        return ray_option_refuse(call, RAY_E_UNKNOWN,
+                                 "no such plan; plans are those of tenants", at, length);
     (void)ray_ratelimit_read_rate(limits_of(call), limit, plan, &rate);
     (void)ray_ratelimit_read_limit(limits_of(call), limit, &spec, &stats);
     uint64_t before = rate.rate_tokens, capacity = rate.capacity, new_capacity = rate.capacity;
     uint32_t given = ray_call_option(call, "--rate", &at, &length);
     if (given && ray_parse_rate(at, length, &rate.rate_tokens, &rate.rate_period_ns) != RAY_OK)
-        return ray_option_refuse(call, RAY_E_SYNTAX, "not a rate such as 20/min or 5/1h30m", at,
+        return ray_option_refuse(call, RAY_E_SYNTAX, "a rate is such as 20/min or 5/1h30m, not", at,
                                  length);
     if ((status = ray_option_u64(call, "--burst", &new_capacity)) != RAY_OK)
         return status;
@@ -276,7 +254,8 @@ static ray_status drain(ray_call *call, uint32_t limit)
     else
         status = ray_ratelimit_drain(limits_of(call), call->now_ns, limit, hold_ns);
     if (status != RAY_OK)
-        return ray_call_error(call, status, "that limit has no such key, or no room for one", 2, 0);
+        return ray_call_error(call, status, "that limit has no such key, or no room for one; "
+                                            "see: ratelimit show NAME", 2, 0);
     edited(call, RAY_AUDIT_DRAIN, limit, 0, hold_ns);
     return RAY_OK;
 }
@@ -305,7 +284,8 @@ static ray_status reset(ray_call *call)
     else
         status = ray_ratelimit_reset(limits_of(call), call->now_ns, limit);
     if (status != RAY_OK)
-        return ray_call_error(call, status, "that limit has no bucket for this key", 2, 0);
+        return ray_call_error(call, status, "that limit has no bucket for this key; see: "
+                                            "ratelimit show NAME", 2, 0);
     edited(call, RAY_AUDIT_RESET, limit, 0, 0);
     return RAY_OK;
 }

@@ -32,20 +32,6 @@ static void keep(request *r, const char *at, uint32_t length, uint32_t *to, uint
     r->used += length;
 }
 
-/* The word that carries option `name`'s value, for errors. */
-static uint32_t value_word(const ray_call *call, const char *name)
-{
-    uint32_t length = ray_word_length(name);
-    for (uint32_t i = call->plain_count; i < call->count; i++) {
-        if (ray_word_is(call->word[i], call->length[i], name))
-            return i + 1;
-        if (call->length[i] > length && call->word[i][length] == '=' &&
-            ray_word_is(call->word[i], length, name))
-            return i;
-    }
-    return RAY_NONE;
-}
-
 typedef ray_status number_parser(const char *at, uint64_t length, uint64_t *out);
 
 /* Reads option `name` as a number up to `most`; leaves *out where it is absent. */
@@ -60,10 +46,20 @@ static ray_status number(ray_call *call, const char *name, number_parser *parse,
     ray_status status = parse(at, length, &value);
     if (status == RAY_OK && value > most)
         status = RAY_E_RANGE;
+    if (status == RAY_E_RANGE) {
+        char room[32];
+        ray_text rule;
+        ray_text_init(&rule, room, sizeof room);
+        ray_text_put(&rule, "at most ");
+        ray_text_u64(&rule, most);
+        ray_text_bytes(&rule, "", 1);
+        return ray_option_wrong(call, status, name, room);
+    }
     if (status != RAY_OK)
-        return ray_call_error(
-            call, status, status == RAY_E_RANGE ? "number out of range" : "not a number that fits",
-            value_word(call, name), 0);
+        return ray_option_wrong(call, status, name,
+                                parse == ray_parse_bytes      ? "a size such as 512 or 8KiB"
+                                : parse == ray_parse_duration ? "a duration such as 500ms or 2s"
+                                                              : "a whole number");
     *out = value;
     return RAY_OK;
 }
@@ -92,7 +88,7 @@ static ray_status fill_headers(ray_call *call, request *r)
         while (colon < length && at[colon] != ':')
             colon++;
         if (colon == 0 || colon == length)
-            return ray_call_error(call, RAY_E_SYNTAX, "a header is NAME:VALUE", i, 0);
+            return ray_option_refuse(call, RAY_E_SYNTAX, "a header is NAME:VALUE, not", at, length);
         uint32_t value = colon + 1;
         while (value < length && at[value] == ' ')
             value++;
@@ -113,39 +109,29 @@ static ray_status fill_names(ray_call *call, request *r)
     ray_row *row = &r->row;
     if (ray_call_option(call, "--tenant", &at, &length) != 0 &&
         ray_tenant_find(call->ray, at, length, &row->tenant) != RAY_OK)
-        return ray_call_unknown(call, "no such tenant", value_word(call, "--tenant"),
-                                RAY_COMPLETE_TENANT);
+        return ray_call_unknown_value(call, "no such tenant", at, length, RAY_COMPLETE_TENANT);
     if (ray_call_option(call, "--service", &at, &length) != 0 &&
         ray_gateway_find_service(ray_gateway_of(call->ray), at, length, &row->service) != RAY_OK)
-        return ray_call_unknown(call, "no such service", value_word(call, "--service"),
-                                RAY_COMPLETE_SERVICE);
+        return ray_call_unknown_value(call, "no such service", at, length, RAY_COMPLETE_SERVICE);
     if (ray_call_option(call, "--ip", &at, &length) != 0) {
         if (ray_parse_address(at, length, &row->address) != RAY_OK)
-            return ray_call_error(call, RAY_E_SYNTAX, "no IPv4 or IPv6 address",
-                                  value_word(call, "--ip"), 0);
+            return ray_option_wrong(call, RAY_E_SYNTAX, "--ip",
+                                    "an address such as 192.0.2.7 or 2001:db8::7");
         row->flags |= RAY_ROW_ADDRESS;
     }
     if (ray_call_option(call, "--role", &at, &length) != 0) {
         uint32_t role = ray_role_of(at, length);
         if (role == RAY_NONE)
-            return ray_call_error(call, RAY_E_UNKNOWN,
-                                  "no such role: admin, service-account, user or guest",
-                                  value_word(call, "--role"), 0);
+            return ray_option_wrong(call, RAY_E_UNKNOWN, "--role",
+                                    "admin, service-account, user or guest");
         row->role = (uint8_t)role;
     }
     if (ray_call_option(call, "--priority", &at, &length) != 0) {
-        ray_near near;
-        ray_near_begin(&near, at, length);
-        for (uint32_t i = 0; i < RAY_CLASS_MAX; i++) {
-            const char *word = ray_class_word(i);
-            uint32_t size = ray_word_length(word);
-            ray_near_offer(&near, word, size);
-            if (ray_word_is(at, length, word))
-                row->priority = (uint8_t)i;
-        }
-        if (row->priority == RAY_CLASS_DEFAULT)
-            return ray_call_error(call, RAY_E_UNKNOWN, "no such class",
-                                  value_word(call, "--priority"), ray_near_word(&near));
+        uint32_t place = ray_option_place(at, length, ray_class_word, RAY_CLASS_MAX);
+        if (place == RAY_CLASS_MAX)
+            return ray_option_choice(call, RAY_E_UNKNOWN, "--priority", ray_class_word,
+                                     RAY_CLASS_MAX);
+        row->priority = (uint8_t)place;
     }
     return RAY_OK;
 }

@@ -210,7 +210,8 @@ static ray_status run_test(ray_call *call)
         query.deadline_ns = call->now_ns + left_ns;
     status = ray_resilience_ask(ray_resilience_of(call->ray), call->now_ns, &query, &answer);
     if (status != RAY_OK)
-        return ray_call_error(call, status, "no guard can be asked for this service", 2, 0);
+        return ray_call_error(call, status,
+                              "no guard can be asked for this service; see: resilience list", 2, 0);
     if (call->json != 0)
         test_json(call->out, &answer);
     else

@@ -173,7 +173,8 @@ static ray_status standing(ray_call *call, ray_guard_spec *spec)
     status = ray_resilience_spec_read(ray_resilience_of(call->ray), service, spec);
     return status == RAY_OK
                ? RAY_OK
-               : ray_call_error(call, status, "nothing stands before this service", 2, 0);
+               : ray_call_error(call, status,
+                                "nothing stands before this service; see: resilience list", 2, 0);
 }
 
 ray_status ray_guard_run_mode(ray_call *call)
@@ -199,7 +200,8 @@ ray_status ray_guard_run_mode(ray_call *call)
 /* -- an operator's word -- */
 static ray_status no_breaker(ray_call *call, ray_status status)
 {
-    return ray_call_error(call, status, "no breaker stands before this service", 2, 0);
+    return ray_call_error(call, status, "no breaker stands before this service; see: resilience "
+                                        "breaker SERVICE", 2, 0);
 }
 
 ray_status ray_guard_run_force(ray_call *call)
@@ -239,7 +241,8 @@ ray_status ray_guard_run_half_open(ray_call *call)
         return status;
     status = ray_resilience_half_open(ray_resilience_of(call->ray), call->now_ns, spec.service);
     if (status == RAY_E_STATE)
-        return ray_call_error(call, status, "this breaker is not open", 2, 0);
+        return ray_call_error(call, status,
+                              "this breaker is not open; see: resilience show SERVICE", 2, 0);
     if (status != RAY_OK)
         return no_breaker(call, status);
     ray_call_noted(call, RAY_AUDIT_SET, RAY_BY_BREAKER, spec.service, RAY_BREAKER_OPEN,
@@ -256,7 +259,7 @@ ray_status ray_guard_run_reset(ray_call *call)
     ray_status status = standing(call, &spec);
     if (status != RAY_OK)
         return status;
-    if (!ray_call_confirmed(call, "it closes, and what it counted is forgotten"))
+    if (!ray_call_confirmed(call, "the breaker closes, and what it counted is forgotten"))
         return RAY_E_STATE;
     (void)ray_resilience_guard_read(resilience, call->now_ns, spec.service, &guard);
     (void)ray_resilience_reset(resilience, call->now_ns, spec.service);

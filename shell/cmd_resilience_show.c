@@ -240,7 +240,8 @@ ray_status ray_guard_run_show(ray_call *call)
     if (status == RAY_OK)
         status = ray_resilience_guard_read(resilience, call->now_ns, service, &guard);
     if (status != RAY_OK)
-        return ray_call_error(call, status, "nothing stands before this service", 2, 0);
+        return ray_call_error(call, status,
+                              "nothing stands before this service; see: resilience list", 2, 0);
     ray_guard_name(call, service, &name);
     if (call->json != 0)
         json(call->out, &name, &spec, &guard);

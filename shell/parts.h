@@ -43,6 +43,11 @@ ray_status ray_usage_check(ray_call *call, uint32_t first);
 
 /* -- words (args.c) -- */
 #define RAY_NAME_RULE "a name is 1 to 47 of A-Z a-z 0-9 . _ : -, this is not"
+/* "error: NAME is RULE, not "VALUE"", of an option that was given. */
+ray_status ray_option_wrong(ray_call *call, ray_status status, const char *name, const char *rule);
+/* The same of one of so many words, with the nearest of them. */
+ray_status ray_option_choice(ray_call *call, ray_status status, const char *name,
+                             const char *(*word_of)(uint32_t), uint32_t count);
 /* 1 for what RAY_NAME_RULE says. */
 uint32_t ray_word_names(const char *at, uint64_t length);
 /* As ray_call_unknown, for the value of an option. */

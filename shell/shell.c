@@ -112,10 +112,13 @@ static ray_status split(ray_call *call, const char *line, uint64_t length, char 
         if (i == length || (call->count == 0 && line[i] == '#'))
             break;
         if (call->count == RAY_SHELL_WORD_MAX)
-            return ray_call_error(call, RAY_E_SYNTAX, "more than 32 words", RAY_NONE, 0);
+            return ray_call_error(call, RAY_E_SYNTAX,
+                                  "more than 32 words; quote what belongs together", RAY_NONE, 0);
         char *start = to;
         if (!copy_word(line, length, &i, &to))
-            return ray_call_error(call, RAY_E_SYNTAX, "a quote is not closed", RAY_NONE, 0);
+            return ray_call_error(call, RAY_E_SYNTAX,
+                                  "a quote is not closed; close it, or write \\x22 in quotes",
+                                  RAY_NONE, 0);
         call->word[call->count] = start;
         call->length[call->count++] = (uint32_t)(to - start);
         *to++ = 0;
@@ -139,7 +142,10 @@ static ray_status unknown_command(ray_call *call)
     ray_near_begin(&near, call->word[0], call->length[0]);
     for (uint32_t i = 0; i < ray_shell_command_count(); i++)
         ray_near_offer(&near, table[i]->word, ray_word_length(table[i]->word));
-    return ray_call_error(call, RAY_E_UNKNOWN, "no such command", 0, ray_near_word(&near));
+    return ray_call_error(call, RAY_E_UNKNOWN,
+                          ray_near_word(&near) != 0 ?
+                          "no such command" : "no such command; try: help",
+                          0, ray_near_word(&near));
 }
 
 static const ray_subcommand *find_sub(const ray_command *command, const char *at, uint64_t length)
@@ -156,7 +162,8 @@ static ray_status unknown_sub(ray_call *call, const ray_command *command)
     ray_near_begin(&near, call->word[1], call->length[1]);
     for (uint32_t i = 0; i < command->sub_count; i++)
         ray_near_offer(&near, command->sub[i].word, ray_word_length(command->sub[i].word));
-    ray_near_offer(&near, "help", 4);
+    if (command != &ray_command_help)
+        ray_near_offer(&near, "help", 4);
     ray_text_put(call->out, "error: ");
     ray_text_put(call->out, command->word);
     ray_text_put(call->out, " has no \"");
@@ -167,9 +174,8 @@ static ray_status unknown_sub(ray_call *call, const ray_command *command)
         ray_text_put(call->out, ray_near_word(&near));
         ray_text_put(call->out, "\"?");
     } else {
-        ray_text_put(call->out, "; try: ");
+        ray_text_put(call->out, "; try: help ");
         ray_text_put(call->out, command->word);
-        ray_text_put(call->out, " help");
     }
     ray_text_put(call->out, "\n");
     return RAY_E_UNKNOWN;
@@ -203,16 +209,16 @@ static ray_status run_sub(ray_call *call, const ray_command *command)
     ray_usage_word usage;
     uint64_t place = 0;
     uint32_t first = 2;
-    if (call->count > 1)
+    if (call->count > 1 && call->length[1] != 0)
         sub = find_sub(command, call->word[1], call->length[1]);
     if (sub == 0 && call->count > 1 && ray_word_is(call->word[1], call->length[1], "help") &&
         call->json == 0 && command != &ray_command_help)
         return ray_help_command(call, command);
-    if (sub == 0 || sub == bare) {
+    if (sub == 0) {
         uint32_t takes_words = bare != 0 && ray_usage_next(bare->usage, &place, &usage) != 0;
         uint32_t option = call->count > 1 && call->length[1] > 1 && call->word[1][0] == '-' &&
                           call->word[1][1] == '-';
-        if (call->count > 1 && !option && (bare == 0 || !takes_words || sub == bare))
+        if (call->count > 1 && !option && !takes_words)
             return unknown_sub(call, command);
         if (bare == 0)
             return ray_help_command(call, command);
@@ -220,9 +226,11 @@ static ray_status run_sub(ray_call *call, const ray_command *command)
         first = 1;
     }
     call->sub = sub;
-    if (call->json != 0 && !offers_json(sub))
-        return ray_call_error(call, RAY_E_ARGUMENT, "--json is for commands that read", RAY_NONE,
-                              0);
+    if (call->json != 0 && !offers_json(sub)) {
+        call->json = 0;
+        return ray_call_error(call, RAY_E_ARGUMENT,
+                              "--json is for commands that read; leave it out", RAY_NONE, 0);
+    }
     ray_status status = ray_usage_check(call, first);
     return status == RAY_OK ? sub->run(call) : status;
 }
@@ -230,8 +238,8 @@ static ray_status run_sub(ray_call *call, const ray_command *command)
 static ray_status run_line(ray_call *call, const char *line, uint64_t length)
 {
     if (length > RAY_SHELL_LINE_MAX)
-        return ray_call_error(call, RAY_E_SYNTAX, "the line is longer than 1024 bytes", RAY_NONE,
-                              0);
+        return ray_call_error(call, RAY_E_SYNTAX, "the line is longer than 1024 bytes; shorten it",
+                              RAY_NONE, 0);
     char *words = ray_call_memory(call, 2 * length + 2);
     if (words == 0)
         return RAY_E_TRUNCATED;
@@ -243,11 +251,34 @@ static ray_status run_line(ray_call *call, const char *line, uint64_t length)
         drop_word(call, 0);
         call->confirmed = 1;
     }
-    const ray_command *command = ray_shell_find(call->word[0], call->length[0]);
-    if (command == 0)
-        return unknown_command(call);
     take_json(call);
-    return run_sub(call, command);
+    const ray_command *command = ray_shell_find(call->word[0], call->length[0]);
+    return command != 0 ? run_sub(call, command) : unknown_command(call);
+}
+
+/* What was said of an error, as the JSON that was asked for: {"error":WORD,"status":N,
+ * "message":TEXT}. An answer that is JSON already stays, whatever its status. */
+static ray_status error_json(ray_call *call, ray_status status)
+{
+    static const char begins[] = "error: ";
+    enum { BEGINS = sizeof begins - 1 };
+    ray_text *out = call->out;
+    uint64_t length = out->length;
+    if (call->json == 0 || status >= 0 || length <= BEGINS ||
+        !ray_word_is(out->at, BEGINS, begins))
+        return status;
+    char *said = ray_call_memory(call, length);
+    if (said == 0)
+        return status;
+    __builtin_memcpy(said, out->at, length);
+    out->length = 0;
+    ray_text_json_open(out, 0, '{');
+    ray_text_json_literal(out, "error", ray_status_word(status));
+    ray_text_json_i64(out, "status", status);
+    ray_text_json_string(out, "message", said + BEGINS,
+                         length - BEGINS - (said[length - 1] == '\n'));
+    ray_json_end(out);
+    return status;
 }
 
 /* -- running -- */
@@ -280,7 +311,7 @@ ray_shell_result ray_shell_run(struct ray *ray, const ray_machine *machine, uint
     call.raw_ns = raw_ns;
     call.now_ns = ray_clock_gate(ray, raw_ns);
     call.who = who;
-    result.status = run_line(&call, line, length);
+    result.status = error_json(&call, run_line(&call, line, length));
     result.action = call.action;
     result.argument = call.argument;
     if (own.truncated != 0 && result.status == RAY_OK)
@@ -301,7 +332,7 @@ ray_status ray_call_line(ray_call *call, const char *line, uint64_t length)
     inner.now_ns = ray_clock_now(call->ray);
     inner.who = call->who;
     inner.depth = call->depth + 1;
-    ray_status status = run_line(&inner, line, length);
+    ray_status status = error_json(&inner, run_line(&inner, line, length));
     call->action = inner.action;
     call->argument = inner.argument;
     take_behind(call->out, &own);

@@ -77,23 +77,23 @@ static uint32_t find_option(const char *usage, const char *at, uint32_t length, 
     return 0;
 }
 
-/* The form up to its first option; `help COMMAND` shows the rest. */
+/* "; usage: ..." up to the first option; `help COMMAND` shows the rest. */
 static void put_usage(ray_call *call)
 {
     const char *usage = call->sub->usage;
     uint64_t shown = 0;
     while (usage[shown] != 0 && !(usage[shown] == '[' && usage[shown + 1] == '-'))
         shown++;
-    ray_text_put(call->out, "usage: ");
+    ray_text_put(call->out, "; usage: ");
     ray_text_put(call->out, call->word[0]);
     if (call->sub->word[0] != 0) {
         ray_text_put(call->out, " ");
         ray_text_put(call->out, call->sub->word);
     }
-    ray_text_put(call->out, " ");
+    ray_text_put(call->out, shown != 0 || usage[shown] != 0 ? " " : "");
     ray_text_bytes(call->out, usage, shown);
     if (usage[shown] != 0) {
-        ray_text_put(call->out, "[options]; help ");
+        ray_text_put(call->out, "[options]; see: help ");
         ray_text_put(call->out, call->word[0]);
     }
     ray_text_put(call->out, "\n");
@@ -179,6 +179,15 @@ static counts count_plain(const char *usage, uint32_t want)
     return out;
 }
 
+static ray_status refuse_word(ray_call *call, uint32_t word)
+{
+    ray_text_put(call->out, "error: one word too many: \"");
+    ray_text_escaped(call->out, call->word[word], call->length[word]);
+    ray_text_put(call->out, "\"");
+    put_usage(call);
+    return RAY_E_ARGUMENT;
+}
+
 /* -- checking -- */
 ray_status ray_usage_check(ray_call *call, uint32_t first)
 {
@@ -208,12 +217,12 @@ ray_status ray_usage_check(ray_call *call, uint32_t first)
     call->plain_count = plain;
     counts takes = count_plain(call->sub->usage, plain - first);
     if (plain - first > takes.most)
-        return ray_call_error(call, RAY_E_ARGUMENT, "one word too many", first + takes.most, 0);
+        return refuse_word(call, first + takes.most);
     if (plain - first >= takes.least)
         return RAY_OK;
     ray_text_put(call->out, "error: ");
     ray_text_bytes(call->out, takes.missing, takes.missing_length);
-    ray_text_put(call->out, " is missing; ");
+    ray_text_put(call->out, " is missing");
     put_usage(call);
     return RAY_E_ARGUMENT;
 }

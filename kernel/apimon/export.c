@@ -29,6 +29,13 @@ static const family families[] = {
      offsetof(ray_apimon_counts, response_bytes)},
 };
 
+/* How many rows are exported: those of services, and `other` once it has counted anything. */
+static uint32_t place_count(const ray_apimon *apimon)
+{
+    const ray_apimon_counts *other = &apimon->tally.row[RAY_APIMON_OTHER].counts;
+    return apimon->tally.row_count + (ray_is_zero(other, sizeof *other) == 0);
+}
+
 /* The place of the n-th row as exported: services in order of their rows, then `other`. */
 static uint32_t place_of(const ray_apimon *apimon, uint32_t n)
 {
@@ -58,7 +65,7 @@ static void counters(const ray_apimon *apimon, const ray_apimon_labels *labels, 
 {
     for (uint32_t i = 0; i < sizeof families / sizeof families[0]; i++) {
         ray_openmetrics_head(text, families[i].name, "counter", families[i].help);
-        for (uint32_t n = 0; n <= apimon->tally.row_count; n++) {
+        for (uint32_t n = 0; n < place_count(apimon); n++) {
             uint32_t place = place_of(apimon, n);
             ray_text_put(text, families[i].name);
             ray_text_put(text, "_total{");
@@ -73,7 +80,7 @@ static void counters(const ray_apimon *apimon, const ray_apimon_labels *labels, 
 static void errors(const ray_apimon *apimon, const ray_apimon_labels *labels, ray_text *text)
 {
     ray_openmetrics_head(text, "raygate_api_errors", "counter", "Errors by type.");
-    for (uint32_t n = 0; n <= apimon->tally.row_count; n++)
+    for (uint32_t n = 0; n < place_count(apimon); n++)
         for (uint32_t type = 0; type < RAY_ERROR_TYPE_MAX; type++) {
             uint32_t place = place_of(apimon, n);
             ray_text_put(text, "raygate_api_errors_total{");
@@ -84,7 +91,7 @@ static void errors(const ray_apimon *apimon, const ray_apimon_labels *labels, ra
             ray_openmetrics_count(text, apimon->tally.row[place].counts.error_count[type]);
         }
     ray_openmetrics_head(text, "raygate_api_inflight", "gauge", "Requests that have not ended.");
-    for (uint32_t n = 0; n <= apimon->tally.row_count; n++) {
+    for (uint32_t n = 0; n < place_count(apimon); n++) {
         uint32_t place = place_of(apimon, n);
         ray_text_put(text, "raygate_api_inflight{");
         row_label(apimon, labels, place, text);
@@ -104,7 +111,7 @@ static void histograms(const ray_apimon *apimon, const ray_apimon_labels *labels
     ray_text label;
     for (uint32_t kind = 0; kind < RAY_APIMON_DURATION_MAX; kind++) {
         ray_openmetrics_head(text, names[kind], "histogram", help[kind]);
-        for (uint32_t n = 0; n <= apimon->tally.row_count; n++) {
+        for (uint32_t n = 0; n < place_count(apimon); n++) {
             uint32_t place = place_of(apimon, n);
             ray_text_init(&label, at, sizeof at);
             row_label(apimon, labels, place, &label);
@@ -137,6 +144,8 @@ static void edges(const ray_apimon *apimon, const ray_apimon_labels *labels, ray
         ray_openmetrics_head(text, names[i], "counter", help[i]);
         for (uint32_t at = 0; at <= apimon->tally.edge_count; at++) {
             const ray_apimon_edge *edge = &apimon->tally.edge[at].edge;
+            if (at == 0 && edge->ended_count == 0)
+                continue; /* nothing was folded: there are no others */
             ray_text_put(text, names[i]);
             ray_text_put(text, "_total{");
             edge_label(labels, at, edge, text);

@@ -38,7 +38,7 @@ def test_reading_commands_change_nothing_and_agree(kernel: Kernel) -> None:
     assert [row["requests"] for row in rows] == [2, 0, 2]
     shown = told(kernel, "apimon show")
     assert (shown["server"], shown["p99_ns"], shown["max_ns"]) == (1, 2_000, 2_000)
-    assert told(kernel, "apimon edges")["edges"][1]["errors"] == 1
+    assert told(kernel, "apimon edges")["edges"][0]["errors"] == 1
     for word in ("status", "list", "show", "edges", "export"):
         assert kernel.shell(f"apimon {word}").status == 0
     assert kernel.digest() == before

@@ -67,7 +67,8 @@ def test_tokens_at_the_console(rig: Rig) -> None:
     assert "auth-revoked" in rig.run(f"auth test {fresh}").text
     states = {row["state"] for row in json.loads(rig.run("auth tokens --json").text)}
     assert states == {"rotated", "revoked"}
-    assert rig.run("auth refresh " + token).text == "error: auth-rotated\n"
+    assert rig.run("auth refresh " + token).text == (
+        "error: nothing was refreshed: auth-rotated; issue a new one: auth issue USER ROLE\n")
     for bad, status in (("auth issue anna king", -1), ("auth issue anna user --tenant=x", -2),
                         ("auth grant anna fly", -1), ("auth rights anna user nosuch", -2)):
         assert rig.run(bad).status == status

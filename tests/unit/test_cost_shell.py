@@ -135,7 +135,7 @@ def test_money_is_moved_and_audited(kernel: Kernel) -> None:
         ("cost adjust acme 1 --service=shpo", 'did you mean "shop"?'),
         ("cost export acme pdf", "an invoice is csv, json or focus"),
         ("cost bill acme --back=x", "--back is a number of periods"),
-        ("cost alert x 0", "no such threshold"),
+        ("cost alert x 0", "a threshold is an amount above 0"),
         ("cost alert a\\b 1", "a name is 1 to 47"),
         ("cost ack 9", "no such alert"),
         ("cost tenant", 'did you mean "tenants"?'),

@@ -129,7 +129,7 @@ def test_removing_the_last_rule_of_a_type_says_what_that_means():
         ("policy test --ip 300.1.1.1", "address"),
         ("policy test --at noon", "2026"),
         ('policy test --header "X_Y: 1"', "believe"),
-        ("policy audit many", "how many"),
+        ("policy audit many", "COUNT is a number of records"),
         ("policy export xml", "csv or json"),
     ],
 )
