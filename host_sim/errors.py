@@ -4,6 +4,18 @@
 from __future__ import annotations
 
 
+LINE = 500  # characters of one line of a message
+SHOWN = 60  # characters of a value in it
+
+
+def _cut(text: str) -> str:
+    """`text` with no line longer than anybody reads: a value from outside may be a megabyte."""
+    return "\n".join(
+        line if len(line) <= LINE else f"{line[:LINE]}... ({len(line)} characters)"
+        for line in text.split("\n")
+    )
+
+
 class RaygateError(Exception):
     """A call asked for something impossible; nothing was changed.
 
@@ -13,8 +25,8 @@ class RaygateError(Exception):
     status = -1
 
     def __init__(self, what: str = "") -> None:
-        self.what = what
-        super().__init__(what or (self.__doc__ or "").strip())
+        self.what = _cut(what)
+        super().__init__(self.what or (self.__doc__ or "").strip())
 
 
 class ArgumentError(RaygateError):
@@ -105,6 +117,12 @@ class UnbuiltError(RaygateError):
     """Belongs to a module this version does not have."""
 
     status = -15
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it: its repr, cut where it would drown the sentence."""
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}... ({len(text)} characters)"
 
 
 BY_STATUS: dict[int, type[RaygateError]] = {

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Unpack, cast
 
 from host_sim import _raw
+from host_sim.arguments import Guarded
 from host_sim.decision import (
     NEVER,
     NONE,
@@ -43,7 +44,7 @@ SNAPSHOT_HEAD = struct.Struct("<8sIIQI4x")  # magic, state version 1, profile, b
 TEXT_BYTES = 262144
 
 
-class Kernel:
+class Kernel(Guarded):
     """The core with one flat state that this object owns.
 
     `profile` chooses the capacities (seed, edge, tiny), `seed` is the 16-byte hash seed, `config` a
@@ -238,7 +239,7 @@ class Kernel:
         row.tenant = row.service = NONE
         row.priority = 255
         row.flags = flags if at_ns is not None else flags | RowFlag.NOW
-        row.at_ns = at_ns or 0
+        row.at_ns = 0 if at_ns is None else at_ns
 
     def _fill_request(self, target: str | bytes, request: RequestFields) -> bytes:
         row, arena = self._row, bytearray()

@@ -189,7 +189,10 @@ uint32_t ray_call_confirmed(ray_call *call, const char *consequence)
     for (uint32_t i = 0; i < call->count; i++) {
         uint32_t plain = is_plain(call->word[i], call->length[i]);
         ray_text_put(call->out, plain != 0 ? " " : " \"");
-        ray_text_escaped(call->out, call->word[i], call->length[i]);
+        for (uint32_t k = 0; k < call->length[i]; k++) {
+            ray_text_put(call->out, call->word[i][k] == '"' ? "\\" : "");
+            ray_text_escaped(call->out, call->word[i] + k, 1);
+        }
         ray_text_put(call->out, plain != 0 ? "" : "\"");
     }
     ray_text_put(call->out, "\n");

@@ -213,14 +213,16 @@ static ray_status run_list(ray_call *call)
 
 static ray_status run_export(ray_call *call)
 {
-    if (call->json || ray_call_is(call, 2, "json"))
-        return put_json(call);
-    if (ray_call_is(call, 2, "services"))
-        return ray_gateway_export(gateway_of(call), RAY_GATEWAY_EXPORT_SERVICES_CSV, call->out);
-    if (call->plain_count > 2 && !ray_call_is(call, 2, "routes") && !ray_call_is(call, 2, "csv"))
+    uint32_t json = ray_call_is(call, 2, "json"), services = ray_call_is(call, 2, "services");
+    if (call->plain_count > 2 && json == 0 && services == 0 && !ray_call_is(call, 2, "routes") &&
+        !ray_call_is(call, 2, "csv"))
         return ray_call_error(call, RAY_E_ARGUMENT,
                               "an export is routes, services, csv (of the routes) or json, not", 2,
                               0);
+    if (call->json != 0 || json != 0)
+        return put_json(call);
+    if (services != 0)
+        return ray_gateway_export(gateway_of(call), RAY_GATEWAY_EXPORT_SERVICES_CSV, call->out);
     return ray_gateway_export(gateway_of(call), RAY_GATEWAY_EXPORT_ROUTES_CSV, call->out);
 }
 

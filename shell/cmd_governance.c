@@ -205,11 +205,13 @@ static ray_status run_export(ray_call *call)
     const ray_governance *governance = ray_governance_of(call->ray);
     ray_governance_labels labels;
     uint32_t format = call->json != 0 ? 1 : 0;
-    if (call->plain_count > 2 && call->json == 0)
+    if (call->plain_count > 2)
         format = ray_option_place(call->word[2], call->length[2], format_word, 4);
     if (format == 4)
         return ray_call_error(call, RAY_E_ARGUMENT,
                               "an export is csv, json, prometheus or openmetrics, not", 2, 0);
+    if (call->json != 0)
+        format = 1;
     ray_status status = labels_of(call, &labels);
     if (status != RAY_OK)
         return status;

@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from host_sim import _raw
+from host_sim.arguments import Guarded
 from host_sim.decision import NEVER
-from host_sim.errors import ArgumentError, RangeError, check
+from host_sim.errors import ArgumentError, RangeError, check, shown
 
 if TYPE_CHECKING:
     from host_sim.kernel import Kernel
@@ -23,7 +24,7 @@ ALIGNMENT = 64
 Row = TypeVar("Row")
 
 
-class Module:
+class Module(Guarded):
     """One module of the core: alone with a state of its own, seeded by 16 bytes, or a Kernel's.
 
     Time is `now_ns`, nanoseconds that never run backwards: an earlier one counts as the latest
@@ -178,15 +179,19 @@ class Module:
 def u64(value: int, what: str) -> int:
     """`value`, when it is a whole number that fits 64 bits."""
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ArgumentError(f"{what} is a whole number, not {value!r}")
+        raise ArgumentError(f"{what} is a whole number, not {shown(value)}")
     if not 0 <= value < 1 << 64:
-        raise RangeError(f"{what} is at least 0 and fits 64 bits, not {value}")
+        raise RangeError(f"{what} is at least 0 and fits 64 bits, not {shown(value)}")
     return value
 
 
 def text_bytes(text: str | bytes) -> bytes:
     """The bytes of a name, a user or a client."""
-    return text.encode() if isinstance(text, str) else bytes(text)
+    if isinstance(text, str):
+        return text.encode()
+    if not isinstance(text, bytes | bytearray | memoryview):
+        raise ArgumentError(f"a name is text or bytes, not {shown(text)}")
+    return bytes(text)
 
 
 def row_of(kind: type[Row], out: Any) -> Row:

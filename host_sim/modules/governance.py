@@ -172,7 +172,7 @@ class GovernanceCollector(GovernanceReader):
         fires at the first window's end at least `for_ns` after the first one that held; resolves
         where the value is less than `clear_below` (default: not above the threshold). Raises
         ArgumentError, RangeError, FullError."""
-        spec = self.ffi.new("ray_alert_spec *")
+        spec, metric = self.ffi.new("ray_alert_spec *"), AlertMetric(metric)
         self._set_name(spec.name, name, "an alert's name")
         self._fill(
             spec,
@@ -190,7 +190,7 @@ class GovernanceCollector(GovernanceReader):
         )
         now, out = self._pass(now_ns), self.ffi.new("uint32_t *")
         status = self.lib.ray_governance_alert_set(self._state, now, spec, out)
-        check(status, f"alert {name!r}: {AlertMetric(metric).name} above {threshold}")
+        check(status, f"alert {name!r}: {metric.name} above {threshold}")
         self._edited("ADD", "ALERT", out[0], 0, threshold)
         return int(out[0])
 

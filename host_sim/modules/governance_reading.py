@@ -156,6 +156,7 @@ class GovernanceReader(Module):
     # -- rankings -------------------------------------------------------------------------------
     def _top(self, dimension: int, by: TopBy | str, count: int) -> tuple[TopEntry, ...]:
         order = TopBy[by.upper()] if isinstance(by, str) else by
+        count = min(u64(count, "count"), self.lib.RAY_SERVICE_MAX + self.lib.RAY_TENANT_MAX)
         out = self.ffi.new("ray_top[]", max(count, 1))
         found = self.lib.ray_governance_top(self._state, dimension, order, out, count)
         return tuple(TopEntry(none(row.id), int(row.value), int(row.error)) for row in out[0:found])

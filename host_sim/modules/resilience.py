@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from host_sim.decision import NEVER, NONE
-from host_sim.errors import ArgumentError, StaleError, StateError, check
+from host_sim.errors import ArgumentError, StaleError, StateError, check, shown
 from host_sim.modules.base import u64
 from host_sim.modules.resilience_control import ResilienceControl
 from host_sim.modules.resilience_reading import handle_of
@@ -163,7 +163,7 @@ class ResilienceManager(ResilienceControl):
                 "retry_after_ns": u64(retry_after_ns, "retry_after_ns"),
                 "http_status": status,
                 "outcome": int(outcome),
-                "idempotent": int(idempotent),
+                "idempotent": int(bool(idempotent)),
             },
         )
         verdict = self.ffi.new("ray_resilience_verdict *")
@@ -260,6 +260,8 @@ class ResilienceManager(ResilienceControl):
         attempt: int,
         idempotent: bool = False,
     ) -> tuple[CallResult[T], RetryDecision | None]:
+        if not callable(operation):  # else it would count as a failure of the service
+            raise ArgumentError(f"operation is what is called, not {shown(operation)}")
         now = clock or (lambda: self._at(None))
         permit = self.acquire_permit(
             service_id, deadline_ns=deadline_ns, method=method, attempt=attempt, now_ns=now()
