@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-
 LINE = 500  # characters of one line of a message
 SHOWN = 60  # characters of a value in it
 

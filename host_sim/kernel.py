@@ -179,11 +179,8 @@ class Kernel(Guarded):
         """
         self._fill(RowKind.COMPLETE, at_ns, id, RowFlag(0))
         row = self._row
-        row.http_status, row.response_bytes, row.request_bytes = (
-            http_status,
-            response_bytes,
-            request_bytes,
-        )
+        row.http_status, row.response_bytes = http_status, response_bytes
+        row.request_bytes = request_bytes
         row.compute_units, row.custom_units = compute_units, custom_units
         row.access_count, row.hit_count, row.outcome = access_count, hit_count, outcome
         arena = pack_headers(headers)

@@ -325,13 +325,13 @@ static ray_status run_audit(ray_call *call)
     ray_policy_stats s;
     ray_policy_record record;
     uint64_t shown = AUDIT_SHOWN;
+    if (call->plain_count > 2 && ray_parse_u64(call->word[2], call->length[2], &shown) != RAY_OK)
+        return ray_call_error(call, RAY_E_SYNTAX, "COUNT is a number of records, not", 2, 0);
     if (call->json) {
         ray_status status = ray_policy_export_audit(policies_of(call), 1, call->out);
         ray_text_char(call->out, '\n');
         return status;
     }
-    if (call->plain_count > 2 && ray_parse_u64(call->word[2], call->length[2], &shown) != RAY_OK)
-        return ray_call_error(call, RAY_E_SYNTAX, "COUNT is a number of records, not", 2, 0);
     ray_policy_read(policies_of(call), &s);
     uint64_t kept = s.audit_count - s.audit_overwritten_count;
     ray_text_put(call->out, "id       time                            policy                   "
@@ -350,11 +350,12 @@ static ray_status run_audit(ray_call *call)
 
 static ray_status run_export(ray_call *call)
 {
-    uint32_t json = call->json != 0 || ray_call_is(call, 2, "json");
-    if (call->plain_count > 2 && !json && !ray_call_is(call, 2, "csv"))
-        return ray_call_error(call, RAY_E_ARGUMENT, "an export is csv or json, not", 2, 0);
-    ray_status status = json ? ray_policy_export_json(policies_of(call), call->out)
-                             : ray_policy_export_csv(policies_of(call), call->out);
+    uint32_t json;
+    ray_status status = ray_export_form(call, &json);
+    if (status != RAY_OK)
+        return status;
+    status = json ? ray_policy_export_json(policies_of(call), call->out)
+                  : ray_policy_export_csv(policies_of(call), call->out);
     if (json)
         ray_text_char(call->out, '\n');
     return status;

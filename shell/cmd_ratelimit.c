@@ -164,10 +164,11 @@ static const char header[] =
 
 static ray_status run_export(ray_call *call)
 {
-    uint32_t json = call->json != 0 || ray_call_is(call, 2, "json");
-    if (call->plain_count > 2 && !json && !ray_call_is(call, 2, "csv"))
-        return ray_call_error(call, RAY_E_ARGUMENT, "an export is csv or json, not", 2, 0);
-    ray_status status =
+    uint32_t json;
+    ray_status status = ray_export_form(call, &json);
+    if (status != RAY_OK)
+        return status;
+    status =
         ray_ratelimit_export(limits_of(call), call->now_ns,
                              json ? RAY_RATELIMIT_JSON : RAY_RATELIMIT_CSV, call->out);
     if (json)

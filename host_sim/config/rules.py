@@ -171,7 +171,9 @@ def _check_services(ground: Ground) -> None:
             )
         if service.max_body >= 2**32:
             ground.say(
-                ("service", name, "max_body"), "out-of-range", "a body is at most 4294967295 bytes; write less, for example \"8MiB\""
+                ("service", name, "max_body"),
+                "out-of-range",
+                'a body is at most 4294967295 bytes; write less, for example "8MiB"',
             )
     if ground.file.defaults.max_step == 0:
         ground.say(

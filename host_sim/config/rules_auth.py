@@ -221,7 +221,8 @@ def _check_issuer(ground: Ground, path: Path, jwt: Jwt) -> None:
                        f'"{word}" is at most 128 printable bytes without " and \\; it is compared '
                        "as it stands")
     if jwt.leeway > HOUR_NS:
-        ground.say((*path, "leeway"), "out-of-range", "a leeway is at most 1h; set the clocks instead")
+        ground.say((*path, "leeway"), "out-of-range",
+                   "a leeway is at most 1h; set the clocks instead")
     if jwt.max_lifetime > CENTURY_NS:
         ground.say((*path, "max_lifetime"), "out-of-range",
                    "a token lives at most 100 years; 0s does not look at it")

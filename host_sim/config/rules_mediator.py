@@ -38,7 +38,8 @@ def _whole(ground: Ground, name: str) -> Tables | None:
         return schema_tables(ground.file.schema_, name)
     except CycleError as error:
         ground.say(
-            ("schema", name), "cycle", f"a schema inside itself ({error}); take one of them out", key=True
+            ("schema", name), "cycle", f"a schema inside itself ({error}); take one of them out",
+            key=True,
         )
     except KeyError:
         pass  # said where the reference stands

@@ -92,11 +92,14 @@ def _check_breaker(ground: Ground, path: Path, breaker: Breaker) -> None:
     right &= check_time(ground, (*path, "open_max"), breaker.open_max)
     check_time(ground, (*path, "window"), breaker.window)
     if right and open_max_of(breaker) < breaker.open:
-        ground.say((*path, "open_max"), "out-of-range", "open_max is at least open; write a longer one, or remove it")
+        ground.say((*path, "open_max"), "out-of-range",
+                   "open_max is at least open; write a longer one, or remove it")
     if breaker.rate is not None and not 0 < breaker.rate <= 1_000_000:
-        ground.say((*path, "rate"), "out-of-range", "a rate is more than 0% and at most 100%; write for example \"50%\"")
+        ground.say((*path, "rate"), "out-of-range",
+                   'a rate is more than 0% and at most 100%; write for example "50%"')
     if breaker.jitter > 1_000_000:
-        ground.say((*path, "jitter"), "out-of-range", "a jitter is at most 100%; write for example \"10%\"")
+        ground.say((*path, "jitter"), "out-of-range",
+                   'a jitter is at most 100%; write for example "10%"')
     _check_outcomes(ground, (*path, "counts"), breaker.counts)
 
 
@@ -104,7 +107,8 @@ def _check_retry(ground: Ground, path: Path, retry: Retry) -> None:
     right = check_time(ground, (*path, "base"), retry.base)
     right &= check_time(ground, (*path, "max"), retry.max)
     if right and retry.max < retry.base:
-        ground.say((*path, "max"), "out-of-range", "max is at least base; write a longer max, or a shorter base")
+        ground.say((*path, "max"), "out-of-range",
+                   "max is at least base; write a longer max, or a shorter base")
     _check_outcomes(ground, (*path, "on"), retry.on)
     if isinstance(retry.budget, str):
         _check_share(ground, (*path, "budget"), retry.budget)
@@ -129,4 +133,5 @@ def _check_share(ground: Ground, path: Path, text: str) -> None:
         ground.say(path, error.code, f'{error.message}; or "none"')
         return
     if deposit > cost:
-        ground.say(path, "out-of-range", "a budget is at most 100% of the requests; write for example \"20%\"")
+        ground.say(path, "out-of-range",
+                   'a budget is at most 100% of the requests; write for example "20%"')

@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator, Mapping
 
 from host_sim.config.compile_schema import WIRES
-from host_sim.config.fields import NAME
 from host_sim.config.model_transform import SchemaField
 from host_sim.config.positions import Path
 from host_sim.config.rules import Ground
@@ -17,7 +16,7 @@ Fields = Mapping[str, SchemaField]
 MEMBERS = 64
 XML_NAME = re.compile(r"[A-Za-z_\u00c0-\U0010ffff][A-Za-z0-9_.\u0080-\U0010ffff-]*")
 TEXTS = ("string", "bytes")
-# Which pairs are a range, and which types have one; () is all, as of arrays.
+# What is a range; which types have one says _has.
 PAIRS = (
     ("minimum", "maximum"),
     ("min_length", "max_length"),
@@ -27,11 +26,6 @@ PAIRS = (
 
 def check_schema(ground: Ground, name: str, fields: Fields) -> None:
     """The schema's own members; what is inside others is said there."""
-    if not NAME.fullmatch(name):
-        ground.say(
-            ("schema", name), "bad-name", f'"{name}" is no name; use 1 to 47 of A-Z a-z 0-9 . _ : -',
-            key=True,
-        )  # fmt: skip
     if not 1 <= len(fields) <= MEMBERS:
         ground.say(
             ("schema", name), "out-of-range",

@@ -35,10 +35,10 @@ def spec_fields(
     terms: QuotaTerms, policy: ResetPolicy, window_size_sec: int, lib: Any
 ) -> dict[str, Any]:
     """The fields of a ray_quota_spec that `terms` and the period decide."""
-    guards = terms.get("guards", {})
+    guards, window_ns = terms.get("guards", {}), u64(window_size_sec, "window_size_sec") * SECOND_NS
     has_day = policy in (ResetPolicy.WEEK, ResetPolicy.MONTH)
     return {
-        "period_ns": u64(terms.get("period_ns", u64(window_size_sec, "window_size_sec") * SECOND_NS), "period_ns"),
+        "period_ns": u64(terms.get("period_ns", window_ns), "period_ns"),
         "anchor_ns": terms.get("anchor_ns", 0),
         "guard_requests_per_s": u64(guards.get(QuotaDimension.REQUESTS_PER_SEC, 0), "guard"),
         "guard_bytes_per_s": u64(guards.get(QuotaDimension.BYTES_PER_SEC, 0), "guard"),

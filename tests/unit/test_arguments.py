@@ -16,7 +16,7 @@ import pytest
 from host_sim import config
 from host_sim.arguments import RAW
 from host_sim.decision import RequestFields
-from host_sim.errors import ArgumentError, RaygateError, RangeError
+from host_sim.errors import ArgumentError, RangeError, RaygateError
 from host_sim.kernel import Kernel
 from host_sim.modules.gateway import ApiGateway, ApiRequest
 from host_sim.modules.quota import QuotaManager
