@@ -82,7 +82,7 @@ def _refusal(
     if isinstance(error, UnicodeError):
         for name, value, _ in rows:
             if isinstance(value, str) and not value.isascii():
-                return ArgumentError(f"{name} is text that has bytes, not {shown(value)}: {error}")
+                return ArgumentError(f"{name} cannot be {shown(value)}: {error}")
     for name, value, hint in rows:
         if _is_blamed(value, hint, error):
             return ArgumentError(f"{name} cannot be {shown(value)}: {shown(str(error))}")
