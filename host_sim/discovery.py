@@ -17,6 +17,7 @@ import dns.name
 import dns.rdatatype
 import dns.resolver
 
+from host_sim import endpoint
 from host_sim.config.model_pool import Pool
 from host_sim.errors import ArgumentError
 from host_sim.modules.lb import LoadBalancer
@@ -43,8 +44,8 @@ class Found:
 
     @property
     def at(self) -> str:
-        """ADDRESS:PORT, the key under which a pool knows it."""
-        return f"{self.address}:{self.port}"
+        """HOST:PORT, the key under which a pool knows it; an IPv6 address in brackets."""
+        return endpoint.join(self.address, self.port)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -29,6 +29,42 @@ static ray_status weight_of(ray_call *call, const char *at, uint64_t length, uin
     return RAY_OK;
 }
 
+static ray_status refuse(ray_call *call, ray_status status, uint32_t word)
+{
+    switch (status) {
+    case RAY_E_EXISTS:
+        return ray_call_error(call, status, "there is one of that name; choose another", word, 0);
+    case RAY_E_FULL:
+        return ray_call_error(call, status, "this profile has no room for one more; remove what "
+                                            "is not used", word, 0);
+    case RAY_E_ARGUMENT:
+        return ray_call_error(call, status,
+                              "an instance is HOST:PORT, an IPv6 address in brackets; this is not",
+                              word, 0);
+    default: return ray_call_error(call, status, "it cannot be so; see: lb show POOL", word, 0);
+    }
+}
+
+/* HOST:PORT, an IPv6 address in whatever spelling as its key spells it. The core checks it. */
+static uint32_t put_endpoint(const char *at, uint32_t length, ray_name *out)
+{
+    uint32_t close = 0;
+    ray_address address;
+    ray_text text;
+    while (close < length && at[close] != ']')
+        close++;
+    ray_text_init(&text, out->at, RAY_NAME_BYTES - 1);
+    if (close < length && at[0] == '[' &&
+        ray_parse_address(at + 1, close - 1, &address) == RAY_OK) {
+        ray_text_char(&text, '[');
+        ray_text_address(&text, &address);
+        at += close;
+        length -= close;
+    }
+    ray_text_bytes(&text, at, length);
+    return text.truncated == 0;
+}
+
 /* HOST:PORT from `word`, and =WEIGHT where `weighed`; the core checks the rest. */
 static ray_status spec_of(ray_call *call, uint32_t word, uint32_t weighed, ray_instance_spec *spec)
 {
@@ -38,26 +74,9 @@ static ray_status spec_of(ray_call *call, uint32_t word, uint32_t weighed, ray_i
     spec->weight = 1;
     while (end < length && (weighed == 0 || at[end] != '='))
         end++;
-    if (end >= RAY_NAME_BYTES || !ray_word_names(at, end))
-        return ray_call_error(call, RAY_E_ARGUMENT, "an instance is HOST:PORT, this is not", word,
-                              0);
-    __builtin_memcpy(spec->at.at, at, end);
+    if (put_endpoint(at, end, &spec->at) == 0)
+        return refuse(call, RAY_E_ARGUMENT, word);
     return end < length ? weight_of(call, at + end + 1, length - end - 1, &spec->weight) : RAY_OK;
-}
-
-static ray_status refuse(ray_call *call, ray_status status, uint32_t word)
-{
-    switch (status) {
-    case RAY_E_EXISTS: return ray_call_error(call, status,
-                                             "there is one of that name; choose another", word,
-                                              0);
-    case RAY_E_FULL:
-        return ray_call_error(call, status, "this profile has no room for one more; remove what "
-                                            "is not used", word, 0);
-    case RAY_E_ARGUMENT:
-        return ray_call_error(call, status, "an instance is HOST:PORT, this is not", word, 0);
-    default: return ray_call_error(call, status, "it cannot be so; see: lb show POOL", word, 0);
-    }
 }
 
 /* -- health -- */

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from host_sim import endpoint
 from host_sim.config import layout
 from host_sim.config.model import File
 from host_sim.config.model_pool import Connections, Eject, Instance, Pool, Sticky
@@ -20,9 +21,8 @@ EJECT_PERCENT, SLOW_START_PERCENT = 50, 10  # of pools that say neither: never l
 
 
 def key_of(instance: Instance) -> str:
-    """HOST:PORT, the name a pool knows it by; an IPv6 address stands without its brackets."""
-    host, port = instance.at
-    return f"{host.strip('[]')}:{port}"
+    """HOST:PORT, the name a pool knows it by."""
+    return endpoint.join(*instance.at)
 
 
 def _sticky(sticky: Sticky | None) -> tuple[int, str]:

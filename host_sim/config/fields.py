@@ -121,6 +121,8 @@ def _parse_endpoint(text: str) -> tuple[str, int]:
         )
     if host.startswith("[") and host.endswith("]"):
         try:
+            if "%" in host:
+                raise ValueError("a zone means something on one machine alone")
             return f"[{ipaddress.IPv6Address(host[1:-1])}]", int(port)
         except ValueError:
             raise units.UnitError(

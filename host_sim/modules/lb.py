@@ -11,6 +11,7 @@ import enum
 from collections.abc import Sequence
 from typing import Any
 
+from host_sim import endpoint
 from host_sim.decision import NEVER, NONE
 from host_sim.errors import ArgumentError, RangeError, check
 from host_sim.modules.base import Module, u64
@@ -44,7 +45,8 @@ class HealthStatus(enum.IntEnum):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ServiceInstance:
-    """One instance; `connections` are open now, `fit` is whether it may be picked."""
+    """One instance; `connections` are open now, `fit` is whether it may be picked. `at` is its key
+    HOST:PORT, where an IPv6 `address` stands in brackets."""
 
     id: int
     address: str
@@ -58,6 +60,11 @@ class ServiceInstance:
     picked_count: int
     failed_count: int
     ejected_until_ns: int
+
+    @property
+    def at(self) -> str:
+        """HOST:PORT, as the console and exports write it."""
+        return endpoint.join(self.address, self.port)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -119,17 +126,22 @@ class LoadBalancer(Module):
         if not 1 <= port <= 65_535:
             raise RangeError(f"a port is 1 to 65535, not {port}")
         spec = self.ffi.new("ray_instance_spec *")
-        self._set_name(spec.at, f"{address}:{port}", "an instance's address and port")
+        try:
+            at = endpoint.join(address, port)
+        except ValueError as error:
+            raise ArgumentError(f"no address of an instance: {error}") from error
+        self._set_name(spec.at, at, "an instance's address and port")
         self._fill(spec, {"pool": pool, "weight": weight})
         return spec
 
     def register_instance(
         self, pool: int, address: str, port: int, *, weight: int = 1, now_ns: int | None = None
     ) -> int:
-        """Adds an instance to a pool; returns its id. Raises as register_pool, UnknownError."""
+        """Adds an instance to a pool; returns its id. `address` is a name, an IPv4 address or an
+        IPv6 address, with or without brackets. Raises as register_pool, UnknownError."""
         spec, out = self._spec(pool, address, port, weight), self.ffi.new("uint32_t *")
         now = self._pass(now_ns)
-        check(self.lib.ray_lb_add_instance(self._state, now, spec, out), f"{address}:{port}")
+        check(self.lib.ray_lb_add_instance(self._state, now, spec, out), self._text(spec.at))
         self._edited("SET", "INSTANCE", int(out[0]), 0, weight)
         return int(out[0])
 
@@ -227,9 +239,9 @@ class LoadBalancer(Module):
         spec, out = self.ffi.new("ray_instance_spec *"), self.ffi.new("ray_instance_stats *")
         now = self._at(now_ns)
         check(self.lib.ray_lb_instance_read(self._state, now, instance, spec, out), "instance")
-        address, _, port = self._text(spec.at).rpartition(":")
+        address, port = endpoint.split(self._text(spec.at))
         return ServiceInstance(
-            instance, address, int(port), int(spec.weight), HealthStatus(out.health),
+            instance, address, port, int(spec.weight), HealthStatus(out.health),
             int(out.connection_count), int(out.pool), bool(out.fit), bool(out.draining),
             int(out.picked_count), int(out.failed_count), int(out.ejected_until_ns),
         )  # fmt: skip

@@ -109,13 +109,15 @@ ray_status ray_lb_find_pool(const ray_lb *lb, const char *name, uint64_t length,
 ray_status ray_lb_find_instance(const ray_lb *lb, uint32_t pool, const char *at, uint64_t length,
                                 uint32_t *id)
 {
-    ray_name wanted;
+    ray_name wanted = {{0}};
     uint32_t slot, found = RAY_NONE;
     ray_status status = ray_lb_pool_slot(lb, pool, &slot);
     if (status != RAY_OK)
         return status;
-    if (ray_name_set(&wanted, at, length) != 0)
+    if (length < RAY_NAME_BYTES) {   /* of another alphabet than a name: brackets */
+        ray_copy(wanted.at, at, length);
         found = ray_lb_instance_named(lb, slot, &wanted);
+    }
     if (found == RAY_NONE)
         return RAY_E_UNKNOWN;
     *id = ray_lb_instance_handle(lb, found);

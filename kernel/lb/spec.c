@@ -42,26 +42,58 @@ ray_status ray_lb_pool_check(const ray_pool_spec *spec, uint32_t *field)
     return check_balance(spec, field);
 }
 
-/* HOST:PORT, with a port from 1 to 65535. */
-static uint32_t has_port(const ray_name *at)
+/* A port from 1 to 65535. */
+static uint32_t is_port(const char *at, uint32_t length)
 {
-    uint32_t length = ray_name_length(at), colon = length, port = 0;
-    for (uint32_t i = 0; i < length; i++)
-        colon = at->at[i] == ':' ? i : colon;
-    if (colon == 0 || length - colon < 2 || length - colon > 6)
+    uint32_t port = 0;
+    if (length < 1 || length > 5)
         return 0;
-    for (uint32_t i = colon + 1; i < length; i++) {
-        if (at->at[i] < '0' || at->at[i] > '9')
+    for (uint32_t i = 0; i < length; i++) {
+        if (at[i] < '0' || at[i] > '9')
             return 0;
-        port = port * 10 + (uint32_t)(at->at[i] - '0');
+        port = port * 10 + (uint32_t)(at[i] - '0');
     }
     return port >= 1 && port <= 65535;
 }
 
+/* An IPv6 address between its brackets, in the one spelling of RFC 5952: one instance has one
+ * key. */
+static uint32_t is_bracketed(const char *at, uint32_t length)
+{
+    char spelled[RAY_NAME_BYTES];
+    ray_address address;
+    ray_text text;
+    if (length < 4 || at[0] != '[' || at[length - 1] != ']' ||
+        ray_address_read(at + 1, length - 2, &address) == 0)
+        return 0;
+    ray_text_init(&text, spelled, sizeof spelled);
+    ray_text_address(&text, &address);
+    return text.length == length - 2 && ray_same(spelled, at + 1, length - 2);
+}
+
+static uint32_t is_host(const char *at, uint32_t length)
+{
+    ray_name host;
+    for (uint32_t i = 0; i < length; i++)
+        if (at[i] == ':')
+            return is_bracketed(at, length);
+    return ray_name_set(&host, at, length);
+}
+
+/* HOST:PORT; an IPv6 address stands in brackets, as in a URI (RFC 3986 3.2.2). */
+static uint32_t is_endpoint(const ray_name *at)
+{
+    uint32_t length = ray_name_length(at), colon = length;
+    for (uint32_t i = 0; i < length; i++)
+        colon = at->at[i] == ':' ? i : colon;
+    return length < RAY_NAME_BYTES && colon < length && is_host(at->at, colon) &&
+           is_port(at->at + colon + 1, length - colon - 1) &&
+           ray_is_zero(at->at + length, RAY_NAME_BYTES - length);
+}
+
 ray_status ray_lb_instance_check(const ray_instance_spec *spec, uint32_t *field)
 {
-    REFUSE(ray_instance_spec, !ray_name_valid(&spec->at) || has_port(&spec->at) == 0,
-           RAY_E_ARGUMENT, at);
+    REFUSE(ray_instance_spec, is_endpoint(&spec->at) == 0, RAY_E_ARGUMENT, at);
     REFUSE(ray_instance_spec, spec->weight < 1 || spec->weight > RAY_LB_WEIGHT_MAX, RAY_E_RANGE,
            weight);
     return RAY_OK;

@@ -5,7 +5,7 @@
 #include "base/md5.h"
 #include "base/xxhash.h"
 
-enum { KETAMA_DIGESTS = 40, KETAMA_PORT = 11211 };
+enum { KETAMA_DIGESTS = 40 };
 
 /* -- order (private) -- */
 static void arrange_order(ray_lb *lb)
@@ -50,15 +50,17 @@ uint32_t ray_lb_ring_points(const ray_lb *lb, uint32_t pool)
     return points;
 }
 
-/* "host-n", or "host:port-n" where the port is not memcached's own. */
+/* "host-n", or "host:port-n" where the port is not memcached's own; it knows no brackets. */
 static uint64_t put_label(const ray_name *at, uint32_t n, uint8_t label[RAY_NAME_BYTES + 8])
 {
-    uint64_t length = ray_name_length(at), colon = length, digits = 1;
-    for (uint64_t i = 0; i < length; i++)
+    uint64_t whole = ray_name_length(at), colon = whole, length = 0, digits = 1;
+    for (uint64_t i = 0; i < whole; i++)
         colon = at->at[i] == ':' ? i : colon;
-    if (ray_same_word(at->at + colon, length - colon, ":11211"))
-        length = colon;
-    memcpy(label, at->at, length);
+    if (ray_same_word(at->at + colon, whole - colon, ":11211"))
+        whole = colon;
+    for (uint64_t i = 0; i < whole; i++)
+        if (at->at[i] != '[' && at->at[i] != ']')
+            label[length++] = (uint8_t)at->at[i];
     label[length++] = '-';
     for (uint32_t left = n; left >= 10; left /= 10)
         digits++;

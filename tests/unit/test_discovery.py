@@ -77,7 +77,7 @@ def test_addresses_of_both_families_at_the_port_asked_for(zone: Zone) -> None:
     zone.records["api.test.", "AAAA"] = 20, ["2001:db8::1"]
     answer = lookup(zone).ask("api.test", port=8080)
     assert [one.at for one in answer.found] == [
-        "10.0.0.1:8080", "10.0.0.2:8080", "2001:db8::1:8080"]
+        "10.0.0.1:8080", "10.0.0.2:8080", "[2001:db8::1]:8080"]
     assert answer.ttl_s == 20  # the shortest
 
 

@@ -74,7 +74,8 @@ typedef struct ray_pool_spec {
     uint8_t discovered;          /* 1: its instances come from discovery */
 } ray_pool_spec;
 
-/* One instance; the row of the blob's instance section. Its name "HOST:PORT" is its key. */
+/* One instance; the row of the blob's instance section. Its name "HOST:PORT" is its key; HOST is a
+ * name, an IPv4 address, or in brackets an IPv6 one as RFC 5952 spells it: "[2001:db8::1]:80". */
 typedef struct ray_instance_spec {
     ray_name at;
     uint32_t pool;               /* handle; place in the file */
