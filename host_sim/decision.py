@@ -83,7 +83,8 @@ class Decision:
     request that was sent: `instance` is where to ("" without a pool), `attempt` which one, and
     `timeout_ns` how long that may take; verdict RETRY means it failed and may be dispatched again
     at `start_at_ns`. `transform` names what its bodies go through; `cached` is the stored answer
-    that served it: then it is complete.
+    that served it: then it is complete. `busy`: another request is fetching the same answer; this
+    one goes to its service as well unless its caller rather asks again later.
     """
 
     id: int
@@ -116,6 +117,7 @@ class Decision:
     timeout_ns: int = 0
     transform: str = ""
     cached: int = NONE
+    busy: bool = False
 
     @property
     def allowed(self) -> bool:

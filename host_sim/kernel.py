@@ -301,7 +301,7 @@ class Kernel(Guarded):
             priority=answer.priority, wait_ns=answer.wait_ns, cost_nano=answer.cost_nano,
             location=self._location(answer.redirect), tenant=answer.tenant, role=answer.role,
             instance=self._by(lib.RAY_BY_INSTANCE, answer.instance), attempt=answer.attempt,
-            timeout_ns=answer.timeout_ns, cached=answer.cached,
+            timeout_ns=answer.timeout_ns, cached=answer.cached, busy=bool(answer.busy),
             transform=self._by(lib.RAY_BY_TRANSFORM, answer.transform))
 
     def _location(self, rule: int) -> str:

@@ -88,7 +88,8 @@ static ray_status row_fits(const struct ray *ray, const ray_rows *rows, const ra
     case RAY_ROW_COMPLETE:
     case RAY_ROW_CANCEL:
     case RAY_ROW_REFUND:
-        if (row->id >= RAY_EXCHANGE_ID)
+        if (row->id >= RAY_EXCHANGE_ID ||   /* or an end without a word about how */
+            (row->kind == RAY_ROW_COMPLETE && row->http_status == 0 && row->outcome == 0))
             return RAY_E_ARGUMENT;
         if ((row->flags & RAY_ROW_QUIET) != 0)
             return RAY_OK;

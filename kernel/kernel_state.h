@@ -103,6 +103,7 @@ typedef struct ray_inflight_more {
     uint32_t access_count;
     uint32_t hit_count;
     uint64_t key;                /* whom the balancer keeps together, hashed */
+    uint64_t target;             /* what it may change of what is kept, hashed; 0: nothing */
     uint64_t deadline_ns;        /* of all attempts together */
     uint64_t retry_at_ns;        /* RETRY: not before */
     uint64_t upstream_ns;        /* when the current attempt was sent */
@@ -271,8 +272,7 @@ void ray_guard_try(struct ray *ray, uint64_t now_ns, uint32_t place, ray_guarded
 /* Books what was granted; the answer says where to and how long. */
 void ray_guard_take(struct ray *ray, uint64_t now_ns, uint32_t place, const ray_guarded *guarded,
                     ray_answer *answer);
-/* How the current attempt ended (enum ray_outcome): gives back permit and connection, and says in
- * *verdict whether it may be tried again (NULL: nobody would). */
+/* An attempt ended (enum ray_outcome); *verdict: may it be tried again? NULL: nobody would. */
 void ray_guard_done(struct ray *ray, uint64_t now_ns, uint32_t place, uint32_t outcome,
                     uint64_t retry_after_ns, ray_resilience_verdict *verdict);
 

@@ -33,13 +33,14 @@ static ray_status run_status(ray_call *call)
         {"schemas", 0, s.schema_count, RAY_SCHEMA_MAX},
         {"asked", 0, s.asked_count, 0}, {"granted", 0, s.granted_count, 0},
         {"denied", 0, s.denied_count, 0}, {"hits", 0, s.hit_count, 0},
-        {"misses", 0, s.miss_count, 0}, {"collapsed", 0, s.collapse_count, 0},
+        {"misses", 0, s.miss_count, 0}, {"busy", 0, s.busy_count, 0},
         {"kept", 0, s.kept_count, RAY_CACHE_ENTRY_MAX}, {"kept bytes", "kept_bytes",
         s.kept_bytes, 0}, {"filling", 0, s.filling_count, 0}, {"stored", 0, s.stored_count, 0},
         {"not kept", "unkept", s.unkept_count, 0}, {"too large", "large", s.large_count, 0},
         {"released", 0, s.released_count, 0}, {"lapsed", 0, s.lapsed_count, 0},
         {"evicted", 0, s.evicted_count, 0}, {"expired", 0, s.expired_count, 0},
-        {"dropped", 0, s.dropped_count, 0}, {"no place", "full", s.full_count, 0},
+        {"dropped", 0, s.dropped_count, 0}, {"invalidated", 0, s.invalidated_count, 0},
+        {"no place", "full", s.full_count, 0},
     };
     const ray_counters all = {rows, sizeof rows / sizeof *rows, COLUMN, 0, 0};
     if (call->json != 0)

@@ -250,7 +250,7 @@ class RequestMediator(Bodies):
             age = int(self.lib.ray_mediator_age(self._state, now, answer.hit))
         return CacheAnswer(
             answer.hit != NONE, status, head, kept, age,
-            None if answer.fill == NONE else int(answer.fill), bool(answer.collapse),
+            None if answer.fill == NONE else int(answer.fill), bool(answer.busy),
             int(answer.reason), int(answer.http_status),
         )  # fmt: skip
 
@@ -263,8 +263,8 @@ class RequestMediator(Bodies):
         *,
         now_ns: int | None = None,
     ) -> bool:
-        """Gives a lease back, with the response where there is one (`body` None: there is none).
-        True when it is kept."""
+        """Gives a lease back, with the service's response where there is one (`body` None: there is
+        none). True when it is kept: as transform_response makes it."""
         now = self._pass(now_ns)
         before = self.stats().stored_count
         keep, view = self._view(body or b"")
@@ -274,6 +274,22 @@ class RequestMediator(Bodies):
         )
         del keep, keep_head
         return self.stats().stored_count != before
+
+    def changed(
+        self, path: str, status: int, *, query: str = "", host: str = "",
+        tenant: int | None = None, now_ns: int | None = None,
+    ) -> int:  # fmt: skip
+        """A request of an unsafe method was answered with `status`: unless that is an error, what
+        is kept of its target within its tenant is let go (RFC 9111 4.4). Returns how many."""
+        self._pass(now_ns)
+        ask, keep = self.ffi.new("ray_mediator_query *"), []
+        for member, data in (("path", path), ("query", query), ("host", host)):
+            memory, view = self._view(data.encode())
+            keep.append(memory)
+            setattr(ask, member, view)
+        ask.tenant = NONE if tenant is None else tenant
+        target = self.lib.ray_mediator_target(self._state, ask)
+        return int(self.lib.ray_mediator_changed(self._state, target, status))
 
     def purge(self, transformation_id: int | None = None) -> int:
         """Lets go what is kept of a transform, or of all; returns how many."""

@@ -95,7 +95,7 @@ class Converted:
 class CacheAnswer:
     """What is kept for a request. `hit`: `status`, `headers`, `body` are the kept response's and
     `age` its age in seconds. Otherwise `fill` is the lease to give to `cache_set`, None when the
-    answer would not be kept or `collapse`: somebody else is filling it."""
+    answer would not be kept or `busy`: another request is filling it, and nobody waits for that."""
 
     hit: bool
     status: int
@@ -103,7 +103,7 @@ class CacheAnswer:
     body: bytes
     age: int
     fill: int | None
-    collapse: bool
+    busy: bool
     reason: int
     http_status: int
 
@@ -119,7 +119,7 @@ class MediatorStats:
     unspent_count: int
     hit_count: int
     miss_count: int
-    collapse_count: int
+    busy_count: int
     fill_count: int
     stored_count: int
     unkept_count: int
@@ -131,6 +131,7 @@ class MediatorStats:
     evicted_count: int
     expired_count: int
     dropped_count: int
+    invalidated_count: int
     kept_bytes: int
     kept_count: int
     filling_count: int

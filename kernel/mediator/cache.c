@@ -15,9 +15,9 @@ static uint32_t bucket_of(const uint64_t key[2])
     return (uint32_t)(key[0] % RAY_CACHE_TABLE);
 }
 
-static uint32_t same_key(const ray_cache_entry *entry, const uint64_t key[2])
+static uint32_t same_key(const ray_cache_entry *entry, uint32_t route, const uint64_t key[2])
 {
-    return entry->key[0] == key[0] && entry->key[1] == key[1];
+    return entry->key[0] == key[0] && entry->key[1] == key[1] && entry->route == route;
 }
 
 void ray_cache_due_set(ray_mediator *mediator, uint32_t place, uint64_t due_ns)
@@ -121,7 +121,7 @@ void ray_cache_find(const ray_mediator *mediator, uint64_t now_ns,
     *out = (ray_found){RAY_NONE, 0};
     for (uint32_t at = book->table[bucket_of(key)]; at != 0; at = book->entry[at - 1].next) {
         const ray_cache_entry *entry = &book->entry[at - 1];
-        if (!same_key(entry, key) || entry->transform != query->transform ||
+        if (!same_key(entry, query->route, key) || entry->transform != query->transform ||
             book->due_ns[at - 1] <= now_ns)
             continue;
         if (entry->phase == RAY_CACHE_FILLING)
@@ -133,13 +133,13 @@ void ray_cache_find(const ray_mediator *mediator, uint64_t now_ns,
 }
 
 /* A key whose answers vary without end must not push out all others: the longest kept goes. */
-static void variants_trim(ray_mediator *mediator, const uint64_t key[2])
+static void variants_trim(ray_mediator *mediator, uint32_t route, const uint64_t key[2])
 {
     const ray_mediator_book *book = &mediator->book;
     uint32_t count = 0, oldest = RAY_NONE;
     for (uint32_t at = book->table[bucket_of(key)]; at != 0; at = book->entry[at - 1].next) {
         const ray_cache_entry *entry = &book->entry[at - 1];
-        if (!same_key(entry, key) || entry->phase != RAY_CACHE_KEPT)
+        if (!same_key(entry, route, key) || entry->phase != RAY_CACHE_KEPT)
             continue;
         count++;
         if (oldest == RAY_NONE || entry->stored_ns < book->entry[oldest].stored_ns)
@@ -154,7 +154,7 @@ static void variants_trim(ray_mediator *mediator, const uint64_t key[2])
 uint32_t ray_cache_begin(ray_mediator *mediator, uint64_t now_ns,
                          const ray_mediator_query *query, const uint64_t key[2])
 {
-    variants_trim(mediator, key);
+    variants_trim(mediator, query->route, key);
     uint32_t place = place_take(mediator);
     if (place == RAY_NONE)
         return RAY_NONE;
@@ -180,35 +180,36 @@ uint32_t ray_cache_begin(ray_mediator *mediator, uint64_t now_ns,
 }
 
 /* -- filling -- */
-/* The fields that go with the response: none about the connection, none about its age. */
-static uint64_t headers_copy(ray_view headers, uint8_t *to, uint64_t room)
+/* Every hit is told its own age. */
+static uint64_t age_drop(uint8_t *block, uint64_t length)
 {
     ray_header_walk walk = {0};
     uint64_t used = 0, from = 0;
-    for (; ray_headers_next(headers, &walk); from = walk.at) {
-        uint64_t length = walk.at - from;
-        if (ray_is_hop_by_hop(walk.name) || ray_view_is(walk.name, "age"))
-            continue;
-        if (length > room - used)
-            return RAY_NEVER;
-        memcpy(to + used, headers.at + from, length);
-        used += length;
-    }
+    for (; ray_headers_next((ray_view){block, length}, &walk); from = walk.at)
+        if (!ray_view_is(walk.name, "age")) {
+            memmove(block + used, block + from, walk.at - from);
+            used += walk.at - from;
+        }
     return used;
 }
 
-/* 0 when it does not fit. */
-static uint32_t fill(ray_cache_entry *entry, uint16_t status, ray_view headers, ray_view body)
+/* As it goes to the client: the body first, since the headers say its length. */
+static ray_status fill(const ray_mediator *mediator, ray_cache_entry *entry, uint16_t status,
+                       ray_view headers, ray_view body)
 {
-    uint64_t used = headers_copy(headers, entry->bytes, sizeof entry->bytes);
-    if (used == RAY_NEVER || body.length > sizeof entry->bytes - used)
-        return 0;
-    if (body.length != 0)
-        memcpy(entry->bytes + used, body.at, body.length);
-    entry->header_length = (uint32_t)used;
-    entry->body_length = (uint32_t)body.length;
+    ray_text out;
+    uint64_t length;
+    ray_text_init(&out, (char *)entry->bytes, sizeof entry->bytes);
+    ray_status told = ray_response_keep(mediator, entry->transform, status, headers, body, &out,
+                                        &length);
+    if (told != RAY_OK)
+        return told;
+    entry->body_length = (uint32_t)length;
+    entry->header_length = (uint32_t)age_drop(entry->bytes + length, out.length - length);
     entry->status = status;
-    return 1;
+    length = entry->body_length + entry->header_length;   /* behind it lie a writer's leavings */
+    memset(entry->bytes + length, 0, sizeof entry->bytes - length);
+    return RAY_OK;
 }
 
 /* An older answer to the very same request has had its day. */
@@ -219,8 +220,9 @@ static void replaced_drop(ray_mediator *mediator, uint32_t place)
     for (uint32_t at = book->table[bucket_of(entry->key)]; at != 0;) {
         const ray_cache_entry *other = &book->entry[at - 1];
         uint32_t next = other->next;
-        if (at - 1 != place && other->phase == RAY_CACHE_KEPT && same_key(other, entry->key) &&
-            other->transform == entry->transform && other->vary == entry->vary) {
+        if (at - 1 != place && other->phase == RAY_CACHE_KEPT &&
+            same_key(other, entry->route, entry->key) && other->transform == entry->transform &&
+            other->vary == entry->vary) {
             uint32_t same = 1;
             for (uint32_t bit = 0; bit < RAY_CACHE_VARY_MAX; bit++)
                 same &= (entry->vary >> bit & 1) == 0 ||
@@ -262,10 +264,10 @@ void ray_mediator_done(ray_mediator *mediator, uint64_t now_ns, uint32_t handle,
     }
     uint32_t may = slot != NULL && ray_cache_may_keep(status, headers, entry->authorized,
                                                       slot->spec.cache_ttl_ns, &keep);
-    uint32_t fits = may != 0 && fill(entry, status, headers, body);
-    if (fits == 0) {
+    ray_status told = may != 0 ? fill(mediator, entry, status, headers, body) : RAY_E_STATE;
+    if (told != RAY_OK) {
         tally->unkept_count++;
-        tally->large_count += may;
+        tally->large_count += told == RAY_E_TRUNCATED;
         ray_cache_free(mediator, place);
         return;
     }
@@ -291,8 +293,8 @@ ray_status ray_mediator_cached(const ray_mediator *mediator, uint64_t now_ns, ui
         return RAY_E_STALE;
     const ray_cache_entry *entry = &mediator->book.entry[place];
     *status = entry->status;
-    *headers = (ray_view){entry->bytes, entry->header_length};
-    *body = (ray_view){entry->bytes + entry->header_length, entry->body_length};
+    *headers = (ray_view){entry->bytes + entry->body_length, entry->header_length};
+    *body = (ray_view){entry->bytes, entry->body_length};
     return RAY_OK;
 }
 
@@ -337,6 +339,31 @@ uint32_t ray_cache_drop(ray_mediator *mediator, uint32_t transform)
         uint32_t kept = entry->phase == RAY_CACHE_KEPT;
         count += kept;
         mediator->tally.dropped_count += kept;
+        mediator->tally.released_count += kept == 0;
+        ray_cache_free(mediator, place);
+    }
+    return count;
+}
+
+/* Which of RFC 9111 4.4 it is that changed: an answer that was read before is not current, nor is
+ * one that is being read now. */
+static uint32_t is_of(const ray_cache_entry *entry, uint64_t target)
+{
+    return entry->phase != RAY_CACHE_FREE && (target == RAY_NEVER || entry->key[0] == target);
+}
+
+uint32_t ray_mediator_changed(ray_mediator *mediator, uint64_t target, uint16_t http_status)
+{
+    uint32_t count = 0;
+    if (target == 0 || mediator->book.heap_count == 0 || http_status < 200 || http_status > 399)
+        return 0;
+    for (uint32_t place = 0; place < mediator->book.top; place++) {
+        const ray_cache_entry *entry = &mediator->book.entry[place];
+        if (is_of(entry, target) == 0)
+            continue;
+        uint32_t kept = entry->phase == RAY_CACHE_KEPT;
+        count += kept;
+        mediator->tally.invalidated_count += kept;
         mediator->tally.released_count += kept == 0;
         ray_cache_free(mediator, place);
     }

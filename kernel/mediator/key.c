@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* key.c - what makes two requests the same one: tenant, route, host, path, query, each with its
- * length, so that no byte can move from one part into the next. */
+/* key.c - what makes two requests the same one: tenant, host, path and query, each with its length,
+ * so that no byte can move from one part into the next. Their route stands beside the hash, because
+ * a request that changes a target may come by another route than those that read it. */
 #include "parts.h"
 #include "base/siphash.h"
 
@@ -82,17 +83,16 @@ static uint32_t sorted(ray_view query, parameter *list, uint32_t *count)
     return 1;
 }
 
-uint32_t ray_cache_key(const ray_mediator *mediator, const ray_mediator_query *query,
-                       uint64_t key[2])
+/* 0 for a target that nothing is kept of. */
+static uint32_t hash(const ray_mediator *mediator, const ray_mediator_query *query,
+                     uint64_t key[2])
 {
     parameter list[PARAMETER_MAX];
     uint32_t count = 0;
     ray_sip_stream stream;
-    if (query->method != RAY_METHOD_GET && query->method != RAY_METHOD_HEAD)
-        return 0;
     if (sorted(query->query, list, &count) == 0)
         return 0;
-    uint64_t numbers[2] = {(uint64_t)query->tenant << 32 | query->route, count};
+    uint64_t numbers[2] = {query->tenant, count};
     begin(mediator, &stream);
     ray_sip_words(&stream, numbers, 2);
     absorb(&stream, query->host, 1);
@@ -103,6 +103,21 @@ uint32_t ray_cache_key(const ray_mediator *mediator, const ray_mediator_query *q
     }
     end(&stream, key);
     return 1;
+}
+
+uint32_t ray_cache_key(const ray_mediator *mediator, const ray_mediator_query *query,
+                       uint64_t key[2])
+{
+    return (query->method == RAY_METHOD_GET || query->method == RAY_METHOD_HEAD) &&
+           hash(mediator, query, key) != 0;
+}
+
+uint64_t ray_mediator_target(const ray_mediator *mediator, const ray_mediator_query *query)
+{
+    uint64_t key[2];
+    if (mediator->config.transform_count == 0 || hash(mediator, query, key) == 0)
+        return 0;
+    return key[0] != RAY_NEVER ? key[0] : 0;
 }
 
 void ray_cache_said(const ray_mediator *mediator, ray_view headers, uint32_t bit,

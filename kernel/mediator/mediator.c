@@ -28,7 +28,7 @@ static void refuse(ray_mediator_answer *out, uint16_t reason, uint16_t http_stat
 {
     out->granted = 0;
     out->cacheable = 0;
-    out->collapse = 0;
+    out->busy = 0;
     out->reason = reason;
     out->http_status = http_status;
 }
@@ -70,7 +70,7 @@ static void ask_cache(const ray_mediator *mediator, uint64_t now_ns,
         return;
     }
     out->cacheable = usable != 0 && query->method == RAY_METHOD_GET;
-    out->collapse = out->cacheable != 0 && found.filling != 0 && !is_authorized(query);
+    out->busy = out->cacheable != 0 && found.filling != 0 && !is_authorized(query);
 }
 
 /* Content-Type and Accept; what nothing reads may be anything. */
@@ -136,7 +136,7 @@ ray_status ray_mediator_ask(const ray_mediator *mediator, uint64_t now_ns,
 void ray_mediator_take(ray_mediator *mediator, uint64_t now_ns, const ray_mediator_query *query,
                        ray_mediator_answer *answer)
 {
-    if (answer->granted == 0 || answer->cacheable == 0 || answer->collapse != 0)
+    if (answer->granted == 0 || answer->cacheable == 0 || answer->busy != 0)
         return;
     ray_mediator_query marked = *query;
     marked.authorized = is_authorized(query);
@@ -173,7 +173,7 @@ void ray_mediator_note(ray_mediator *mediator, uint64_t now_ns, const ray_mediat
     own->hit_count += hit;
     tally->miss_count += answer->cacheable != 0;
     own->miss_count += answer->cacheable != 0;
-    tally->collapse_count += answer->collapse != 0;
+    tally->busy_count += answer->busy != 0;
 }
 
 /* -- reading -- */

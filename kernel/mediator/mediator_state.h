@@ -66,7 +66,7 @@ typedef struct ray_cache_entry {
     uint8_t phase;
     uint8_t authorized;              /* filling: the request carried credentials */
     uint8_t reserved[4];
-    uint8_t bytes[RAY_CACHE_ENTRY_BYTES];
+    uint8_t bytes[RAY_CACHE_ENTRY_BYTES]; /* the body, then the headers */
 } ray_cache_entry;
 
 typedef struct ray_mediator_book {
@@ -105,7 +105,7 @@ typedef struct ray_mediator_tally {
     uint64_t unspent_count;
     uint64_t hit_count;
     uint64_t miss_count;
-    uint64_t collapse_count;
+    uint64_t busy_count;
     uint64_t fill_count;
     uint64_t stored_count;
     uint64_t unkept_count;
@@ -117,6 +117,7 @@ typedef struct ray_mediator_tally {
     uint64_t evicted_count;
     uint64_t expired_count;
     uint64_t dropped_count;
+    uint64_t invalidated_count;
     uint32_t newest;
     uint32_t oldest;
     ray_cache_use use[RAY_CACHE_ENTRY_MAX];

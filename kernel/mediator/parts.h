@@ -83,6 +83,14 @@ void ray_cache_due_set(ray_mediator *mediator, uint32_t place, uint64_t due_ns);
 /* Kept answers of a transform (RAY_NONE: all), leases too; returns how many were kept. */
 uint32_t ray_cache_drop(ray_mediator *mediator, uint32_t transform);
 
+/* -- transform.c -- */
+/* What is kept of a response that is no error: its body as the client gets it, of that length, and
+ * its headers behind it. RAY_E_TRUNCATED when there is no room, RAY_E_SYNTAX when it does not
+ * convert or its gRPC status is an error. */
+ray_status ray_response_keep(const ray_mediator *mediator, uint32_t transform,
+                             uint16_t http_status, ray_view headers, ray_view body, ray_text *out,
+                             uint64_t *body_length);
+
 /* -- edit.c -- */
 void ray_header_put(ray_text *out, ray_view name, ray_view value);
 void ray_header_put_word(ray_text *out, const char *name, const char *value);

@@ -143,6 +143,35 @@ static ray_status refused_by_grpc(uint32_t code, ray_text *headers_out, ray_text
     return headers_out->truncated != 0 || out->truncated != 0 ? RAY_E_TRUNCATED : RAY_OK;
 }
 
+/* Some statuses have no body; a gRPC message stands in a frame even when it is empty. */
+static ray_status encode_success(const ray_mediator *mediator, const ray_transform_side *rule,
+                                 uint16_t http_status, ray_view headers, ray_view body,
+                                 ray_text *out, ray_mediator_report *report)
+{
+    ray_body message = {headers, body, {NULL, 0}};
+    if ((ray_rest_row(http_status) & 1) == 0 || (body.length == 0 && !is_framed(rule, rule->from)))
+        return RAY_OK;
+    return encode(mediator, rule, RAY_SIDE_RESPONSE, &message, out, report);
+}
+
+ray_status ray_response_keep(const ray_mediator *mediator, uint32_t transform,
+                             uint16_t http_status, ray_view headers, ray_view body, ray_text *out,
+                             uint64_t *body_length)
+{
+    ray_mediator_report report;
+    const ray_transform_side *rule =
+        &ray_transform_at(mediator, transform)->spec.side[RAY_SIDE_RESPONSE];
+    report_begin(&report);
+    if (is_framed(rule, rule->from) && grpc_status_of(headers) != RAY_GRPC_OK)
+        return RAY_E_SYNTAX;
+    ray_status status =
+        encode_success(mediator, rule, http_status, headers, body, out, &report);
+    if (status != RAY_OK)
+        return report.reason == RAY_REASON_BODY_GROWN ? RAY_E_TRUNCATED : status;
+    *body_length = out->length;
+    return ray_mediator_edit(mediator, transform, RAY_SIDE_RESPONSE, headers, *body_length, out);
+}
+
 /* An error's body is the service's own words in whatever format: only what succeeded is
  * converted, the rest is replaced. */
 ray_status ray_mediator_encode_response(const ray_mediator *mediator, uint32_t transform,
@@ -169,14 +198,13 @@ ray_status ray_mediator_encode_response(const ray_mediator *mediator, uint32_t t
         return headers_out->truncated != 0 || out->truncated != 0 ? RAY_E_TRUNCATED : RAY_OK;
     }
     uint64_t begin = out->length;
-    ray_body message = {headers, body, {NULL, 0}};
-    if ((row & 1) != 0 && (body.length != 0 || is_framed(rule, rule->from))) {
-        ray_status status = (row & 4) != 0
-                                ? (ray_text_bytes(out, (const char *)body.at, body.length), RAY_OK)
-                                : encode(mediator, rule, RAY_SIDE_RESPONSE, &message, out, report);
-        if (status != RAY_OK)
-            return status;
-    }
+    ray_status status = RAY_OK;
+    if ((row & 4) == 0)
+        status = encode_success(mediator, rule, http_status, headers, body, out, report);
+    else if ((row & 1) != 0)
+        ray_text_bytes(out, (const char *)body.at, body.length);
+    if (status != RAY_OK)
+        return status;
     return ray_mediator_edit(mediator, transform, RAY_SIDE_RESPONSE, headers, out->length - begin,
                              headers_out);
 }

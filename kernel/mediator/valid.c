@@ -69,7 +69,8 @@ static uint32_t entry_holds(const ray_mediator *mediator, uint32_t place)
     if (entry->phase == RAY_CACHE_FILLING)
         return entry->vary == 0 && entry->status == 0 && used == 0;
     return (ray_rest_row(entry->status) & 2) != 0 && entry->authorized == 0 &&
-           ray_headers_sound((ray_view){entry->bytes, entry->header_length}) &&
+           ray_headers_sound((ray_view){entry->bytes + entry->body_length,
+                                        entry->header_length}) &&
            ray_is_zero(entry->bytes + used, sizeof entry->bytes - used);
 }
 
@@ -160,7 +161,8 @@ static uint32_t counters_hold(const ray_mediator *mediator)
                                     tally->released_count + tally->lapsed_count +
                                     mediator->book.filling_count &&
            tally->stored_count == tally->evicted_count + tally->expired_count +
-                                      tally->dropped_count + mediator->book.kept_count;
+                                      tally->dropped_count + tally->invalidated_count +
+                                      mediator->book.kept_count;
 }
 
 uint32_t ray_mediator_valid(const ray_mediator *mediator)

@@ -46,6 +46,7 @@ static void remember(const ray_row *row, uint64_t now_ns, uint64_t timeout_ns,
     more->transform = journey->transform;
     more->fill = journey->mediated != 0 ? journey->identified->mediated.fill : (uint32_t)RAY_NONE;
     more->key = journey->key;
+    more->target = journey->target;
     more->method = row->method;
     more->idempotent = (row->flags & RAY_ROW_IDEMPOTENT) != 0;
     if (row->kind != RAY_ROW_EXCHANGE)
@@ -181,8 +182,7 @@ static void note_measures(struct ray *ray, uint64_t now_ns, const ray_row *row,
                                                                : 0,
         .wait_ns = answer->retry_after_ns,
         .bytes = 0,   /* all are named: what is left out is cleared with the rest, which is slow */
-        .latency_ns = 0,
-        .cost_nano = 0,
+        .latency_ns = 0, .cost_nano = 0,
         .wall_offset_ns = ray->clock.wall_offset_ns,
         .service = answer->service,
         .tenant = journey->tenant,
@@ -386,15 +386,15 @@ static __attribute__((noinline)) void admit(struct ray *ray, uint64_t now_ns, co
     if (answer->status != RAY_OK)
         return;
     answer->id = ray_record(ray, now_ns, answer);
-    if (journey.granted == 0) {
+    journey.target = journey.granted != 0 ? ray_target_of(ray, rows, row, &journey) : 0;
+    if (journey.granted == 0)
         deny(ray, now_ns, row, &journey, answer);
-    } else if (journey.cached != 0 ||
-               (row->kind == RAY_ROW_EXCHANGE && row->duration_ns == 0 && answer->queued == 0 &&
-                journey.guarded == 0 && journey.mediated == 0)) {
+    else if (journey.cached != 0 ||
+             (row->kind == RAY_ROW_EXCHANGE && row->duration_ns == 0 && answer->queued == 0 &&
+              journey.guarded == 0 && journey.mediated == 0))
         admit_at_once(ray, now_ns, row, &journey, answer);
-    } else {
+    else
         admit_held(ray, now_ns, row, &journey, answer);
-    }
 }
 
 /* Each of the larger parts of a journey lives in a frame of its own. */

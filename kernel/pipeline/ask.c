@@ -298,6 +298,20 @@ __attribute__((noinline)) ray_status ray_ask_mediator(const struct ray *ray, uin
     return ray_mediator_ask(&ray->mediator, now_ns, query, &journey->identified->mediated);
 }
 
+/* Its route may have no transform where another one, of GET, keeps answers of the same target. */
+uint64_t ray_target_of(const struct ray *ray, const ray_rows *rows, const ray_row *row,
+                       const ray_journey *journey)
+{
+    if (row->method == RAY_METHOD_GET || row->method == RAY_METHOD_HEAD ||
+        row->method == RAY_METHOD_OPTIONS)
+        return 0;
+    ray_mediator_query query = {.path = journey->gateway.path,
+                                .query = journey->gateway.query,
+                                .host = view(rows, row->host_at, row->host_length),
+                                .tenant = journey->tenant};
+    return ray_mediator_target(&ray->mediator, &query);
+}
+
 /* The value of one cookie of the request, empty when it has none (RFC 6265 section 5.4). */
 static ray_view cookie_of(ray_view headers, ray_view name)
 {

@@ -26,12 +26,6 @@ static void bill(struct ray *ray, uint64_t now_ns, ray_used *used, ray_answer *a
     used->quota[RAY_QUOTA_COST] = charged.nano > 0 ? (uint64_t)charged.nano : 0;
 }
 
-/* Nobody said, or said what is no status: what came is taken for a success. */
-static uint16_t status_seen(uint32_t http_status)
-{
-    return http_status >= 100 && http_status <= 599 ? (uint16_t)http_status : 200;
-}
-
 /* -- an exchange that took no time -- */
 /* Its admission, its sending and its outcome are measured in one step. */
 static void measure_exchange(struct ray *ray, uint64_t now_ns, const ray_row *row,
@@ -60,7 +54,7 @@ static void measure_exchange(struct ray *ray, uint64_t now_ns, const ray_row *ro
                              .wall_offset_ns = ray->clock.wall_offset_ns,
                              .service = answer->service,
                              .caller = journey->tenant,
-                             .http_status = status_seen(used->http_status),
+                             .http_status = used->http_status,
                              .kind = RAY_APIMON_FINISHED,
                              .verdict = RAY_VERDICT_COMPLETE};
     ray_apimon_exchange(&ray->apimon, now_ns, &seen);
@@ -78,7 +72,7 @@ static void used_by_row(const struct ray *ray, const ray_row *row, const ray_jou
     used->quota[RAY_QUOTA_COMPUTE] = row->compute_units;
     used->quota[RAY_QUOTA_CUSTOM] = row->custom_units;
     used->quota[RAY_QUOTA_COST] = 0;
-    used->http_status = row->http_status;
+    used->http_status = ray_status_seen(row->http_status, 0);
 }
 
 void ray_complete_exchange(struct ray *ray, uint64_t now_ns, const ray_row *row,
@@ -100,9 +94,11 @@ void ray_complete_exchange(struct ray *ray, uint64_t now_ns, const ray_row *row,
         ray_priority_done outcome = {.arrival_ns = now_ns, .sent_ns = now_ns,
                                      .service = answer->service, .priority = answer->priority,
                                      .width = width,
-                                     .failed = row->http_status >= 500};
+                                     .failed = used.http_status >= 500};
         ray_priority_finish(&ray->priority, now_ns, &outcome);
     }
+    if (journey->target != 0)
+        ray_mediator_changed(&ray->mediator, journey->target, used.http_status);
     ray_answer_begin(ray, now_ns, &done);
     done.verdict = RAY_VERDICT_COMPLETE;
     done.reason = RAY_REASON_OK;
@@ -274,7 +270,7 @@ static void measure(struct ray *ray, uint64_t now_ns, uint32_t place, const ray_
         .tenant = slot->tenant,
         .by_id = answer->by_id,
         .reason = answer->reason,
-        .http_status = answer->http_status,
+        .http_status = ray_status_seen(answer->http_status, more->outcome),
         .kind = (uint8_t)kind_of(ending, unsent, queued),
         .verdict = answer->verdict,
         .by_kind = answer->by_kind,
@@ -318,7 +314,7 @@ static void measure_api(struct ray *ray, uint64_t now_ns, uint32_t place, const 
         .caller = slot->tenant,
         .reason = ending->reason,
         .http_status = ending->verdict == RAY_VERDICT_COMPLETE
-                           ? status_seen(answer->http_status)
+                           ? ray_status_seen(answer->http_status, more->outcome)
                            : 0,
         .kind = (uint8_t)seen_as(ending),
         .verdict = answer->verdict,
@@ -344,6 +340,9 @@ static void let_go(struct ray *ray, uint64_t now_ns, uint32_t place, const ray_e
     if (more->fill != RAY_NONE)
         ray_mediator_done(&ray->mediator, now_ns, more->fill, (uint16_t)http_status, none, none, 0);
     more->fill = RAY_NONE;
+    if (ending->verdict == RAY_VERDICT_COMPLETE)
+        ray_mediator_changed(&ray->mediator, more->target,
+                             ray_status_seen(http_status, more->outcome));
 }
 
 void ray_end(struct ray *ray, uint64_t now_ns, uint32_t place, const ray_ending *ending,
@@ -366,7 +365,8 @@ void ray_end(struct ray *ray, uint64_t now_ns, uint32_t place, const ray_ending 
     answer->by_kind = ending->by_kind;
     answer->by_id = ending->by_kind != RAY_BY_NONE ? ending->by_id : (uint32_t)RAY_NONE;
     answer->id = ray_record(ray, now_ns, answer);
-    leave_queue(ray, now_ns, place, ending, answer->http_status);
+    leave_queue(ray, now_ns, place, ending,
+                ray_status_seen(answer->http_status, ray->inflight.more[place].outcome));
     count_ending(ray, ending, unsent, queued);
     measure(ray, now_ns, place, ending, answer);
     measure_api(ray, now_ns, place, ending, answer);

@@ -43,9 +43,14 @@ static void move_slot(const struct ray *ray, const ray_config_blob *blob, ray_in
 
 static void move_in_flight(struct ray *ray, const ray_config_blob *blob)
 {
-    for (uint32_t i = 0; i < ray->inflight.used; i++)
-        if (ray->inflight.slot[i].phase != RAY_PHASE_FREE)
-            move_slot(ray, blob, &ray->inflight.slot[i]);
+    for (uint32_t i = 0; i < ray->inflight.used; i++) {
+        uint32_t tenant = ray->inflight.slot[i].tenant;
+        if (ray->inflight.slot[i].phase == RAY_PHASE_FREE)
+            continue;
+        move_slot(ray, blob, &ray->inflight.slot[i]);
+        if (tenant != ray->inflight.slot[i].tenant && ray->inflight.more[i].target != 0)
+            ray->inflight.more[i].target = RAY_NEVER;   /* hashed with its old place */
+    }
 }
 
 /* The seed of a state nobody has used yet comes with its first configuration, unless its owner

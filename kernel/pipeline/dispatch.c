@@ -149,6 +149,8 @@ void ray_answer_begin(const struct ray *ray, uint64_t now_ns, ray_answer *answer
     answer->priority = 0;
     answer->attempt = 0;
     answer->role = 0;
+    answer->busy = 0;
+    memset(answer->reserved, 0, sizeof answer->reserved);
     answer->timeout_ns = 0;
     answer->tenant = RAY_NONE;
     answer->instance = RAY_NONE;

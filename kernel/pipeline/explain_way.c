@@ -110,7 +110,7 @@ static void explain_mediator(const struct ray *ray, const ray_journey *journey, 
     ray_explain_name(ray, RAY_BY_TRANSFORM, journey->transform, out);
     if (journey->cached != 0)
         ray_text_put(out, ", a stored answer serves it");
-    else if (mediated->collapse != 0)
+    else if (mediated->busy != 0)
         ray_text_put(out, ", another request is fetching the same answer");
     else if (mediated->cacheable != 0)
         ray_text_put(out, ", its answer may be stored");
@@ -176,6 +176,7 @@ __attribute__((noinline)) void ray_explain_way_json(const struct ray *ray, uint6
         ray_text_json_literal(out, "reason", ray_reason_word(mediated->reason));
         ray_text_json_bool(out, "cached", journey->cached);
         ray_text_json_bool(out, "cacheable", mediated->cacheable);
+        ray_text_json_bool(out, "busy", mediated->busy);
         ray_text_json_close(out, '}');
     }
     if (guards_of(ray, now_ns, row, journey, &guarded) == 0)

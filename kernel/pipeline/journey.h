@@ -38,6 +38,7 @@ struct ray_journey {
     ray_identified *identified; /* the caller's */
     ray_view user;
     uint64_t key;              /* whom the balancer keeps together, hashed; 0: nobody */
+    uint64_t target;           /* what it may change of what is kept, hashed; 0: nothing */
     uint32_t tenant;
     uint32_t role;             /* enum ray_role, 0 unknown */
     uint32_t plan;
@@ -86,6 +87,20 @@ static inline uint64_t ray_attempt_end(uint64_t now_ns, uint64_t timeout_ns)
     return now_ns < RAY_NEVER - timeout_ns ? now_ns + timeout_ns : RAY_NEVER - 1;
 }
 
+/* The status a request is measured by. What is no status is a server's failure (RFC 9110 section
+ * 15); an outcome that says more than the status has the word; where nobody said anything, as a log
+ * without that column, what came is taken for a success. */
+static inline uint16_t ray_status_seen(uint32_t http_status, uint32_t outcome)
+{
+    uint32_t failed = outcome == RAY_OUTCOME_FAIL_5XX || outcome == RAY_OUTCOME_TIMEOUT ||
+                      outcome == RAY_OUTCOME_CONNECTION;
+    if (failed != 0 && http_status < 400)
+        return outcome == RAY_OUTCOME_TIMEOUT ? 504 : 502;
+    if (http_status >= 100 && http_status <= 599)
+        return (uint16_t)http_status;
+    return http_status == 0 ? 200 : 500;
+}
+
 /* Asks one stage, in this order. */
 ray_status ray_ask_gateway(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
                            const ray_row *row, ray_journey *journey);
@@ -106,6 +121,9 @@ ray_status ray_ask_quotas(const struct ray *ray, uint64_t now_ns, const ray_row 
                           ray_journey *journey);
 ray_status ray_ask_mediator(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
                             const ray_row *row, ray_journey *journey);
+/* What a request of an unsafe method may change of what is kept; 0: nothing. */
+uint64_t ray_target_of(const struct ray *ray, const ray_rows *rows, const ray_row *row,
+                       const ray_journey *journey);
 /* Whom the balancer keeps together. */
 uint64_t ray_balance_key(const struct ray *ray, const ray_rows *rows, const ray_row *row,
                          const ray_journey *journey);

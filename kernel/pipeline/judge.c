@@ -231,6 +231,7 @@ static ray_status ask_way(const struct ray *ray, uint64_t now_ns, const ray_rows
         return status;
     journey->cached =
         journey->mediated != 0 && journey->identified->mediated.hit != RAY_NONE;
+    answer->busy = journey->mediated != 0 && journey->identified->mediated.busy;
     if (journey->cached != 0)
         return RAY_OK;
     status = ray_ask_queue(ray, now_ns, row, journey, answer);

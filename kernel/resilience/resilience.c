@@ -28,8 +28,8 @@ uint32_t ray_resilience_guards(const ray_resilience *resilience, uint32_t servic
 
 uint32_t ray_resilience_outcome_of(uint32_t http_status)
 {
-    if (http_status >= 500)
-        return RAY_OUTCOME_FAIL_5XX;
+    if (http_status >= 500 || (http_status < 100 && http_status != 0))
+        return RAY_OUTCOME_FAIL_5XX;   /* RFC 9110 section 15: so is what is no status */
     if (http_status == 429)
         return RAY_OUTCOME_LIMITED_429;
     return http_status >= 400 ? RAY_OUTCOME_CLIENT_4XX : RAY_OUTCOME_OK;

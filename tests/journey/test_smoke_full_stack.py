@@ -55,9 +55,9 @@ def test_smoke_full_stack(tmp_path: pathlib.Path) -> None:
 
     get: dict[str, Any] = {"headers": user, "ip": "192.0.2.1"}
     miss = kernel.admit("/orders/7", at_ns=2 * S, **get)
-    kernel.complete(kernel.last_id, at_ns=2 * S + 1, body=back.body,
+    kernel.complete(kernel.last_id, at_ns=2 * S + 1, body=body,  # protobuf, as the instance wrote
                     headers={"Cache-Control": "max-age=60, public",
-                             "Content-Type": "application/json"})
+                             "Content-Type": "application/x-protobuf"})
     hit = kernel.admit("/orders/7", at_ns=2 * S + 2, **get)
     assert miss.cached == 0xFFFFFFFF != hit.cached and hit.verdict == Verdict.ALLOW
     assert kernel.stats()["cached_count"] == 1 and kernel.stats()["inflight_count"] == 0

@@ -37,6 +37,13 @@ class Cache:
         self.leases.append([key, now + FILL_NS, None])
         return None, True, False
 
+    def change(self, key: str) -> int:
+        """An unsafe method was answered: how many answers went; leases on the key end."""
+        count = sum(one[0] == key for one in self.kept)
+        self.leases = [one for one in self.leases if one[0] != key]
+        self.kept = [one for one in self.kept if one[0] != key]
+        return count
+
     def put(self, now: int, key: str, ttl: int, body: bytes | None) -> bool:
         """The lease goes back; True when the answer stays."""
         self.leases = [one for one in self.leases if one[0] != key]

@@ -32,10 +32,10 @@ class KeptAnswers(RuleBasedStateMachine):
     @rule(key=KEYS)
     def get(self, key: str) -> None:
         self.model.tick(self.now)
-        body, leased, collapsed = self.model.get(self.now, key)
+        body, leased, busy = self.model.get(self.now, key)
         said = self.real.cache_get(self.id, key, now_ns=self.now)
         assert (said.body if said.hit else None) == body
-        assert (said.fill is not None, said.collapse) == (leased, collapsed)
+        assert (said.fill is not None, said.busy) == (leased, busy)
         if said.fill is not None:
             self.fills[key] = said.fill
 
@@ -50,6 +50,13 @@ class KeptAnswers(RuleBasedStateMachine):
         headers = () if age is None else (("cache-control", f"max-age={age}"),)
         fill = self.fills.pop(key)
         assert self.real.cache_set(fill, 200, headers, body, now_ns=self.now) == stays
+
+    @rule(key=KEYS, status=st.sampled_from([199, 200, 204, 399, 400, 503]))
+    def change(self, key: str, status: int) -> None:
+        """RFC 9111 4.4."""
+        self.model.tick(self.now)
+        went = self.model.change(key) if 200 <= status < 400 else 0
+        assert self.real.changed(key, status, now_ns=self.now) == went
 
     @rule()
     def wrong_call(self) -> None:

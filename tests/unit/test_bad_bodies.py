@@ -170,7 +170,7 @@ def test_m6_an_error_forced_by_an_8_kb_header_is_not_kept_for_others(
 def test_m6_head_never_fills_what_get_is_answered_from(mediator: RequestMediator) -> None:
     t = keeping(mediator)
     head = mediator.cache_get(t, "/x", method=HttpMethod.HEAD)
-    assert not head.hit and head.fill is None and not head.collapse
+    assert not head.hit and head.fill is None and not head.busy
     get = mediator.cache_get(t, "/x")
     assert get.fill is not None and mediator.cache_set(get.fill, 200, JSON, b"body")
     told = mediator.cache_get(t, "/x", method=HttpMethod.HEAD)

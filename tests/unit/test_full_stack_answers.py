@@ -15,6 +15,7 @@ from tests.full_stack import S, config_in
 ANN: dict[str, Any] = {"tenant": "acme", "user": "ann", "role": 3}
 BOB: dict[str, Any] = {"tenant": "acme", "user": "bob", "role": 3}
 JSON = {"Content-Type": "application/json"}
+BODY = b"\x0a\x01a"  # protobuf, as the service writes it
 
 
 @pytest.fixture
@@ -24,9 +25,9 @@ def kernel(tmp_path: pathlib.Path) -> Kernel:
 
 def test_an_answer_to_somebody_is_kept_for_nobody_unless_it_is_public(kernel: Kernel) -> None:
     kernel.admit("/orders/1", at_ns=S, **ANN)
-    kernel.complete(1, at_ns=S + 9, headers={"Cache-Control": "max-age=30"}, body=b"ann's")
+    kernel.complete(1, at_ns=S + 9, headers={"Cache-Control": "max-age=30"}, body=BODY)
     assert kernel.admit("/orders/1", at_ns=2 * S, **BOB).cached == NONE
-    kernel.complete(2, at_ns=2 * S + 9, headers={"Cache-Control": "max-age=30, public"}, body=b"x")
+    kernel.complete(2, at_ns=2 * S + 9, headers={"Cache-Control": "max-age=30, public"}, body=BODY)
     assert kernel.admit("/orders/1", at_ns=2 * S + 10, **ANN).cached != NONE
 
 

@@ -229,9 +229,9 @@ def test_answers_vary_by_what_they_say(mediator: RequestMediator) -> None:
 def test_one_fills_the_others_are_told_and_the_lease_lapses(mediator: RequestMediator) -> None:
     t = kept(mediator)
     first = mediator.cache_get(t, "/x", now_ns=S)
-    assert first.fill is not None and not first.collapse
+    assert first.fill is not None and not first.busy
     second = mediator.cache_get(t, "/x", now_ns=S)
-    assert second.collapse and second.fill is None
+    assert second.busy and second.fill is None
     third = mediator.cache_get(t, "/x", now_ns=31 * S)
     assert third.fill is not None and mediator.stats().lapsed_count == 1
     assert not mediator.cache_set(first.fill, 200, JSON, b"late")
@@ -308,7 +308,8 @@ def test_the_file_reaches_the_core_and_a_change_drops_what_was_kept() -> None:
     t = mediator.find_transform("items")
     assert mediator.transform_of(0) == t and mediator.get_policy(t).cache_ttl == 30 * S
     assert mediator.transform_request(t, b'{"sku":"a"}').body == b"\x0a\x01a"
-    assert filled(mediator, t, b"{}")
+    assert filled(mediator, t, b"\x0a\x01a")
+    assert mediator.cache_get(t, "/x").body == b'{"sku":"a"}'
     kernel.configure(config.loads(FILE, profile="tiny"))
     assert mediator.cache_get(t, "/x").hit and kernel.valid() == 0
     kernel.configure(config.loads(FILE.replace("30s", "31s"), profile="tiny"))

@@ -96,7 +96,7 @@ def test_two_gets_at_once_are_one_fill(kernel: Kernel) -> None:
     kernel.admit("/x", at_ns=S)
     second = kernel.last_id
     counted = stats(kernel)
-    assert (counted.fill_count, counted.collapse_count, counted.filling_count) == (1, 1, 1)
+    assert (counted.fill_count, counted.busy_count, counted.filling_count) == (1, 1, 1)
     kernel.complete(second, headers=JSON, body=b"second")
     assert stats(kernel).stored_count == 0  # it had no lease
     kernel.complete(first, headers=JSON, body=b"first")

@@ -38,7 +38,7 @@ def test_a_body_is_tried_at_the_console(kernel: Kernel) -> None:
 def test_what_is_kept_goes_with_a_confirmed_purge(kernel: Kernel) -> None:
     mediator = RequestMediator(kernel=kernel)
     answer = mediator.cache_get(0, "/x")
-    assert answer.fill is not None and mediator.cache_set(answer.fill, 200, JSON, b"{}")
+    assert answer.fill is not None and mediator.cache_set(answer.fill, 200, JSON, b"\x0a\x01a")
     assert kernel.shell("mediator purge").status == -9
     assert kernel.shell("confirm mediator purge items").text == "1 let go\n"
     assert "at most 5s" in kernel.shell("mediator ttl items 5s").text

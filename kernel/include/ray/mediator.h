@@ -8,13 +8,12 @@
 
 /* mediator: what a request and its response look like on either side, and the answers that are
  * kept in between.
- *
- * Laws: a hit returns the bytes that were stored under the identical key, before their time to
- * live; at most one request fills a key, and its lease lapses; an error, a private answer and one
- * with Set-Cookie are never kept. A key is SipHash-2-4-128 under the state's seed over every
- * part with its length, so two keys are taken for one with probability 2^-128 a pair. Cost: ask,
- * take and done are O(length) plus O(RAY_CACHE_VARIANT_MAX). Sources: SEMANTICS.md, mediator; RFC
- * 9110 (negotiation, statuses), RFC 9111 (caching), RFC 9457 (problem details).
+ * Laws: a hit returns what was stored under the identical key, before its time to live and before
+ * an unsafe method changed its target; at most one request fills a key, and its lease lapses; an
+ * error, a private answer and one with Set-Cookie are never kept. A key is SipHash-2-4-128 under
+ * the state's seed over every part with its length: two are one with probability 2^-128. Cost: ask,
+ * take, done O(length) plus O(RAY_CACHE_VARIANT_MAX), changed O(RAY_CACHE_ENTRY_MAX). Sources: RFC
+ * 9110 (negotiation, statuses), RFC 9111 (caching), RFC 9457 (problem details), SEMANTICS.md.
  */
 typedef struct ray_mediator ray_mediator; /* state; size and layout are private */
 
@@ -113,7 +112,7 @@ typedef struct ray_mediator_answer {
     uint16_t http_status; /* of a refusal; 0 */
     uint8_t granted;
     uint8_t cacheable;   /* take asks for a lease */
-    uint8_t collapse;    /* another request is filling this key: waiting for it may be cheaper */
+    uint8_t busy;        /* another request is filling this key: this one is sent, not kept */
     uint8_t bodiless;    /* a hit for HEAD: the response is told without its body */
     uint8_t reserved[8];
 } ray_mediator_answer;
@@ -138,20 +137,24 @@ uint32_t ray_mediator_transform_of(const ray_mediator *mediator, uint32_t route)
  * RAY_E_ARGUMENT for a method nobody defined. */
 ray_status ray_mediator_ask(const ray_mediator *mediator, uint64_t now_ns,
                             const ray_mediator_query *query, ray_mediator_answer *out);
-/* Takes the lease on filling the key when the answer says cacheable and nobody has it: sets
- * `fill`, which stays RAY_NONE when every place is being filled. The caller has let go what was
- * due (ray_mediator_tick). */
+/* Takes the lease on filling the key when the answer says cacheable and not busy: sets `fill`, left
+ * RAY_NONE when every place is being filled. ray_mediator_tick has run up to now_ns. */
 void ray_mediator_take(ray_mediator *mediator, uint64_t now_ns, const ray_mediator_query *query,
                        ray_mediator_answer *answer);
 /* Counts an ask after the verdict, and the hit's use; `granted` is all stages' together. */
 void ray_mediator_note(ray_mediator *mediator, uint64_t now_ns, const ray_mediator_query *query,
                        const ray_mediator_answer *answer, uint32_t granted);
-/* Gives the lease back, with the response as it goes to the client where it is known. It is kept
- * when RFC 9111 and the transform let it be; a stale lease changes only a counter. */
+/* Gives the lease back, with the service's response where it is `known`: what is kept, where RFC
+ * 9111 lets it be, is what ray_mediator_encode_response makes of it. A stale lease only counts. */
 void ray_mediator_done(ray_mediator *mediator, uint64_t now_ns, uint32_t fill, uint16_t status,
                        ray_view headers, ray_view body, uint32_t known);
-/* The response of a hit; views lead into the state and hold until it is changed. RAY_E_STALE when
- * it is gone or past its time. */
+/* What a request may change that is of no safe method (RFC 9110 9.2.1): its target within its
+ * tenant, hashed; 0: nothing is kept of it. O(length). */
+uint64_t ray_mediator_target(const ray_mediator *mediator, const ray_mediator_query *query);
+/* RFC 9111 4.4: it was answered. Unless by an error, all that is kept of the target is let go, and
+ * leases on it end; RAY_NEVER: of all targets. Returns how many kept answers went. */
+uint32_t ray_mediator_changed(ray_mediator *mediator, uint64_t target, uint16_t http_status);
+/* A hit's response; views hold until the state is changed. RAY_E_STALE: gone or past its time. */
 ray_status ray_mediator_cached(const ray_mediator *mediator, uint64_t now_ns, uint32_t hit,
                                uint16_t *status, ray_view *headers, ray_view *body);
 /* Seconds since the response was made (RFC 9111 5.1); 0 for a handle that is stale. */
@@ -203,8 +206,7 @@ uint16_t ray_error_http(uint32_t reason);
 uint32_t ray_error_grpc(uint32_t reason);
 /* The words a client may read for a reason. */
 const char *ray_error_title(uint32_t reason);
-/* google.rpc.Code to HTTP, and HTTP to the code a gRPC client makes of it (grpc.io,
- * http-grpc-status-mapping). */
+/* google.rpc.Code to HTTP and back, as gRPC clients do (grpc.io, http-grpc-status-mapping). */
 uint16_t ray_grpc_http(uint32_t code);
 uint32_t ray_http_grpc(uint32_t http_status);
 /* Writes a response about an error: packed headers, and an RFC 9457 body made of our own words
@@ -236,8 +238,7 @@ typedef struct ray_mediator_rows {
 
 ray_status ray_mediator_check(const ray_mediator_rows *rows, const ray_config_counts *counts,
                               ray_config_report *report);
-/* Before load: when a tenant or route has another place than before, every kept answer is let go,
- * because their places are in its key. */
+/* Before load: lets all kept answers go when a tenant or route has another place than before. */
 void ray_mediator_names_move(ray_mediator *mediator, const ray_names *before,
                              const ray_names *after);
 /* Replaces the rules by rows that passed the check. Transforms are matched by name; what was kept
@@ -272,18 +273,19 @@ typedef struct ray_mediator_stats {
     uint64_t unspent_count;      /* granted here, denied by another stage */
     uint64_t hit_count;
     uint64_t miss_count;         /* could have been kept, was not there */
-    uint64_t collapse_count;     /* of them, while another filled the key */
+    uint64_t busy_count;         /* of them, while another filled the key: sent as well */
     uint64_t fill_count;         /* leases taken = stored + unkept + released + lapsed + open */
-    uint64_t stored_count;       /* = evicted + expired + dropped + kept now */
+    uint64_t stored_count;       /* = evicted + expired + dropped + invalidated + kept now */
     uint64_t unkept_count;       /* responses that may not be kept */
     uint64_t large_count;        /* of them, for want of room in one entry */
-    uint64_t released_count;     /* leases given back without a response */
+    uint64_t released_count;     /* leases ended without a response */
     uint64_t lapsed_count;       /* leases nobody gave back */
     uint64_t stale_count;        /* given back too late */
     uint64_t full_count;         /* no place: all were being filled */
     uint64_t evicted_count;      /* least recently used, for another */
     uint64_t expired_count;
     uint64_t dropped_count;      /* by purge, reload or a control call */
+    uint64_t invalidated_count;  /* by an unsafe method (RFC 9111 4.4) */
     uint64_t kept_bytes;
     uint32_t kept_count;         /* now */
     uint32_t filling_count;      /* leases open */
@@ -346,12 +348,10 @@ const char *ray_content_word(uint32_t content);
 const char *ray_content_type(uint32_t content, uint32_t flags);
 /* The format a Content-Type names; RAY_CONTENT_MAX: none, or one that says it cannot be read. */
 uint32_t ray_content_of(ray_view content_type);
-/* What an Accept header says about a format: 0 it is not acceptable, else its weight, 1 to 1000.
- * An absent header (length 0) accepts everything. */
+/* A format's weight in an Accept header, 1 to 1000; 0: not acceptable. An absent one takes all. */
 uint32_t ray_accept_weight(ray_view accept, uint32_t content, uint32_t flags);
 ray_status ray_mediator_export_json(const ray_mediator *mediator, uint64_t now_ns, ray_text *out);
-/* 0, or: 1 rules, 2 edits, 3 routes, 4 entries, 5 heap, 6 chains, 7 LRU list, 8 counters,
- * 9 schemas. */
+/* 0, or: 1 rules, 2 edits, 3 routes, 4 entries, 5 heap, 6 chains, 7 LRU, 8 counters, 9 schemas. */
 uint32_t ray_mediator_valid(const ray_mediator *mediator);
 
 #endif

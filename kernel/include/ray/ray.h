@@ -19,7 +19,6 @@
 #include "ray/resilience.h"
 #include "ray/apimon.h"
 #include "ray/config.h"
-#include "ray/apimon.h"
 
 /* ray: the whole core, one flat caller-owned state, rows in and answers out.
  *
@@ -52,9 +51,7 @@ enum ray_row_flag {
      * TICK, no error: a stream may carry outcomes before it knows the verdicts. */
     RAY_ROW_QUIET = 8,
     RAY_ROW_WEIGHT = 16,       /* `weight` is stated even when 0: the request takes no token */
-    /* The caller vouches for tenant, user and role: no credential is looked for; what the route
-     * wants of a role and of rights is asked all the same. */
-    RAY_ROW_VOUCHED = 32,
+    RAY_ROW_VOUCHED = 32,      /* tenant, user, role are vouched for: rights are asked all the same */
     RAY_ROW_BODY = 64,         /* the bytes at `body` are the whole body: request or answer */
     RAY_ROW_IDEMPOTENT = 128   /* may be tried again whatever its method */
 };
@@ -87,7 +84,7 @@ typedef struct ray_row {
     uint32_t weight;           /* tokens; 0 and no RAY_ROW_WEIGHT: what the route says */
     uint32_t access_count;     /* COMPLETE, EXCHANGE: accesses to storage, for their price */
     uint32_t hit_count;        /* COMPLETE, EXCHANGE: answers that came from a cache */
-    uint16_t http_status;      /* COMPLETE, EXCHANGE: what the service answered, 0 unknown */
+    uint16_t http_status;      /* COMPLETE, EXCHANGE: what the service answered; see outcome */
     uint8_t kind;
     uint8_t flags;
     uint8_t method;
@@ -95,7 +92,7 @@ typedef struct ray_row {
     uint8_t role;              /* enum ray_role, 0 unknown */
     uint8_t origin;            /* 0 client 1 retry 2 requeue 3 internal */
     uint8_t width;             /* servers it occupies, 0 counts as 1 */
-    uint8_t outcome;           /* COMPLETE: enum ray_outcome; 0: what http_status says */
+    uint8_t outcome;           /* COMPLETE: enum ray_outcome; 0: what http_status, not 0, says */
     uint8_t reserved[2];
 } ray_row;
 
@@ -150,6 +147,8 @@ typedef struct ray_answer {
     uint8_t priority;          /* its class */
     uint8_t attempt;           /* sent: which one, from 1 */
     uint8_t role;              /* enum ray_role */
+    uint8_t busy;              /* 1: another request is fetching the same answer; both are sent */
+    uint8_t reserved[7];
     ray_shadow shadow[RAY_REQUEST_LIMIT_MAX];
 } ray_answer;
 
