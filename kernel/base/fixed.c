@@ -80,6 +80,30 @@ int32_t ray_mul_compare(uint64_t a, uint64_t b, uint64_t c, uint64_t d)
     return sign_of((wide)a * b, (wide)c * d);
 }
 
+uint64_t ray_minus_log2(uint64_t u)
+{
+    uint64_t x = u | 1U, whole = (uint64_t)__builtin_clzll(x), part = 0;
+    x <<= whole;
+    for (uint32_t i = 0; i < 32; i++) {
+        wide square = (wide)x * x;
+        uint64_t past = (uint64_t)(square >> 127);   /* 2 or more: the next bit of the logarithm */
+        part = part << 1 | past;
+        x = (uint64_t)(square >> (63 + past));
+    }
+    return ((whole + 1) << 32) - part;
+}
+
+/* log2(1 + f) is at least f, and at most f + 0.08608 and 1 - 0.72134 (1 - f), its tangent at 1. */
+void ray_minus_log2_bounds(uint64_t u, uint64_t *least, uint64_t *most)
+{
+    uint64_t x = u | 1U, whole = (uint64_t)__builtin_clzll(x);
+    uint64_t rest = (1ULL << 32) - (x << whole << 1 >> 32);   /* 1 - f, rounded up */
+    uint64_t tangent = (rest - 1) * 0xb8aaU >> 16;
+    uint64_t line = rest > 0x16100001U ? rest - 0x16100001U : 0;
+    *most = (whole << 32) + rest;
+    *least = (whole << 32) + (line > tangent ? line : tangent);
+}
+
 int32_t ray_mul_add_compare(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
 {
     wide first = (wide)a * b, second = (wide)c * d;

@@ -17,6 +17,11 @@ int32_t ray_mul_compare(uint64_t a, uint64_t b, uint64_t c, uint64_t d);
 /* Sign of (a * b + c * d) - e * f, every product in 128 bits, the sum too (at most one bit of
  * headroom is needed). */
 int32_t ray_mul_add_compare(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f);
+/* -log2(u / 2^64) in 1/2^32, at least 1, bit by bit; 0 counts as 1. */
+uint64_t ray_minus_log2(uint64_t u);
+/* One number not above it and one not below, by lines: 8.7 % of a bit apart, and 28 % of it where
+ * u is near 2^64. */
+void ray_minus_log2_bounds(uint64_t u, uint64_t *least, uint64_t *most);
 /* Pearson's correlation of n pairs times 1000, towards zero, exact while each column spans less
  * than 2^56 (of wider ones the low bits are left out); n at most 64. 0 when it is not defined:
  * fewer than 3 pairs, or a column that never changes; then *milli is 0. */

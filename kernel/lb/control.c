@@ -248,6 +248,7 @@ ray_status ray_lb_remove_instance(ray_lb *lb, uint64_t now_ns, uint32_t id, uint
     if (cascade == 0)
         return RAY_E_USED;
     lb->book.instance[slot].draining = 2;
+    ray_lb_calm(lb, lb->config.instance[slot].spec.pool & LB_SLOT_MASK);
     ray_lb_idle_clear(lb, slot);
     return RAY_OK;
 }
@@ -282,6 +283,7 @@ ray_status ray_lb_drain(ray_lb *lb, uint64_t now_ns, uint32_t id, uint32_t drain
     if (draining == 0 && book->draining != 0 && lb->config.pool[pool].spec.slow_start_ns != 0)
         book->since_ns = now_ns != 0 ? now_ns : 1;
     book->draining = draining != 0;
+    ray_lb_calm(lb, pool);
     if (draining != 0)
         ray_lb_idle_clear(lb, slot);
     return RAY_OK;
@@ -298,6 +300,7 @@ static void become(ray_lb *lb, uint64_t now_ns, uint32_t slot, uint32_t health)
     if (health == RAY_HEALTH_UNHEALTHY)
         ray_lb_idle_clear(lb, slot);
     book->health = (uint8_t)health;
+    ray_lb_calm(lb, pool);
 }
 
 ray_status ray_lb_set_health(ray_lb *lb, uint64_t now_ns, uint32_t id, uint32_t health)
@@ -308,11 +311,11 @@ ray_status ray_lb_set_health(ray_lb *lb, uint64_t now_ns, uint32_t id, uint32_t 
         status = RAY_E_ARGUMENT;
     if (status != RAY_OK)
         return status;
-    become(lb, now_ns, slot, health);
     lb->book.instance[slot].streak = 0;
     lb->book.instance[slot].failed = 0;
     lb->book.instance[slot].ejections = 0;
     lb->book.instance[slot].ejected_until_ns = 0;
+    become(lb, now_ns, slot, health);
     return RAY_OK;
 }
 

@@ -105,9 +105,7 @@ ray_status ray_lb_ask(const ray_lb *lb, uint64_t now_ns, const ray_lb_query *que
     if (status != RAY_OK)
         return status;
     const ray_pool_spec *spec = &lb->config.pool[pool].spec;
-    memset(out, 0, sizeof *out);
-    out->instance = RAY_NONE;
-    out->pool = query->pool;
+    *out = (ray_lb_answer){.instance = RAY_NONE, .pool = query->pool};
     if (spec->connections_max != 0 && lb->book.pool[pool].active >= spec->connections_max) {
         refuse(out, RAY_REASON_POOL_FULL);
         return RAY_OK;
@@ -251,6 +249,7 @@ static void judge(ray_lb *lb, uint64_t now_ns, uint32_t slot, uint32_t failed)
     book->ejected_until_ns = ray_add_capped(now_ns, lasts_ns);
     book->since_ns = spec->slow_start_ns != 0 ? book->ejected_until_ns : 0;
     book->failed = 0;
+    ray_lb_calm(lb, pool);
     lb->tally.ejected_count++;
     ray_lb_idle_clear(lb, slot);
 }

@@ -18,6 +18,8 @@ typedef struct ray_pool_row {
     uint8_t maglev;              /* 1 + its table, 0: none */
     uint32_t ring_first;
     uint32_t ring_count;
+    uint32_t weight_sum;
+    uint32_t weight;             /* of each of its instances; 0: they differ */
 } ray_pool_row;
 
 typedef struct ray_instance_row {
@@ -66,13 +68,15 @@ typedef struct ray_instance_book {
     uint32_t reserved;
 } ray_instance_book;
 
+/* In a calm pool nobody is looked at to know who may be picked: everyone, by all its weight. */
 typedef struct ray_pool_book {
+    uint64_t calm_ns;            /* from then on nobody is ejected or warms up */
     uint32_t cursor;             /* place in its order picked last, counted from 1 */
     uint32_t active;
     uint32_t idle;
     uint32_t idle_first;         /* 1 + entry, the oldest */
     uint32_t idle_last;
-    uint32_t reserved;
+    uint32_t odd;                /* instances that drain or are not Healthy */
 } ray_pool_book;
 
 typedef struct ray_lb_lease {

@@ -17,7 +17,7 @@ typedef struct ray_lb_view {
     uint32_t avoid;      /* slot, RAY_NONE */
     uint32_t load_max;   /* connections one may have after the pick, 0: any */
     uint32_t panic;
-    uint32_t reserved;
+    uint32_t calm;       /* 1: everyone but `avoid` may, by all its weight */
 } ray_lb_view;
 
 ray_status ray_lb_pool_slot(const ray_lb *lb, uint32_t handle, uint32_t *slot);
@@ -37,6 +37,10 @@ uint32_t ray_lb_pick(const ray_lb *lb, uint64_t now_ns, const ray_lb_query *quer
 /* Moves what the next pick depends on. */
 void ray_lb_picked(ray_lb *lb, uint64_t now_ns, uint32_t pool, const ray_lb_view *view,
                    uint32_t slot);
+
+/* calm.c: what is known of a pool as a whole, anew; after each change of who may be picked. */
+void ray_lb_calm(ray_lb *lb, uint32_t pool);
+uint32_t ray_lb_calm_holds(const ray_lb *lb, uint32_t pool);
 
 /* table.c: order, rings and maglev tables anew from the rows. */
 void ray_lb_arrange(ray_lb *lb);

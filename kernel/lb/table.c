@@ -8,6 +8,18 @@
 enum { KETAMA_DIGESTS = 40 };
 
 /* -- order (private) -- */
+static void weigh(const ray_lb *lb, ray_pool_row *row)
+{
+    row->weight_sum = 0;
+    row->weight = row->count != 0
+                      ? lb->config.instance[lb->config.order[row->first]].spec.weight : 0;
+    for (uint32_t i = row->first; i < (uint32_t)row->first + row->count; i++) {
+        uint32_t weight = lb->config.instance[lb->config.order[i]].spec.weight;
+        row->weight_sum += weight;
+        row->weight = weight == row->weight ? weight : 0;
+    }
+}
+
 static void arrange_order(ray_lb *lb)
 {
     uint32_t at = 0;
@@ -24,6 +36,8 @@ static void arrange_order(ray_lb *lb)
         row->count = (uint16_t)(at - row->first);
         if (lb->book.pool[pool].cursor > row->count)
             lb->book.pool[pool].cursor = 0;
+        weigh(lb, row);
+        ray_lb_calm(lb, pool);
     }
 }
 
@@ -130,13 +144,12 @@ uint32_t ray_lb_at_place(const ray_lb *lb, uint32_t pool, uint32_t hash)
 {
     const ray_pool_row *row = &lb->config.pool[pool];
     const ray_ring_point *ring = &lb->config.ring[row->ring_first];
-    uint32_t low = 0, high = row->ring_count;
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        if (ring[middle].point < hash)
-            low = middle + 1;
-        else
-            high = middle;
+    uint32_t low = 0;
+    /* Halves without a branch: which way to go is a coin, and a wrong guess costs a lot. */
+    for (uint32_t left = row->ring_count; left > 0;) {
+        uint32_t half = (left + 1) / 2;
+        low = ring[low + half - 1].point < hash ? low + half : low;
+        left -= half;
     }
     return low < row->ring_count ? low : 0;
 }

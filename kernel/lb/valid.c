@@ -115,7 +115,8 @@ static uint32_t connections_broken(const ray_lb *lb)
     }
     for (uint32_t pool = 0; pool < RAY_POOL_MAX; pool++)
         if (active[pool] != lb->book.pool[pool].active ||
-            lb->book.pool[pool].cursor > lb->config.pool[pool].count)
+            lb->book.pool[pool].cursor > lb->config.pool[pool].count ||
+            ray_lb_calm_holds(lb, pool) == 0)
             return 8;
     return 0;
 }

@@ -10,6 +10,7 @@ import pathlib
 import random
 import re
 import sys
+from decimal import Decimal, getcontext
 
 import cffi
 import pytest
@@ -310,3 +311,15 @@ def test_json_objects_nest_with_commas_where_they_belong(base):
         "d": True,
         "e": None,
     }
+
+
+@given(st.integers(0, 2**64 - 1) | st.integers(0, 63).map(lambda bits: 2**bits)
+       | st.integers(1, 2**40).map(lambda below: 2**64 - below))
+def test_logarithm_is_right_to_2_to_the_minus_28_and_between_its_bounds(base, u):
+    getcontext().prec = 60
+    exact = 64 * 2**32 - Decimal(u | 1).ln() / Decimal(2).ln() * 2**32
+    assert abs(base.lib.ray_minus_log2(u) - exact) <= 16
+    least, most = base.ffi.new("uint64_t *"), base.ffi.new("uint64_t *")
+    base.lib.ray_minus_log2_bounds(u, least, most)
+    assert least[0] <= exact <= most[0]
+    assert most[0] - least[0] <= min(Decimal("0.087") * 2**32, Decimal("0.4") * exact + 4)
