@@ -124,9 +124,9 @@ BENCH_CORE := $(patsubst %.c,$(SIM_DIR)/%.o,$(CORE_SOURCES))
 $(BENCH): tests/bench/core.c $(BENCH_CORE) $(SIM_BEARSSL)
 	$(call say,link,$@)$(CC) -std=gnu11 -O2 $(CORE_WARNINGS) -Werror $(CORE_INCLUDES) $^ -o $@
 
-# Tokens by themselves: what the core adds to one verification.
-BENCH_TOKEN := build/bench-token
-$(BENCH_TOKEN): tests/bench/token.c $(BENCH_CORE) $(SIM_BEARSSL)
+# Tokens and picks by themselves: what the core adds to one verification, to one choice.
+BENCH_ALONE := build/bench-token build/bench-picks
+$(BENCH_ALONE): build/bench-%: tests/bench/%.c $(BENCH_CORE) $(SIM_BEARSSL)
 	$(call say,link,$@)$(CC) -std=gnu11 -O2 $(CORE_WARNINGS) -Werror $(CORE_INCLUDES) $^ -o $@
 
 # Bodies go through loops of many small files, so they are timed as they are shipped: optimised as

@@ -13,7 +13,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 
-from . import core_side, formats, measure, policy, python_side, tokens
+from . import core_side, formats, measure, picks, policy, python_side, tokens
 from .measure import Result
 
 PARTS: dict[str, Callable[[], Iterator[Result]]] = {
@@ -25,6 +25,7 @@ PARTS: dict[str, Callable[[], Iterator[Result]]] = {
     "governance": core_side.governance,
     "tokens": tokens.tokens,
     "formats": formats.formats,
+    "picks": picks.picks,
     "python": python_side.scalars,
     "batch": python_side.batches,
     "replay": python_side.replays,

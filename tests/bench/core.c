@@ -21,42 +21,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <time.h>
+#include "timing.h"
 #include "ray/ray.h"
 #include "base/histogram.h"
 
-enum { ROUNDS = 9, BATCH_MAX = 4096 };
+enum { BATCH_MAX = 4096 };
 
 typedef struct input {
     uint8_t *at;
     uint64_t length;
 } input;
-
-void ray_panic(const char *what)
-{
-    fprintf(stderr, "panic: %s\n", what);
-    abort();
-}
-
-static uint64_t cpu_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-static void *aligned(uint64_t length)
-{
-    /* Big tables lie in huge pages where the kernel has them: a quarter less at a million keys. */
-    void *at = NULL;
-    if (posix_memalign(&at, length >= (2u << 20) ? 2u << 20 : 64, length + 64))
-        abort();
-    if (length >= (2u << 20))
-        (void)madvise(at, length, MADV_HUGEPAGE);
-    memset(at, 0, length + 64);
-    return at;
-}
 
 static input read_file(const char *name)
 {
@@ -87,12 +61,6 @@ static struct ray *loaded(const char *blob_name)
         exit(2);
     }
     return ray;
-}
-
-static void say(uint64_t best_ns, uint64_t items, uint64_t granted)
-{
-    uint64_t picoseconds = best_ns * 1000 / items;
-    printf("%llu %llu\n", (unsigned long long)picoseconds, (unsigned long long)granted);
 }
 
 static int reference(void)

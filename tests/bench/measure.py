@@ -57,12 +57,24 @@ def program(profile: str) -> pathlib.Path:
 
 def in_c(profile: str, *words: str | int | pathlib.Path) -> tuple[float, int]:
     """Runs one measurement of core.c: nanoseconds of an item, and how many were granted."""
-    command = [str(program(profile)), *map(str, words)]
+    return _run([str(program(profile)), *map(str, words)])
+
+
+def _run(command: list[str]) -> tuple[float, int]:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
     picoseconds, granted = done.stdout.split()
     return int(picoseconds) / 1000, int(granted)
+
+
+def alone(name: str, *words: str | int | pathlib.Path) -> tuple[float, int]:
+    """Runs a program that measures one thing by itself, build/bench-NAME: nanoseconds of an item,
+    and how many were granted. Raises where it refuses anything."""
+    path = ROOT / "build" / f"bench-{name}"
+    subprocess.run(["make", "-s", str(path.relative_to(ROOT))], cwd=ROOT, check=True,
+                   capture_output=True)  # fmt: skip
+    return _run([str(path), *map(str, words)])
 
 
 def reference() -> float:

@@ -10,32 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include "timing.h"
 #include "ray/ray.h"
 
-enum { ROUNDS = 9, FILE_MAX = 1 << 20, LINES_MAX = 1024 };
-
-void ray_panic(const char *what)
-{
-    fprintf(stderr, "panic: %s\n", what);
-    abort();
-}
-
-static uint64_t cpu_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-static void *aligned(uint64_t length)
-{
-    void *at = NULL;
-    if (posix_memalign(&at, 64, length))
-        abort();
-    memset(at, 0, length);
-    return at;
-}
+enum { FILE_MAX = 1 << 20, LINES_MAX = 1024 };
 
 static ray_view read_file(const char *name)
 {
@@ -140,7 +118,6 @@ int main(int count, char **word)
         best = took < best ? took : best;
         ray_auth_read(auth, &after);
     }
-    printf("%llu %llu\n", (unsigned long long)(best * 1000 / items),
-           (unsigned long long)(again ? after.cache_hit_count - before.cache_hit_count : good));
+    say(best, items, again ? after.cache_hit_count - before.cache_hit_count : good);
     return good == items ? 0 : 1;
 }

@@ -8,7 +8,6 @@ import hmac
 import importlib
 import json
 import random
-import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,7 +18,7 @@ from host_sim import config as compiler
 from host_sim.kernel import Kernel
 from host_sim.modules.auth import AuthenticationManager
 
-from .measure import ROOT, WORK, Result, timed
+from .measure import WORK, Result, alone, timed
 
 FILE = """version = 1
 [service.shop]
@@ -95,14 +94,8 @@ def made(word: str, key: bytes) -> bytes:
 def in_c(lines: list[bytes], way: str, items: int) -> tuple[float, int]:
     """Nanoseconds of one token by the gateway (token.c says what `way` times), and how many were
     good or found in the cache; raises when one is refused."""
-    build = ["make", "-s", "build/bench-token"]
-    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
     (WORK / "token").write_bytes(b"\n".join(lines))
-    command = [str(ROOT / "build/bench-token"), str(WORK / "token.blob"), str(WORK / "token"),
-               str(items), way]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    ns, good = done.stdout.split()
-    return int(ns) / 1000, int(good)
+    return alone("token", WORK / "token.blob", WORK / "token", items, way)
 
 
 def signed(key: bytes, number: int) -> bytes:

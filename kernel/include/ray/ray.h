@@ -51,7 +51,7 @@ enum ray_row_flag {
      * TICK, no error: a stream may carry outcomes before it knows the verdicts. */
     RAY_ROW_QUIET = 8,
     RAY_ROW_WEIGHT = 16,       /* `weight` is stated even when 0: the request takes no token */
-    RAY_ROW_VOUCHED = 32,      /* tenant, user, role are vouched for: rights are asked all the same */
+    RAY_ROW_VOUCHED = 32,      /* no credential is looked for, but rights are asked as ever */
     RAY_ROW_BODY = 64,         /* the bytes at `body` are the whole body: request or answer */
     RAY_ROW_IDEMPOTENT = 128   /* may be tried again whatever its method */
 };
