@@ -2,15 +2,20 @@
 /* lane.c - who stands where in a queue, and whose turn it is.
  *
  * Between the classes: weighted round robin, weight[c] dispatches a turn, one turn after the other,
- * an empty class passed by. So a class that stays non-empty gets weight[c] of any W = sum of
- * weights dispatches of the robin, wherever they begin.
+ * an empty class passed by. Take W = sum of weights dispatches of the robin, wherever they begin,
+ * and a class c that has somebody who waits at each of them. Its turn is never cut short, and from
+ * the end of one of its turns to the beginning of the next every other class has at most one, so
+ * the others get at most W - weight[c] there. Fewer than weight[c] for c would leave the others
+ * more than that, hence two stretches of them with a whole turn of c between: a contradiction.
  *
  * Critical goes out of turn while its debt is below `cap`: each such dispatch adds 100 - cap to it
  * (so it is at most 99), each dispatch of the robin takes `cap` off. Let a run of dispatches hold
  * only W - 1 of the robin's: then those out of turn are at most (99 + cap * (W - 1)) / (100 - cap),
- * which is less than cap * W / (100 - cap) + 1. So any R = ceil(100 * W / (100 - cap)) consecutive
- * dispatches hold at least W of the robin's, and with them weight[c] of every class that stays
- * non-empty.
+ * and all together at most (100 * W - 1) / (100 - cap), which is less than R = ceil(100 * W /
+ * (100 - cap)). So any R consecutive dispatches hold at least W of the robin's, and with them
+ * weight[c] of every class that does not run empty. Nothing but the lanes' counts at a dispatch
+ * went into this: arrivals, requeues and deadlines between are all the same to it. A class whose
+ * last request is displaced or expires is empty, and its count begins anew.
  *
  * Between the flows of a class: start-time fair queuing by width. */
 #include "hot.h"

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 CLASSES = 5
@@ -53,6 +54,27 @@ class Queue:
     debt: int = 0
     busy: int = 0
     service_ns: int = 0
+
+    def chosen(self, filled: Sequence[bool], rules: Rules) -> tuple[int, bool]:
+        """The class that is served next, and whether it is Critical out of turn, by which classes
+        have somebody who waits; one has."""
+        if filled[0] and self.debt < rules.cap:
+            return 0, True
+        if self.left and filled[self.turn]:
+            return self.turn, False
+        order = [(self.turn + step) % CLASSES for step in range(1, CLASSES + 1)]
+        return next(priority for priority in order if filled[priority]), False
+
+    def charge(self, chosen: tuple[int, bool], rules: Rules) -> None:
+        """Books that dispatch."""
+        priority, out_of_turn = chosen
+        if out_of_turn:
+            self.debt += 100 - rules.cap
+            return
+        if priority != self.turn or self.left == 0:
+            self.turn, self.left = priority, rules.weights[priority]
+        self.left -= 1
+        self.debt = max(0, self.debt - rules.cap)
 
 
 class Model:
@@ -153,16 +175,8 @@ class Model:
 
     def chosen(self, service: int) -> tuple[int, bool] | None:
         """The class that is served next, and whether it is Critical out of turn."""
-        lanes = [self.lane(service, priority) for priority in range(CLASSES)]
-        queue = self.queue[service]
-        if not any(lanes):
-            return None
-        if lanes[0] and queue.debt < self.rules.cap:
-            return 0, True
-        if queue.left and lanes[queue.turn]:
-            return queue.turn, False
-        order = [(queue.turn + step) % CLASSES for step in range(1, CLASSES + 1)]
-        return next(priority for priority in order if lanes[priority]), False
+        filled = [bool(self.lane(service, priority)) for priority in range(CLASSES)]
+        return self.queue[service].chosen(filled, self.rules) if any(filled) else None
 
     def next(self, service: int) -> Request | None:
         """Who is sent next, if a server is free."""
@@ -185,16 +199,10 @@ class Model:
 
     def send(self, request: Request) -> None:
         """It leaves its lane and occupies servers."""
-        queue, cap = self.queue[request.service], self.rules.cap
+        queue = self.queue[request.service]
         chosen = self.chosen(request.service)
         assert chosen is not None and chosen[0] == request.priority
-        if chosen[1]:
-            queue.debt += 100 - cap
-        else:
-            if request.priority != queue.turn or queue.left == 0:
-                queue.turn, queue.left = request.priority, self.rules.weights[request.priority]
-            queue.left -= 1
-            queue.debt = max(0, queue.debt - cap)
+        queue.charge(chosen, self.rules)
         queue.busy += request.width
         self.waiting.remove(request)
         self.counts["sent"] += 1
