@@ -9,10 +9,14 @@ enum { RAY_QUEUE_GENERATION_LAST = 65534 }; /* so that no handle is ever RAY_NON
 
 #define RAY_QUEUE_TAG_HIGH 0x80000000U
 
+/* Places are reached by pointer arithmetic, once: of &queue[place].debt gcc would keep no pointer
+ * but multiply anew for every field. */
+
 /* -- entries -- */
 static inline uint32_t ray_queue_handle(const ray_priority *priority, uint32_t slot)
 {
-    return slot | (uint32_t)priority->book.entry[slot].generation << 16;
+    const ray_queue_entry *entry = priority->book.entry + slot;
+    return slot | (uint32_t)entry->generation << 16;
 }
 
 static inline uint32_t ray_queue_has_room(const ray_priority *priority)
@@ -20,33 +24,34 @@ static inline uint32_t ray_queue_has_room(const ray_priority *priority)
     return priority->book.entry_count < RAY_QUEUE_ENTRY_MAX;
 }
 
-/* The slot of a handle that is in use, or RAY_NONE. */
-static inline uint32_t ray_queue_live(const ray_priority *priority, uint32_t handle)
+/* The slot of a handle whose entry stands in a lane; there is no other to be sent. */
+static inline uint32_t ray_queue_standing(const ray_priority *priority, uint32_t handle)
 {
     uint32_t slot = handle & RAY_QUEUE_SLOT_MASK;
-    if (slot >= RAY_QUEUE_ENTRY_MAX || priority->book.entry[slot].generation != handle >> 16 ||
-        priority->book.entry[slot].state == RAY_ENTRY_FREE)
-        return RAY_NONE;
+    const ray_queue_entry *entry = priority->book.entry + slot;
+    ray_assert(slot < RAY_QUEUE_ENTRY_MAX && entry->generation == handle >> 16 &&
+               entry->state == RAY_ENTRY_LANE);
     return slot;
 }
 
 static inline uint32_t ray_queue_entry_new(ray_priority *priority)
 {
     ray_priority_book *book = &priority->book;
-    uint32_t slot = book->entry_free;
+    uint32_t number = book->entry_free;
     book->entry_count++;
-    if (slot == 0)
+    if (number == 0)
         return book->entry_top++;
-    book->entry_free = book->entry[slot - 1].next;
-    book->entry[slot - 1].next = 0;
-    return slot - 1;
+    ray_queue_entry *entry = book->entry + (number - 1);
+    book->entry_free = entry->next;
+    entry->next = 0;
+    return number - 1;
 }
 
 /* Field by field: a block of zeros is written slower without vectors. */
 static inline void ray_queue_entry_free(ray_priority *priority, uint32_t slot)
 {
     ray_priority_book *book = &priority->book;
-    ray_queue_entry *entry = &book->entry[slot];
+    ray_queue_entry *entry = book->entry + slot;
     entry->arrival_ns = 0;
     entry->deadline_ns = 0;
     entry->ticket = 0;
@@ -72,82 +77,57 @@ static inline uint32_t ray_queue_serves(const ray_queue *queue, uint32_t servers
     return queue->waiting != 0 && (servers == 0 || queue->busy < servers);
 }
 
-static inline void ray_queue_mark(ray_priority *priority, uint32_t place, uint32_t servers)
+/* Seldom anything to change: most queues go on serving. */
+static inline void ray_queue_mark(ray_priority *priority, const ray_queue *queue, uint32_t place,
+                                  uint32_t servers)
 {
-    uint64_t *word = &priority->book.ready[place / 64];
-    uint64_t bit = ray_queue_serves(&priority->book.queue[place], servers);
-    *word = (*word & ~(1ULL << place % 64)) | bit << place % 64;
+    uint64_t *word = priority->book.ready + place / 64;
+    uint32_t marked = *word >> place % 64 & 1;
+    if (ray_queue_serves(queue, servers) != marked)
+        *word ^= 1ULL << place % 64;
 }
 
 /* -- lanes -- */
-/* Its class was empty: it has nothing to be made up for, and the law counts from here. */
-static inline void ray_queue_lane_begins(ray_priority *priority, uint32_t place, uint32_t class)
-{
-    ray_queue_tail *tail = &priority->tally.queue[place];
-    tail->served_at[class] = (uint32_t)tail->sent_count;
-}
-
-static inline void ray_queue_flow_begins(ray_queue_lane *lane, uint32_t at)
-{
-    if ((lane->filled >> at & 1) == 0 && lane->flow[at].tag < lane->clock)
-        lane->flow[at].tag = lane->clock;
-    lane->filled |= 1U << at;
-}
-
-/* Behind everybody of its flow: it is the youngest. */
-static inline void ray_queue_append(ray_priority *priority, ray_queue *queue, uint32_t place,
+/* Behind somebody in flow 0, where all are that have no flows: it is the youngest. */
+static inline void ray_queue_append(ray_priority *priority, ray_queue *queue, uint32_t class,
                                     uint32_t slot)
 {
-    ray_queue_entry *entry = &priority->book.entry[slot];
-    ray_queue_lane *lane = &queue->lane[entry->priority];
-    ray_queue_flow *flow = &lane->flow[entry->flow_at];
+    ray_queue_entry *entry = priority->book.entry + slot;
+    ray_queue_flow *flow = (queue->lane + class)->flow;
     uint32_t last = flow->last;
     entry->prev = last;
     entry->state = RAY_ENTRY_LANE;
+    (priority->book.entry + (last - 1))->next = slot + 1;
     flow->last = slot + 1;
-    if (last != 0)
-        priority->book.entry[last - 1].next = slot + 1;
-    else
-        flow->first = slot + 1;
-    if (lane->count++ == 0)
-        ray_queue_lane_begins(priority, place, entry->priority);
-    ray_queue_flow_begins(lane, entry->flow_at);
+    queue->depth[class]++;
     queue->waiting++;
 }
 
-static inline void ray_queue_unlink_in(ray_priority *priority, ray_queue *queue, uint32_t slot)
+/* Out of its list and the counts; its own links stay as they were. 1: nobody is left in its flow,
+ * and ray_queue_flow_ends must follow. */
+static inline uint32_t ray_queue_unlink_in(ray_priority *priority, ray_queue *queue,
+                                           uint32_t class, uint32_t flow_at,
+                                           const ray_queue_entry *entry)
 {
-    ray_priority_book *book = &priority->book;
-    ray_queue_entry *entry = &book->entry[slot];
-    ray_queue_lane *lane = &queue->lane[entry->priority];
-    ray_queue_flow *flow = &lane->flow[entry->flow_at];
+    ray_queue_flow *flow = (queue->lane + class)->flow + flow_at;
     uint32_t next = entry->next, prev = entry->prev;
     if (prev != 0)
-        book->entry[prev - 1].next = next;
+        (priority->book.entry + (prev - 1))->next = next;
     else
         flow->first = next;
     if (next != 0)
-        book->entry[next - 1].prev = prev;
+        (priority->book.entry + (next - 1))->prev = prev;
     else
         flow->last = prev;
-    entry->next = 0;
-    entry->prev = 0;
     queue->waiting--;
-    lane->count--;
-    if (flow->first != 0)
-        return;
-    lane->filled &= ~(1U << entry->flow_at);
-    if (lane->count != 0)
-        return;
-    lane->clock = 0;
-    for (uint32_t i = 0; i < RAY_QUEUE_FLOW_MAX; i++)
-        lane->flow[i].tag = 0;
+    queue->depth[class]--;
+    return (next | prev) == 0;
 }
 
 /* -- turns -- */
 static inline uint32_t ray_queue_out_of_turn(const ray_queue_spec *spec, const ray_queue *queue)
 {
-    return queue->lane[RAY_CLASS_CRITICAL].count != 0 && queue->debt < spec->critical_cap;
+    return queue->depth[RAY_CLASS_CRITICAL] != 0 && queue->debt < spec->critical_cap;
 }
 
 static inline uint32_t ray_queue_class(const ray_queue_spec *spec, const ray_queue *queue)
@@ -155,35 +135,24 @@ static inline uint32_t ray_queue_class(const ray_queue_spec *spec, const ray_que
     uint32_t class = queue->turn;
     if (ray_queue_out_of_turn(spec, queue))
         return RAY_CLASS_CRITICAL;
-    if (queue->left != 0 && queue->lane[class].count != 0)
+    if (queue->left != 0 && queue->depth[class] != 0)
         return class;
     do
         class = class + 1 < RAY_CLASS_MAX ? class + 1 : 0;
-    while (queue->lane[class].count == 0);
+    while (queue->depth[class] == 0);
     return class;
 }
 
-/* The entry to be sent next; somebody waits. */
-static inline uint32_t ray_queue_choose(const ray_priority *priority, const ray_queue *queue)
+/* The lane to be served next; somebody waits. */
+static inline const ray_queue_lane *ray_queue_next_lane(const ray_priority *priority,
+                                                        const ray_queue *queue)
 {
-    uint32_t class = ray_queue_class(&priority->config.rules.spec, queue);
-    const ray_queue_lane *lane = &queue->lane[class];
-    uint32_t at = lane->filled == 1 ? 0 : ray_queue_choose_flow(priority, lane);
-    return lane->flow[at].first - 1;
+    return queue->lane + ray_queue_class(&priority->config.rules.spec, queue);
 }
 
-/* Books the dispatch of an entry that still stands in its lane: turn, debt, virtual time. */
-static inline void ray_queue_charge(const ray_queue_spec *spec, ray_queue *queue,
-                                    const ray_queue_entry *entry, uint32_t flows)
+/* Books the dispatch of an entry of that class: turn and debt. */
+static inline void ray_queue_charge(const ray_queue_spec *spec, ray_queue *queue, uint32_t class)
 {
-    uint32_t class = entry->priority;
-    ray_queue_lane *lane = &queue->lane[class];
-    if (flows > 1) {
-        lane->clock = lane->flow[entry->flow_at].tag;
-        lane->flow[entry->flow_at].tag += entry->width;
-        if (lane->clock >= RAY_QUEUE_TAG_HIGH)
-            ray_queue_rebase(lane);
-    }
     if (class == RAY_CLASS_CRITICAL && ray_queue_out_of_turn(spec, queue)) {
         queue->debt += 100 - spec->critical_cap;
         return;
@@ -194,6 +163,16 @@ static inline void ray_queue_charge(const ray_queue_spec *spec, ray_queue *queue
     }
     queue->left -= queue->left != 0;
     queue->debt -= queue->debt < spec->critical_cap ? queue->debt : spec->critical_cap;
+}
+
+/* Between several flows also virtual time, as long as the entry stands in its lane. */
+static inline void ray_queue_advance(ray_queue_lane *lane, const ray_queue_entry *entry)
+{
+    ray_queue_flow *flow = lane->flow + entry->flow_at;
+    lane->clock = flow->tag;
+    flow->tag += entry->width;
+    if (lane->clock >= RAY_QUEUE_TAG_HIGH)
+        ray_queue_rebase(lane);
 }
 
 #endif

@@ -74,14 +74,28 @@ static uint32_t goes_before(const ray_priority *priority, const ray_queue_entry 
     return a->ticket < b->ticket;
 }
 
+/* It is the only one of its flow. When its class was empty too, that has nothing to be made up for,
+ * and the law counts from here. */
+static void flow_begins(ray_priority *priority, ray_queue *queue, uint32_t place,
+                        const ray_queue_entry *entry)
+{
+    ray_queue_lane *lane = &queue->lane[entry->priority];
+    ray_queue_flow *flow = &lane->flow[entry->flow_at];
+    ray_queue_tail *tail = &priority->tally.queue[place];
+    if (flow->tag < lane->clock)
+        flow->tag = lane->clock;
+    lane->filled |= 1U << entry->flow_at;
+    if (queue->depth[entry->priority] == 0)
+        tail->served_at[entry->priority] = (uint32_t)tail->sent_count;
+}
+
 void ray_queue_join(ray_priority *priority, uint32_t slot)
 {
     ray_priority_book *book = &priority->book;
     ray_queue_entry *entry = &book->entry[slot];
     uint32_t place = entry->service & RAY_QUEUE_SLOT_MASK;
     ray_queue *queue = &book->queue[place];
-    ray_queue_lane *lane = &queue->lane[entry->priority];
-    ray_queue_flow *flow = &lane->flow[entry->flow_at];
+    ray_queue_flow *flow = &queue->lane[entry->priority].flow[entry->flow_at];
     uint32_t after = flow->last;
     while (after != 0 && goes_before(priority, entry, &book->entry[after - 1]))
         after = book->entry[after - 1].prev;
@@ -95,17 +109,33 @@ void ray_queue_join(ray_priority *priority, uint32_t slot)
         book->entry[entry->next - 1].prev = slot + 1;
     else
         flow->last = slot + 1;
-    if (lane->count++ == 0)
-        ray_queue_lane_begins(priority, place, entry->priority);
-    ray_queue_flow_begins(lane, entry->flow_at);
     entry->state = RAY_ENTRY_LANE;
+    if (flow->first == flow->last)
+        flow_begins(priority, queue, place, entry);
+    queue->depth[entry->priority]++;
     queue->waiting++;
+}
+
+/* An empty lane remembers no flow. */
+void ray_queue_flow_ends(ray_queue *queue, uint32_t class, uint32_t at)
+{
+    ray_queue_lane *lane = &queue->lane[class];
+    lane->filled &= ~(1U << at);
+    if (queue->depth[class] != 0)
+        return;
+    lane->clock = 0;
+    for (uint32_t i = 0; i < RAY_QUEUE_FLOW_MAX; i++)
+        lane->flow[i].tag = 0;
 }
 
 void ray_queue_unlink(ray_priority *priority, uint32_t slot)
 {
-    uint32_t place = priority->book.entry[slot].service & RAY_QUEUE_SLOT_MASK;
-    ray_queue_unlink_in(priority, &priority->book.queue[place], slot);
+    ray_queue_entry *entry = &priority->book.entry[slot];
+    ray_queue *queue = &priority->book.queue[entry->service & RAY_QUEUE_SLOT_MASK];
+    if (ray_queue_unlink_in(priority, queue, entry->priority, entry->flow_at, entry) != 0)
+        ray_queue_flow_ends(queue, entry->priority, entry->flow_at);
+    entry->next = 0;
+    entry->prev = 0;
 }
 
 /* -- who must go -- */
@@ -146,11 +176,12 @@ static void lane_relink(ray_priority *priority, uint32_t place, uint32_t class)
     ray_priority_book *book = &priority->book;
     ray_queue *queue = &book->queue[place];
     ray_queue_lane *lane = &queue->lane[class];
-    uint32_t first[RAY_QUEUE_FLOW_MAX], count = lane->count;
+    uint32_t first[RAY_QUEUE_FLOW_MAX], count = queue->depth[class];
     uint32_t since = priority->tally.queue[place].served_at[class];
     for (uint32_t i = 0; i < RAY_QUEUE_FLOW_MAX; i++)
         first[i] = lane->flow[i].first;
-    *lane = (ray_queue_lane){.count = 0};
+    *lane = (ray_queue_lane){0};
+    queue->depth[class] = 0;
     queue->waiting -= count;
     for (uint32_t left = count; left > 0; left--) {
         uint32_t best = RAY_QUEUE_FLOW_MAX;
@@ -179,7 +210,7 @@ void ray_queue_relink(ray_priority *priority)
                 priority, entry->flow, ray_queue_rule(priority, entry->service)->flows);
         }
         for (uint32_t class = 0; class < RAY_CLASS_MAX; class++)
-            if (queue->lane[class].count != 0)
+            if (queue->depth[class] != 0)
                 lane_relink(priority, place, class);
         if (queue->left > priority->config.rules.spec.weight[queue->turn])
             queue->left = priority->config.rules.spec.weight[queue->turn];

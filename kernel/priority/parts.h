@@ -13,7 +13,6 @@ ray_status ray_queue_slot(const ray_priority *priority, uint32_t handle, uint32_
 /* Delayed entries: in the heap by not_before and in their queue's list. */
 void ray_queue_delay(ray_priority *priority, uint32_t slot, uint64_t not_before_ns);
 void ray_queue_undelay(ray_priority *priority, uint32_t slot);
-uint32_t ray_queue_first_delayed(const ray_priority *priority); /* RAY_NONE */
 
 /* lane.c: who stands where; what every request does is in hot.h */
 uint32_t ray_queue_flow_hash(const ray_priority *priority, uint64_t flow, uint32_t flows);
@@ -24,6 +23,7 @@ static inline uint32_t ray_queue_flow_of(const ray_priority *priority, uint64_t 
 }
 uint32_t ray_queue_choose_flow(const ray_priority *priority, const ray_queue_lane *lane);
 void ray_queue_rebase(ray_queue_lane *lane);
+void ray_queue_flow_ends(ray_queue *queue, uint32_t class, uint32_t at);
 void ray_queue_join(ray_priority *priority, uint32_t slot);
 void ray_queue_unlink(ray_priority *priority, uint32_t slot);
 /* The newest of the lowest class below `by_class` in this queue, delayed ones too; RAY_NONE. */
@@ -50,6 +50,10 @@ static inline const ray_sla_spec *ray_sla_rule(const ray_priority *priority, uin
 static inline uint32_t ray_queue_known(uint32_t service)
 {
     return (service & RAY_QUEUE_SLOT_MASK) < RAY_SERVICE_MAX;
+}
+static inline uint32_t ray_queue_width(uint32_t width)
+{
+    return width != 0 ? width : 1;
 }
 /* A wide request that no machine has servers for goes when it would be alone. */
 static inline uint32_t ray_queue_fits(uint32_t servers, uint32_t busy, uint32_t width)

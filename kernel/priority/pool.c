@@ -60,7 +60,26 @@ void ray_queue_undelay(ray_priority *priority, uint32_t slot)
     queue->delayed--;
 }
 
-uint32_t ray_queue_first_delayed(const ray_priority *priority)
+/* -- time -- */
+static uint32_t first_delayed(const ray_priority *priority)
 {
     return priority->book.heap_count > 0 ? priority->book.heap_order[0] : (uint32_t)RAY_NONE;
+}
+
+uint64_t ray_priority_due(const ray_priority *priority)
+{
+    uint32_t slot = first_delayed(priority);
+    return slot != RAY_NONE ? priority->book.due_ns[slot] : RAY_NEVER;
+}
+
+uint32_t ray_priority_tick(ray_priority *priority, uint64_t now_ns)
+{
+    uint32_t slot = first_delayed(priority);
+    if (slot == RAY_NONE || priority->book.due_ns[slot] > now_ns)
+        return RAY_NONE;
+    uint32_t service = priority->book.entry[slot].service;
+    ray_queue_undelay(priority, slot);
+    ray_queue_join(priority, slot);
+    ray_queue_ready(priority, service & RAY_QUEUE_SLOT_MASK);
+    return service;
 }

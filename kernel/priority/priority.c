@@ -13,13 +13,8 @@ uint64_t ray_priority_bytes(void)
 /* -- places (private) -- */
 void ray_queue_ready(ray_priority *priority, uint32_t place)
 {
-    uint32_t service = priority->book.queue[place].service;
-    ray_queue_mark(priority, place, ray_queue_rule(priority, service)->servers);
-}
-
-static uint32_t width_of(uint32_t width)
-{
-    return width != 0 ? width : 1;
+    const ray_queue *queue = priority->book.queue + place;
+    ray_queue_mark(priority, queue, place, ray_queue_rule(priority, queue->service)->servers);
 }
 
 /* Where nothing is ever finished, the count of busy servers stays at its end. */
@@ -32,7 +27,7 @@ static void occupy(ray_queue *queue, uint32_t width)
 static ray_queue *queue_for(ray_priority *priority, uint32_t service)
 {
     uint32_t place = service & RAY_QUEUE_SLOT_MASK;
-    ray_queue *queue = &priority->book.queue[place];
+    ray_queue *queue = priority->book.queue + place;
     if (queue->service != service) {
         queue->service = service;
         queue->busy = 0;
@@ -51,175 +46,86 @@ void ray_priority_init(ray_priority *priority, const uint8_t seed[16])
 }
 
 /* -- request -- */
-uint32_t ray_priority_class(const ray_priority *priority, uint32_t service)
+static inline uint32_t entered(ray_priority *priority, uint64_t now_ns,
+                               const ray_priority_query *query, uint64_t deadline_ns,
+                               uint32_t request)
 {
-    const ray_sla_spec *sla = ray_queue_known(service) ? ray_sla_rule(priority, service) : 0;
-    return sla != 0 ? sla->priority : (uint32_t)RAY_CLASS_DEFAULT;
+    ray_assert(ray_queue_has_room(priority)); /* the victim has left */
+    uint32_t slot = ray_queue_entry_new(priority);
+    ray_queue_entry *entry = priority->book.entry + slot;
+    entry->arrival_ns = now_ns;
+    entry->deadline_ns = deadline_ns;
+    entry->request = request;
+    entry->ticket = ++priority->book.ticket;
+    entry->flow = query->flow;
+    entry->width = ray_queue_width(query->width);
+    entry->origin = (uint8_t)query->origin;
+    priority->tally.origin_count[query->origin]++;
+    entry->priority = (uint8_t)query->priority;
+    (priority->tally.by_class + query->priority)->queued_count++;
+    entry->service = query->service;
+    (priority->tally.queue + (query->service & RAY_QUEUE_SLOT_MASK))->queued_count++;
+    return slot;
 }
 
-uint32_t ray_priority_waits(const ray_priority *priority, uint32_t service)
+/* All that is not simply one more behind its class. */
+static __attribute__((noinline)) uint32_t take_otherwise(ray_priority *priority, uint64_t now_ns,
+                                                         const ray_priority_query *query,
+                                                         const ray_priority_answer *answer,
+                                                         uint32_t request)
 {
-    return ray_queue_known(service) && ray_queue_rule(priority, service)->servers != 0;
-}
-
-uint32_t ray_priority_promised(const ray_priority *priority, uint32_t service)
-{
-    return ray_queue_known(service) && ray_sla_rule(priority, service) != 0;
-}
-
-uint32_t ray_priority_flow_by(const ray_priority *priority)
-{
-    return priority->config.rules.spec.flow_by;
-}
-
-static uint64_t deadline_of(const ray_priority *priority, uint64_t now_ns,
-                            const ray_priority_query *query)
-{
-    const ray_sla_spec *sla = ray_sla_rule(priority, query->service);
-    uint64_t deadline_ns = query->deadline_ns != 0 ? query->deadline_ns : RAY_NEVER;
-    if (sla == 0)
-        return deadline_ns;
-    uint64_t own_ns =
-        ray_add_capped(now_ns, sla->deadline_ns != 0 ? sla->deadline_ns : sla->p95_latency_ns);
-    return own_ns < deadline_ns ? own_ns : deadline_ns;
-}
-
-/* Its own class is served after all that stand in it; meanwhile another class gets as many
- * dispatches as the weights give it, or as it has. */
-static uint32_t ahead_of(const ray_priority *priority, const ray_queue *queue, uint32_t class)
-{
-    const uint32_t *ratio = priority->config.rules.ratio[class];
-    uint64_t own = queue->lane[class].count, ahead = 0;
-    if (own == queue->waiting)
-        return (uint32_t)own;
-    for (uint32_t other = 0; other < RAY_CLASS_MAX; other++) {
-        uint64_t count = queue->lane[other].count; /* its own: at least 1 for each ahead of it */
-        uint64_t most = ((own + 1) * ratio[other] + 0xffff) >> 16;
-        ahead += count < most ? count : most;
-    }
-    return (uint32_t)ahead;
-}
-
-/* Room, or somebody who must make it. */
-static void find_place(const ray_priority *priority, const ray_queue *queue, uint32_t depth,
-                       const ray_priority_query *query, ray_priority_answer *out)
-{
-    out->queued = 1;
-    out->reason = RAY_REASON_QUEUED;
-    if (queue->waiting + queue->delayed < depth && ray_queue_has_room(priority))
-        return;
-    uint32_t victim = RAY_NONE;
-    if (priority->config.rules.spec.displace != 0 && queue->waiting + queue->delayed <= depth)
-        victim = ray_queue_victim(priority, query->service & RAY_QUEUE_SLOT_MASK, query->priority);
-    if (victim != RAY_NONE) {
-        out->victim = ray_queue_handle(priority, victim);
-        return;
-    }
-    out->queued = 0;
-    out->granted = 0;
-    out->reason = RAY_REASON_QUEUE_FULL;
-}
-
-ray_status ray_priority_ask(const ray_priority *priority, uint64_t now_ns,
-                            const ray_priority_query *query, ray_priority_answer *out)
-{
-    if (!ray_queue_known(query->service))
-        return RAY_E_UNKNOWN;
-    if (query->priority >= RAY_CLASS_MAX || query->origin >= RAY_ORIGIN_MAX || query->hold > 1)
-        return RAY_E_ARGUMENT;
-    if (query->width > RAY_QUEUE_SERVERS_MAX || now_ns == RAY_NEVER ||
-        query->not_before_ns == RAY_NEVER)
-        return RAY_E_RANGE;
     uint32_t place = query->service & RAY_QUEUE_SLOT_MASK;
-    const ray_queue *queue = &priority->book.queue[place];
-    const ray_queue_row *rule = ray_queue_rule(priority, query->service);
-    uint32_t busy = queue->service == query->service ? queue->busy : 0;
-    uint64_t delay_ns = query->not_before_ns > now_ns ? query->not_before_ns - now_ns : 0;
-    *out = (ray_priority_answer){
-        .deadline_ns = deadline_of(priority, now_ns, query),
-        .victim = RAY_NONE,
-        .reason = RAY_REASON_OK,
-        .granted = 1,
-    };
-    uint32_t free = rule->servers == 0 ||
-                    (queue->waiting == 0 &&
-                     ray_queue_fits(rule->servers, busy, width_of(query->width)));
-    if (delay_ns == 0 && free && query->hold == 0)
-        return RAY_OK;
-    find_place(priority, queue, rule->depth, query, out);
-    if (out->granted == 0)
-        return RAY_OK;
-    out->ahead = ahead_of(priority, queue, query->priority);
-    if (rule->servers != 0)
-        out->wait_ns = out->ahead * priority->tally.queue[place].service_ns / rule->servers;
-    if (out->wait_ns < delay_ns)
-        out->wait_ns = delay_ns;
-    return RAY_OK;
+    ray_queue *queue = queue_for(priority, query->service);
+    if (answer->queued == 0) {
+        priority->tally.origin_count[query->origin]++;
+        priority->tally.direct_count++;
+        occupy(queue, ray_queue_width(query->width));
+        ray_queue_ready(priority, place);
+        return RAY_NONE;
+    }
+    uint32_t slot = entered(priority, now_ns, query, answer->deadline_ns, request);
+    ray_queue_entry *entry = priority->book.entry + slot;
+    entry->flow_at = (uint8_t)ray_queue_flow_of(
+        priority, query->flow, ray_queue_rule(priority, query->service)->flows);
+    if (query->not_before_ns > now_ns)
+        ray_queue_delay(priority, slot, query->not_before_ns);
+    else
+        ray_queue_join(priority, slot);
+    ray_queue_ready(priority, place);
+    return ray_queue_handle(priority, slot);
+}
+
+/* Apart, so that what is tested before does not take its registers. */
+static __attribute__((noinline)) uint32_t take_behind(ray_priority *priority, uint64_t now_ns,
+                                                      const ray_priority_query *query,
+                                                      uint64_t deadline_ns, uint32_t request)
+{
+    uint32_t slot = entered(priority, now_ns, query, deadline_ns, request);
+    ray_queue *queue = priority->book.queue + (query->service & RAY_QUEUE_SLOT_MASK);
+    ray_queue_append(priority, queue, query->priority, slot);
+    return ray_queue_handle(priority, slot);
 }
 
 uint32_t ray_priority_take(ray_priority *priority, uint64_t now_ns,
                            const ray_priority_query *query, const ray_priority_answer *answer,
                            uint32_t request)
 {
-    ray_priority_tally *tally = &priority->tally;
-    uint32_t place = query->service & RAY_QUEUE_SLOT_MASK;
-    ray_queue *queue = queue_for(priority, query->service);
-    const ray_queue_row *rule = ray_queue_rule(priority, query->service);
-    tally->origin_count[query->origin]++;
-    if (answer->queued == 0) {
-        tally->direct_count++;
-        occupy(queue, width_of(query->width));
-        ray_queue_mark(priority, place, rule->servers);
-        return RAY_NONE;
-    }
-    ray_assert(ray_queue_has_room(priority)); /* the victim has left */
-    uint32_t slot = ray_queue_entry_new(priority);
-    ray_queue_entry *entry = &priority->book.entry[slot];
-    entry->arrival_ns = now_ns;
-    entry->deadline_ns = answer->deadline_ns;
-    entry->ticket = ++priority->book.ticket;
-    entry->flow = query->flow;
-    entry->service = query->service;
-    entry->request = request;
-    entry->width = width_of(query->width);
-    entry->priority = (uint8_t)query->priority;
-    entry->origin = (uint8_t)query->origin;
-    entry->flow_at = (uint8_t)ray_queue_flow_of(priority, query->flow, rule->flows);
-    if (query->not_before_ns > now_ns)
-        ray_queue_delay(priority, slot, query->not_before_ns);
-    else if (priority->config.rules.spec.earliest_deadline == 0)
-        ray_queue_append(priority, queue, place, slot);
-    else
-        ray_queue_join(priority, slot);
-    ray_queue_mark(priority, place, rule->servers);
-    tally->by_class[query->priority].queued_count++;
-    tally->queue[place].queued_count++;
-    return ray_queue_handle(priority, slot);
-}
-
-void ray_priority_note(ray_priority *priority, uint64_t now_ns, const ray_priority_query *query,
-                       const ray_priority_answer *answer, uint32_t granted)
-{
-    ray_priority_tally *tally = &priority->tally;
-    uint32_t denied = answer->granted == 0;
-    (void)now_ns;
-    tally->asked_count++;
-    tally->granted_count += !denied;
-    tally->denied_count += denied;
-    tally->unspent_count += !denied && granted == 0;
-    tally->by_class[query->priority].denied_count += denied;
-    tally->queue[query->service & RAY_QUEUE_SLOT_MASK].denied_count += denied;
+    const ray_queue *queue = priority->book.queue + (query->service & RAY_QUEUE_SLOT_MASK);
+    const ray_queue_flow *flow = (queue->lane + query->priority)->flow;
+    if (answer->queued == 0 || flow->last == 0 || query->not_before_ns > now_ns ||
+        queue->service != query->service || priority->config.rules.spec.earliest_deadline != 0 ||
+        ray_queue_rule(priority, query->service)->flows > 1)
+        return take_otherwise(priority, now_ns, query, answer, request);
+    return take_behind(priority, now_ns, query, answer->deadline_ns, request);
 }
 
 /* -- dispatch -- */
-static ray_status next_of(const ray_priority *priority, uint64_t now_ns, uint32_t place,
-                          ray_priority_pick *out)
+static inline ray_status first_of(const ray_priority *priority, uint64_t now_ns,
+                                  const ray_queue *queue, const ray_queue_flow *flow,
+                                  ray_priority_pick *out)
 {
-    const ray_queue *queue = &priority->book.queue[place];
-    if ((priority->book.ready[place / 64] >> place % 64 & 1) == 0)
-        return RAY_E_UNKNOWN;
-    uint32_t slot = ray_queue_choose(priority, queue);
-    const ray_queue_entry *entry = &priority->book.entry[slot];
+    uint32_t slot = flow->first - 1;
+    const ray_queue_entry *entry = priority->book.entry + slot;
     uint32_t servers = ray_queue_rule(priority, queue->service)->servers;
     if (!ray_queue_fits(servers, queue->busy, entry->width))
         return RAY_E_UNKNOWN;
@@ -236,35 +142,64 @@ static ray_status next_of(const ray_priority *priority, uint64_t now_ns, uint32_
     return RAY_OK;
 }
 
-ray_status ray_priority_next(const ray_priority *priority, uint64_t now_ns, uint32_t service,
-                             ray_priority_pick *out)
+static __attribute__((noinline)) ray_status
+first_of_flows(const ray_priority *priority, uint64_t now_ns, const ray_queue *queue,
+               const ray_queue_lane *lane, ray_priority_pick *out)
 {
-    if (service != RAY_NONE)
-        return ray_queue_known(service)
-                   ? next_of(priority, now_ns, service & RAY_QUEUE_SLOT_MASK, out)
-                   : RAY_E_UNKNOWN;
+    return first_of(priority, now_ns, queue,
+                    lane->flow + ray_queue_choose_flow(priority, lane), out);
+}
+
+/* In line, because this is a third of what a dispatch costs. */
+static inline __attribute__((always_inline)) ray_status
+next_of(const ray_priority *priority, uint64_t now_ns, uint32_t place, ray_priority_pick *out)
+{
+    const ray_queue *queue = priority->book.queue + place;
+    if (queue->waiting == 0)
+        return RAY_E_UNKNOWN;
+    const ray_queue_lane *lane = ray_queue_next_lane(priority, queue);
+    return lane->filled == 1 ? first_of(priority, now_ns, queue, lane->flow, out)
+                             : first_of_flows(priority, now_ns, queue, lane, out);
+}
+
+/* Round robin over the queues that have work and a free server. */
+static __attribute__((noinline)) ray_status
+next_of_any(const ray_priority *priority, uint64_t now_ns, ray_priority_pick *out)
+{
     uint32_t place = priority->book.turn;
     for (uint32_t i = 0; i < RAY_SERVICE_MAX; i++) {
         place = place + 1 < RAY_SERVICE_MAX ? place + 1 : 0;
-        if (priority->book.ready[place / 64] == 0) { /* none of these 64 */
+        uint64_t ready = priority->book.ready[place / 64];
+        if (ready == 0) { /* none of these 64 */
             uint32_t skip = 63 - place % 64;
             skip = skip < RAY_SERVICE_MAX - 1 - place ? skip : RAY_SERVICE_MAX - 1 - place;
             place += skip;
             i += skip;
             continue;
         }
-        if (next_of(priority, now_ns, place, out) == RAY_OK)
+        if ((ready >> place % 64 & 1) != 0 && next_of(priority, now_ns, place, out) == RAY_OK)
             return RAY_OK;
     }
     return RAY_E_UNKNOWN;
 }
 
+ray_status ray_priority_next(const ray_priority *priority, uint64_t now_ns, uint32_t service,
+                             ray_priority_pick *out)
+{
+    if (service == RAY_NONE)
+        return next_of_any(priority, now_ns, out);
+    if (!ray_queue_known(service))
+        return RAY_E_UNKNOWN;
+    return next_of(priority, now_ns, service & RAY_QUEUE_SLOT_MASK, out);
+}
+
 /* What the law of starvation is read from: dispatches of this queue that passed the class by. */
-static void count_sent(ray_priority *priority, uint32_t place, uint32_t class, uint64_t wait_ns)
+static inline void count_sent(ray_priority *priority, uint32_t place, uint32_t class,
+                              uint64_t wait_ns)
 {
     ray_priority_tally *tally = &priority->tally;
-    ray_queue_tail *tail = &tally->queue[place];
-    ray_class_tail *by_class = &tally->by_class[class];
+    ray_queue_tail *tail = tally->queue + place;
+    ray_class_tail *by_class = tally->by_class + class;
     uint32_t gap = (uint32_t)tail->sent_count - tail->served_at[class];
     if (gap > tally->gap_max[class])
         tally->gap_max[class] = gap;
@@ -277,28 +212,55 @@ static void count_sent(ray_priority *priority, uint32_t place, uint32_t class, u
         by_class->wait_max_ns = wait_ns;
 }
 
+static inline __attribute__((always_inline)) void
+send_in(ray_priority *priority, const ray_priority_pick *pick, uint32_t slot, uint32_t flow_at,
+        uint32_t servers)
+{
+    const ray_queue_entry *entry = priority->book.entry + slot;
+    uint32_t place = entry->service & RAY_QUEUE_SLOT_MASK;
+    uint32_t class = entry->priority;
+    ray_queue *queue = priority->book.queue + place;
+    count_sent(priority, place, class, pick->wait_ns);
+    ray_queue_charge(&priority->config.rules.spec, queue, class);
+    occupy(queue, entry->width);
+    uint32_t ends = ray_queue_unlink_in(priority, queue, class, flow_at, entry);
+    ray_queue_entry_free(priority, slot);
+    if (servers != 0 || queue->waiting == 0)
+        ray_queue_mark(priority, queue, place, servers);
+    priority->book.turn = place;
+    if (ends != 0)
+        ray_queue_flow_ends(queue, class, flow_at);
+}
+
+/* One of several flows, or still in the flow it had under other rules. */
+static __attribute__((noinline)) void send_of_flows(ray_priority *priority,
+                                                    const ray_priority_pick *pick, uint32_t slot,
+                                                    const ray_queue_row *rule)
+{
+    const ray_queue_entry *entry = priority->book.entry + slot;
+    ray_queue *queue = priority->book.queue + (entry->service & RAY_QUEUE_SLOT_MASK);
+    if (rule->flows > 1)
+        ray_queue_advance(queue->lane + entry->priority, entry);
+    send_in(priority, pick, slot, entry->flow_at, rule->servers);
+}
+
 void ray_priority_send(ray_priority *priority, uint64_t now_ns, const ray_priority_pick *pick)
 {
-    uint32_t slot = ray_queue_live(priority, pick->entry);
-    ray_assert(slot != RAY_NONE && priority->book.entry[slot].state == RAY_ENTRY_LANE);
-    const ray_queue_entry *entry = &priority->book.entry[slot];
-    uint32_t place = entry->service & RAY_QUEUE_SLOT_MASK;
-    ray_queue *queue = &priority->book.queue[place];
-    (void)now_ns;
+    uint32_t slot = ray_queue_standing(priority, pick->entry);
+    const ray_queue_entry *entry = priority->book.entry + slot;
+    const ray_queue *queue = priority->book.queue + (entry->service & RAY_QUEUE_SLOT_MASK);
     const ray_queue_row *rule = ray_queue_rule(priority, queue->service);
-    ray_queue_charge(&priority->config.rules.spec, queue, entry, rule->flows);
-    count_sent(priority, place, entry->priority, pick->wait_ns);
-    occupy(queue, entry->width);
-    ray_queue_unlink_in(priority, queue, slot);
-    ray_queue_entry_free(priority, slot);
-    ray_queue_mark(priority, place, rule->servers);
-    priority->book.turn = place;
+    (void)now_ns;
+    if (__builtin_expect(rule->flows > 1 || entry->flow_at != 0, 0))
+        send_of_flows(priority, pick, slot, rule);
+    else
+        send_in(priority, pick, slot, 0, rule->servers);
 }
 
 /* -- leaving -- */
 void ray_queue_let_go(ray_priority *priority, uint64_t now_ns, uint32_t slot, uint32_t why)
 {
-    const ray_queue_entry *entry = &priority->book.entry[slot];
+    const ray_queue_entry *entry = priority->book.entry + slot;
     uint32_t place = entry->service & RAY_QUEUE_SLOT_MASK;
     if (why == RAY_LEAVE_DEADLINE)
         ray_sla_outcome(priority, now_ns, entry->service,
@@ -343,7 +305,7 @@ ray_status ray_priority_requeue(ray_priority *priority, uint64_t now_ns, uint32_
         return status;
     if (priority_class >= RAY_CLASS_MAX)
         return RAY_E_ARGUMENT;
-    ray_queue_entry *at = &priority->book.entry[slot];
+    ray_queue_entry *at = priority->book.entry + slot;
     if (at->priority == priority_class)
         return RAY_OK;
     if (at->state == RAY_ENTRY_DELAYED) {
@@ -408,7 +370,7 @@ void ray_priority_finish(ray_priority *priority, uint64_t now_ns, const ray_prio
     if (!ray_queue_known(done->service))
         return;
     uint32_t place = done->service & RAY_QUEUE_SLOT_MASK;
-    ray_queue *queue = &priority->book.queue[place];
+    ray_queue *queue = priority->book.queue + place;
     priority->tally.finished_count++;
     if (queue->service == done->service) {
         queue->busy -= done->width < queue->busy ? done->width : queue->busy;
@@ -418,23 +380,4 @@ void ray_priority_finish(ray_priority *priority, uint64_t now_ns, const ray_prio
         learn(&priority->tally.queue[place], since(now_ns, done->sent_ns));
     ray_sla_outcome(priority, now_ns, done->service, since(now_ns, done->arrival_ns), done->failed,
                     0);
-}
-
-/* -- time -- */
-uint64_t ray_priority_due(const ray_priority *priority)
-{
-    uint32_t slot = ray_queue_first_delayed(priority);
-    return slot != RAY_NONE ? priority->book.due_ns[slot] : RAY_NEVER;
-}
-
-uint32_t ray_priority_tick(ray_priority *priority, uint64_t now_ns)
-{
-    uint32_t slot = ray_queue_first_delayed(priority);
-    if (slot == RAY_NONE || priority->book.due_ns[slot] > now_ns)
-        return RAY_NONE;
-    uint32_t service = priority->book.entry[slot].service;
-    ray_queue_undelay(priority, slot);
-    ray_queue_join(priority, slot);
-    ray_queue_ready(priority, service & RAY_QUEUE_SLOT_MASK);
-    return service;
 }

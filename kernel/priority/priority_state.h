@@ -74,7 +74,6 @@ typedef struct ray_queue_flow {
 } ray_queue_flow;
 
 typedef struct ray_queue_lane {
-    uint32_t count;
     uint32_t filled; /* bit per flow that is not empty */
     uint32_t clock;  /* virtual time: the start of the last request sent */
     ray_queue_flow flow[RAY_QUEUE_FLOW_MAX];
@@ -89,6 +88,7 @@ typedef struct ray_queue {
     uint32_t turn;    /* class whose turn it is */
     uint32_t left;    /* of its quantum */
     uint32_t debt;    /* of Critical for what it was sent out of turn: see lane.c */
+    uint32_t depth[RAY_CLASS_MAX]; /* entries in each lane, beside the turn: one line says both */
     ray_queue_lane lane[RAY_CLASS_MAX];
 } ray_queue;
 

@@ -52,7 +52,7 @@ static uint32_t gap_of(const ray_priority *priority, uint32_t class)
     for (uint32_t place = 0; place < RAY_SERVICE_MAX; place++) {
         const ray_queue_tail *tail = &priority->tally.queue[place];
         uint32_t gap = (uint32_t)tail->sent_count - tail->served_at[class];
-        if (priority->book.queue[place].lane[class].count != 0 && gap > most)
+        if (priority->book.queue[place].depth[class] != 0 && gap > most)
             most = gap;
     }
     return most;
@@ -137,7 +137,7 @@ ray_status ray_priority_queue_read(const ray_priority *priority, uint64_t now_ns
         .service = service,
     };
     for (uint32_t class = 0; class < RAY_CLASS_MAX; class++)
-        out->depth[class] = queue->lane[class].count;
+        out->depth[class] = queue->depth[class];
     return RAY_OK;
 }
 
@@ -182,8 +182,12 @@ ray_status ray_priority_first_of(const ray_priority *priority, uint32_t service,
     const ray_queue *queue = &priority->book.queue[service & RAY_QUEUE_SLOT_MASK];
     if (queue->waiting + queue->delayed == 0)
         return RAY_E_UNKNOWN;
-    *entry = ray_queue_handle(priority, queue->delayed != 0 ? queue->delayed_first - 1
-                                                            : ray_queue_choose(priority, queue));
+    uint32_t first = queue->delayed_first;
+    if (first == 0) {
+        const ray_queue_lane *lane = ray_queue_next_lane(priority, queue);
+        first = lane->flow[ray_queue_choose_flow(priority, lane)].first;
+    }
+    *entry = ray_queue_handle(priority, first - 1);
     return RAY_OK;
 }
 

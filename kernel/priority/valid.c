@@ -131,9 +131,10 @@ static uint32_t flow_length(const ray_priority *priority, uint32_t place, uint32
 
 static uint32_t lane_fault(const ray_priority *priority, uint32_t place, uint32_t class)
 {
-    const ray_queue_lane *lane = &priority->book.queue[place].lane[class];
+    const ray_queue *queue = &priority->book.queue[place];
+    const ray_queue_lane *lane = &queue->lane[class];
     uint32_t count = 0;
-    if (lane->count == 0)
+    if (queue->depth[class] == 0)
         return ray_is_zero(lane, sizeof *lane) != 0 ? 0 : 7;
     for (uint32_t at = 0; at < RAY_QUEUE_FLOW_MAX; at++) {
         uint32_t length = flow_length(priority, place, class, at);
@@ -143,7 +144,9 @@ static uint32_t lane_fault(const ray_priority *priority, uint32_t place, uint32_
             return 7;
         count += length;
     }
-    return count == lane->count && (uint64_t)lane->filled >> RAY_QUEUE_FLOW_MAX == 0 ? 0 : 4;
+    if (count != queue->depth[class] || (uint64_t)lane->filled >> RAY_QUEUE_FLOW_MAX != 0)
+        return 4;
+    return 0;
 }
 
 static uint32_t queue_fault(const ray_priority *priority, uint32_t place)
@@ -158,7 +161,7 @@ static uint32_t queue_fault(const ray_priority *priority, uint32_t place)
         uint32_t fault = lane_fault(priority, place, class);
         if (fault != 0)
             return fault;
-        waiting += queue->lane[class].count;
+        waiting += queue->depth[class];
     }
     return waiting == queue->waiting ? 0 : 4;
 }
@@ -215,8 +218,7 @@ static uint32_t ready_holds(const ray_priority *priority)
         uint32_t bit = priority->book.ready[place / 64] >> place % 64 & 1, wanted = 0;
         if (place < RAY_SERVICE_MAX) {
             const ray_queue *queue = &priority->book.queue[place];
-            uint32_t servers = ray_queue_rule(priority, queue->service)->servers;
-            wanted = queue->waiting != 0 && (servers == 0 || queue->busy < servers);
+            wanted = ray_queue_serves(queue, ray_queue_rule(priority, queue->service)->servers);
         }
         if (bit != wanted)
             return 0;

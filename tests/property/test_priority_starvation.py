@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """priority: the law of starvation (P4), against every adversary and over every window.
 
-In any R = ceil(sum(w) * 100 / (100 - cap)) consecutive dispatches of a queue, wherever they begin, a
-class that has somebody to send at each of them is sent at least w times. kernel/priority/lane.c has
-the proof on paper; here is the one by exhaustion, and the core under traffic of every kind."""
+In any R = ceil(sum(w) * 100 / (100 - cap)) consecutive dispatches of a queue, wherever they begin,
+a class that has somebody to send at each of them is sent at least w times. kernel/priority/lane.c
+has the proof on paper; here is the one by exhaustion, and the core under traffic of every kind."""
 
 from __future__ import annotations
 

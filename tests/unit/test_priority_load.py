@@ -326,6 +326,19 @@ def test_a_live_service_in_an_old_place_begins_anew() -> None:
     assert queue.get_queue(later).busy == 1 and queue.valid() == 0
 
 
+def test_who_stands_in_a_flow_is_sent_from_it_when_another_service_has_none() -> None:
+    """The place went to a service of one flow; those that wait for the one before keep theirs."""
+    queue = PriorityScheduler()
+    queue.set_service(0, servers=0, depth=64, flows=8)
+    for id in range(1, 9):
+        queue.enqueue_request(id, 0, flow=id)
+    assert len({one.flow for one in queue.queued()}) > 2
+    queue.enqueue_request(9, 1 << 16)
+    order = [queue.dequeue_next(1 << 16) for _ in range(9)]
+    assert sorted(got.request_id for got in order if got) == list(range(1, 10))
+    assert queue.valid() == 0 and queue.get_queue(0).lanes == (0, 0, 0, 0, 0)
+
+
 def test_the_kernel_counts_the_queue_among_its_parts_laws_and_book() -> None:
     kernel = Kernel(config=config.loads(FILE).blob)
     queue = PriorityScheduler(kernel=kernel)
