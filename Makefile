@@ -119,28 +119,26 @@ sim: $(SIM) $(FROZEN_BLOB) ## the same shell as a native program (CONFIG=)
 	    $(if $(CONFIG),--config build/sim.blob --name '$(basename $(notdir $(CONFIG)))')
 
 # -- the C side of the benchmark, one program per profile ------------------------------------------
-BENCH := build/bench-$(PROFILE)
-BENCH_CORE := $(patsubst %.c,$(SIM_DIR)/%.o,$(CORE_SOURCES))
-$(BENCH): tests/bench/core.c $(BENCH_CORE) $(SIM_BEARSSL)
-	$(call say,link,$@)$(CC) -std=gnu11 -O2 $(CORE_WARNINGS) -Werror $(CORE_INCLUDES) $^ -o $@
-
-# Tokens and picks by themselves: what the core adds to one verification, to one choice.
-BENCH_ALONE := build/bench-token build/bench-picks
-$(BENCH_ALONE): build/bench-%: tests/bench/%.c $(BENCH_CORE) $(SIM_BEARSSL)
-	$(call say,link,$@)$(CC) -std=gnu11 -O2 $(CORE_WARNINGS) -Werror $(CORE_INCLUDES) $^ -o $@
-
-# Bodies go through loops of many small files, so they are timed as they are shipped: optimised as
-# one program. The objects stand beside the others, compiled by the same flags and -flto.
-WHOLE_DIR  := build/whole/$(PROFILE)
-WHOLE_CORE := $(patsubst %.c,$(WHOLE_DIR)/%.o,$(CORE_SOURCES))
-$(WHOLE_CORE): $(WHOLE_DIR)/%.o: %.c Makefile | $(READY_CRYPTO)
+# Built as what is shipped to a host is (host_sim/_build.py): optimised as one program, for speed.
+# Warnings are the other builds' matter: most of what -O3 adds is about paths it made itself.
+BENCH       := build/bench-$(PROFILE)
+BENCH_DIR   := build/bench-objects/$(PROFILE)
+BENCH_WHOLE := $(if $(RAYGATE_QUICK),,-O3 -flto=auto)
+BENCH_FLAGS  = $(BENCH_WHOLE) $(CORE_INCLUDES)
+BENCH_CORE  := $(patsubst %.c,$(BENCH_DIR)/%.o,$(CORE_SOURCES))
+BENCH_OWN   := $(BENCH_CORE) $(SIM_BEARSSL)
+BENCH_LINK   = $(CC) -std=gnu11 -O2 $(CORE_ALIGN) $(BENCH_FLAGS) $(filter-out %.h,$^) -o $@
+$(BENCH_CORE): $(BENCH_DIR)/%.o: %.c Makefile | $(READY_CRYPTO)
 	@mkdir -p $(@D)
-	$(call say,cc,$<)$(CC) $(CORE_CFLAGS) -flto -Werror -g $(CORE_INCLUDES) -MMD -MP -c $< -o $@
--include $(WHOLE_CORE:.o=.d)
-BENCH_FORMATS := build/bench-formats
-$(BENCH_FORMATS): tests/bench/formats.c $(WHOLE_CORE) $(SIM_BEARSSL)
-	$(call say,link,$@)$(CC) -std=gnu11 -O2 -flto=$(shell nproc) $(CORE_ALIGN) \
-	    $(filter-out -Wframe-larger-than=%,$(CORE_WARNINGS)) $(CORE_INCLUDES) $^ -o $@
+	$(call say,cc,$<)$(CC) $(filter-out $(CORE_WARNINGS),$(CORE_CFLAGS)) $(BENCH_FLAGS) -g -MMD -MP \
+	    -c $< -o $@
+$(BENCH): tests/bench/core.c $(BENCH_OWN)
+	$(call say,link,$@)$(BENCH_LINK)
+# By themselves: one verification of a token, one choice of an instance, one body.
+BENCH_ALONE := build/bench-token build/bench-picks build/bench-formats
+$(BENCH_ALONE): build/bench-%: tests/bench/%.c $(BENCH_OWN)
+	$(call say,link,$@)$(BENCH_LINK)
+-include $(BENCH_CORE:.o=.d)
 
 # -- proof -----------------------------------------------------------------------------------------
 .PHONY: tidy test bench docs clean
