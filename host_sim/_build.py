@@ -163,8 +163,8 @@ def builder(profile: str) -> cffi.FFI:
         includes + PREAMBLE,
         sources=[str(path.relative_to(ROOT)) for path in (*sources(), *bearssl_sources())],
         include_dirs=include_dirs(profile),
-        extra_compile_args=["-O2", "-flto", "-fvisibility=hidden", *BEARSSL_FLAGS],
-        extra_link_args=["-O2", "-flto"],
+        extra_compile_args=["-O3", "-flto", "-fvisibility=hidden", *BEARSSL_FLAGS],
+        extra_link_args=["-O3", "-flto"],
     )
     return ffi
 
@@ -200,7 +200,8 @@ def compile_one(profile: str, source: pathlib.Path, target: pathlib.Path, flags:
     target.parent.mkdir(parents=True, exist_ok=True)
     includes = [f"-I{path}" for path in include_dirs(profile)]
     # What takes the same time for every secret is not optimised with what knows the secrets.
-    whole = ["-flto"] if profile in WHOLE_PROGRAM and BEARSSL not in source.parents else []
+    whole = (["-O3", "-flto"] if profile in WHOLE_PROGRAM and BEARSSL not in source.parents
+             else [])
     command = [*compiler(), *flags, *FLAGS, *aligned_jumps(), *whole, *includes, "-MMD", "-MF",
                str(target.with_suffix(".d")), "-c", str(source), "-o", str(target)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
@@ -246,7 +247,7 @@ def build(profile: str) -> pathlib.Path:
     ):
         library.parent.mkdir(exist_ok=True)
         made = library.with_suffix(".new")
-        whole = ["-O2", f"-flto={os.cpu_count() or 2}"] if profile in WHOLE_PROGRAM else []
+        whole = ["-O3", f"-flto={os.cpu_count() or 2}"] if profile in WHOLE_PROGRAM else []
         whole += aligned_jumps()
         link = [*compiler(), "-shared", *whole, "-o", str(made), *objects]
         check_defined(objects)

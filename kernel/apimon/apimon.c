@@ -132,22 +132,45 @@ static uint64_t latency_of(const ray_apimon_event *event)
     return latency < event->latency_ns ? RAY_NEVER : latency;
 }
 
-static void measure(ray_apimon_slot *row, const ray_apimon_event *event, uint64_t latency)
+/* How long an ended request took, and where that stands in the histograms of both its rows. */
+typedef struct measured {
+    uint64_t duration[RAY_APIMON_DURATION_MAX]; /* enum ray_apimon_duration */
+    uint32_t coarse[RAY_APIMON_DURATION_MAX];
+    uint32_t fine;
+    uint32_t minute;
+    uint32_t reserved;
+} measured;
+
+static inline void measure(const ray_apimon_event *event, measured *out)
 {
-    const uint64_t duration[RAY_APIMON_DURATION_MAX] = {latency, event->wait_ns,
-                                                        event->upstream_ns};
+    uint64_t latency = latency_of(event);
+    out->duration[RAY_APIMON_TOTAL] = latency;
+    out->duration[RAY_APIMON_WAIT] = event->wait_ns;
+    out->duration[RAY_APIMON_UPSTREAM] = event->upstream_ns;
+    for (uint32_t i = 0; i < RAY_APIMON_DURATION_MAX; i++)
+        out->coarse[i] = ray_histogram_coarse_index(out->duration[i]);
+    out->fine = ray_histogram_index(RAY_HISTOGRAM_SUB_BITS, latency);
+    out->minute = ray_histogram_index(RAY_HISTOGRAM_WINDOW_BITS, latency);
+}
+
+static inline void measure_row(ray_apimon_slot *row, const measured *at)
+{
+    uint64_t latency = at->duration[RAY_APIMON_TOTAL];
     row->counts.timed_count++;
     row->counts.latency_ns += latency;
-    row->counts.wait_ns += event->wait_ns;
-    row->counts.upstream_ns += event->upstream_ns;
-    for (uint32_t i = 0; i < RAY_APIMON_DURATION_MAX; i++)
-        ray_histogram_coarse_add(&row->coarse[i], duration[i], 1);
-    ray_histogram_record(&row->head, row->bucket, RAY_HISTOGRAM_SUB_BITS, latency);
-    ray_histogram_record(&row->minute_head, row->minute_bucket, RAY_HISTOGRAM_WINDOW_BITS, latency);
+    row->counts.wait_ns += at->duration[RAY_APIMON_WAIT];
+    row->counts.upstream_ns += at->duration[RAY_APIMON_UPSTREAM];
+    for (uint32_t i = 0; i < RAY_APIMON_DURATION_MAX; i++) {
+        row->coarse[i].bucket[at->coarse[i]]++;
+        row->coarse[i].sum += at->duration[i];
+    }
+    ray_histogram_record_at(&row->head, row->bucket, RAY_HISTOGRAM_SUB_BITS, at->fine, latency);
+    ray_histogram_record_at(&row->minute_head, row->minute_bucket, RAY_HISTOGRAM_WINDOW_BITS,
+                            at->minute, latency);
     row->sample[row->sample_count++ % RAY_APIMON_SAMPLE_EACH] = latency;
 }
 
-static void count_end(ray_apimon_slot *row, const ray_apimon_event *event, uint32_t type)
+static inline void count_end(ray_apimon_slot *row, const ray_apimon_event *event, uint32_t type)
 {
     uint32_t failed = type < RAY_ERROR_TYPE_MAX;
     row->counts.errored_count += failed;
@@ -186,22 +209,26 @@ static inline __attribute__((always_inline)) void book(ray_apimon *apimon, uint6
     ray_apimon_slot *rows[2] = {&tally->row[RAY_APIMON_ALL], &tally->row[place]};
     uint32_t type = ends != 0 ? ray_apimon_type(event) : (uint32_t)RAY_ERROR_NONE;
     uint32_t timed = ends != 0 && event->kind != RAY_APIMON_REFUSED && type != RAY_ERROR_GOVERNED;
-    uint64_t latency = timed ? latency_of(event) : 0;
+    uint64_t second = now_ns / SECOND_NS;
+    measured at = {.reserved = 0};
+    if (timed)
+        measure(event, &at);
     for (uint32_t i = 0; i < 2; i++) {
-        ray_apimon_roll(rows[i], now_ns);
+        if (__builtin_expect(second > rows[i]->second.index, 0))
+            ray_apimon_roll(rows[i], now_ns);
         rows[i]->counts.started_count += starts;
         if (ends != 0)
             count_end(rows[i], event, type);
         if (timed)
-            measure(rows[i], event, latency);
+            measure_row(rows[i], &at);
     }
     if (ends == 0)
         return;
-    const ray_apimon_edge edge = {1, type < RAY_ERROR_TYPE_MAX, latency, event->caller,
-                                  event->service};
+    const ray_apimon_edge edge = {1, type < RAY_ERROR_TYPE_MAX, at.duration[RAY_APIMON_TOTAL],
+                                  event->caller, event->service};
     ray_apimon_edge_add(apimon, &edge);
     if (timed)
-        remember(tally, now_ns, event, latency, type);
+        remember(tally, now_ns, event, at.duration[RAY_APIMON_TOTAL], type);
 }
 
 void ray_apimon_note(ray_apimon *apimon, uint64_t now_ns, const ray_apimon_event *event)

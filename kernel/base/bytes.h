@@ -14,12 +14,12 @@ void *memset(void *to, int value, size_t length);
 int memcmp(const void *a, const void *b, size_t length);
 void ray_panic(const char *what);
 
-/* A freestanding compiler calls the port even for eight bytes; a short copy is a few loads. */
-static inline __attribute__((always_inline)) void ray_copy(void *to, const void *from,
-                                                           size_t length)
-{
-    __builtin_memcpy(to, from, length);
-}
+/* A freestanding compiler forgets what these do and calls the port even for eight bytes; told so, it
+ * makes loads and stores of a short one. */
+#define memcpy __builtin_memcpy
+#define memmove __builtin_memmove
+#define memset __builtin_memset
+#define memcmp __builtin_memcmp
 
 #define RAY_TEXT_OF(x) #x
 #define RAY_LINE_OF(x) RAY_TEXT_OF(x)

@@ -47,11 +47,12 @@ uint64_t ray_histogram_middle(uint32_t bits, uint32_t index);
 void ray_histogram_halve(ray_histogram *head, uint32_t *bucket, uint32_t bits);
 /* Makes [min, max] reach to `value`, which is outside, or begin with it. */
 void ray_histogram_widen(ray_histogram *head, uint64_t value);
-/* A bucket that is full (2^32 - 1) halves them all first: quantiles stay, old values weigh less. */
-static inline void ray_histogram_record(ray_histogram *head, uint32_t *bucket, uint32_t bits,
-                                        uint64_t value)
+/* A bucket that is full (2^32 - 1) halves them all first: quantiles stay, old values weigh less.
+ * `index` is the value's. */
+static inline void ray_histogram_record_at(ray_histogram *head, uint32_t *bucket, uint32_t bits,
+                                           uint32_t index, uint64_t value)
 {
-    uint32_t *at = &bucket[ray_histogram_index(bits, value)];
+    uint32_t *at = &bucket[index];
     if (__builtin_expect(*at == 0xffffffffU, 0))
         ray_histogram_halve(head, bucket, bits);
     *at += 1;
@@ -59,6 +60,12 @@ static inline void ray_histogram_record(ray_histogram *head, uint32_t *bucket, u
         ray_histogram_widen(head, value);   /* an empty one holds [0, 0] */
     head->count++;
     head->sum += value;
+}
+
+static inline void ray_histogram_record(ray_histogram *head, uint32_t *bucket, uint32_t bits,
+                                        uint64_t value)
+{
+    ray_histogram_record_at(head, bucket, bits, ray_histogram_index(bits, value), value);
 }
 
 /* The same `times` times at once, at most 2^31. */
@@ -73,13 +80,18 @@ void ray_histogram_clear(ray_histogram *head, uint32_t *bucket, uint32_t bits);
 void ray_histogram_quantiles(const ray_histogram *head, const uint32_t *bucket, uint32_t bits,
                              const uint32_t *ppm, uint32_t n, uint64_t *out);
 
-static inline void ray_histogram_coarse_add(ray_histogram_coarse *coarse, uint64_t value,
-                                            uint64_t times)
+static inline uint32_t ray_histogram_coarse_index(uint64_t value)
 {
     uint32_t low = RAY_HISTOGRAM_COARSE_LOW, last = RAY_HISTOGRAM_COARSE - 1;
     uint32_t length = value <= 1 ? 0 : 64U - (uint32_t)__builtin_clzll(value - 1);
     uint32_t index = length <= low ? 0 : length - low;
-    coarse->bucket[index < last ? index : last] += times;
+    return index < last ? index : last;
+}
+
+static inline void ray_histogram_coarse_add(ray_histogram_coarse *coarse, uint64_t value,
+                                            uint64_t times)
+{
+    coarse->bucket[ray_histogram_coarse_index(value)] += times;
     coarse->sum += value * times;
 }
 

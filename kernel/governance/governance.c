@@ -98,7 +98,7 @@ static inline __attribute__((always_inline)) void count(ray_governance *governan
                                                         uint64_t amount)
 {
     ray_gov_series_add(&governance->tally, touch->pair, metric, number, amount);
-    if (ray_gov_is_watched(touch->pair))
+    if (ray_gov_is_watched(governance, touch->pair))
         ray_gov_alerts_tell(governance, touch, metric, number, amount);
 }
 
@@ -157,7 +157,7 @@ static inline void admit(ray_governance *governance, const ray_gov_touch *touch,
     admit_row(touch->service, event->tokens);
     admit_row(touch->tenant, event->tokens);
     count(governance, touch, RAY_SERIES_REQUESTS, 1, event->tokens);
-    if (ray_gov_is_watched(touch->pair))
+    if (ray_gov_is_watched(governance, touch->pair))
         ray_gov_alerts_queued(governance, touch);
 }
 
@@ -201,7 +201,7 @@ static void leave(ray_governance *governance, const ray_gov_touch *touch,
     } else {
         count(governance, touch, RAY_SERIES_FAILED, 0, 1);
     }
-    if (ray_gov_is_watched(touch->pair))
+    if (ray_gov_is_watched(governance, touch->pair))
         ray_gov_alerts_queued(governance, touch);
 }
 
@@ -288,7 +288,7 @@ void ray_governance_exchange(ray_governance *governance, uint64_t now_ns,
     count(governance, &touch, RAY_SERIES_REQUESTS, 1, event->tokens);
     count(governance, &touch, RAY_SERIES_SENT, 1, event->wait_ns);
     ray_gov_wait_add(tally, touch.pair != 0 ? touch.pair->waits : 0, event->wait_ns, 1);
-    if (ray_gov_is_watched(touch.pair))
+    if (ray_gov_is_watched(governance, touch.pair))
         ray_gov_alerts_queued(governance, &touch);
     outcome(governance, &touch, event, failed);
 }

@@ -71,9 +71,11 @@ static inline void ray_gov_series_add(ray_governance_tally *tally, ray_pair *pai
     ray_gov_series_add_slow(tally, pair, metric, count, amount);
 }
 /* Does any alert watch the pair, as far as that is known? */
-static inline uint32_t ray_gov_is_watched(const ray_pair *pair)
+static inline uint32_t ray_gov_is_watched(const ray_governance *governance, const ray_pair *pair)
 {
     uint64_t any = pair == 0;
+    if (governance->config.alert_end == 0)
+        return 0;
     for (uint32_t word = 0; pair != 0 && word < RAY_GOV_WATCH_WORDS; word++)
         any |= pair->watched[word];
     return any != 0;

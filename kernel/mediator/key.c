@@ -25,7 +25,7 @@ static void end(const ray_sip_stream *stream, uint64_t key[2])
 {
     uint8_t digest[16];
     ray_sip_end(stream, digest);
-    ray_copy(key, digest, sizeof digest);
+    memcpy(key, digest, sizeof digest);
 }
 
 /* The length first, then the bytes in whole words. */

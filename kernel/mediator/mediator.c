@@ -181,7 +181,7 @@ void ray_mediator_read(const ray_mediator *mediator, ray_mediator_stats *out)
 {
     const ray_mediator_tally *tally = &mediator->tally;
     memset(out, 0, sizeof *out);
-    ray_copy(out, tally, offsetof(ray_mediator_tally, newest));
+    memcpy(out, tally, offsetof(ray_mediator_tally, newest));
     for (uint32_t place = 0; place < mediator->book.top; place++)
         out->kept_bytes += mediator->book.entry[place].header_length +
                            mediator->book.entry[place].body_length;

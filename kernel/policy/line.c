@@ -17,7 +17,7 @@ static int32_t order(ray_policy_cut a, ray_policy_cut b)
 ray_policy_cut ray_policy_cut_of(const ray_address *address)
 {
     ray_policy_cut cut;
-    ray_copy(&cut, address, sizeof cut);
+    memcpy(&cut, address, sizeof cut);
     cut.high = __builtin_bswap64(cut.high);
     cut.low = __builtin_bswap64(cut.low);
     return cut;

@@ -140,7 +140,9 @@ void ray_credits_decide(const ray_limit_rule *rule, const ray_bucket *bucket, ui
     tick = later(tick, now.at);
     uint64_t missing = now.level;
     uint64_t left = missing < rule->capacity ? rule->capacity - missing : 0;
-    out->left_tokens = left / rule->period + (rule->excess - excess) / rule->period;
+    out->left_tokens = left / rule->period;
+    if (rule->excess != 0)
+        out->left_tokens += (rule->excess - excess) / rule->period;
     if (at->tokens == 0)
         return;
     uint64_t ceiling = rule->ceiling[at->class];

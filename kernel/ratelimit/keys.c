@@ -46,25 +46,28 @@ uint64_t ray_key_of_number(const ray_ratelimit *rl, uint64_t number)
     return ray_siphash_word(rl->config.seed, number);
 }
 
+/* The first `count` bits of eight bytes as they come in an address, loaded as one number. */
+static uint64_t first_bits(uint32_t count)
+{
+    return count == 0 ? 0 : count < 64 ? __builtin_bswap64(RAY_NEVER << (64 - count)) : RAY_NEVER;
+}
+
 /* An address counts as its network; a client whose address is not known counts by its name; one
  * without either shares the key of the empty name: never no limit. */
 uint64_t ray_key_of_client(const ray_ratelimit *rl, const ray_limit_hot *hot,
                            const ray_ratelimit_query *query)
 {
-    static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    uint64_t high, low;
     if (!query->address_known)
         return ~ray_siphash(rl->config.seed, query->client.at, query->client.length);
-    uint8_t network[16];
-    ray_copy(network, query->address.at, sizeof network);
+    memcpy(&high, query->address.at, 8);
+    memcpy(&low, query->address.at + 8, 8);
     uint32_t keep = hot->prefix_v6;
-    if (ray_same(network, mapped, sizeof mapped))
+    if (high == 0 && (low & 0xffffffffU) == 0xffff0000U)   /* ::ffff:0:0/96 holds IPv4 */
         keep = 96U + hot->prefix_v4;
-    for (uint32_t i = 0; i < sizeof network; i++) {
-        uint32_t bits = keep > 8U * i ? keep - 8U * i : 0;
-        if (bits < 8)
-            network[i] = (uint8_t)(network[i] & (0xff00U >> bits));
-    }
-    return ray_siphash(rl->config.seed, network, sizeof network);
+    high &= first_bits(keep);
+    low &= first_bits(keep > 64 ? keep - 64 : 0);
+    return ray_siphash_words(rl->config.seed, high, low);
 }
 
 /* -- places -- */

@@ -16,8 +16,10 @@ void ray_ratelimit_init(ray_ratelimit *rl, const uint8_t seed[16])
 
 /* -- booking (private) -- */
 /* Books one answer; returns 1 when `hold` was filled. */
-static uint32_t book(ray_ratelimit *rl, const ray_ratelimit_answer *answer, uint32_t i,
-                     const ray_limit_moment *at, ray_limit_hold *hold)
+static inline __attribute__((always_inline)) uint32_t book(ray_ratelimit *rl,
+                                                           const ray_ratelimit_answer *answer,
+                                                           uint32_t i, const ray_limit_moment *at,
+                                                           ray_limit_hold *hold)
 {
     const ray_limit_answer *a = &answer->at[i];
     uint32_t limit = a->limit & 0xffffU;
@@ -101,8 +103,10 @@ void ray_ratelimit_note(ray_ratelimit *rl, uint64_t now_ns, const ray_ratelimit_
         const ray_limit_answer *a = &answer->at[i];
         ray_limit_tally *tally = &rl->tally.limit[a->limit & 0xffffU];
         tally->verdict_count[a->granted]++;
-        tally->overflow_count += (a->flags & RAY_LIMIT_OVERFLOW) != 0;
         tally->delayed_count += a->start_at_ns != 0;
+        if (a->flags == 0)
+            continue;
+        tally->overflow_count += (a->flags & RAY_LIMIT_OVERFLOW) != 0;
         tally->yellow_count += (a->flags & RAY_LIMIT_YELLOW) != 0;
         rl->tally.table_full_count += (a->flags & RAY_LIMIT_OVERFLOW) != 0;
     }
