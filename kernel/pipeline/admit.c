@@ -6,12 +6,13 @@
 
 /* -- taking -- */
 static __attribute__((noinline)) uint32_t take_quotas(struct ray *ray, uint64_t now_ns,
-                                                      const ray_row *row,
                                                       const ray_journey *journey,
                                                       ray_quota_hold *holds)
 {
-    ray_quota_query query;
-    ray_quota_query_of(ray, now_ns, row, journey, &query);
+    ray_quota_query query;   /* the answers hold the rest */
+    query.user = journey->user;
+    query.tenant = journey->tenant;
+    query.wall_offset_ns = ray->clock.wall_offset_ns;
     return ray_quota_take(&ray->quota, now_ns, &query, &journey->governed->quotas, holds);
 }
 
@@ -97,21 +98,19 @@ static uint32_t take_held(struct ray *ray, uint64_t now_ns, const ray_row *row,
         ray_limit_hold *holds = slot->phase != RAY_PHASE_SENT ? slot->limit : NULL;
         slot->limit_count = (uint8_t)ray_ratelimit_take(&ray->ratelimit, now_ns,
                                                         &journey->governed->limits, 1, holds);
-        slot->quota_count = (uint8_t)take_quotas(ray, now_ns, row, journey, slot->quota);
+        slot->quota_count = (uint8_t)take_quotas(ray, now_ns, journey, slot->quota);
     }
     return place;
 }
 
 /* What is settled before anybody can look needs no place in flight. */
-static uint32_t take_at_once(struct ray *ray, uint64_t now_ns, const ray_row *row,
-                             const ray_journey *journey, ray_quota_hold *holds)
+static uint32_t take_at_once(struct ray *ray, uint64_t now_ns, const ray_journey *journey,
+                             ray_quota_hold *holds)
 {
     if (journey->asked == 0)
         return 0;
     ray_ratelimit_take(&ray->ratelimit, now_ns, &journey->governed->limits, 1, NULL);
-    return journey->governed->quotas.count != 0
-               ? take_quotas(ray, now_ns, row, journey, holds)
-               : 0;
+    return journey->governed->quotas.count != 0 ? take_quotas(ray, now_ns, journey, holds) : 0;
 }
 
 /* -- telling -- */
@@ -367,7 +366,7 @@ static __attribute__((noinline)) void admit_at_once(struct ray *ray, uint64_t no
                                                     ray_answer *answer)
 {
     ray_quota_hold holds[RAY_REQUEST_QUOTA_MAX];
-    uint32_t count = take_at_once(ray, now_ns, row, journey, holds);
+    uint32_t count = take_at_once(ray, now_ns, journey, holds);
     note(ray, now_ns, row, journey, answer);
     if (journey->cached != 0)
         ray_complete_cached(ray, now_ns, row, journey, holds, count, answer);

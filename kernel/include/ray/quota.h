@@ -139,7 +139,7 @@ ray_status ray_quota_ask(const ray_quota *quota, uint64_t now_ns, const ray_quot
 
 /* Reserves what was asked with every enforced quota (shadow ones too, when they grant). holds:
  * RAY_REQUEST_QUOTA_MAX places; returns how many were written. Must follow an ask at the same
- * now_ns with nothing between. */
+ * now_ns with nothing between; of the query only user, tenant and wall_offset_ns are read. */
 uint32_t ray_quota_take(ray_quota *quota, uint64_t now_ns, const ray_quota_query *query,
                         const ray_quota_answers *answers, ray_quota_hold *holds);
 
