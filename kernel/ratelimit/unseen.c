@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* unseen.c - what a limit says to a key that has no bucket: where one would go, or that the table is
- * full. Nothing here writes. */
+/* unseen.c - what a limit says to a key that has no bucket: where one would go, or that the table
+ * is full. Nothing here writes. */
 #include "ask.h"
 
 /* Of the limits asked before, how many found no place in the window this key has too: they get the
