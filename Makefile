@@ -126,13 +126,13 @@ BENCH_DIR   := build/bench-objects/$(PROFILE)
 BENCH_WHOLE := $(if $(RAYGATE_QUICK),,-O3 -flto=auto)
 BENCH_FLAGS  = $(BENCH_WHOLE) $(CORE_INCLUDES)
 BENCH_CORE  := $(patsubst %.c,$(BENCH_DIR)/%.o,$(CORE_SOURCES))
-BENCH_OWN   := $(BENCH_CORE) $(SIM_BEARSSL)
+BENCH_OWN   := tests/bench/bench.h tests/bench/bench.c $(BENCH_CORE) $(SIM_BEARSSL)
 BENCH_LINK   = $(CC) -std=gnu11 -O2 $(CORE_ALIGN) $(BENCH_FLAGS) $(filter-out %.h,$^) -o $@
 $(BENCH_CORE): $(BENCH_DIR)/%.o: %.c Makefile | $(READY_CRYPTO)
 	@mkdir -p $(@D)
 	$(call say,cc,$<)$(CC) $(filter-out $(CORE_WARNINGS),$(CORE_CFLAGS)) $(BENCH_FLAGS) -g -MMD -MP \
 	    -c $< -o $@
-$(BENCH): tests/bench/core.c $(BENCH_OWN)
+$(BENCH): tests/bench/core.c tests/bench/monitor.c $(BENCH_OWN)
 	$(call say,link,$@)$(BENCH_LINK)
 # By themselves: one verification of a token, one choice of an instance, one body.
 BENCH_ALONE := build/bench-token build/bench-picks build/bench-formats

@@ -10,58 +10,14 @@
  *   bench try BLOB LIMITS BATCH   ray_ratelimit_try over LIMITS limits, BATCH at once (1: singly)
  *   bench key BLOB KEYS BATCH     the same over KEYS numbers of one keyed limit
  *   bench queue DEPTH FLOWS       one request in and one out of a queue of DEPTH, five classes
- *   bench governance KIND PAIRS   ray_governance_note of that kind of step, over PAIRS services
- *   bench histogram               ray_histogram_record; with "quantiles" three of them at once
- *   bench exposition SERVICES     one sample of the Prometheus text
+ *   bench governance, histogram, exposition, apimon: monitor.c
  *
  * Each prints the CPU time of one item in picoseconds, least of ROUNDS, then how many were granted.
  */
-#define _GNU_SOURCE
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "timing.h"
-#include "ray/ray.h"
-#include "base/histogram.h"
-
-enum { BATCH_MAX = 4096 };
-
-typedef struct input {
-    uint8_t *at;
-    uint64_t length;
-} input;
-
-static input read_file(const char *name)
-{
-    FILE *file = fopen(name, "rb");
-    if (!file || fseek(file, 0, SEEK_END)) {
-        perror(name);
-        exit(2);
-    }
-    input in = { NULL, (uint64_t)ftell(file) };
-    in.at = aligned(in.length);
-    rewind(file);
-    if (fread(in.at, 1, in.length, file) != in.length)
-        exit(2);
-    fclose(file);
-    return in;
-}
-
-static struct ray *loaded(const char *blob_name)
-{
-    static const uint8_t seed[16] = { 7 };
-    struct ray *ray = aligned(ray_bytes());
-    input blob = read_file(blob_name);
-    ray_config_report report;
-    ray_init(ray, seed);
-    if (ray_config_load(ray, NULL, 0, blob.at, blob.length, &report)) {
-        fprintf(stderr, "%s: %s, section %u row %u field %u\n", blob_name,
-                ray_status_word(report.status), report.section, report.row, report.field);
-        exit(2);
-    }
-    return ray;
-}
+#include "bench.h"
 
 static int reference(void)
 {
@@ -335,96 +291,6 @@ static int queue_of(uint32_t depth, uint32_t flows)
     return 0;
 }
 
-static ray_governance *counted(uint32_t kind, uint32_t pairs, uint32_t steps)
-{
-    static ray_governance *governance;
-    static const uint8_t seed[16];
-    ray_governance_event event = { .verdict = 1, .reason = 1, .kind = RAY_GOV_ADMIT };
-    if (governance == NULL)
-        governance = aligned(ray_governance_bytes());
-    ray_governance_init(governance, seed);
-    for (uint32_t i = 0; i < (kind == RAY_GOV_ADMIT || kind == RAY_GOV_DONE ? pairs : steps); i++) {
-        event.service = event.tenant = i % pairs;
-        ray_governance_note(governance, 0, &event);
-    }
-    return governance;
-}
-
-/* Steps of one kind, 300 ns apart, over `pairs` (service, tenant) in turn. */
-static int governance(uint32_t kind, uint32_t pairs)
-{
-    enum { STEPS = 1 << 20 };
-    ray_governance_event event = { .tokens = 1, .wait_ns = 12345, .latency_ns = 2345678,
-                                   .bytes = 100, .cost_nano = 1000, .http_status = 200,
-                                   .verdict = 1, .reason = 1, .kind = (uint8_t)kind };
-    uint64_t best = UINT64_MAX;
-    ray_governance_stats stats = { .error_count = 1 };
-    for (int round = 0; round < ROUNDS; round++) {
-        ray_governance *state = counted(kind, pairs, STEPS);
-        uint64_t began = cpu_ns();
-        for (uint64_t i = 0, at = 0; i < STEPS; i++, at = at + 1 == pairs ? 0 : at + 1) {
-            event.service = event.tenant = (uint32_t)at;
-            ray_governance_note(state, 1 + 300 * i, &event);
-        }
-        uint64_t took = cpu_ns() - began;
-        best = took < best ? took : best;
-        ray_governance_read(state, &stats);
-    }
-    say(best, STEPS, stats.error_count == 0 ? STEPS : 0);
-    return 0;
-}
-
-/* Values over 24 octaves: recording one, or three quantiles of all of them. */
-static int histogram(uint32_t quantiles)
-{
-    enum { BITS = RAY_HISTOGRAM_SUB_BITS, RECORDS = 1 << 20, READS = 1 << 12 };
-    static uint32_t bucket[RAY_HISTOGRAM_BUCKETS(BITS)];
-    static const uint32_t ppm[3] = { 500000, 950000, 990000 };
-    static ray_histogram head;
-    uint64_t best = UINT64_MAX, out[3], sum = 0;
-    for (int round = 0; round < ROUNDS; round++) {
-        uint64_t began = cpu_ns();
-        for (uint64_t i = 0; i < RECORDS; i++)
-            ray_histogram_record(&head, bucket, BITS, i * 2654435761u & 0xffffff);
-        uint64_t took = cpu_ns() - began;
-        began = cpu_ns();
-        for (uint32_t i = 0; quantiles && i < READS; i++) {
-            ray_histogram_quantiles(&head, bucket, BITS, ppm, 3, out);
-            sum += out[i % 3];
-        }
-        took = quantiles ? cpu_ns() - began : took;
-        best = took < best ? took : best;
-    }
-    say(best, quantiles ? READS : RECORDS, quantiles ? sum : head.count);
-    return 0;
-}
-
-/* The Prometheus text of so many services with a name each, by its samples. */
-static int exposition(uint32_t services)
-{
-    ray_governance *state = counted(RAY_GOV_ADMIT, services, 0);
-    ray_name *names = aligned(services * sizeof *names);
-    uint64_t best = UINT64_MAX, samples = 0;
-    ray_text text;
-    char *out = aligned(1u << 24);
-    for (uint32_t i = 0; i < services; i++)
-        snprintf(names[i].at, sizeof names[i].at, "service-%u", i);
-    ray_governance_labels labels;
-    labels.service = (ray_names){ (const uint8_t *)names, sizeof *names, services };
-    labels.tenant = labels.policy = labels.service;
-    for (int round = 0; round < ROUNDS; round++) {
-        ray_text_init(&text, out, 1u << 24);
-        uint64_t began = cpu_ns();
-        ray_governance_export_prometheus(state, &labels, 0, &text);
-        uint64_t took = cpu_ns() - began;
-        best = took < best ? took : best;
-    }
-    for (uint64_t i = 0; i + 1 < text.length; i++)
-        samples += out[i] == '\n' && out[i + 1] != '#';
-    say(best, samples, samples);
-    return 0;
-}
-
 int main(int count, char **word)
 {
     if (count == 4 && !strcmp(word[1], "queue"))
@@ -443,14 +309,9 @@ int main(int count, char **word)
     if (count == 5 && (!strcmp(word[1], "try") || !strcmp(word[1], "key")))
         return try_all(word[2], word[1][0] == 'k', strtoull(word[3], NULL, 10),
                        (uint32_t)strtoul(word[4], NULL, 10));
-    if (count == 4 && !strcmp(word[1], "governance"))
-        return governance((uint32_t)strtoul(word[2], NULL, 10),
-                          (uint32_t)strtoul(word[3], NULL, 10));
-    if (count <= 3 && count > 1 && !strcmp(word[1], "histogram"))
-        return histogram(count == 3);
-    if (count == 3 && !strcmp(word[1], "exposition"))
-        return exposition((uint32_t)strtoul(word[2], NULL, 10));
+    if (count > 1 && monitor(count, word) == 0)
+        return 0;
     fprintf(stderr, "what to measure: ref, step, route, policy, limit, try, key, queue, "
-                    "governance, histogram or exposition\n");
+                    "governance, histogram, exposition or apimon\n");
     return 2;
 }

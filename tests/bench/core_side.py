@@ -95,6 +95,13 @@ def governance() -> Iterator[Result]:
     yield Result("core, histogram record", in_c("seed", "histogram")[0], "value", 1.7)
     ns, _ = in_c("seed", "histogram", "quantiles")
     yield Result("core, three quantiles", ns, "read", 860.0)
+    for services in (1, 64):
+        ns, booked = in_c("seed", "apimon", services)
+        checked(booked, 1 << 20, "apimon")
+        yield Result(f"core, apimon exchange, services at {services}", ns, "exchange", 1.7)
+    ns, read = in_c("seed", "apimon", 64, "quantiles")
+    checked(read, 1 << 20, "apimon quantiles")
+    yield Result("core, apimon, three quantiles", ns, "read", 860.0)
     for services in (1, 16, 256):
         ns, _ = in_c("seed", "exposition", str(services))
         yield Result(f"core, Prometheus text, services at {services}", ns, "sample", 130.0)

@@ -7,13 +7,10 @@
  *
  * Instances have connections of their own, so that not all loads tie. Prints the CPU time of one in
  * picoseconds, least of ROUNDS, and how many were granted; fails when one was not. */
-#define _GNU_SOURCE
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "timing.h"
-#include "ray/ray.h"
+#include "bench.h"
 
 enum { PICKS = 1 << 16, KEYS = 1 << 12 };
 

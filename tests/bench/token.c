@@ -5,28 +5,11 @@
  *   seen    asked and noted as the pipeline does it, all lines in turn, kept since a round before
  * Prints the CPU time of one in picoseconds, least of ROUNDS, and how many were good; of `seen` how
  * many of those the cache answered. */
-#define _GNU_SOURCE
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "timing.h"
-#include "ray/ray.h"
+#include "bench.h"
 
-enum { FILE_MAX = 1 << 20, LINES_MAX = 1024 };
-
-static ray_view read_file(const char *name)
-{
-    uint8_t *at = aligned(FILE_MAX);
-    FILE *file = fopen(name, "rb");
-    if (!file) {
-        perror(name);
-        exit(2);
-    }
-    ray_view view = { at, fread(at, 1, FILE_MAX, file) };
-    fclose(file);
-    return view;
-}
+enum { LINES_MAX = 1024 };
 
 /* One header as the gateway packs it: two lengths, name, value. */
 static ray_view bearer(ray_view token)
@@ -44,7 +27,7 @@ static ray_view bearer(ray_view token)
 }
 
 /* The lines of a file, 1 or more. */
-static uint64_t lines_of(ray_view file, ray_view lines[LINES_MAX])
+static uint64_t lines_of(input file, ray_view lines[LINES_MAX])
 {
     uint64_t count = 0;
     for (uint64_t from = 0, i = 0; i <= file.length && count < LINES_MAX; i++)
@@ -92,7 +75,7 @@ int main(int count, char **word)
     static ray_view token[LINES_MAX], headers[LINES_MAX];
     if (count != 5)
         return 2;
-    ray_view blob = read_file(word[1]);
+    input blob = read_file(word[1]);
     uint64_t lines = lines_of(read_file(word[2]), token), again = !strcmp(word[4], "seen");
     struct ray *ray = aligned(ray_bytes());
     struct ray_secrets *secrets = aligned(ray_secrets_bytes());
