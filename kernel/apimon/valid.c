@@ -14,14 +14,6 @@ static uint32_t ends_hold(const ray_apimon_counts *counts)
            counts->refused_count <= counts->started_count;
 }
 
-static uint32_t fine_holds(const ray_histogram *head, const uint32_t *bucket, uint32_t buckets)
-{
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < buckets; i++)
-        sum += bucket[i];
-    return sum == head->count && head->min <= head->max && (sum != 0 || head->max == 0);
-}
-
 static uint32_t row_holds(const ray_apimon_slot *row)
 {
     for (uint32_t kind = 0; kind < RAY_APIMON_DURATION_MAX; kind++) {
@@ -33,8 +25,8 @@ static uint32_t row_holds(const ray_apimon_slot *row)
     }
     return row->head.count <= row->counts.timed_count &&
            row->sample_count <= row->counts.timed_count &&
-           fine_holds(&row->head, row->bucket, RAY_APIMON_BUCKETS) &&
-           fine_holds(&row->minute_head, row->minute_bucket, RAY_APIMON_MINUTE_BUCKETS);
+           ray_histogram_valid(&row->head, row->bucket, RAY_HISTOGRAM_SUB_BITS) &&
+           ray_histogram_valid(&row->minute_head, row->minute_bucket, RAY_HISTOGRAM_WINDOW_BITS);
 }
 
 static uint32_t sums_hold(const ray_apimon_tally *tally)

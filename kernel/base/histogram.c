@@ -90,10 +90,28 @@ void ray_histogram_merge(ray_histogram *to, uint32_t *to_bucket, uint32_t bits,
     to->sum += from->sum;
 }
 
+/* Outside [min, max] nothing was ever recorded: of a second with one latency one bucket is cleared. */
 void ray_histogram_clear(ray_histogram *head, uint32_t *bucket, uint32_t bits)
 {
+    uint32_t first = ray_histogram_index(bits, head->min);
+    uint32_t end = ray_histogram_index(bits, head->max) + 1;
+    if (head->count != 0)
+        memset(bucket + first, 0, (end - first) * sizeof *bucket);
     memset(head, 0, sizeof *head);
-    memset(bucket, 0, RAY_HISTOGRAM_BUCKETS(bits) * sizeof *bucket);
+}
+
+uint32_t ray_histogram_valid(const ray_histogram *head, const uint32_t *bucket, uint32_t bits)
+{
+    uint32_t first = ray_histogram_index(bits, head->min);
+    uint32_t last = ray_histogram_index(bits, head->max);
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < RAY_HISTOGRAM_BUCKETS(bits); i++) {
+        if (bucket[i] != 0 && (i < first || i > last))
+            return 0;
+        sum += bucket[i];
+    }
+    return sum == head->count && head->min <= head->max &&
+           (sum != 0 || (head->max == 0 && head->sum == 0));
 }
 
 /* -- quantiles -- */

@@ -75,6 +75,8 @@ void ray_histogram_add(ray_histogram *head, uint32_t *bucket, uint32_t bits, uin
 void ray_histogram_merge(ray_histogram *to, uint32_t *to_bucket, uint32_t bits,
                          const ray_histogram *from, const uint32_t *from_bucket);
 void ray_histogram_clear(ray_histogram *head, uint32_t *bucket, uint32_t bits);
+/* 1 when the buckets add up to the count and none lies outside [min, max]: what clearing needs. */
+uint32_t ray_histogram_valid(const ray_histogram *head, const uint32_t *bucket, uint32_t bits);
 /* Nearest rank, ceil(ppm * count / 10^6), of each of `n` quantiles in parts per million; never
  * above max or below min, 0 of an empty one. Ascending ones cost one pass together. */
 void ray_histogram_quantiles(const ray_histogram *head, const uint32_t *bucket, uint32_t bits,

@@ -28,12 +28,15 @@ ALWAYS uint64_t word_at(const uint8_t *at)
            (uint64_t)at[7] << 56;
 }
 
-/* The last word: the bytes that are left and the length modulo 256 in the top byte. */
-static uint64_t tail_of(const uint8_t *at, uint64_t length)
+/* The last word: the bytes that are left of `length` at `at`, and the length modulo 256 in the top
+ * byte. Behind eight others they are the end of a word that may be loaded whole. */
+ALWAYS uint64_t tail_of(const uint8_t *at, uint64_t length)
 {
-    uint64_t word = (length & 0xffU) << 56;
-    for (unsigned i = 0; i < (length & 7U); i++)
-        word |= (uint64_t)at[i] << (8U * i);
+    uint64_t word = (length & 0xffU) << 56, left = length & 7U;
+    if (left != 0 && length > 8)
+        return word | word_at(at + length - 8) >> (64U - 8U * left);
+    for (uint64_t i = 0; i < left; i++)
+        word |= (uint64_t)at[length - left + i] << (8U * i);
     return word;
 }
 
@@ -69,7 +72,7 @@ uint64_t ray_siphash(const uint8_t key[16], const uint8_t *at, uint64_t length)
     uint64_t whole = length & ~(uint64_t)7;
     for (uint64_t i = 0; i < whole; i += 8)
         absorb_13(v, word_at(at + i));
-    absorb_13(v, tail_of(at + whole, length));
+    absorb_13(v, tail_of(at, length));
     return finish_13(v);
 }
 

@@ -84,9 +84,25 @@ void ray_gov_series_roll(ray_series *series, uint64_t second);
 /* What a window of a grain that contains `second` holds in the series, as of now: adds to it. */
 void ray_gov_window_read(const ray_series *series, uint32_t grain, uint64_t index,
                          ray_window *out);
-uint32_t ray_gov_ring_length(uint32_t grain);
-uint32_t ray_gov_ring_first(uint32_t grain);
-uint64_t ray_gov_grain_seconds(uint32_t grain);
+/* Here, so that a grain that is known where it is asked for divides nothing. */
+static inline uint32_t ray_gov_ring_length(uint32_t grain)
+{
+    return grain == RAY_GRAIN_SECOND   ? RAY_SERIES_SECOND_MAX
+           : grain == RAY_GRAIN_MINUTE ? RAY_SERIES_MINUTE_MAX
+                                       : RAY_SERIES_HOUR_MAX;
+}
+static inline uint32_t ray_gov_ring_first(uint32_t grain)
+{
+    return grain == RAY_GRAIN_SECOND   ? 0
+           : grain == RAY_GRAIN_MINUTE ? RAY_GOV_MINUTE_FIRST
+                                       : RAY_GOV_HOUR_FIRST;
+}
+static inline uint64_t ray_gov_grain_seconds(uint32_t grain)
+{
+    return grain == RAY_GRAIN_SECOND   ? 1
+           : grain == RAY_GRAIN_MINUTE ? SECONDS_OF_MINUTE
+                                       : SECONDS_OF_HOUR;
+}
 
 /* pairs.c: (service, tenant) to series */
 static inline uint32_t ray_gov_pair_bucket(const ray_governance *governance, uint32_t service,

@@ -4,25 +4,6 @@
  * a parent is the sum of its children, and a gap of any length costs one ring. */
 #include "parts.h"
 
-uint32_t ray_gov_ring_length(uint32_t grain)
-{
-    static const uint32_t length[RAY_GOV_GRAINS] = {RAY_SERIES_SECOND_MAX, RAY_SERIES_MINUTE_MAX,
-                                                    RAY_SERIES_HOUR_MAX};
-    return length[grain];
-}
-
-uint32_t ray_gov_ring_first(uint32_t grain)
-{
-    static const uint32_t first[RAY_GOV_GRAINS] = {0, RAY_GOV_MINUTE_FIRST, RAY_GOV_HOUR_FIRST};
-    return first[grain];
-}
-
-uint64_t ray_gov_grain_seconds(uint32_t grain)
-{
-    static const uint64_t seconds[RAY_GOV_GRAINS] = {1, SECONDS_OF_MINUTE, SECONDS_OF_HOUR};
-    return seconds[grain];
-}
-
 uint32_t ray_governance_grain_length(uint32_t grain)
 {
     return grain < RAY_GOV_GRAINS ? ray_gov_ring_length(grain) : 0;
@@ -49,23 +30,39 @@ static void clear_between(ray_series *series, uint32_t grain, uint64_t from, uin
         *window_at(series, grain, index) = (ray_window){0, 0};
 }
 
+/* Empties the seconds after the open one up to `second`, at most the whole ring, and opens that. */
+static void open_second(ray_series *series, uint64_t second)
+{
+    uint64_t gap = second - series->second;
+    uint32_t place = series->place;
+    if (gap >= RAY_SERIES_SECOND_MAX) {
+        memset(series->window, 0, RAY_SERIES_SECOND_MAX * sizeof series->window[0]);
+        place = (uint32_t)(second % RAY_SERIES_SECOND_MAX);
+    } else {
+        for (; gap > 0; gap--) {
+            place = place + 1 == RAY_SERIES_SECOND_MAX ? 0 : place + 1;
+            series->window[place] = (ray_window){0, 0};
+        }
+    }
+    series->second = second;
+    series->place = (uint16_t)place;
+}
+
 void ray_gov_series_roll(ray_series *series, uint64_t second)
 {
     uint64_t was = series->second;
     uint64_t minute = was / SECONDS_OF_MINUTE, new_minute = second / SECONDS_OF_MINUTE;
-    uint64_t hour = was / SECONDS_OF_HOUR, new_hour = second / SECONDS_OF_HOUR;
     if (second <= was)
         return;
-    add(window_at(series, RAY_GRAIN_MINUTE, minute), window_at(series, RAY_GRAIN_SECOND, was));
-    clear_between(series, RAY_GRAIN_SECOND, was, second);
-    if (new_minute != minute) {
-        add(window_at(series, RAY_GRAIN_HOUR, hour), window_at(series, RAY_GRAIN_MINUTE, minute));
-        clear_between(series, RAY_GRAIN_MINUTE, minute, new_minute);
-    }
+    add(window_at(series, RAY_GRAIN_MINUTE, minute), &series->window[series->place]);
+    open_second(series, second);
+    if (new_minute == minute)
+        return;
+    uint64_t hour = was / SECONDS_OF_HOUR, new_hour = second / SECONDS_OF_HOUR;
+    add(window_at(series, RAY_GRAIN_HOUR, hour), window_at(series, RAY_GRAIN_MINUTE, minute));
+    clear_between(series, RAY_GRAIN_MINUTE, minute, new_minute);
     if (new_hour != hour)
         clear_between(series, RAY_GRAIN_HOUR, hour, new_hour);
-    series->second = second;
-    series->place = (uint16_t)(second % RAY_SERIES_SECOND_MAX);
 }
 
 /* -- adding -- */

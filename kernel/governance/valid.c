@@ -7,7 +7,7 @@
  *  4 no row's counts pass what may have been lost: errors are at most the table's floor
  *  5 a pair is in its chain once; it and its series name one another
  *  6 a series' open place is its second's; places behind the last are zero
- *  7 a histogram's buckets add up to its count, min <= max
+ *  7 a histogram's buckets add up to its count and lie within [min, max]
  *  8 an alert passes the field checks, its name is unique, its generation was given out
  *  9 the heap of alerts holds each due one once, in order
  * 10 a pair knows the alerts that watch it, and no others
@@ -150,27 +150,19 @@ static uint32_t watches_hold(const ray_governance *governance)
 }
 
 /* -- 7 -- */
-static uint32_t histogram_holds(const ray_histogram *head, const uint32_t *bucket, uint32_t bits)
-{
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < RAY_HISTOGRAM_BUCKETS(bits); i++)
-        sum += bucket[i];
-    return sum == head->count && head->min <= head->max &&
-           (head->count != 0 || (head->max == 0 && head->sum == 0));
-}
-
 static uint32_t histograms_hold(const ray_governance_tally *tally)
 {
     for (uint32_t place = 0; place < RAY_WAIT_HISTOGRAM_MAX; place++) {
         const ray_waits *waits = &tally->waits[place];
-        if (!histogram_holds(&waits->head, waits->bucket, RAY_HISTOGRAM_SUB_BITS))
+        if (!ray_histogram_valid(&waits->head, waits->bucket, RAY_HISTOGRAM_SUB_BITS))
             return 0;
         for (uint32_t grain = 0; grain < RAY_GOV_GRAINS; grain++)
-            if (!histogram_holds(&waits->latency[grain].head, waits->latency[grain].bucket,
-                                 RAY_HISTOGRAM_WINDOW_BITS))
+            if (!ray_histogram_valid(&waits->latency[grain].head, waits->latency[grain].bucket,
+                                     RAY_HISTOGRAM_WINDOW_BITS))
                 return 0;
     }
-    return histogram_holds(&tally->enforcement, tally->enforcement_bucket, RAY_HISTOGRAM_SUB_BITS);
+    return ray_histogram_valid(&tally->enforcement, tally->enforcement_bucket,
+                               RAY_HISTOGRAM_SUB_BITS);
 }
 
 /* -- 8, 9, 11 -- */

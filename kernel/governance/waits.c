@@ -81,9 +81,9 @@ static uint64_t p95_open(const ray_waits *waits, uint32_t grain)
     }
     if (count == 0)
         return 0;
-    uint64_t rank = ray_mul_div_ceil(count, P95_PPM, MILLION);
     uint32_t at = ray_histogram_index(WINDOW_BITS, min);
     uint32_t last = ray_histogram_index(WINDOW_BITS, max);
+    uint64_t rank = at < last ? ray_mul_div_ceil(count, P95_PPM, MILLION) : 0;
     for (; at < last; at++) {
         for (uint32_t i = 0; i <= grain; i++)
             before += waits->latency[i].bucket[at];
@@ -101,32 +101,39 @@ static uint64_t *p95_at(ray_waits *waits, uint32_t grain, uint64_t index)
     return &waits->p95_ns[ray_gov_ring_first(grain) + index % ray_gov_ring_length(grain)];
 }
 
-/* Ends the window of a grain that `was` lies in, when `second` lies in a later one. */
-static void close_window(ray_waits *waits, uint32_t grain, uint64_t was, uint64_t second)
+/* Ends the window of a grain that `was` lies in, when `second` lies in a later one; 0 when it does
+ * not, and then in no later one of a coarser grain either. Inlined, so that the grain is a constant
+ * and nothing is divided. */
+static inline __attribute__((always_inline)) uint32_t close_window(ray_waits *waits,
+                                                                   uint32_t grain, uint64_t was,
+                                                                   uint64_t second)
 {
     uint64_t seconds = ray_gov_grain_seconds(grain), length = ray_gov_ring_length(grain);
     uint64_t index = was / seconds, next = second / seconds;
     ray_latency_window *window = &waits->latency[grain];
     if (index == next)
-        return;
+        return 0;
     *p95_at(waits, grain, index) = p95_open(waits, grain);
     for (uint64_t i = next - index > length ? next - length + 1 : index + 1; i <= next; i++)
         *p95_at(waits, grain, i) = 0;
     if (window->head.count == 0)
-        return;
+        return 1;
     if (grain + 1 < RAY_GOV_GRAINS) {
         ray_latency_window *up = &waits->latency[grain + 1];
         ray_histogram_merge(&up->head, up->bucket, WINDOW_BITS, &window->head, window->bucket);
     }
     ray_histogram_clear(&window->head, window->bucket, WINDOW_BITS);
+    return 1;
 }
 
 void ray_gov_waits_roll(ray_waits *waits, uint64_t second)
 {
     if (second <= waits->second)
         return;
-    for (uint32_t grain = 0; grain < RAY_GOV_GRAINS; grain++)
-        close_window(waits, grain, waits->second, second);
+    uint64_t was = waits->second;
+    if (close_window(waits, RAY_GRAIN_SECOND, was, second) != 0 &&
+        close_window(waits, RAY_GRAIN_MINUTE, was, second) != 0)
+        (void)close_window(waits, RAY_GRAIN_HOUR, was, second);
     waits->second = second;
 }
 

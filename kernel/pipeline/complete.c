@@ -80,7 +80,6 @@ void ray_complete_exchange(struct ray *ray, uint64_t now_ns, const ray_row *row,
                            ray_answer *answer)
 {
     ray_used used;
-    ray_answer done;
     used_by_row(ray, row, journey, &used);
     bill(ray, now_ns, &used, answer);
     if (count != 0)
@@ -99,11 +98,7 @@ void ray_complete_exchange(struct ray *ray, uint64_t now_ns, const ray_row *row,
     }
     if (journey->target != 0)
         ray_mediator_changed(&ray->mediator, journey->target, used.http_status);
-    ray_answer_begin(ray, now_ns, &done);
-    done.verdict = RAY_VERDICT_COMPLETE;
-    done.reason = RAY_REASON_OK;
-    ray_record(ray, now_ns, &done);
-    ray->tally.completed_count++;
+    ray_record_complete(ray, now_ns, RAY_REASON_OK);
     measure_exchange(ray, now_ns, row, journey, &used, answer);
 }
 
@@ -113,7 +108,6 @@ void ray_complete_cached(struct ray *ray, uint64_t now_ns, const ray_row *row,
                          ray_answer *answer)
 {
     ray_used used;
-    ray_answer done;
     ray_view headers, body = {NULL, 0};
     uint32_t hit = journey->identified->mediated.hit;
     uint16_t http_status = 200;
@@ -129,11 +123,7 @@ void ray_complete_cached(struct ray *ray, uint64_t now_ns, const ray_row *row,
         ray_quota_settle(&ray->quota, now_ns, ray->clock.wall_offset_ns, holds, count, used.quota);
     answer->cached = hit;
     answer->http_status = http_status;
-    ray_answer_begin(ray, now_ns, &done);
-    done.verdict = RAY_VERDICT_COMPLETE;
-    done.reason = RAY_REASON_CACHED;
-    ray_record(ray, now_ns, &done);
-    ray->tally.completed_count++;
+    ray_record_complete(ray, now_ns, RAY_REASON_CACHED);
     ray->tally.cached_count++;
     measure_exchange(ray, now_ns, row, journey, &used, answer);
 }

@@ -17,6 +17,15 @@ uint64_t ray_record(struct ray *ray, uint64_t now_ns, const ray_answer *answer)
     return seq;
 }
 
+void ray_record_complete(struct ray *ray, uint64_t now_ns, uint32_t reason)
+{
+    uint64_t words[6] = {ray->seq++, now_ns, 0, 0,
+                         RAY_NONE | (uint64_t)reason << 32 | (uint64_t)RAY_VERDICT_COMPLETE << 56,
+                         (uint64_t)ray->who.epoch << 32};
+    ray_sip_words(&ray->decision, words, 6);
+    ray->tally.completed_count++;
+}
+
 /* -- state and book -- */
 static void state_digest(const struct ray *ray, uint8_t digest[16])
 {

@@ -74,6 +74,9 @@ void ray_quota_query_of(const struct ray *ray, uint64_t now_ns, const ray_row *r
 void ray_cost_query_of(const struct ray *ray, const ray_row *row, const ray_journey *journey,
                        ray_cost_query *query);
 
+/* Writes the record of a completion that nobody hears an answer of, and counts it. */
+void ray_record_complete(struct ray *ray, uint64_t now_ns, uint32_t reason);
+
 /* How long its service may take: what the service states, or what all others get. */
 static inline uint64_t ray_timeout_of(const ray_journey *journey)
 {

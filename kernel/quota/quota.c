@@ -22,13 +22,6 @@ void ray_quota_init(ray_quota *quota, const uint8_t seed[16])
 }
 
 /* -- request -- */
-static uint64_t left_of(const ray_quota_spec *spec, const ray_quota_active *active)
-{
-    uint64_t room = ray_add_capped(spec->limit_units, active->carry_units);
-    uint64_t held = ray_add_capped(active->used_units, active->reserved_units);
-    return room > held ? room - held : 0;
-}
-
 static void deny(ray_quota_answer *answer, uint16_t reason, uint64_t retry_after_ns)
 {
     if (answer->granted != 0)
@@ -46,7 +39,7 @@ static void answer_of(const ray_quota_spec *spec, int64_t wall_ns, const ray_quo
     uint64_t room = ray_add_capped(spec->limit_units, active->carry_units);
     uint64_t held = ray_add_capped(active->used_units, active->reserved_units);
     uint32_t over = ray_add_capped(held, answer->units) > room;
-    answer->left_units = left_of(spec, active);
+    answer->left_units = room > held ? room - held : 0;
     answer->granted = 1;
     answer->reason = RAY_REASON_OK;
     if (over && spec->enforcement == RAY_QUOTA_SOFT) {
@@ -123,7 +116,7 @@ static uint32_t applies(const ray_quota_spec *spec, const ray_quota_query *query
 
 /* Instances that do not exist yet need a slot each; where there is none, the quota cannot answer
  * for what it would count, so it denies until its own period ends. */
-static void find_places(const ray_quota *quota, int64_t wall_ns, ray_quota_answers *out)
+static __attribute__((noinline)) void find_places(const ray_quota *quota, int64_t wall_ns, ray_quota_answers *out)
 {
     ray_quota_places places;
     ray_quota_places_begin(quota, &places);
@@ -142,7 +135,7 @@ static void find_places(const ray_quota *quota, int64_t wall_ns, ray_quota_answe
 }
 
 /* The largest retry binds, ties go to the smallest place in the file. */
-static void bind(ray_quota_answers *out)
+static __attribute__((noinline)) void bind(ray_quota_answers *out)
 {
     for (uint32_t i = 0; i < out->count; i++) {
         const ray_quota_answer *answer = &out->at[i];
@@ -244,8 +237,15 @@ ray_status ray_quota_ask_only(const ray_quota *quota, uint64_t now_ns, const ray
                               ask_named(quota, wall_ns, query, out);
     if (room == 0)
         return RAY_E_ARGUMENT;
-    find_places(quota, wall_ns, out);
-    bind(out);
+    uint32_t made = 1, denied = 0;   /* mostly all exist and nobody says no */
+    for (uint32_t i = 0; i < out->count; i++) {
+        made &= out->at[i].slot != RAY_NONE;
+        denied |= out->at[i].granted == 0;
+    }
+    if (made == 0)
+        find_places(quota, wall_ns, out);
+    if (made == 0 || denied != 0)
+        bind(out);
     return RAY_OK;
 }
 

@@ -103,6 +103,17 @@ def test_a_single_latency_is_every_percentile(monitor: ApiMonitor) -> None:
     assert {monitor.calculate_percentile(ppm) for ppm in (0, 1, 500_000, 10**6)} == {123_456_789}
 
 
+def test_a_reset_leaves_no_bucket_behind(monitor: ApiMonitor) -> None:
+    """Only what lies between the least and the greatest is cleared: nothing else was recorded."""
+    for latency in (3, 10**3, 10**9, 1 << 40):
+        served(monitor, latency=latency)
+    monitor.reset_metrics()
+    assert monitor.valid() == 0
+    served(monitor, latency=10**6)
+    assert monitor.valid() == 0
+    assert {monitor.calculate_percentile(ppm) for ppm in (0, 1, 500_000, 10**6)} == {10**6}
+
+
 def test_late_callers_hide_no_wait(monitor: ApiMonitor) -> None:
     """Coordinated omission: the request was meant 2 s before it could be sent."""
     monitor.record_request(1)
