@@ -73,8 +73,12 @@ void memory_init(const boot_info *info);
 void *memory_take(uint64_t bytes, uint64_t align);      /* panics when there is none */
 uint64_t memory_free_bytes(void);                       /* largest single piece left */
 
+/* Once everything is taken: makes an emulated TLB large enough for it. */
+void memory_warm(void);
+
 /* -- paging.c -- */
 void paging_protect(void);
+void paging_warm(const memory_range *range, uint32_t count);
 /* identity, uncached; only needed above 4 GiB */
 void paging_map_device(uint64_t at, uint64_t bytes);
 

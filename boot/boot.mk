@@ -17,8 +17,8 @@ IMAGE_FLAGS := -std=c11 -ffreestanding -mgeneral-regs-only -mno-red-zone -fno-pi
   -fdata-sections -fcf-protection=none -fno-asynchronous-unwind-tables -fno-ident \
   -mstringop-strategy=libcall -ffile-prefix-map=$(CURDIR)/= $(IMAGE_WARN) \
   -Ikernel/include -Ikernel/profiles/seed -Ikernel -Ishell -isystembuild/third_party/bearssl/inc
-# The core is optimised as one program, for size but for what every request goes through: under TCG
-# that takes a quarter off a replayed request (43 to 58 k/s) and costs 7 KB.
+# The core is optimised as one program, for size but for what every request goes through: a governed
+# request took 7.3 us under TCG so, and 9.1 us where that was -O2 too, which saves 19 KB.
 IMAGE_CORE_OPT ?= -Os -flto
 IMAGE_HOT_OPT ?= -O3 -flto
 IMAGE_EDGE_OPT ?= -Os

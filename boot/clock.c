@@ -87,12 +87,7 @@ static uint64_t measure(const reference *r)
 
 static uint32_t under_hypervisor(void)
 {
-    cpuid_words w = cpuid_read(1);
-
-    if (!(w.c >> 31))
-        return 0;
-    w = cpuid_read(0x40000000);
-    return w.b == 0x54474354 || w.b == 0x4b4d564b;      /* "TCGT", "KVMK" */
+    return hypervisor() == HYPERVISOR_TCG || hypervisor() == HYPERVISOR_KVM;
 }
 
 /* CPUID leaf 0x15: crystal rate and its ratio to the counter (Intel SDM volume 2A). */

@@ -311,8 +311,7 @@ static void idle(void)
         (void)ray_clock_gate(ray, clock_ns());
 }
 
-static void serve(void) __attribute__((noreturn));
-static void serve(void)
+static __attribute__((noreturn)) void serve(void)
 {
     for (;;) {
         uint64_t seen = trap_irq_count;
@@ -406,5 +405,6 @@ __attribute__((no_stack_protector)) void start(uint32_t eax, uint64_t ebx)
     uart_send(&com1, (const uint8_t *)out.at, out.length);
     (void)uart_busy(&com1);                     /* the prompt is out before the link is set up */
     start_link();
+    memory_warm();
     serve();
 }

@@ -49,6 +49,11 @@ void *memory_take(uint64_t bytes, uint64_t align)
     ray_panic("memory: not enough RAM; the image needs 48 MiB");
 }
 
+void memory_warm(void)
+{
+    paging_warm(taken + 1, taken_count - 1);    /* the first is the image, with its guard pages */
+}
+
 uint64_t memory_free_bytes(void)
 {
     uint64_t low = 0, high = 1ull << 32;

@@ -57,6 +57,25 @@ void paging_protect(void)
     reload();
 }
 
+/* QEMU's software TLB begins with 256 entries of 4 KiB, and has twice as many after a flush before
+ * which it was more than 70 % full (tlb_mmu_resize_locked in cputlb.c). A guest that never flushes
+ * stays at 1 MiB and walks its page tables for much of what a request touches. So all that will be
+ * touched is, and the TLB flushed, until it has room for it. */
+void paging_warm(const memory_range *range, uint32_t count)
+{
+    uint64_t pages = 0, held = 256;
+    if (hypervisor() != HYPERVISOR_TCG)
+        return;
+    for (uint32_t i = 0; i < count; i++)
+        pages += (range[i].end - range[i].start) / PAGE_BYTES + 2;
+    for (; pages * 100 > held * 70; held *= 2) {
+        for (uint32_t i = 0; i < count; i++)
+            for (uint64_t at = range[i].start; at < range[i].end; at += PAGE_BYTES)
+                (void)*(const volatile uint8_t *)(uintptr_t)at;
+        reload();
+    }
+}
+
 static uint64_t *below(uint64_t *table, uint64_t index)
 {
     if (!(table[index] & PRESENT)) {

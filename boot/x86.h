@@ -70,6 +70,13 @@ static inline cpuid_words cpuid_read(uint32_t leaf)
     return w;
 }
 
+/* What the hypervisor calls itself, its first four letters; 0: there is none. */
+enum { HYPERVISOR_TCG = 0x54474354, HYPERVISOR_KVM = 0x4b4d564b };
+static inline uint32_t hypervisor(void)
+{
+    return cpuid_read(1).c >> 31 ? cpuid_read(0x40000000).b : 0;
+}
+
 static inline void interrupts_off(void)
 {
     __asm__ volatile("cli" : : : "memory");
