@@ -14,7 +14,7 @@ void *memset(void *to, int value, size_t length);
 int memcmp(const void *a, const void *b, size_t length);
 void ray_panic(const char *what);
 
-/* A freestanding compiler forgets what these do and calls the port even for eight bytes; told so, it
+/* A freestanding compiler forgets what these do and calls the port even for eight bytes; told, it
  * makes loads and stores of a short one. */
 #define memcpy __builtin_memcpy
 #define memmove __builtin_memmove

@@ -90,7 +90,7 @@ void ray_histogram_merge(ray_histogram *to, uint32_t *to_bucket, uint32_t bits,
     to->sum += from->sum;
 }
 
-/* Outside [min, max] nothing was ever recorded: of a second with one latency one bucket is cleared. */
+/* Outside [min, max] nothing was recorded: of a second with one latency one bucket is cleared. */
 void ray_histogram_clear(ray_histogram *head, uint32_t *bucket, uint32_t bits)
 {
     uint32_t first = ray_histogram_index(bits, head->min);

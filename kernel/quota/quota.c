@@ -116,7 +116,7 @@ static uint32_t applies(const ray_quota_spec *spec, const ray_quota_query *query
 
 /* Instances that do not exist yet need a slot each; where there is none, the quota cannot answer
  * for what it would count, so it denies until its own period ends. */
-static __attribute__((noinline)) void find_places(const ray_quota *quota, int64_t wall_ns, ray_quota_answers *out)
+static void find_places(const ray_quota *quota, int64_t wall_ns, ray_quota_answers *out)
 {
     ray_quota_places places;
     ray_quota_places_begin(quota, &places);

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What the booted image needs for one governed request, beside the same rows through the host's C.
 
-Rows go over the machine link twice: as exchanges, and as ticks of the same bytes. A tick is carried,
-checked, copied and stamped like an exchange and decides nothing, so the difference of the two runs
-is what the request itself costs. Counted is the CPU time of the machine's own process.
+Rows go over the machine link twice: as exchanges, and as ticks of the same bytes. A tick is
+carried, checked, copied and stamped like an exchange and decides nothing, so the difference of the
+two runs is what the request itself costs. Counted is the CPU time of the machine's own process.
 """
 
 from __future__ import annotations
