@@ -63,8 +63,8 @@ uint64_t ray_quota_user_key(const ray_quota *quota, const ray_quota_spec *spec, 
 }
 
 /* Nobody outside chooses these numbers: a user is a keyed hash already, slot and tenant are places
- * in a configuration. So they need mixing and no second hash (the finalizer of MurmurHash3, which is
- * a permutation: two instances of one user never share an identity). */
+ * in a configuration. So they need mixing and no second hash (the finalizer of MurmurHash3, a
+ * permutation: two instances of one user never share an identity). */
 uint64_t ray_quota_key_of(const ray_quota *quota, uint32_t slot, uint32_t tenant, uint64_t user_key)
 {
     uint64_t seed, key = (uint64_t)slot << 32 | tenant;
