@@ -48,7 +48,7 @@ uint32_t ray_base64_letters(ray_view text, uint32_t plus, uint32_t slash, uint8_
     for (; text.length - i >= 8; i += 8, count += 6) {
         uint64_t six = packed(values_of(ray_load_8(text.at + i), plus, slash, &wrong)) << 16;
         six = __builtin_bswap64(six);
-        ray_copy(to + count, &six, 6); /* behind `i`: `to` may be text.at */
+        memcpy(to + count, &six, 6); /* behind `i`: `to` may be text.at */
     }
     for (; i < text.length; i++) {
         uint32_t value = ray_base64_value(text.at[i], plus, slash);

@@ -6,7 +6,7 @@
 static uint64_t word_at(const uint8_t *at)
 {
     uint64_t word;
-    ray_copy(&word, at, 8);
+    memcpy(&word, at, 8);
     return word;
 }
 

@@ -115,7 +115,7 @@ ray_status ray_lb_find_instance(const ray_lb *lb, uint32_t pool, const char *at,
     if (status != RAY_OK)
         return status;
     if (length < RAY_NAME_BYTES) {   /* of another alphabet than a name: brackets */
-        ray_copy(wanted.at, at, length);
+        memcpy(wanted.at, at, length);
         found = ray_lb_instance_named(lb, slot, &wanted);
     }
     if (found == RAY_NONE)
