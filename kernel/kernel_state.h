@@ -118,7 +118,8 @@ typedef struct ray_inflight_more {
     uint8_t method;
     uint8_t idempotent;          /* 1: its caller says it may be repeated */
     uint8_t outcome;             /* enum ray_outcome; 0: what http_status says */
-    uint8_t reserved[5];
+    uint8_t scheme;              /* enum ray_scheme: the credential that was looked at */
+    uint8_t reserved[4];
 } ray_inflight_more;
 
 typedef struct ray_inflight {
@@ -271,8 +272,7 @@ void ray_guard_try(struct ray *ray, uint64_t now_ns, uint32_t place, ray_guarded
 /* Books what was granted; the answer says where to and how long. */
 void ray_guard_take(struct ray *ray, uint64_t now_ns, uint32_t place, const ray_guarded *guarded,
                     ray_answer *answer);
-/* How the current attempt ended (enum ray_outcome): gives back permit and connection, and says in
- * *verdict whether it may be tried again (NULL: nobody would). */
+/* An attempt ended (enum ray_outcome); *verdict: may it be tried again? NULL: nobody would. */
 void ray_guard_done(struct ray *ray, uint64_t now_ns, uint32_t place, uint32_t outcome,
                     uint64_t retry_after_ns, ray_resilience_verdict *verdict);
 

@@ -130,6 +130,7 @@ class MediatorStats:
     evicted_count: int
     expired_count: int
     dropped_count: int
+    refused_count: int
     kept_bytes: int
     kept_count: int
     filling_count: int

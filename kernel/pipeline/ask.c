@@ -2,6 +2,7 @@
 /* ask.c - a row as bytes from outside, and the question it becomes for each stage. What their
  * answers come to is judge.c's. */
 #include "pipeline/journey.h"
+#include "mediator/forward.h"
 #include "base/bytes.h"
 #include "base/headers.h"
 #include "base/siphash.h"
@@ -260,6 +261,10 @@ __attribute__((noinline)) ray_status ray_ask_mediator(const struct ray *ray, uin
     query->authorized = journey->user.length != 0 || journey->tenant != RAY_NONE ||
                         journey->role != 0;
     journey->mediated = 1;
+    uint64_t waits_ns =
+        ray_mediator_caller_timeout(&ray->mediator, journey->transform, query->headers);
+    if (waits_ns < ray_timeout_of(journey))   /* no longer than whoever asked */
+        journey->gateway.timeout_ns = waits_ns != 0 ? waits_ns : 1;
     return ray_mediator_ask(&ray->mediator, now_ns, query, &journey->identified->mediated);
 }
 

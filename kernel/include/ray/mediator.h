@@ -19,11 +19,8 @@
 typedef struct ray_mediator ray_mediator; /* state; size and layout are private */
 
 enum ray_content {
-    RAY_CONTENT_JSON = 0,
-    RAY_CONTENT_PROTOBUF = 1,
-    RAY_CONTENT_XML = 2,
-    RAY_CONTENT_FORM = 3,
-    RAY_CONTENT_BINARY = 4,
+    RAY_CONTENT_JSON = 0, RAY_CONTENT_PROTOBUF = 1, RAY_CONTENT_XML = 2,
+    RAY_CONTENT_FORM = 3, RAY_CONTENT_BINARY = 4,
     RAY_CONTENT_ANY = 5,     /* whatever it is: neither looked at nor changed */
     RAY_CONTENT_MAX = 6
 };
@@ -126,7 +123,9 @@ typedef struct ray_mediator_report {
     char keyword[24];    /* of the schema, zero-terminated; empty: the body does not parse */
     uint32_t lossy;      /* 1: something was lost, at `pointer` */
     uint16_t reason;     /* RAY_REASON_OK or why not */
-    uint16_t http_status;
+    uint16_t http_status; /* the client's */
+    uint16_t outcome_status; /* of a response: the attempt's, by its gRPC trailer if it has one */
+    uint16_t reserved;
 } ray_mediator_report;
 
 uint64_t ray_mediator_bytes(void);
@@ -164,9 +163,8 @@ uint64_t ray_mediator_age(const ray_mediator *mediator, uint64_t now_ns, uint32_
  * is refused, RAY_E_TRUNCATED when `out` is too small; then what was written means nothing. */
 ray_status ray_mediator_encode_request(const ray_mediator *mediator, uint32_t transform,
                                        ray_view body, ray_text *out, ray_mediator_report *report);
-/* Also writes the headers as they go to the client: edits, Content-Type and Content-Length as the
- * body now is, no hop-by-hop field; statuses without a body have none. The status a gRPC trailer
- * says goes into report->http_status; otherwise it is `status`. */
+/* Also writes the headers as they go to the client; statuses without a body have none. An error is
+ * replaced by our own words where formats differ; `headers` hold gRPC's trailers too. */
 ray_status ray_mediator_encode_response(const ray_mediator *mediator, uint32_t transform,
                                         uint16_t status, ray_view headers, ray_view body,
                                         ray_text *headers_out, ray_text *out,
@@ -196,6 +194,7 @@ typedef struct ray_error_spec {
     uint16_t http_status;         /* 0: the table's */
     uint8_t grpc;                 /* 1: the client speaks gRPC: trailers instead of a body */
     uint8_t reserved[3];
+    const char *text;             /* the body is this line of text; NULL: problem details */
 } ray_error_spec;
 
 /* The HTTP status and gRPC code of a reason; 500 and UNKNOWN for one nobody defined. */
@@ -284,6 +283,7 @@ typedef struct ray_mediator_stats {
     uint64_t evicted_count;      /* least recently used, for another */
     uint64_t expired_count;
     uint64_t dropped_count;      /* by purge, reload or a control call */
+    uint64_t refused_count;      /* responses: broken schema, malformed, too large converted */
     uint64_t kept_bytes;
     uint32_t kept_count;         /* now */
     uint32_t filling_count;      /* leases open */
@@ -299,6 +299,7 @@ typedef struct ray_transform_row {
     uint64_t denied_count;
     uint64_t hit_count;
     uint64_t miss_count;
+    uint64_t refused_count;
     uint32_t transform;          /* handle */
     uint32_t edit_count;
     uint32_t route_count;
@@ -346,8 +347,7 @@ const char *ray_content_word(uint32_t content);
 const char *ray_content_type(uint32_t content, uint32_t flags);
 /* The format a Content-Type names, RAY_CONTENT_MAX for none of them. */
 uint32_t ray_content_of(ray_view content_type);
-/* What an Accept header says about a format: 0 it is not acceptable, else its weight, 1 to 1000.
- * An absent header (length 0) accepts everything. */
+/* A format's weight in an Accept header, 1 to 1000; 0: not acceptable. An absent one takes all. */
 uint32_t ray_accept_weight(ray_view accept, uint32_t content, uint32_t flags);
 ray_status ray_mediator_export_json(const ray_mediator *mediator, uint64_t now_ns, ray_text *out);
 /* 0, or: 1 rules, 2 edits, 3 routes, 4 entries, 5 heap, 6 chains, 7 LRU list, 8 counters,
