@@ -16,7 +16,7 @@ from host_sim.modules.mediator_types import Refusal
 
 Fields = Mapping[str, str] | Sequence[tuple[str, str]]
 HEADER_BYTES = 1 << 16
-BODY_BYTES_MAX = 1 << 28
+BODY_BYTES_MAX = 1 << 26
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -98,7 +98,7 @@ static ray_status encode(const ray_mediator *mediator, const ray_transform_side 
     uint32_t reason = ray_body_convert(mediator, rule, message, out, report);
     if (reason != RAY_REASON_OK) {
         status = report_refuse(report, side, reason);
-        return out->truncated != 0 ? RAY_E_TRUNCATED : status;   /* with more room it may fit */
+        return reason == RAY_REASON_BODY_GROWN ? RAY_E_TRUNCATED : status;   /* more room helps */
     }
     if (is_framed(rule, rule->to))
         frame_end(out, begin);
