@@ -48,6 +48,7 @@ limits = ["slow"]
 name = "call"
 service = "call"
 path = {{ prefix = "/call" }}
+methods = ["POST"]
 auth = "none"
 transform = "call"
 [auth]

@@ -26,7 +26,7 @@ from host_sim.transforms import Message
 
 Turn = ApiResponse | DispatchRecord | QueuedRequest
 Transport = Callable[[DispatchRecord], ApiResponse]
-ASKED_MAX = 4096  # requests remembered at most before those that have ended are forgotten
+ASKED_MAX = 4096  # from here on, requests that ended unseen are forgotten now and then
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,6 +47,7 @@ class Door:
         self._asked: dict[int, Asked] = {}
         self._again: dict[int, int] = {}  # not before
         self._parked: dict[int, Turn] = {}  # went on while another request was waited for
+        self._asked_max = ASKED_MAX
 
     # -- events ---------------------------------------------------------------------------------
     def admit(
@@ -62,7 +63,7 @@ class Door:
         if request.service_id is not None and service is not None:
             fields["service"] = service.name
         step = self.exchanges.admit(request.path, at_ns=now, tell=True, **fields)
-        if len(self._asked) >= ASKED_MAX:
+        if len(self._asked) >= self._asked_max:
             self._forget()
         asked = Asked(request, match, service, step.lines)
         self._asked[step.request] = asked
@@ -81,7 +82,7 @@ class Door:
 
     def finish(self, record: DispatchRecord, response: ApiResponse, now: int | None) -> Turn:
         """What came back: transformed for the client, told to the core as it came."""
-        id = record.request_id
+        id = self._known(record)
         if now is not None:
             self.kernel.tick(now)
         message: Message | Refusal
@@ -102,7 +103,7 @@ class Door:
 
     def fail(self, record: DispatchRecord, outcome: Outcome, now: int | None = None) -> Turn:
         """Nothing came back: the attempt's time is over, or there was no connection."""
-        id = record.request_id
+        id = self._known(record)
         if now is not None:
             self.kernel.tick(now)
         if self.kernel.request(id) is None:
@@ -224,10 +225,16 @@ class Door:
         late = Refusal(self.kernel.lib.RAY_REASON_DEADLINE, 504, "", "")
         return self._answer(id, self.kernel.error_response(late))
 
+    def _known(self, record: DispatchRecord) -> int:
+        if record.request_id not in self._asked:
+            raise UnknownError(f"request {record.request_id} was answered already")
+        return record.request_id
+
     def _forget(self) -> None:
         for id in [id for id in self._asked if self.kernel.request(id) is None]:
             if id not in self._parked:
                 del self._asked[id]
+        self._asked_max = max(ASKED_MAX, 2 * len(self._asked))
 
 
 def _endpoint(instance: str, service: ServiceEndpoint) -> tuple[str, int]:

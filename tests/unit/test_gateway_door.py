@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from host_sim.errors import StateError
+from host_sim.errors import StateError, UnknownError
 from host_sim.kernel import NEVER
 from host_sim.modules.apimon import ApiMonitor
 from host_sim.modules.gateway import (
@@ -100,9 +100,12 @@ def test_a_no_is_a_problem_with_the_fields_that_belong_to_it() -> None:
     gateway, _ = opened()
     nobody = gateway.dispatch_request(item(headers=(JSON,)), transport=Service())
     assert nobody.status == 401 and "www-authenticate" in fields(nobody)
-    assert json.loads(nobody.body)["status"] == 401
+    assert json.loads(nobody.body) == {
+        "type": "urn:raygate:reason:800", "title": "Unauthorized", "status": 401}
     lost = gateway.dispatch_request(ApiRequest("GET", "/nowhere"), transport=Service())
     assert (lost.status, json.loads(lost.body)["title"]) == (404, "Not found")
+    wrong = gateway.dispatch_request(ApiRequest("PUT", "/call"), transport=Service())
+    assert (wrong.status, fields(wrong)["allow"]) == (405, "POST")
     plain, _ = opened(FILE.replace("[headers]\n", "[headers]\nproblem_json = false\n"))
     back = plain.dispatch_request(ApiRequest("GET", "/nowhere"), transport=Service())
     assert (fields(back)["content-type"], back.body) == ("text/plain", b"no-route\n")
@@ -207,6 +210,8 @@ def test_with_a_transport_time_runs_until_it_is_its_turn() -> None:
     assert isinstance(held[0], DispatchRecord)
     late = gateway.complete_request(held[0], answered())
     assert isinstance(late, ApiResponse) and late.status == 504
+    with pytest.raises(UnknownError):
+        gateway.complete_request(held[0], answered())
     assert kernel.stats()["inflight_count"] == 0
 
 
