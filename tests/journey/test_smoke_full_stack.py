@@ -104,6 +104,11 @@ def test_all_twelve_modules_decide_the_same_in_the_image(tmp_path: pathlib.Path)
         for part in range(30):
             rows, data, count = rows_of(kernel, 60, seed=part)
             assert link.rows(rows, data) == step(kernel, rows, data, count)
+        for line in ("convert orders '{\"sku\":\"a-1\",\"qty\":3}' --header x-a:1",
+                     "convert orders 0a03612d31 --hex --response --header server:x --json",
+                     "convert orders 1064 --hex --response"):
+            said = kernel.shell(f"mediator {line}")
+            assert link.run(f"mediator {line}") == (said.status, said.text)
         ours, theirs = kernel.digest(), link.digest()
         assert (ours.decision, ours.state, ours.book, ours.config) == (
             theirs.decision, theirs.state, theirs.book, theirs.config)

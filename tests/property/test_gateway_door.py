@@ -67,7 +67,7 @@ def test_every_request_is_answered_once_and_sent_only_when_dispatched(
     now += 60 * S
     for id, turn in gateway.dispatch_queued(now_ns=now).items():
         take(id, turn)
-    for id, record in sent.items():                # too late: their time is over
+    for record in sent.values():                # too late: their time is over
         turn = gateway.complete_request(record, answered())
         assert isinstance(turn, ApiResponse) and turn.status == 504
         answered_count += 1
