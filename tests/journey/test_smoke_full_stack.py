@@ -38,16 +38,17 @@ def test_smoke_full_stack(tmp_path: pathlib.Path) -> None:
     assert sent.instance == "10.0.1.1:80" and sent.transform == "orders"
     assert (sent.tenant, sent.role) == ("acme", "user")
     there = kernel.transform_request(kernel.last_id, headers=user, body=ask["body"])
-    assert there.body == b"\x0a\x03a-1\x10\x03"                  # what the instance reads
+    body = there.body
+    assert body == b"\x0a\x03a-1\x10\x03"                        # what the instance reads
     assert dict(there.headers) == {
         "accept": "application/x-protobuf", "accept-encoding": "identity",
         "content-type": "application/x-protobuf", "content-length": "7"}
     back = kernel.transform_response(kernel.last_id, 200, headers={"Server": "x"},
-                                     body=there.body)
+                                     body=body)
     assert (back.status, back.outcome_status, back.body) == (200, 200, b'{"sku":"a-1","qty":"3"}')
     assert all(name.lower() != "server" for name, _ in back.headers)
     done = kernel.complete(kernel.last_id, at_ns=S + 20_000_000, http_status=back.outcome_status,
-                           response_bytes=len(there.body))
+                           response_bytes=len(body))
     assert done.verdict == Verdict.COMPLETE and done.cost_nano > 400_000
     assert balancer.get_connection_count() == 0
     assert monitor.get_total_requests() == 3 and kernel.valid() == 0
