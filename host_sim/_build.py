@@ -45,6 +45,7 @@ HEADERS = (
     "apimon",
     "config",
     "ray",
+    "transform",
 )
 # the native shell's, not the extension's
 PORT_ONLY = {"rayconfigport.h", "hal.h", "sim.c", "hal.c"}

@@ -79,12 +79,14 @@ class Decision:
     none did. `request` is the id of the request it is about. `queued`: it was admitted and waits,
     for about `wait_ns`, under the handle `entry`; of a request that was sent, `wait_ns` is how long
     it waited. `cost_nano` is what its completion was charged, in 10^-9 units. `location` is where a
-    redirect leads. `tenant` and `role` are whom it counts for, by its credentials or its row. Of a
-    request that was sent: `instance` is where to ("" without a pool), `attempt` which one, and
-    `timeout_ns` how long that may take; verdict RETRY means it failed and may be dispatched again
-    at `start_at_ns`. `transform` names what its bodies go through; `cached` is the stored answer
-    that served it: then it is complete. `busy`: another request is fetching the same answer; this
-    one goes to its service as well unless its caller rather asks again later.
+    redirect leads, `allow` the methods a 405 names (bits 1 << HttpMethod), `reason_code` the
+    reason's number. `tenant` and `role` name whom it counts for, by its credentials or its row,
+    None where nobody said. Of a request that was sent: `instance` is where to ("" without a pool),
+    `attempt` which one, and `timeout_ns` how long that may take; verdict RETRY means it failed and
+    may be dispatched again at `start_at_ns`. `transform` names what its bodies go through; `cached`
+    is the handle of the stored answer that served it, for `Kernel.cached_response`: then it is
+    complete. `busy`: another request is fetching the same answer; this one goes to its service as
+    well unless its caller rather asks again later.
     """
 
     id: int
@@ -110,14 +112,16 @@ class Decision:
     wait_ns: int = 0
     cost_nano: int = 0
     location: str = ""
-    tenant: int = NONE
-    role: int = 0
+    tenant: str | None = None
+    role: str | None = None
     instance: str = ""
     attempt: int = 0
     timeout_ns: int = 0
     transform: str = ""
-    cached: int = NONE
+    cached: int | None = None
     busy: bool = False
+    allow: int = 0
+    reason_code: int = 0
 
     @property
     def allowed(self) -> bool:

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Unpack, cast
 
 from host_sim import _raw
-from host_sim.arguments import Guarded
 from host_sim.decision import (
     NEVER,
     NONE,
@@ -35,6 +34,7 @@ from host_sim.errors import (
     VersionError,
     check,
 )
+from host_sim.transforms import Transforms
 
 __all__ = ["NEVER", "NONE", "Decision", "Digests", "Kernel", "LoadReport", "RowFlag", "RowKind",
            "Shadow", "ShellResult", "Verdict"]
@@ -44,7 +44,7 @@ SNAPSHOT_HEAD = struct.Struct("<8sIIQI4x")  # magic, state version 1, profile, b
 TEXT_BYTES = 262144
 
 
-class Kernel(Guarded):
+class Kernel(Transforms):
     """The core with one flat state that this object owns.
 
     `profile` chooses the capacities (seed, edge, tiny), `seed` is the 16-byte hash seed, `config` a
@@ -299,17 +299,13 @@ class Kernel(Guarded):
             audit_id=answer.audit_id, would_deny_count=answer.would_deny_count, shadow=shadow,
             request=answer.request, entry=answer.entry, queued=bool(answer.queued),
             priority=answer.priority, wait_ns=answer.wait_ns, cost_nano=answer.cost_nano,
-            location=self._location(answer.redirect), tenant=answer.tenant, role=answer.role,
+            location=self._location(answer.redirect), tenant=self._tenant(answer.tenant),
+            role=self._word(lib.ray_role_word(answer.role)) if answer.role else None,
+            allow=answer.allow, reason_code=answer.reason,
             instance=self._by(lib.RAY_BY_INSTANCE, answer.instance), attempt=answer.attempt,
-            timeout_ns=answer.timeout_ns, cached=answer.cached, busy=bool(answer.busy),
+            timeout_ns=answer.timeout_ns, busy=bool(answer.busy),
+            cached=None if answer.cached == NONE else answer.cached,
             transform=self._by(lib.RAY_BY_TRANSFORM, answer.transform))
-
-    def _location(self, rule: int) -> str:
-        if rule == NONE:
-            return ""
-        view = self.ffi.new("ray_view *")
-        self.lib.ray_policy_location(self.lib.ray_policy_of(self.ray), rule, view)
-        return bytes(self.ffi.buffer(view.at, view.length)).decode("latin-1")
 
     # -- the state as bytes ---------------------------------------------------------------------
     def snapshot(self) -> bytes:

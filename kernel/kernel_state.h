@@ -60,7 +60,6 @@ typedef struct ray_who {
     ray_name plan[RAY_PLAN_MAX];
     ray_network trust[RAY_TRUST_MAX];
 } ray_who;
-
 enum ray_inflight_phase {
     RAY_PHASE_FREE = 0,
     RAY_PHASE_HELD = 1,          /* refundable: admitted, its caller has not sent it yet */
@@ -119,7 +118,8 @@ typedef struct ray_inflight_more {
     uint8_t method;
     uint8_t idempotent;          /* 1: its caller says it may be repeated */
     uint8_t outcome;             /* enum ray_outcome; 0: what http_status says */
-    uint8_t reserved[5];
+    uint8_t scheme;              /* enum ray_scheme: the credential that was looked at */
+    uint8_t reserved[4];
 } ray_inflight_more;
 
 typedef struct ray_inflight {

@@ -41,6 +41,7 @@ static ray_status run_status(ray_call *call)
         {"evicted", 0, s.evicted_count, 0}, {"expired", 0, s.expired_count, 0},
         {"dropped", 0, s.dropped_count, 0}, {"invalidated", 0, s.invalidated_count, 0},
         {"no place", "full", s.full_count, 0},
+        {"answers refused", "refused", s.refused_count, 0},
     };
     const ray_counters all = {rows, sizeof rows / sizeof *rows, COLUMN, 0, 0};
     if (call->json != 0)
@@ -107,6 +108,7 @@ static ray_status run_show(ray_call *call)
         {"asked", 0, row.asked_count, 0},   {"denied", 0, row.denied_count, 0},
         {"hits", 0, row.hit_count, 0},      {"misses", 0, row.miss_count, 0},
         {"kept", 0, row.kept_count, 0},     {"routes", 0, row.route_count, 0},
+        {"answers refused", "refused", row.refused_count, 0},
         {"edits", 0, row.edit_count, 0},
     };
     const ray_counters all = {rows, sizeof rows / sizeof *rows, COLUMN, 0, 0};
@@ -191,6 +193,13 @@ static ray_status run_test(ray_call *call)
     }
     ray_text_char(out, '\n');
     return RAY_OK;
+}
+
+static ray_status run_convert(ray_call *call)
+{
+    uint32_t handle;
+    ray_status status = find(call, 2, &handle);
+    return status == RAY_OK ? ray_mediator_convert(call, handle) : status;
 }
 
 /* -- cache -- */
@@ -304,6 +313,8 @@ static const ray_subcommand subs[] = {
     {"show", "NAME", "one transform, its counters and header edits", run_show, 1, 0},
     {"test", "NAME BODY [--response] [--type TYPE]", "a body against a transform's schema",
      run_test, 1, 0},
+    {"convert", "NAME BODY [--response] [--hex] [--status N] [--header N:V]...",
+     "what goes on of a message: its body and headers", run_convert, 1, 0},
     {"cache", "", "what is kept, and what is being filled", run_cache, 1, 0},
     {"ttl", "NAME DURATION", "how long answers are kept at most; 0s: none is", run_ttl, 0, 0},
     {"purge", "[NAME]", "lets go what is kept (confirm)", run_purge, 0, 0},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_request.c - one request by hand: through the real pipeline, or only asked. */
 #include "parts.h"
+#include "ray/transform.h"
 
 #define REQUEST_OPTIONS \
     "[--user U] [--tenant T] [--ip A] [--host H] [--header N:V]... [--body BYTES] " \
@@ -8,14 +9,16 @@
     "[--role ROLE] [--accesses N] [--hits N] [--content TEXT] [--anonymous] " \
     "[--service S] [--compute N] [--custom N]"
 
-enum request_size { REQUEST_HEADERS = 2048 };
+enum request_size { REQUEST_HEADERS = 2048, REQUEST_PROBLEM = 512 };
 
 /* Work memory of one request: its row, its bytes, and where a path is normalised. */
 typedef struct request {
     ray_row row;
     ray_answer answer;
     ray_text headers;            /* of the response, in `lines` */
+    ray_text problem;            /* its body, in `words` */
     char lines[REQUEST_HEADERS];
+    char words[REQUEST_PROBLEM];
     uint8_t scratch[RAY_TARGET_BYTES_MAX];
     uint8_t bytes[4 * RAY_SHELL_LINE_MAX];
     uint32_t used;
@@ -61,44 +64,6 @@ static ray_status number(ray_call *call, const char *name, number_parser *parse,
                                 : parse == ray_parse_duration ? "a duration such as 500ms or 2s"
                                                               : "a whole number");
     *out = value;
-    return RAY_OK;
-}
-
-static void pack_u16(request *r, uint32_t value)
-{
-    r->bytes[r->used++] = (uint8_t)value;
-    r->bytes[r->used++] = (uint8_t)(value >> 8);
-}
-
-static ray_status fill_headers(ray_call *call, request *r)
-{
-    r->row.headers_at = r->used;
-    for (uint32_t i = call->plain_count; i < call->count; i++) {
-        const char *at = call->word[i];
-        uint32_t length = call->length[i];
-        uint32_t colon = 0;
-        if (length > 9 && ray_word_is(at, 9, "--header=")) {
-            at += 9;
-            length -= 9;
-        } else if (ray_word_is(at, length, "--header") && i + 1 < call->count) {
-            at = call->word[++i];
-            length = call->length[i];
-        } else
-            continue;
-        while (colon < length && at[colon] != ':')
-            colon++;
-        if (colon == 0 || colon == length)
-            return ray_option_refuse(call, RAY_E_SYNTAX, "a header is NAME:VALUE, not", at, length);
-        uint32_t value = colon + 1;
-        while (value < length && at[value] == ' ')
-            value++;
-        pack_u16(r, colon);
-        pack_u16(r, length - value);
-        __builtin_memcpy(r->bytes + r->used, at, colon);
-        __builtin_memcpy(r->bytes + r->used + colon, at + value, length - value);
-        r->used += colon + length - value;
-    }
-    r->row.headers_length = r->used - r->row.headers_at;
     return RAY_OK;
 }
 
@@ -190,7 +155,9 @@ static ray_status fill(ray_call *call, request *r)
         row->flags |= RAY_ROW_BODY;
         row->request_bytes = length;
     }
-    ray_status status = fill_headers(call, r);
+    r->row.headers_at = r->used;
+    ray_status status = ray_call_headers(call, r->bytes + r->used, &r->row.headers_length);
+    r->used += r->row.headers_length;
     if (status == RAY_OK)
         status = fill_names(call, r);
     /* Whoever types at the console is believed about who asks; without a word credentials count. */
@@ -230,6 +197,20 @@ static ray_status run_explain(ray_call *call)
     return RAY_OK;
 }
 
+/* A no tells its client why: the body that goes with it, where problem_json asks for one. */
+static void tell_problem(ray_call *call, request *r)
+{
+    ray_settings_spec settings;
+    ray_text fields;
+    ray_settings_read(call->ray, &settings);
+    ray_text_init(&r->problem, r->words, sizeof r->words);
+    if (settings.problem_json == 0 || (r->answer.verdict != RAY_VERDICT_DENY &&
+                                       r->answer.verdict != RAY_VERDICT_DROPPED))
+        return;
+    ray_text_init(&fields, (char *)r->scratch, sizeof r->scratch);
+    ray_refusal(call->ray, &r->answer, &fields, &r->problem);
+}
+
 static ray_status run_request(ray_call *call)
 {
     uint32_t journey = ray_call_flag(call, "--explain");
@@ -256,14 +237,24 @@ static ray_status run_request(ray_call *call)
         status = r->answer.status;
     if (status != RAY_OK)
         return refused(call, status);
+    tell_problem(call, r);
     if (call->json != 0) {
         ray_answer_json(call, &r->answer, &r->headers);
+        if (r->problem.length != 0)
+            ray_text_json_string(out, "body", r->words, r->problem.length);
+        else
+            ray_text_json_null(out, "body");
         ray_json_end(out);
         return RAY_OK;
     }
     if (!journey)
         ray_answer_put_verdict(call, &r->answer);
     ray_answer_put(call, &r->answer, &r->headers);
+    if (r->problem.length != 0) {
+        ray_text_put(out, "  body        ");
+        ray_text_bytes(out, r->words, r->problem.length);
+        ray_text_char(out, '\n');
+    }
     return RAY_OK;
 }
 

@@ -134,6 +134,10 @@ void ray_example_put(struct ray *ray, ray_text *out);
 
 /* -- answers (answer.c) -- */
 /* The line that says it all; what else there is to say, with the response's header lines. */
+/* The --header options of a call, packed; `to` holds 4 * RAY_SHELL_LINE_MAX bytes. */
+ray_status ray_call_headers(ray_call *call, uint8_t *to, uint32_t *used);
+/* mediator convert, once its transform is found. */
+ray_status ray_mediator_convert(ray_call *call, uint32_t transform);
 void ray_answer_put_verdict(ray_call *call, const ray_answer *answer);
 void ray_answer_put(ray_call *call, const ray_answer *answer, const ray_text *headers);
 /* The members of an object that is open. */

@@ -25,7 +25,7 @@ path = {{ prefix = "/" }}
 name = "idp"
 alg = "{alg}"
 keys = [{{ file = "key", kid = "{kid}" }}]
-signs = true
+signs = {signs}
 {more}
 """
 
@@ -60,9 +60,10 @@ def letters(held: bytes) -> bytes:
 def verifier(alg: str, key: bytes, kid: str = "", more: str = "") -> AuthenticationManager:
     """What a gateway has that knows one key: a secret of HS256 or a PEM. `more` goes into [[jwt]].
     It signs with the key when that can."""
+    signs = "false" if b"PUBLIC KEY" in key else "true"
     with tempfile.TemporaryDirectory() as folder:
         (pathlib.Path(folder) / "key").write_bytes(key)
-        made = compiler.loads(FILE.format(alg=alg, kid=kid, more=more), profile="tiny",
+        made = compiler.loads(FILE.format(alg=alg, kid=kid, more=more, signs=signs), profile="tiny",
                               name=f"{folder}/gateway.toml")
     return AuthenticationManager(kernel=Kernel(profile="tiny", config=made))
 

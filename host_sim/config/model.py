@@ -112,7 +112,7 @@ class Headers(Model):
         description="RateLimit fields of draft-ietf-httpapi-ratelimit-headers-10.",
     )
     problem_json: bool = Field(True, description="RFC 9457 bodies for denials.")
-    request_id: Name | None = Field(None, description="Header that carries the request id.")
+    request_id: Name | None = Field(None, description="Header with the request's number.")
 
 
 class Service(Model):

@@ -7,11 +7,12 @@ only; nothing is cut: a text that does not fit is refused, and a refusal has cha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, overload
 
 from host_sim.decision import NONE
-from host_sim.errors import ArgumentError, RangeError, RaygateSyntaxError, check
+from host_sim.errors import ArgumentError, RangeError, RaygateSyntaxError, StateError, check
+from host_sim.modules.gateway_door import Door, Transport
 from host_sim.modules.gateway_reading import GatewayReader
 from host_sim.modules.gateway_types import (
     ApiRequest,
@@ -22,6 +23,7 @@ from host_sim.modules.gateway_types import (
     HttpMethod,
     Match,
     MatchHow,
+    QueuedRequest,
     Route,
     RouteExpectation,
     RouteMatch,
@@ -30,6 +32,7 @@ from host_sim.modules.gateway_types import (
     ServiceEndpoint,
     ServiceMode,
 )
+from host_sim.modules.resilience_types import Outcome
 from host_sim.regex import compile_table
 
 __all__ = [
@@ -42,6 +45,8 @@ __all__ = [
     "HttpMethod",
     "Match",
     "MatchHow",
+    "Outcome",
+    "QueuedRequest",
     "Route",
     "RouteExpectation",
     "RouteMatch",
@@ -52,7 +57,6 @@ __all__ = [
 ]
 
 SECOND_NS = 1_000_000_000
-Transport = Callable[[DispatchRecord], ApiResponse]
 
 
 class ApiGateway(GatewayReader):
@@ -62,6 +66,8 @@ class ApiGateway(GatewayReader):
     quotas govern what it dispatches and control calls are audited. `now_ns` never runs backwards:
     an earlier instant counts as the latest seen.
     """
+
+    _door: Door | None = None
 
     # -- control --------------------------------------------------------------------------------
     def register_service(
@@ -205,7 +211,7 @@ class ApiGateway(GatewayReader):
     @overload
     def dispatch_request(
         self, request: ApiRequest, *, transport: None = None, now_ns: int | None = None
-    ) -> ApiResponse | DispatchRecord: ...
+    ) -> ApiResponse | DispatchRecord | QueuedRequest: ...
 
     def dispatch_request(
         self,
@@ -213,14 +219,16 @@ class ApiGateway(GatewayReader):
         *,
         transport: Transport | None = None,
         now_ns: int | None = None,
-    ) -> ApiResponse | DispatchRecord:
+    ) -> ApiResponse | DispatchRecord | QueuedRequest:
         """Routes, counts and sends a request: `transport` gets the dispatch record and returns the
-        service's response. Without one the record itself is returned, to be carried out later.
+        service's response; this returns what its client gets. A refusal is an ApiResponse too.
 
-        A refusal is an ApiResponse with the status, Allow and Retry-After where they belong. On a
-        Kernel the request is admitted through every stage, and completed when the transport
-        answers; without a transport the caller completes `record.request_id`. An exception of the
-        transport cancels the request and is passed on."""
+        On a Kernel it goes through every stage with its body, address and headers, is transformed
+        on both ways, answered from what is kept, and tried again where the rules say so. With a
+        transport, time runs on where it has to wait for its turn, a limit's delay or a retry;
+        TimeoutError and ConnectionError of the transport are outcomes, any other exception cancels
+        the request and is passed on. Without a transport nothing waits: the record goes to
+        `complete_request`, a QueuedRequest comes back from `dispatch_queued`."""
         now = self._pass(now_ns)
         answer = self.ffi.new("ray_gateway_answer *")
         status = self._ask(request, now, answer)
@@ -228,47 +236,46 @@ class ApiGateway(GatewayReader):
             self.lib.ray_gateway_note(self._state, now, self.ffi.NULL, 0)
         check(status, f"{request.method} {request.path!r}")
         match = self._match(answer)
-        request_id = 0
-        if self.kernel is None:
-            self.lib.ray_gateway_note(self._state, now, answer, int(match.granted))
-        else:
-            decision = self.kernel.admit(request.path, at_ns=now, **self._fields(request))
-            if not decision.allowed:
-                return _refusal(
-                    decision.http_status, decision.reason, match, decision.retry_after_ns
-                )
-            request_id = self.kernel.last_id
-        if not match.granted:
-            return _refusal(match.status, match.reason, match, 0)
-        assert match.service_id is not None
-        record = DispatchRecord(
-            service=self.get_service(match.service_id),
-            method=request.method,
-            path=match.path,
-            query=match.query,
-            headers=request.headers,
-            body=request.body,
-            deadline_ns=now + match.timeout_ns,
-            match=match,
-            request_id=request_id,
-        )
-        return record if transport is None else self._carry(record, transport)
-
-    def _carry(self, record: DispatchRecord, transport: Transport) -> ApiResponse:
-        try:
-            response = transport(record)
-        except BaseException:
-            if self.kernel is not None:
-                self.kernel.cancel(record.request_id)
-            raise
+        service = None if match.service_id is None else self.get_service(match.service_id)
         if self.kernel is not None:
-            self.kernel.complete(
-                record.request_id,
-                http_status=response.status,
-                request_bytes=len(record.body),
-                response_bytes=len(response.body),
-            )
-        return response
+            door = self._through()
+            turn = door.admit(request, match, service, now)
+            return turn if transport is None else door.carry(turn, transport)
+        self.lib.ray_gateway_note(self._state, now, answer, int(match.granted))
+        if not match.granted:
+            return _refusal(match.status, match.reason, match)
+        assert service is not None
+        record = DispatchRecord(
+            service=service, method=request.method, path=match.path, query=match.query,
+            headers=request.headers, body=request.body, deadline_ns=now + match.timeout_ns,
+            match=match, host=service.host, port=service.port, timeout_ns=match.timeout_ns,
+            start_at_ns=now,
+        )  # fmt: skip
+        return record if transport is None else transport(record)
+
+    def complete_request(
+        self, record: DispatchRecord, response: ApiResponse | Outcome, *, now_ns: int | None = None
+    ) -> ApiResponse | DispatchRecord | QueuedRequest:
+        """Reports what came of a dispatch record: the service's response, or an Outcome where none
+        came (TIMEOUT, CONNECTION). Returns what the client gets, or how it goes on: to be tried
+        again. Raises StateError without a Kernel."""
+        if isinstance(response, Outcome):
+            return self._through().fail(record, response, now_ns)
+        return self._through().finish(record, response, now_ns)
+
+    def dispatch_queued(
+        self, *, now_ns: int | None = None
+    ) -> dict[int, ApiResponse | DispatchRecord | QueuedRequest]:
+        """By request id: every QueuedRequest that goes on by now, as its dispatch record, or that
+        was dropped meanwhile, as what its client gets. Raises StateError without a Kernel."""
+        return self._through().ready(self._at(now_ns))
+
+    def _through(self) -> Door:
+        if self.kernel is None:
+            raise StateError("without a Kernel nothing waits and nothing is completed")
+        if self._door is None:
+            self._door = Door(self.kernel)
+        return self._door
 
     # -- route tests ----------------------------------------------------------------------------
     def run_expectations(self, expectations: Iterable[RouteExpectation]) -> RouteTestReport:
@@ -334,17 +341,6 @@ class ApiGateway(GatewayReader):
         names = {route.name for route in self.routes()}
         return next(name for n in range(len(names) + 1) if (name := f"route-{n}") not in names)
 
-    def _fields(self, request: ApiRequest) -> Any:
-        fields: dict[str, Any] = {
-            "method": request.method,
-            "host": request.host,
-            "headers": request.headers,
-            "request_bytes": len(request.body),
-        }
-        if request.service_id is not None:
-            fields["service"] = self.get_service(request.service_id).name
-        return fields
-
 
 def _within(value: int, least: int, most: int, what: str) -> int:
     if not isinstance(value, int):
@@ -354,10 +350,8 @@ def _within(value: int, least: int, most: int, what: str) -> int:
     return value
 
 
-def _refusal(status: int, reason: str, match: RouteMatch, retry_after_ns: int) -> ApiResponse:
+def _refusal(status: int, reason: str, match: RouteMatch) -> ApiResponse:
     headers = [("Content-Type", "text/plain")]
     if match.allow:
         headers.append(("Allow", ", ".join(method.name for method in match.allow)))
-    if 0 < retry_after_ns < 2**64 - 1:
-        headers.append(("Retry-After", str(max(1, -(-retry_after_ns // SECOND_NS)))))
     return ApiResponse(status, tuple(headers), f"{reason}\n".encode())

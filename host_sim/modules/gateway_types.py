@@ -121,6 +121,12 @@ class ApiRequest:
     host: str = ""
     service_id: int | None = None
     """Given by the caller: routing is skipped."""
+    ip: str | None = None
+    """The peer's address; limits, lockouts and policies by address count for it."""
+    client: str = ""
+    """The peer's name where its address is not known."""
+    idempotent: bool = False
+    """It may be tried again whatever its method."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +163,10 @@ class RouteMatch:
 class DispatchRecord:
     """An order to send one request to one service; whoever carries it out reports the answer.
 
-    `request_id` is the kernel's, for `Kernel.complete`; 0 without a kernel.
+    `request_id` is the kernel's, for `ApiGateway.complete_request`; 0 without a kernel. On a Kernel
+    `headers` and `body` are what the service is to get, `host` and `port` the picked instance's
+    (without a pool the service's), `attempt` counts from 1, `timeout_ns` is how long this one may
+    take, and it is not to be sent before `start_at_ns`.
     """
 
     service: ServiceEndpoint
@@ -169,6 +178,24 @@ class DispatchRecord:
     deadline_ns: int
     match: RouteMatch
     request_id: int = 0
+    host: str = ""
+    port: int = 0
+    instance: str = ""
+    attempt: int = 1
+    timeout_ns: int = 0
+    start_at_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedRequest:
+    """Admitted, but not to be sent now: it waits for its turn (`reason` queued, for about
+    `wait_ns`) or to be tried again (retry, from `not_before_ns` on). `ApiGateway.dispatch_queued`
+    hands it out when it may go."""
+
+    request_id: int
+    reason: str
+    wait_ns: int = 0
+    not_before_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,6 +132,7 @@ class MediatorStats:
     expired_count: int
     dropped_count: int
     invalidated_count: int
+    refused_count: int
     kept_bytes: int
     kept_count: int
     filling_count: int

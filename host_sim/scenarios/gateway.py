@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from host_sim.decision import Decision, Verdict
+from host_sim.exchanges import Exchanges, Next, Step
 from host_sim.kernel import Kernel
 from host_sim.modules.resilience import Outcome
 from host_sim.scenarios.pools import Pools
@@ -46,7 +46,7 @@ class KernelGateway:
         self.picks: list[tuple[int, str]] = []  # of every sending: when and to which instance
         self.refusals: dict[str, int] = {}
         self._timeout_ns, self._tells, self._only, self._fields = timeout_ns, tells, only, fields
-        self._waiting: dict[int, int] = {}  # until when
+        self.exchanges = Exchanges(kernel)
         self._probed_ns = 0
 
     def _pass(self, now_ns: int) -> None:
@@ -60,38 +60,37 @@ class KernelGateway:
                 self.probing.pools.probe(instance, passed)
             self._probed_ns += self.probing.every_ns
 
-    def _sent(self, decision: Decision, now_ns: int) -> Move:
-        """On its way; who reports does so in the last instant of its time, before the core."""
-        instance = decision.instance or self._only
+    def _moved(self, step: Step, now_ns: int) -> Move:
+        """A step as the simulation's. Who reports does so in the last instant of an attempt's time,
+        before the core."""
+        if step.next is Next.REFUSED:
+            self.refusals[step.reason] = self.refusals.get(step.reason, 0) + 1
+            return Move(Kind.REFUSED, reason=step.reason)
+        if step.next is Next.AGAIN:
+            return Move(Kind.RETRY, at_ns=step.at_ns)
+        if step.next is Next.WAIT:
+            return Move(Kind.WAIT, at_ns=now_ns + self._timeout_ns)
+        if step.next is Next.DONE:
+            return Move(Kind.DONE)
+        assert step.decision is not None
+        instance = step.decision.instance or self._only
         self.picks.append((now_ns, instance))
-        return Move(Kind.SEND, instance, now_ns + decision.timeout_ns - self._tells)
-
-    def _refused(self, reason: str) -> Move:
-        self.refusals[reason] = self.refusals.get(reason, 0) + 1
-        return Move(Kind.REFUSED, reason=reason)
+        return Move(Kind.SEND, instance, now_ns + step.decision.timeout_ns - self._tells)
 
     def admit(self, request: Request, now_ns: int) -> Move:
         """ADMIT. Raises ValueError for a verdict that no scenario's rules may lead to."""
         self._pass(now_ns)
-        decision = self.kernel.admit(
+        step = self.exchanges.admit(
             "/", at_ns=now_ns, id=request.id, method=request.method, **self._fields(request)
         )
-        if decision.verdict in (Verdict.DENY, Verdict.DROPPED):
-            return self._refused(decision.reason)
-        if decision.verdict != Verdict.ALLOW:
-            raise ValueError(f"a scenario's rules let in or refuse, no {decision.verdict!r}")
-        if decision.queued:
-            self._waiting[request.id] = now_ns + self._timeout_ns
-            return Move(Kind.WAIT, at_ns=now_ns + self._timeout_ns)
-        return self._sent(decision, now_ns)
+        if step.at_ns > now_ns or step.next is Next.DONE:
+            raise ValueError(f"a scenario's rules let in or refuse, no {step.reason}")
+        return self._moved(step, now_ns)
 
     def dispatch(self, request_id: int, now_ns: int) -> Move:
         """DISPATCH of a request whose RETRY named this instant."""
         self._pass(now_ns)
-        decision = self.kernel.dispatch(request_id, at_ns=now_ns)
-        if decision.verdict == Verdict.SENT:
-            return self._sent(decision, now_ns)
-        return self._refused(decision.reason)
+        return self._moved(self.exchanges.again(request_id, now_ns), now_ns)
 
     def complete(self, request_id: int, now_ns: int, status: int | None) -> Move:
         """COMPLETE; or, of an attempt that nobody reports, the passing of its time."""
@@ -104,26 +103,12 @@ class KernelGateway:
             outcome = Outcome.TIMEOUT
         elif status == CONNECTION_REFUSED:
             outcome = Outcome.CONNECTION
-        decision = self.kernel.complete(
+        step = self.exchanges.complete(
             request_id, at_ns=now_ns, http_status=status or 0, outcome=outcome
         )
-        if decision.verdict == Verdict.RETRY:
-            return Move(Kind.RETRY, at_ns=decision.start_at_ns)
-        return Move(Kind.DONE)
+        return self._moved(step, now_ns)
 
     def ready(self, now_ns: int) -> list[tuple[int, Move]]:
         """DISPATCH while one that waits may go; those whose time is over were dropped."""
         self._pass(now_ns)
-        moves: list[tuple[int, Move]] = []
-        while self._waiting:
-            decision = self.kernel.dispatch(at_ns=now_ns)
-            if decision.verdict == Verdict.NONE:
-                break
-            del self._waiting[decision.request]
-            sent = decision.verdict == Verdict.SENT
-            moves.append((decision.request, self._sent(decision, now_ns) if sent
-                          else self._refused(decision.reason)))
-        for id in [id for id, until in self._waiting.items() if until <= now_ns]:
-            del self._waiting[id]
-            moves.append((id, self._refused("deadline")))
-        return moves
+        return [(step.request, self._moved(step, now_ns)) for step in self.exchanges.ready(now_ns)]

@@ -148,11 +148,30 @@ uint32_t ray_auth_asked(const ray_auth *auth, uint32_t need)
 static ray_status query_check(const ray_auth_query *query)
 {
     if (query->need > RAY_AUTH_REQUIRED || query->permission > RAY_PERMISSION_ALL ||
-        query->address_known > 1 || query->role >= RAY_ROLE_MAX || query->trusted > 1)
+        query->address_known > 1 || query->role >= RAY_ROLE_MAX || query->trusted > 1 ||
+        query->vouched > 1 || query->own_role >= RAY_ROLE_MAX)
         return RAY_E_ARGUMENT;
     if (query->service != RAY_NONE && (query->service & RAY_AUTH_SLOT_MASK) >= RAY_SERVICE_MAX)
         return RAY_E_UNKNOWN;
     return RAY_OK;
+}
+
+/* The caller's word stands for a credential, not for what its owner may. Nothing is known of who
+ * has neither a name nor a role, which an optional route lets in. */
+static void ask_vouched(const ray_auth *auth, const ray_auth_query *query, ray_auth_answer *out)
+{
+    out->known = query->need == RAY_AUTH_REQUIRED || query->own_role != RAY_ROLE_NONE ||
+                 query->user.length != 0;
+    if (out->known == 0) {
+        finish(out, RAY_REASON_OK);
+        return;
+    }
+    out->scheme = RAY_SCHEME_VOUCHED;
+    out->tenant = query->tenant;
+    out->role = query->own_role;
+    out->permissions =
+        ray_auth_rights(auth, query->own_role, query->tenant, query->user, query->service);
+    finish(out, permit(auth, query, out));
 }
 
 ray_status ray_auth_ask(const ray_auth *auth, uint64_t now_ns, const ray_auth_query *query,
@@ -167,6 +186,10 @@ ray_status ray_auth_ask(const ray_auth *auth, uint64_t now_ns, const ray_auth_qu
     begin(out);
     if (query->need == RAY_AUTH_NONE) {
         finish(out, RAY_REASON_OK);
+        return RAY_OK;
+    }
+    if (query->vouched != 0) {
+        ask_vouched(auth, query, out);
         return RAY_OK;
     }
     look_for(auth, query->headers, &shown);
@@ -187,31 +210,6 @@ ray_status ray_auth_ask(const ray_auth *auth, uint64_t now_ns, const ray_auth_qu
     ray_auth_settle(auth, query->service, out);
     if (out->known != 0)
         finish(out, permit(auth, query, out));
-    return RAY_OK;
-}
-
-ray_status ray_auth_ask_vouched(const ray_auth *auth, const ray_auth_query *query,
-                                const ray_auth_vouched *vouched, ray_auth_answer *out)
-{
-    ray_status status = query_check(query);
-    if (status == RAY_OK && vouched->role >= RAY_ROLE_MAX)
-        status = RAY_E_ARGUMENT;
-    if (status != RAY_OK)
-        return status;
-    begin(out);
-    out->known = query->need == RAY_AUTH_REQUIRED || vouched->role != RAY_ROLE_NONE ||
-                 vouched->user.length != 0;
-    if (query->need == RAY_AUTH_NONE || out->known == 0) {
-        out->known = 0;
-        finish(out, RAY_REASON_OK);
-        return RAY_OK;
-    }
-    out->scheme = RAY_SCHEME_VOUCHED;
-    out->tenant = vouched->tenant;
-    out->role = vouched->role;
-    out->permissions = ray_auth_rights(auth, vouched->role, vouched->tenant, vouched->user,
-                                       query->service);
-    finish(out, permit(auth, query, out));
     return RAY_OK;
 }
 

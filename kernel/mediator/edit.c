@@ -110,38 +110,177 @@ static void put_edits(const edit_run *run, ray_text *out)
     }
 }
 
-/* Fields about the body as it came: false as soon as it is another body. */
-static uint32_t is_about_body(ray_view name)
+/* -- on their way -- */
+/* What is decided once for all fields of a block. */
+typedef struct passage {
+    const ray_forward_spec *spec;
+    edit_run run;
+    uint32_t converted;          /* 1: the body is of another format than it came in */
+    uint32_t rewritten;          /* 1: or has other members */
+    uint32_t asks_other;         /* request: its answer is converted, so ask for what is read */
+    uint32_t reads_answer;       /* request: its answer is looked at */
+    uint32_t framed_out;         /* the message goes on in a gRPC frame */
+} passage;
+
+static uint32_t is_one_of(ray_view name, const char *const *words, uint32_t count)
 {
-    return ray_view_is(name, "content-length") || ray_view_is(name, "content-type") ||
-           ray_view_is(name, "content-md5") || ray_view_is(name, "content-digest") ||
-           ray_view_is(name, "etag") || ray_view_is(name, "grpc-status") ||
-           ray_view_is(name, "grpc-message") || ray_view_is(name, "grpc-encoding");
+    for (uint32_t i = 0; i < count; i++)
+        if (ray_view_is(name, words[i]))
+            return 1;
+    return 0;
+}
+
+/* What was said about other bytes than those that go on. */
+static uint32_t is_untrue(const passage *p, ray_view name)
+{
+    static const char *const format[] = {"content-type", "grpc-status", "grpc-message",
+                                         "grpc-encoding", "grpc-status-details-bin"};
+    static const char *const bytes[] = {"content-md5", "content-digest", "etag", "digest"};
+    return (p->converted != 0 && is_one_of(name, format, sizeof format / sizeof *format)) ||
+           (p->rewritten != 0 && is_one_of(name, bytes, sizeof bytes / sizeof *bytes));
+}
+
+/* An answer that is looked at has to come whole and as it is, in the format that is read. */
+static uint32_t asks_in_vain(const passage *p, ray_view name)
+{
+    static const char *const whole[] = {"accept-encoding", "range", "if-range"};
+    return (p->reads_answer != 0 && is_one_of(name, whole, sizeof whole / sizeof *whole)) ||
+           (p->asks_other != 0 && ray_view_is(name, "accept")) ||
+           (p->spec->timeout_ns != 0 && p->framed_out != 0 && ray_view_is(name, "grpc-timeout"));
+}
+
+static uint32_t is_same_name(ray_view name, ray_view other)
+{
+    return other.length != 0 && name.length == other.length &&
+           ray_same_ignoring_case((const char *)name.at, (const char *)other.at, name.length);
+}
+
+static uint32_t stays_behind(const passage *p, ray_view name)
+{
+    const ray_forward_spec *spec = p->spec;
+    return ray_is_hop_by_hop(name) || is_named_by_connection(spec->headers, name) ||
+           (ray_view_is(name, "content-length") && spec->keeps_length == 0) ||
+           is_same_name(name, spec->consumed) || is_same_name(name, spec->own_name) ||
+           is_untrue(p, name) || is_replaced(&p->run, name) || asks_in_vain(p, name);
+}
+
+/* grpc-timeout: at most eight digits of the finest unit that says it, never more than is left. */
+static void put_timeout(ray_text *out, uint64_t left_ns)
+{
+    static const char units[] = {'n', 'u', 'm', 'S'};
+    char memory[24];
+    ray_text value;
+    uint32_t unit = 0;
+    while (left_ns > 99999999 && unit + 1 < sizeof units) {
+        left_ns /= 1000;
+        unit++;
+    }
+    ray_text_init(&value, memory, sizeof memory);
+    ray_text_u64(&value, left_ns <= 99999999 ? left_ns : 99999999);
+    ray_text_char(&value, units[unit]);
+    ray_header_put(out, (ray_view){(const uint8_t *)"grpc-timeout", 12},
+                   (ray_view){(const uint8_t *)memory, value.length});
+}
+
+uint32_t ray_mediator_speaks_grpc(const ray_mediator *mediator, uint32_t transform)
+{
+    const ray_transform_slot *slot = ray_transform_at(mediator, transform);
+    return slot != NULL && slot->spec.side[RAY_SIDE_REQUEST].from == RAY_CONTENT_PROTOBUF &&
+           (slot->spec.side[RAY_SIDE_REQUEST].flags & RAY_TRANSFORM_GRPC) != 0;
+}
+
+uint64_t ray_mediator_caller_timeout(const ray_mediator *mediator, uint32_t transform,
+                                     ray_view headers)
+{
+    static const char letters[] = {'n', 'u', 'm', 'S', 'M', 'H'};
+    static const uint64_t units_ns[] = {1, 1000, 1000000, 1000000000, 60000000000ULL,
+                                        3600000000000ULL};
+    ray_view value;
+    uint64_t count;
+    if (ray_mediator_speaks_grpc(mediator, transform) == 0 ||
+        !ray_headers_find(headers, "grpc-timeout", 12, 0, &value) || value.length < 2 ||
+        value.length > 9 || !ray_view_u64((ray_view){value.at, value.length - 1}, &count))
+        return RAY_NEVER;
+    for (uint32_t i = 0; i < sizeof letters; i++)
+        if (value.at[value.length - 1] == letters[i])
+            return count < RAY_NEVER / units_ns[i] ? count * units_ns[i] : RAY_NEVER;
+    return RAY_NEVER;
+}
+
+/* What the next server has to know about the body, and about the answer it may give. */
+static void put_body_fields(const passage *p, const ray_transform_side *rule,
+                            const ray_transform_side *back, ray_text *out)
+{
+    const char *type = ray_content_type(rule->to, rule->flags);
+    if (p->converted != 0 && type != NULL && p->spec->body_length != 0)
+        ray_header_put_word(out, "content-type", type);
+    if (p->spec->side == RAY_SIDE_RESPONSE) {
+        if (p->converted != 0 && p->framed_out != 0)
+            ray_header_put_u64(out, "grpc-status", RAY_GRPC_OK);
+        return;
+    }
+    if (p->asks_other != 0)
+        ray_header_put_word(out, "accept", ray_content_type(back->from, back->flags));
+    if (p->reads_answer != 0)
+        ray_header_put_word(out, "accept-encoding", "identity");
+    if (p->framed_out != 0)
+        ray_header_put_word(out, "te", "trailers");
+    if (p->framed_out != 0 && p->spec->timeout_ns != 0)
+        put_timeout(out, p->spec->timeout_ns);
+}
+
+static void passage_begin(const ray_mediator *mediator, const ray_forward_spec *spec,
+                          const ray_transform_side *rule, const ray_transform_side *back,
+                          passage *p)
+{
+    uint32_t framed = (rule->flags & RAY_TRANSFORM_GRPC) != 0;
+    p->spec = spec;
+    p->run = (edit_run){mediator, spec->transform == RAY_NONE
+                                      ? (uint32_t)RAY_NONE
+                                      : spec->transform & RAY_TRANSFORM_SLOT_MASK, spec->side};
+    p->framed_out = framed != 0 && rule->to == RAY_CONTENT_PROTOBUF;
+    p->converted = rule->from != rule->to;
+    p->rewritten = p->converted != 0 || rule->unknown == RAY_UNKNOWN_DROP;
+    p->reads_answer = spec->side == RAY_SIDE_REQUEST && back->from < RAY_CONTENT_BINARY;
+    p->asks_other = spec->side == RAY_SIDE_REQUEST && back->from != back->to;
+}
+
+ray_status ray_mediator_forward(const ray_mediator *mediator, const ray_forward_spec *spec,
+                                ray_text *out)
+{
+    static const ray_transform_side any = {
+        .schema = RAY_NONE, .from = RAY_CONTENT_ANY, .to = RAY_CONTENT_ANY};
+    const ray_transform_slot *slot = ray_transform_at(mediator, spec->transform);
+    if (slot == NULL && spec->transform != RAY_NONE)
+        return RAY_E_UNKNOWN;
+    if (spec->side >= RAY_SIDE_MAX || !ray_headers_sound(spec->headers))
+        return RAY_E_ARGUMENT;
+    const ray_transform_side *rule = slot != NULL ? &slot->spec.side[spec->side] : &any;
+    const ray_transform_side *back = slot != NULL ? &slot->spec.side[RAY_SIDE_RESPONSE] : &any;
+    ray_header_walk walk = {0};
+    passage p;
+    passage_begin(mediator, spec, rule, back, &p);
+    while (ray_headers_next(spec->headers, &walk))
+        if (!stays_behind(&p, walk.name))
+            ray_header_put(out, walk.name, walk.value);
+    put_body_fields(&p, rule, back, out);
+    put_edits(&p.run, out);
+    if (spec->own_name.length != 0)
+        ray_header_put(out, spec->own_name, spec->own_value);
+    if (spec->bodiless == 0 && (spec->side == RAY_SIDE_RESPONSE || spec->body_length != 0 ||
+                                spec->says_length != 0))
+        ray_header_put_u64(out, "content-length", spec->body_length);
+    return out->truncated != 0 ? RAY_E_TRUNCATED : RAY_OK;
 }
 
 ray_status ray_mediator_edit(const ray_mediator *mediator, uint32_t transform, uint32_t side,
                              ray_view headers, uint64_t body_length, ray_text *out)
 {
-    const ray_transform_slot *slot = ray_transform_at(mediator, transform);
-    if (slot == NULL)
+    if (ray_transform_at(mediator, transform) == NULL)
         return RAY_E_UNKNOWN;
-    if (side >= RAY_SIDE_MAX || !ray_headers_sound(headers))
+    if (side >= RAY_SIDE_MAX)
         return RAY_E_ARGUMENT;
-    const ray_transform_side *rule = &slot->spec.side[side];
-    uint32_t changed = rule->from != rule->to || (rule->flags & RAY_TRANSFORM_GRPC) != 0;
-    edit_run run = {mediator, transform & RAY_TRANSFORM_SLOT_MASK, side};
-    ray_header_walk walk = {0};
-    while (ray_headers_next(headers, &walk)) {
-        if (ray_is_hop_by_hop(walk.name) || is_named_by_connection(headers, walk.name) ||
-            ray_view_is(walk.name, "content-length") ||
-            (changed != 0 && is_about_body(walk.name)) || is_replaced(&run, walk.name))
-            continue;
-        ray_header_put(out, walk.name, walk.value);
-    }
-    if (changed != 0 && body_length != 0 && ray_content_type(rule->to, rule->flags) != NULL)
-        ray_header_put_word(out, "content-type", ray_content_type(rule->to, rule->flags));
-    put_edits(&run, out);
-    if (side == RAY_SIDE_RESPONSE || body_length != 0)
-        ray_header_put_u64(out, "content-length", body_length);
-    return out->truncated != 0 ? RAY_E_TRUNCATED : RAY_OK;
+    ray_forward_spec spec = {.headers = headers, .body_length = body_length,
+                             .transform = transform, .side = (uint8_t)side};
+    return ray_mediator_forward(mediator, &spec, out);
 }

@@ -178,14 +178,33 @@ static void put_field(const ray_error_spec *spec, uint32_t status, ray_text *hea
         ray_header_put_u64(headers, "retry-after", seconds_of(spec->retry_after_ns));
 }
 
+/* A reason that has no words of its own says no more than its status: who fails to prove who they
+ * are need not learn at which check. */
+static const char *title_of(uint32_t reason, uint32_t status)
+{
+    static const struct {
+        uint32_t status;
+        const char *title;
+    } plain[] = {{400, "Bad request"},         {401, "Unauthorized"}, {403, "Forbidden"},
+                 {404, "Not found"},           {429, "Too many requests"},
+                 {502, "Bad gateway"},         {503, "Service unavailable"},
+                 {504, "No answer in time"}};
+    if (row_of(reason) != NULL)
+        return ray_error_title(reason);
+    for (uint32_t i = 0; i < sizeof plain / sizeof *plain; i++)
+        if (plain[i].status == status)
+            return plain[i].title;
+    return ray_error_title(reason);
+}
+
 /* A gRPC client reads trailers; a refusal has them alone ("Trailers-Only"). */
 static uint16_t grpc_error(const ray_error_spec *spec, uint32_t status, ray_text *headers)
 {
-    uint32_t code = row_of(spec->reason) != NULL ? ray_error_grpc(spec->reason)
-                                                 : ray_http_grpc(status);
+    uint32_t ours = row_of(spec->reason) != NULL && spec->reason != RAY_REASON_GRPC_STATUS;
+    uint32_t code = ours != 0 ? ray_error_grpc(spec->reason) : ray_http_grpc(status);
     ray_header_put_word(headers, "content-type", "application/grpc");
     ray_header_put_u64(headers, "grpc-status", code);
-    ray_header_put_word(headers, "grpc-message", ray_error_title(spec->reason));
+    ray_header_put_word(headers, "grpc-message", title_of(spec->reason, status));
     if (spec->retry_after_ns != 0 && spec->retry_after_ns != RAY_NEVER &&
         (code == RAY_GRPC_UNAVAILABLE || code == RAY_GRPC_RESOURCE_EXHAUSTED))
         ray_header_put_u64(headers, "grpc-retry-pushback-ms",
@@ -194,17 +213,12 @@ static uint16_t grpc_error(const ray_error_spec *spec, uint32_t status, ray_text
     return 200;
 }
 
-uint16_t ray_mediator_error(const ray_error_spec *spec, ray_text *headers, ray_text *body)
+static void put_problem(const ray_error_spec *spec, uint32_t status, ray_text *body)
 {
-    uint16_t status = spec->http_status != 0 ? spec->http_status : ray_error_http(spec->reason);
-    if (spec->grpc != 0)
-        return grpc_error(spec, status, headers);
-    uint64_t before = body->length;
-    ray_text_char(body, '{');
-    ray_text_put(body, "\"type\":\"urn:raygate:reason:");
+    ray_text_put(body, "{\"type\":\"urn:raygate:reason:");
     ray_text_u64(body, spec->reason);
     ray_text_put(body, "\",\"title\":\"");
-    ray_text_put(body, ray_error_title(spec->reason));
+    ray_text_put(body, title_of(spec->reason, status));
     ray_text_put(body, "\",\"status\":");
     ray_text_u64(body, status);
     if (spec->retry_after_ns != 0 && spec->retry_after_ns != RAY_NEVER) {
@@ -212,7 +226,22 @@ uint16_t ray_mediator_error(const ray_error_spec *spec, ray_text *headers, ray_t
         ray_text_u64(body, spec->retry_after_ns);
     }
     ray_text_char(body, '}');
-    ray_header_put_word(headers, "content-type", "application/problem+json");
+}
+
+uint16_t ray_mediator_error(const ray_error_spec *spec, ray_text *headers, ray_text *body)
+{
+    uint16_t status = spec->http_status != 0 ? spec->http_status : ray_error_http(spec->reason);
+    if (spec->grpc != 0)
+        return grpc_error(spec, status, headers);
+    uint64_t before = body->length;
+    if (spec->text != NULL) {
+        ray_text_put(body, spec->text);
+        ray_text_char(body, '\n');
+    } else {
+        put_problem(spec, status, body);
+    }
+    ray_header_put_word(headers, "content-type",
+                        spec->text != NULL ? "text/plain" : "application/problem+json");
     ray_header_put_word(headers, "cache-control", "no-store");
     put_field(spec, status, headers);
     ray_header_put_u64(headers, "content-length", body->length - before);

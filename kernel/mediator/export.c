@@ -41,6 +41,7 @@ ray_status ray_mediator_export_json(const ray_mediator *mediator, uint64_t now_n
         ray_text_json_u64(out, "denied", row.denied_count);
         ray_text_json_u64(out, "hits", row.hit_count);
         ray_text_json_u64(out, "misses", row.miss_count);
+        ray_text_json_u64(out, "refused", row.refused_count);
         ray_text_json_close(out, '}');
     }
     ray_text_json_close(out, ']');

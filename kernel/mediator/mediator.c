@@ -176,6 +176,15 @@ void ray_mediator_note(ray_mediator *mediator, uint64_t now_ns, const ray_mediat
     tally->busy_count += answer->busy != 0;
 }
 
+void ray_mediator_note_response(ray_mediator *mediator, uint32_t transform, uint32_t reason)
+{
+    if (ray_transform_at(mediator, transform) == NULL ||
+        (reason != RAY_REASON_RESPONSE_INVALID && reason != RAY_REASON_BODY_GROWN))
+        return;
+    mediator->tally.refused_count++;
+    mediator->tally.transform[transform & RAY_TRANSFORM_SLOT_MASK].refused_count++;
+}
+
 /* -- reading -- */
 void ray_mediator_read(const ray_mediator *mediator, ray_mediator_stats *out)
 {
@@ -234,6 +243,7 @@ ray_status ray_mediator_transform_read(const ray_mediator *mediator, uint32_t ha
         .denied_count = tally->denied_count,
         .hit_count = tally->hit_count,
         .miss_count = tally->miss_count,
+        .refused_count = tally->refused_count,
         .transform = handle,
     };
     for (uint32_t i = 0; i < mediator->config.edit_count; i++)

@@ -88,6 +88,7 @@ typedef struct ray_transform_tally {
     uint64_t denied_count;
     uint64_t hit_count;
     uint64_t miss_count;
+    uint64_t refused_count;          /* responses */
 } ray_transform_tally;
 
 /* The order of use is no part of the book: a request that is denied later moves it. */
@@ -118,6 +119,7 @@ typedef struct ray_mediator_tally {
     uint64_t expired_count;
     uint64_t dropped_count;
     uint64_t invalidated_count;
+    uint64_t refused_count;
     uint32_t newest;
     uint32_t oldest;
     ray_cache_use use[RAY_CACHE_ENTRY_MAX];

@@ -4,6 +4,7 @@
 #define RAY_MEDIATOR_PARTS_H
 #include <stddef.h>
 #include "mediator_state.h"
+#include "forward.h"
 #include "base/bytes.h"
 #include "base/headers.h"
 #include "base/parameters.h"

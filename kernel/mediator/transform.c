@@ -48,6 +48,7 @@ static ray_status report_refuse(ray_mediator_report *report, uint32_t side, uint
         reason = RAY_REASON_RESPONSE_INVALID;
     report->reason = (uint16_t)reason;
     report->http_status = side == RAY_SIDE_RESPONSE ? 502 : ray_error_http(reason);
+    report->outcome_status = report->http_status;
     return RAY_E_SYNTAX;
 }
 
@@ -98,8 +99,10 @@ static ray_status encode(const ray_mediator *mediator, const ray_transform_side 
     if (is_framed(rule, rule->to))
         frame_begin(out);
     uint32_t reason = ray_body_convert(mediator, rule, body, out, report);
-    if (reason != RAY_REASON_OK)
-        return report_refuse(report, side, reason);
+    if (reason != RAY_REASON_OK) {
+        status = report_refuse(report, side, reason);
+        return reason == RAY_REASON_BODY_GROWN ? RAY_E_TRUNCATED : status;   /* more room helps */
+    }
     if (is_framed(rule, rule->to))
         frame_end(out, begin);
     if (out->truncated == 0)
@@ -122,25 +125,61 @@ ray_status ray_mediator_encode_request(const ray_mediator *mediator, uint32_t tr
 }
 
 /* -- the response -- */
-/* What the service says by grpc-status; RAY_GRPC_OK when it says nothing. */
+/* What the service says by grpc-status. A stream that was cut before its trailers says nothing, and
+ * nobody knows what became of the call (grpc.io, status codes): that is no success. */
 static uint32_t grpc_status_of(ray_view headers)
 {
     ray_view value;
     uint64_t code = RAY_GRPC_OK;
     if (!ray_headers_find(headers, "grpc-status", 11, 0, &value))
-        return RAY_GRPC_OK;
+        return RAY_GRPC_UNKNOWN;
     if (!ray_view_u64(value, &code) || code >= RAY_GRPC_MAX)
         return RAY_GRPC_UNKNOWN;
     return (uint32_t)code;
 }
 
-static ray_status refused_by_grpc(uint32_t code, ray_text *headers_out, ray_text *out,
-                                  ray_mediator_report *report)
+/* Retry-After of the answer, where it is in seconds: what replaces the answer says it too. */
+static uint64_t retry_after_of(ray_view headers)
 {
-    ray_error_spec error = {.reason = RAY_REASON_GRPC_STATUS, .http_status = ray_grpc_http(code)};
-    report->reason = RAY_REASON_GRPC_STATUS;
+    ray_view value;
+    uint64_t seconds = 0;
+    return ray_headers_find(headers, "retry-after", 11, 0, &value) &&
+                   ray_view_u64(value, &seconds) && seconds < UINT32_MAX
+               ? seconds * 1000000000U
+               : 0;
+}
+
+/* Our own words in place of the service's; trailers for a client that speaks gRPC. */
+static ray_status replaced(const ray_transform_side *rule, uint32_t reason, uint16_t http_status,
+                           ray_view headers, ray_text *headers_out, ray_text *out,
+                           ray_mediator_report *report)
+{
+    ray_error_spec error = {.reason = (uint16_t)reason, .http_status = http_status,
+                            .retry_after_ns = retry_after_of(headers),
+                            .content = RAY_CONTENT_ANY,
+                            .grpc = is_framed(rule, rule->to) != 0};
+    report->reason = (uint16_t)reason;
+    report->outcome_status = http_status;
     report->http_status = ray_mediator_error(&error, headers_out, out);
     return headers_out->truncated != 0 || out->truncated != 0 ? RAY_E_TRUNCATED : RAY_OK;
+}
+
+/* Says the call itself, by its trailer, that it failed? An HTTP error without one speaks for
+ * itself. */
+static uint32_t failed_by_grpc(const ray_transform_side *rule, uint32_t row, ray_view headers)
+{
+    ray_view value;
+    return is_framed(rule, rule->from) != 0 && grpc_status_of(headers) != RAY_GRPC_OK &&
+           ((row & 4) == 0 || ray_headers_find(headers, "grpc-status", 11, 0, &value) != 0);
+}
+
+/* A body in another coding is none that is read here (RFC 9110 8.4). */
+static uint32_t is_coded(const ray_transform_side *rule, ray_view headers)
+{
+    ray_view value;
+    return rule->from < RAY_CONTENT_BINARY &&
+           ray_headers_find(headers, "content-encoding", 16, 0, &value) != 0 &&
+           !ray_view_is(value, "identity");
 }
 
 /* Some statuses have no body; a gRPC message stands in a frame even when it is empty. */
@@ -169,7 +208,10 @@ ray_status ray_response_keep(const ray_mediator *mediator, uint32_t transform,
     if (status != RAY_OK)
         return report.reason == RAY_REASON_BODY_GROWN ? RAY_E_TRUNCATED : status;
     *body_length = out->length;
-    return ray_mediator_edit(mediator, transform, RAY_SIDE_RESPONSE, headers, *body_length, out);
+    ray_forward_spec spec = {.headers = headers, .body_length = *body_length,
+                             .transform = transform, .side = RAY_SIDE_RESPONSE,
+                             .bodiless = (ray_rest_row(http_status) & 1) == 0};
+    return ray_mediator_forward(mediator, &spec, out);
 }
 
 /* An error's body is the service's own words in whatever format: only what succeeded is
@@ -184,27 +226,31 @@ ray_status ray_mediator_encode_response(const ray_mediator *mediator, uint32_t t
         return RAY_E_UNKNOWN;
     const ray_transform_side *rule = &slot->spec.side[RAY_SIDE_RESPONSE];
     report_begin(report);
-    report->http_status = http_status;
-    if (!ray_headers_sound(headers))
-        return report_refuse(report, RAY_SIDE_RESPONSE, RAY_REASON_RESPONSE_INVALID);
-    if (is_framed(rule, rule->from) && grpc_status_of(headers) != RAY_GRPC_OK)
-        return refused_by_grpc(grpc_status_of(headers), headers_out, out, report);
+    report->http_status = report->outcome_status = http_status;
     uint32_t row = ray_rest_row(http_status), changed = rule->from != rule->to;
-    if ((row & 4) != 0 && changed != 0) {
-        ray_error_spec error = {.reason = RAY_REASON_RESPONSE_INVALID,
-                                .http_status = http_status};
-        report->reason = RAY_REASON_RESPONSE_INVALID;
-        (void)ray_mediator_error(&error, headers_out, out);
-        return headers_out->truncated != 0 || out->truncated != 0 ? RAY_E_TRUNCATED : RAY_OK;
-    }
+    if (!ray_headers_sound(headers) ||
+        ((row & 5) == 1 && body.length != 0 && is_coded(rule, headers)))
+        return report_refuse(report, RAY_SIDE_RESPONSE, RAY_REASON_RESPONSE_INVALID);
+    uint32_t failed = failed_by_grpc(rule, row, headers);
+    if (failed != 0)
+        report->outcome_status = ray_grpc_http(grpc_status_of(headers));
+    if (failed != 0 && changed != 0)
+        return replaced(rule, RAY_REASON_GRPC_STATUS, report->outcome_status, headers,
+                        headers_out, out, report);
+    if ((row & 4) != 0 && changed != 0)
+        return replaced(rule, is_framed(rule, rule->to) != 0 ? RAY_REASON_GRPC_STATUS
+                                                             : RAY_REASON_RESPONSE_INVALID,
+                        http_status, headers, headers_out, out, report);
     uint64_t begin = out->length;
     ray_status status = RAY_OK;
-    if ((row & 4) == 0)
+    if ((row & 4) == 0 && failed == 0)
         status = encode_success(mediator, rule, http_status, headers, body, out, report);
-    else if ((row & 1) != 0)
+    else if ((row & 1) != 0 && failed == 0)
         ray_text_bytes(out, (const char *)body.at, body.length);
     if (status != RAY_OK)
         return status;
-    return ray_mediator_edit(mediator, transform, RAY_SIDE_RESPONSE, headers, out->length - begin,
-                             headers_out);
+    ray_forward_spec spec = {.headers = headers, .body_length = out->length - begin,
+                             .transform = transform, .side = RAY_SIDE_RESPONSE,
+                             .bodiless = (row & 1) == 0};
+    return ray_mediator_forward(mediator, &spec, headers_out);
 }

@@ -16,11 +16,6 @@ static __attribute__((noinline)) uint32_t take_quotas(struct ray *ray, uint64_t 
     return ray_quota_take(&ray->quota, now_ns, &query, &journey->governed->quotas, holds);
 }
 
-static uint64_t later(uint64_t from_ns, uint64_t wait_ns)
-{
-    return from_ns < RAY_NEVER - wait_ns ? from_ns + wait_ns : RAY_NEVER - 1;
-}
-
 /* Until when something must have happened: a queued request must have been sent, any other must
  * have ended. */
 static uint64_t deadline(const ray_journey *journey, const ray_row *row, uint64_t now_ns,
@@ -29,10 +24,10 @@ static uint64_t deadline(const ray_journey *journey, const ray_row *row, uint64_
     uint64_t from_ns = answer->start_at_ns > now_ns ? answer->start_at_ns : now_ns;
     if (answer->queued != 0)
         return journey->queue.deadline_ns != RAY_NEVER ? journey->queue.deadline_ns
-                                                       : later(from_ns, timeout_ns);
+                                                       : ray_attempt_end(from_ns, timeout_ns);
     if (row->kind == RAY_ROW_EXCHANGE && row->duration_ns < timeout_ns)
-        return later(now_ns, row->duration_ns);
-    return later(from_ns, timeout_ns);
+        return ray_attempt_end(now_ns, row->duration_ns);
+    return ray_attempt_end(from_ns, timeout_ns);
 }
 
 static void remember(const ray_row *row, uint64_t now_ns, uint64_t timeout_ns,
@@ -50,6 +45,7 @@ static void remember(const ray_row *row, uint64_t now_ns, uint64_t timeout_ns,
     more->target = journey->target;
     more->method = row->method;
     more->idempotent = (row->flags & RAY_ROW_IDEMPOTENT) != 0;
+    more->scheme = journey->auth_asked != 0 ? journey->identified->answer.scheme : 0;
     if (row->kind != RAY_ROW_EXCHANGE)
         return;
     more->duration_ns = row->duration_ns;

@@ -2,6 +2,7 @@
 /* ask.c - a row as bytes from outside, and the question it becomes for each stage. What their
  * answers come to is judge.c's. */
 #include "pipeline/journey.h"
+#include "mediator/forward.h"
 #include "base/bytes.h"
 #include "base/headers.h"
 #include "base/siphash.h"
@@ -53,17 +54,6 @@ static uint32_t permission_of(uint32_t method)
                : RAY_PERMISSION_WRITE;
 }
 
-/* The caller's word stands for a credential, not for what its owner may. A log that names no role
- * tells nothing of the rights that methods need. */
-static ray_status ask_vouched(const struct ray *ray, const ray_row *row, ray_journey *journey)
-{
-    ray_auth_query *query = &journey->identified->query;
-    ray_auth_vouched vouched = {journey->user, journey->tenant, journey->role};
-    if (row->role == RAY_ROLE_NONE)
-        query->permission = journey->gateway.permission;
-    return ray_auth_ask_vouched(&ray->auth, query, &vouched, &journey->identified->answer);
-}
-
 /* Credentials, or the caller's word; from then on the request is from whom they name. */
 __attribute__((noinline)) ray_status ray_ask_auth(const struct ray *ray, uint64_t now_ns,
                                                   const ray_rows *rows, const ray_row *row,
@@ -82,11 +72,16 @@ __attribute__((noinline)) ray_status ray_ask_auth(const struct ray *ray, uint64_
     query->address_known = (row->flags & RAY_ROW_ADDRESS) != 0;
     query->role = journey->gateway.role;
     query->trusted = query->address_known != 0 && ray_peer_trusted(ray, &row->address) != 0;
+    query->vouched = (row->flags & RAY_ROW_VOUCHED) != 0;
+    query->user = journey->user;
+    query->tenant = journey->tenant;
+    query->own_role = journey->role;
+    /* A log that names no role tells nothing of the rights that methods need. */
+    if (query->vouched != 0 && row->role == RAY_ROLE_NONE)
+        query->permission = own;
     journey->auth_asked = 1;
-    if ((row->flags & RAY_ROW_VOUCHED) != 0)
-        return ask_vouched(ray, row, journey);
     ray_status status = ray_auth_ask(&ray->auth, now_ns, query, rows->secrets, answer);
-    if (status != RAY_OK || answer->known == 0)
+    if (status != RAY_OK || answer->known == 0 || query->vouched != 0)
         return status;
     journey->user = (ray_view){answer->user, answer->user_length};
     journey->tenant = answer->tenant;
@@ -295,6 +290,10 @@ __attribute__((noinline)) ray_status ray_ask_mediator(const struct ray *ray, uin
     query->authorized = journey->user.length != 0 || journey->tenant != RAY_NONE ||
                         journey->role != 0;
     journey->mediated = 1;
+    uint64_t waits_ns =
+        ray_mediator_caller_timeout(&ray->mediator, journey->transform, query->headers);
+    if (waits_ns < ray_timeout_of(journey))   /* no longer than whoever asked */
+        journey->gateway.timeout_ns = waits_ns != 0 ? waits_ns : 1;
     return ray_mediator_ask(&ray->mediator, now_ns, query, &journey->identified->mediated);
 }
 

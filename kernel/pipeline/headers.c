@@ -49,6 +49,18 @@ static void tell_policy(const struct ray *ray, const ray_answer *answer, ray_tex
     }
 }
 
+/* Which decision this is, for whoever asks later: the client, and the log of its service. */
+static void tell_request(const struct ray *ray, const ray_answer *answer, ray_text *out)
+{
+    const ray_name *name = &ray->who.settings.request_id;
+    if (ray_name_length(name) == 0)
+        return;
+    ray_text_bytes(out, name->at, ray_name_length(name));
+    ray_text_put(out, ": ");
+    ray_text_u64(out, answer->id);
+    ray_text_put(out, "\r\n");
+}
+
 static __attribute__((noinline)) ray_status step_telling(struct ray *ray, const ray_rows *rows,
                                                          ray_governed *governed,
                                                          ray_identified *identified,
@@ -71,6 +83,8 @@ static __attribute__((noinline)) ray_status step_telling(struct ray *ray, const 
     if (limits != 0 && journey.asked != 0)
         tell(ray, answer, &journey, out);
     tell_policy(ray, answer, out);
+    if (rows->row->kind == RAY_ROW_ADMIT || rows->row->kind == RAY_ROW_EXCHANGE)
+        tell_request(ray, answer, out);
     return RAY_OK;
 }
 

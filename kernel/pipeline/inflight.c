@@ -3,6 +3,7 @@
  * slot (linear probing, deletion by shifting back, so there are no tombstones), and a heap of
  * deadlines. */
 #include "pipeline/journey.h"
+#include "ray/transform.h"
 #include "base/bytes.h"
 #include "base/heap.h"
 
@@ -105,6 +106,24 @@ void ray_inflight_free(struct ray *ray, uint32_t slot)
     flight->slot[slot].next_free = flight->first_free;
     flight->first_free = slot + 1;
     flight->count--;
+}
+
+ray_status ray_request_read(const struct ray *ray, uint64_t id, ray_request_row *out)
+{
+    static const uint8_t stages[] = {
+        [RAY_PHASE_HELD] = RAY_REQUEST_HELD, [RAY_PHASE_SENT] = RAY_REQUEST_SENT,
+        [RAY_PHASE_QUEUED] = RAY_REQUEST_WAITS, [RAY_PHASE_READY] = RAY_REQUEST_WAITS,
+        [RAY_PHASE_RETRY] = RAY_REQUEST_AGAIN};
+    uint32_t place = ray_inflight_find(ray, id);
+    if (place == RAY_NONE || ray->inflight.slot[place].timed != 0)
+        return RAY_E_UNKNOWN;
+    const ray_inflight_slot *slot = &ray->inflight.slot[place];
+    *out = (ray_request_row){.due_ns = ray->inflight.due_ns[place],
+                             .again_at_ns = ray->inflight.more[place].retry_at_ns,
+                             .decision = slot->seq,
+                             .service = slot->service,
+                             .stage = stages[slot->phase]};
+    return RAY_OK;
 }
 
 uint32_t ray_inflight_due(const struct ray *ray)

@@ -3,6 +3,7 @@
  * event at or after it, ordered by (due_ns, kind, slot). Ticks between two events therefore change
  * no later decision. */
 #include "pipeline/journey.h"
+#include "ray/transform.h"
 #include "base/bytes.h"
 
 #define MAX_STEP_NS (24U * 3600U * 1000000000ULL)
@@ -120,6 +121,13 @@ static void end_first(struct ray *ray, uint64_t at_ns)
     ray_end_timed(ray, at_ns, place);
     if (service != RAY_NONE)
         ray_queue_pump(ray, at_ns, service);
+}
+
+uint64_t ray_next_due(const struct ray *ray)
+{
+    uint64_t at_ns;
+    first_due(ray, &at_ns);
+    return at_ns;
 }
 
 static void join_first(struct ray *ray, uint64_t at_ns)

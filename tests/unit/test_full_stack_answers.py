@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from host_sim.kernel import NONE, Kernel, Verdict
+from host_sim.kernel import Kernel, Verdict
 from host_sim.modules.auth_introspection import http_resolver, of_answer
 from tests.full_stack import S, config_in
 
@@ -26,9 +26,9 @@ def kernel(tmp_path: pathlib.Path) -> Kernel:
 def test_an_answer_to_somebody_is_kept_for_nobody_unless_it_is_public(kernel: Kernel) -> None:
     kernel.admit("/orders/1", at_ns=S, **ANN)
     kernel.complete(1, at_ns=S + 9, headers={"Cache-Control": "max-age=30"}, body=BODY)
-    assert kernel.admit("/orders/1", at_ns=2 * S, **BOB).cached == NONE
+    assert kernel.admit("/orders/1", at_ns=2 * S, **BOB).cached is None
     kernel.complete(2, at_ns=2 * S + 9, headers={"Cache-Control": "max-age=30, public"}, body=BODY)
-    assert kernel.admit("/orders/1", at_ns=2 * S + 10, **ANN).cached != NONE
+    assert kernel.admit("/orders/1", at_ns=2 * S + 10, **ANN).cached is not None
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"{"])

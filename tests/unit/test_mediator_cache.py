@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from host_sim import config
-from host_sim.decision import NONE, Verdict
+from host_sim.decision import Verdict
 from host_sim.kernel import Kernel
 from host_sim.modules.mediator import RequestMediator
 
@@ -57,12 +57,12 @@ def stats(kernel: Kernel) -> Any:
 
 
 def filled(kernel: Kernel, target: str = "/items", at_ns: int = S, **more: Any) -> None:
-    assert kernel.admit(target, at_ns=at_ns, **more).cached == NONE
+    assert kernel.admit(target, at_ns=at_ns, **more).cached is None
     kernel.complete(kernel.last_id, at_ns=at_ns, headers=XML, body=BODY)
 
 
 def is_kept(kernel: Kernel, target: str = "/items", **more: Any) -> bool:
-    return bool(kernel.admit(target, method="HEAD", at_ns=2 * S, **more).cached != NONE)
+    return bool(kernel.admit(target, method="HEAD", at_ns=2 * S, **more).cached is not None)
 
 
 # -- what is kept is what the client gets ---------------------------------------------------------
@@ -177,7 +177,7 @@ def test_who_asks_for_what_another_is_fetching_is_told_and_sent(kernel: Kernel) 
     first = kernel.admit("/items", at_ns=S)
     second = kernel.admit("/items", at_ns=S)
     assert (first.busy, second.busy) == (False, True)
-    assert second.verdict is Verdict.ALLOW and not second.queued and second.cached == NONE
+    assert second.verdict is Verdict.ALLOW and not second.queued and second.cached is None
     assert kernel.explain("/items", as_json=True)["mediator"]["busy"]
     kernel.complete(kernel.last_id, at_ns=S, headers=XML, body=BODY)
     assert (stats(kernel).busy_count, stats(kernel).kept_count) == (1, 0)

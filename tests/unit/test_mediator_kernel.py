@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from host_sim import config
-from host_sim.decision import NONE, Verdict
+from host_sim.decision import Verdict
 from host_sim.kernel import Kernel
 from host_sim.modules.mediator import RefusedError, RequestMediator
 
@@ -58,7 +58,7 @@ def stats(kernel: Kernel) -> Any:
 
 def filled(kernel: Kernel, body: bytes = b"kept") -> None:
     first = kernel.admit("/x", at_ns=S)
-    assert (first.verdict, first.cached) == (Verdict.ALLOW, NONE)
+    assert (first.verdict, first.cached) == (Verdict.ALLOW, None)
     kernel.complete(kernel.last_id, at_ns=S + 1, headers=JSON, body=body)
 
 
@@ -81,13 +81,13 @@ def test_the_first_get_fills_and_the_second_is_complete_at_once(kernel: Kernel) 
     assert (counted.miss_count, counted.fill_count, counted.stored_count) == (1, 1, 1)
     before = kernel.stats()
     hit = kernel.admit("/x", at_ns=2 * S)
-    assert hit.verdict is Verdict.ALLOW and hit.cached != NONE and hit.http_status == 200
+    assert hit.verdict is Verdict.ALLOW and hit.cached is not None and hit.http_status == 200
     after = kernel.stats()
     assert after["completed_count"] == before["completed_count"] + 1
     assert after["cached_count"] == before["cached_count"] + 1
     assert stats(kernel).hit_count == 1
     gone = kernel.admit("/x", at_ns=32 * S)
-    assert gone.cached == NONE and stats(kernel).expired_count == 1
+    assert gone.cached is None and stats(kernel).expired_count == 1
 
 
 def test_two_gets_at_once_are_one_fill(kernel: Kernel) -> None:
@@ -122,10 +122,10 @@ def test_a_lease_nobody_gives_back_lapses_with_time(kernel: Kernel) -> None:
 def test_another_file_drops_what_was_kept_and_the_same_file_does_not(kernel: Kernel) -> None:
     filled(kernel)
     kernel.configure(config.loads(FILE, profile="tiny"))
-    assert kernel.admit("/x", at_ns=2 * S).cached != NONE
+    assert kernel.admit("/x", at_ns=2 * S).cached is not None
     kernel.configure(config.loads(FILE.replace('timeout = "60s"', 'timeout = "50s"'),
                                   profile="tiny"))  # fmt: skip
-    assert kernel.admit("/x", at_ns=2 * S).cached == NONE
+    assert kernel.admit("/x", at_ns=2 * S).cached is None
     assert stats(kernel).kept_count == 0
 
 

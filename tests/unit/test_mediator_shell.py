@@ -35,6 +35,29 @@ def test_a_body_is_tried_at_the_console(kernel: Kernel) -> None:
     assert kernel.shell("mediator test items '{\"sku\":\"a\"}'").text == "accepted\n"
 
 
+def test_a_message_is_seen_as_it_goes_on(kernel: Kernel) -> None:
+    before = kernel.snapshot()
+    text = kernel.shell("mediator convert items '{\"sku\":\"a\"}' --header x-a:1").text
+    assert text.splitlines() == [
+        "  header      x-a: 1", "  header      content-type: application/x-protobuf",
+        "  header      accept: application/x-protobuf",
+        "  header      accept-encoding: identity", "  header      content-length: 3",
+        "  body        \\x0a\\x01a"]  # fmt: skip
+    back = "mediator convert items 0a0161 --hex --response --header=server:x --json"
+    said = json.loads(kernel.shell(back).text)
+    assert bytes.fromhex(said["body_hex"]) == b'{"sku":"a"}' and said["status"] == 200
+    assert said["headers"] == [["content-type", "application/json"], ["content-length", "11"]]
+    bad = kernel.shell("mediator convert items 1064 --hex --response").text
+    assert bad == 'refused (502): response-invalid at "/qty" maximum\n'
+    lost = json.loads(kernel.shell("mediator convert items x --response --status 404 --json").text)
+    assert (lost["status"], lost["outcome"]) == (404, 404)
+    for wrong in ("mediator convert items 0g --hex", "mediator convert items 0 --hex",
+                  "mediator convert items {} --header x", "mediator convert itms {}",
+                  "mediator convert items {} --response --status 99"):  # fmt: skip
+        assert kernel.shell(wrong).status < 0
+    assert kernel.snapshot() == before
+
+
 def test_what_is_kept_goes_with_a_confirmed_purge(kernel: Kernel) -> None:
     mediator = RequestMediator(kernel=kernel)
     answer = mediator.cache_get(0, "/x")

@@ -78,16 +78,29 @@ def test_request_denied_says_by_what_and_until_when(rig):
 
 def test_request_prints_the_header_lines_its_response_owes(rig):
     first, second = (rig.json("request GET /kernel/version --user me")["headers"] for _ in "12")
-    assert [line.split(":")[0] for line in first] == ["RateLimit-Policy", "RateLimit"]
+    assert [line.split(":")[0] for line in first] == [
+        "RateLimit-Policy", "RateLimit", "X-Request-ID"]
     left = [int(re.search(r'"per-user";r=(\d+)', lines[1])[1]) for lines in (first, second)]
     assert left[0] == left[1] + 1
     denied = rig.json("request GET /kernel/version --user me --weight 20")
     assert denied["verdict"] == "deny"
     seconds = -(-denied["retry_after_ns"] // 10**9)
     assert denied["headers"][2] == f"Retry-After: {seconds}"
-    assert rig.json("request GET /nowhere")["headers"] == []
+    lost = rig.json("request GET /nowhere")
+    assert lost["headers"] == [f"X-Request-ID: {lost['seq']}"]
     said = rig.ok("request GET /kernel/version --user me")
     assert re.search(r"^  header      RateLimit: ", said, re.M)
+
+
+def test_request_prints_the_body_that_tells_a_client_why(rig):
+    lost = rig.json("request GET /nowhere")
+    assert json.loads(lost["body"]) == {
+        "type": "urn:raygate:reason:100", "title": "Not found", "status": 404}
+    assert f"  body        {lost['body']}\n" in rig.ok("request GET /nowhere")
+    assert rig.json("request GET /kernel/version --user me")["body"] is None
+    text = ONE_QUOTA.replace(b"[headers]\n", b"[headers]\nproblem_json = false\n")
+    quiet = Rig(config=loads(text).blob).json("request BREW /")
+    assert (quiet["http_status"], quiet["body"], quiet["headers"]) == (501, None, [])
 
 
 def test_retry_after_is_the_whole_verdicts():

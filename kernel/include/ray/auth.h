@@ -12,9 +12,8 @@
  * or expired is never valid again. Cost: O(length of the credential), no table is scanned. Source:
  * SEMANTICS.md, auth; RFC 7519, 7515, 7617, 6750, 7662, 8725; Sandhu 1996 (RBAC); lockout: GCRA.
  *
- * Secrets are a second block of the caller's, beside struct ray: keys that sign and verify, the
- * random generator, the key of the cache of verified tokens. It is in no snapshot, no digest, no
- * export and no answer. struct ray holds SHA-256 of secrets and nothing else of them.
+ * Secrets are a second block of the caller's: keys that sign and verify, the random generator. It
+ * is in no snapshot, digest, export or answer; struct ray holds SHA-256 of secrets, nothing else.
  */
 typedef struct ray_auth ray_auth; /* state; size and layout are private */
 
@@ -34,7 +33,7 @@ enum ray_scheme {
     RAY_SCHEME_API_KEY = 1,   /* [[api_key]]: NAME.SECRET in its header */
     RAY_SCHEME_BASIC = 2,     /* [[basic]]: RFC 7617; the digest is over "user:password" */
     RAY_SCHEME_BEARER = 3,    /* [[bearer]]: opaque, found by its digest */
-    RAY_SCHEME_JWT = 4,       /* [[jwt]] */
+    RAY_SCHEME_JWT = 4,
     RAY_SCHEME_INTROSPECT = 5, /* opaque, and another server knows */
     RAY_SCHEME_VOUCHED = 6    /* no credential: the caller says whom it is from */
 };
@@ -108,7 +107,6 @@ typedef struct ray_jwt_spec {
     uint8_t signs;                /* 1: ray_auth_issue signs with the newest active key */
     uint8_t reserved[6];
 } ray_jwt_spec;
-
 typedef struct ray_jwt_key_spec {
     uint8_t kid[RAY_AUTH_KID_BYTES];
     int64_t not_before_ns;        /* Unix; verifies and signs from here */
@@ -138,8 +136,12 @@ typedef struct ray_auth_query {
     uint32_t address_known;
     uint32_t role;                /* the route's: only this role and Admin; 0: any */
     uint32_t trusted;             /* 1: its peer is a trusted proxy, see trusts_names */
+    uint32_t vouched;             /* 1: the caller names whom it is from; no credential is read */
+    uint32_t tenant;              /* handle, RAY_NONE */
+    ray_view user;
+    uint32_t own_role;            /* enum ray_role; 0: unknown */
+    uint32_t reserved;
 } ray_auth_query;
-
 typedef struct ray_auth_answer {
     uint64_t retry_after_ns;      /* lockout */
     uint64_t source;              /* who tried, hashed: where a penalty is booked */
@@ -178,16 +180,6 @@ uint32_t ray_auth_asked(const ray_auth *auth, uint32_t need);
  * RAY_E_UNKNOWN for a service past the table; then *out is untouched. */
 ray_status ray_auth_ask(const ray_auth *auth, uint64_t now_ns, const ray_auth_query *query,
                         struct ray_secrets *secrets, ray_auth_answer *out);
-/* The same for a request whose caller vouches for whom it is from: no credential is looked at, but
- * what they may is asked all the same. A `role` of 0 is unknown: then only what the route itself
- * states (role, own permission) can refuse. */
-typedef struct ray_auth_vouched {
-    ray_view user;
-    uint32_t tenant;              /* handle, RAY_NONE */
-    uint32_t role;                /* enum ray_role */
-} ray_auth_vouched;
-ray_status ray_auth_ask_vouched(const ray_auth *auth, const ray_auth_query *query,
-                                const ray_auth_vouched *vouched, ray_auth_answer *out);
 /* Counts an ask after the verdict, keeps a verified token, books a failure's penalty. `granted`
  * is all stages' together. An answer of NULL: the ask was refused as impossible. */
 void ray_auth_note(ray_auth *auth, uint64_t now_ns, const ray_auth_query *query,
@@ -223,14 +215,12 @@ typedef struct ray_token_spec {
     uint8_t reserved[5];
     uint8_t user[RAY_AUTH_USER_BYTES];
 } ray_token_spec;
-
 enum ray_token_state {
     RAY_TOKEN_FREE = 0,
     RAY_TOKEN_ISSUED = 1,
     RAY_TOKEN_REVOKED = 2,
     RAY_TOKEN_ROTATED = 3         /* refreshed; shown again it revokes its family */
 };
-
 typedef struct ray_token {
     uint8_t id[16];               /* jti in hexadecimal, or the start of its SHA-256 */
     uint8_t family[16];
@@ -324,7 +314,6 @@ typedef struct ray_auth_rows {
     const ray_jwt_spec *jwts;
     const ray_jwt_key_spec *keys;
 } ray_auth_rows;
-
 /* The whole hostile check; changes nothing but *report. */
 ray_status ray_auth_check(const ray_auth_rows *rows, const ray_config_counts *counts,
                           ray_config_report *report);

@@ -88,7 +88,6 @@ typedef struct ray_route_transform_spec {
     uint32_t route;
     uint32_t transform;
 } ray_route_transform_spec;
-
 typedef struct ray_mediator_query {
     ray_view path;       /* normalised */
     ray_view query;      /* without '?' */
@@ -102,7 +101,6 @@ typedef struct ray_mediator_query {
     uint32_t body_known; /* 0: `body` is not the request's; nothing is said about it */
     uint32_t authorized; /* 1: the request carried credentials; a Cookie counts without */
 } ray_mediator_query;
-
 typedef struct ray_mediator_answer {
     uint64_t key[2];
     uint64_t retry_after_ns;
@@ -123,7 +121,9 @@ typedef struct ray_mediator_report {
     char keyword[24];    /* of the schema, zero-terminated; empty: the body does not parse */
     uint32_t lossy;      /* 1: something was lost, at `pointer` */
     uint16_t reason;     /* RAY_REASON_OK or why not */
-    uint16_t http_status;
+    uint16_t http_status; /* the client's */
+    uint16_t outcome_status; /* of a response: the attempt's, by its gRPC trailer if it has one */
+    uint16_t reserved;
 } ray_mediator_report;
 
 uint64_t ray_mediator_bytes(void);
@@ -167,9 +167,8 @@ uint64_t ray_mediator_age(const ray_mediator *mediator, uint64_t now_ns, uint32_
 ray_status ray_mediator_encode_request(const ray_mediator *mediator, uint32_t transform,
                                        ray_view headers, ray_view body, ray_text *out,
                                        ray_mediator_report *report);
-/* Also writes the headers as they go to the client: edits, Content-Type and Content-Length as the
- * body now is, no hop-by-hop field; statuses without a body have none. The status a gRPC trailer
- * says goes into report->http_status; otherwise it is `status`. */
+/* Also writes the headers as they go to the client; statuses without a body have none. An error is
+ * replaced by our own words where formats differ; `headers` hold gRPC's trailers too. */
 ray_status ray_mediator_encode_response(const ray_mediator *mediator, uint32_t transform,
                                         uint16_t status, ray_view headers, ray_view body,
                                         ray_text *headers_out, ray_text *out,
@@ -199,6 +198,7 @@ typedef struct ray_error_spec {
     uint16_t http_status;         /* 0: the table's */
     uint8_t grpc;                 /* 1: the client speaks gRPC: trailers instead of a body */
     uint8_t reserved[3];
+    const char *text;             /* the body is this line of text; NULL: problem details */
 } ray_error_spec;
 
 /* The HTTP status and gRPC code of a reason; 500 and UNKNOWN for one nobody defined. */
@@ -286,6 +286,7 @@ typedef struct ray_mediator_stats {
     uint64_t expired_count;
     uint64_t dropped_count;      /* by purge, reload or a control call */
     uint64_t invalidated_count;  /* by an unsafe method (RFC 9111 4.4) */
+    uint64_t refused_count;      /* responses: broken schema, malformed, too large converted */
     uint64_t kept_bytes;
     uint32_t kept_count;         /* now */
     uint32_t filling_count;      /* leases open */
@@ -294,19 +295,18 @@ typedef struct ray_mediator_stats {
     uint32_t route_count;
     uint32_t schema_count;
 } ray_mediator_stats;
-
 typedef struct ray_transform_row {
     ray_transform_spec spec;
     uint64_t asked_count;
     uint64_t denied_count;
     uint64_t hit_count;
     uint64_t miss_count;
+    uint64_t refused_count;
     uint32_t transform;          /* handle */
     uint32_t edit_count;
     uint32_t route_count;
     uint32_t kept_count;
 } ray_transform_row;
-
 typedef struct ray_cached_row {
     uint64_t key[2];
     uint64_t stored_ns;          /* of a lease: when it was taken */

@@ -244,8 +244,8 @@ ray_status ray_preempt(struct ray *ray, uint64_t now_ns, uint32_t entry, uint32_
 ray_status ray_part_read(const struct ray *ray, uint32_t index, ray_part *out);
 
 /* Steps rows->row[0], which must carry RAY_ROW_NOW, and writes the header lines its response owes
- * its client, CR LF after each: RateLimit-Policy, RateLimit and Retry-After where the configuration
- * asks for them. Nothing is written for a row that is no admission or was not asked of limits. */
+ * its client, CR LF after each: RateLimit-Policy, RateLimit, Retry-After and the request id where
+ * the configuration asks for them, WWW-Authenticate, Location, and what a policy sets. */
 ray_status ray_step_headers(struct ray *ray, const ray_rows *rows, ray_answer *answer,
                             ray_text *out);
 
