@@ -98,12 +98,6 @@ static uint32_t negotiate(const ray_mediator_query *query, const ray_transform_s
     return said != 0 ? RAY_REASON_NOT_ACCEPTABLE : RAY_REASON_OK;
 }
 
-/* An empty body is one that breaks its schema where the method is there to send one. */
-static uint32_t sends_content(uint32_t method)
-{
-    return method == RAY_METHOD_POST || method == RAY_METHOD_PUT || method == RAY_METHOD_PATCH;
-}
-
 ray_status ray_mediator_ask(const ray_mediator *mediator, uint64_t now_ns,
                             const ray_mediator_query *query, ray_mediator_answer *out)
 {
@@ -124,7 +118,7 @@ ray_status ray_mediator_ask(const ray_mediator *mediator, uint64_t now_ns,
     }
     ask_cache(mediator, now_ns, query, slot, out);
     if (out->hit != RAY_NONE || out->granted == 0 || query->body_known == 0 ||
-        (query->body.length == 0 && sends_content(query->method) == 0))
+        (query->body.length == 0 && ray_sends_content(query->method) == 0))
         return RAY_OK;
     ray_mediator_report report;
     if (ray_mediator_validate(mediator, query->transform, RAY_SIDE_REQUEST, query->headers,

@@ -3,6 +3,7 @@
  * instance of its service, for a person. */
 #include "pipeline/journey.h"
 #include "base/bytes.h"
+#include "base/headers.h"
 
 /* -- credentials -- */
 static void put_asker(const struct ray *ray, const ray_journey *journey, ray_text *out)
@@ -102,8 +103,32 @@ void ray_foretell(const struct ray *ray, uint64_t now_ns, const ray_row *row,
     }
 }
 
-static void explain_mediator(const struct ray *ray, const ray_journey *journey, ray_text *out)
+/* Where a refused body breaks which keyword of its schema; 0: it is not the body that was refused,
+ * or nowhere is known. */
+static uint32_t body_report(const struct ray *ray, const ray_journey *journey,
+                            ray_mediator_report *report)
 {
+    const ray_mediator_query *query = &journey->identified->mediation;
+    return journey->identified->mediated.granted == 0 && query->body_known != 0 &&
+           ray_mediator_validate(&ray->mediator, query->transform, RAY_SIDE_REQUEST,
+                                 query->headers, query->body, report) != RAY_OK &&
+           report->reason == journey->identified->mediated.reason;
+}
+
+static void put_body_report(const ray_mediator_report *report, ray_text *out)
+{
+    ray_text_put(out, report->keyword[0] != 0 ? ": " : ": does not parse");
+    ray_text_put(out, report->keyword);
+    ray_text_put(out, " at ");
+    ray_text_escaped(out, report->pointer, ray_length_of(report->pointer));
+    if (report->pointer[0] == 0)
+        ray_text_put(out, "the top");
+}
+
+static __attribute__((noinline)) void explain_mediator(const struct ray *ray,
+                                                       const ray_journey *journey, ray_text *out)
+{
+    ray_mediator_report report;
     const ray_mediator_answer *mediated = &journey->identified->mediated;
     ray_explain_stage(out, "mediator");
     ray_text_put(out, mediated->granted != 0 ? "yes transform " : "NO  transform ");
@@ -117,8 +142,31 @@ static void explain_mediator(const struct ray *ray, const ray_journey *journey, 
     if (mediated->granted == 0) {
         ray_text_put(out, ", ");
         ray_text_put(out, ray_reason_word(mediated->reason));
+        if (body_report(ray, journey, &report) != 0)
+            put_body_report(&report, out);
+    } else if (journey->cached == 0 && journey->identified->mediation.body_known == 0 &&
+               ray_sends_content(journey->identified->mediation.method) != 0) {
+        ray_text_put(out, ", the body is not shown, so nobody looked at it");
     }
     ray_text_char(out, '\n');
+}
+
+static void json_mediator(const struct ray *ray, const ray_journey *journey, ray_text *out)
+{
+    const ray_mediator_answer *mediated = &journey->identified->mediated;
+    ray_mediator_report report;
+    ray_text_json_open(out, "mediator", '{');
+    ray_text_json_bool(out, "granted", mediated->granted);
+    ray_text_json_literal(out, "reason", ray_reason_word(mediated->reason));
+    if (body_report(ray, journey, &report) != 0) {
+        ray_text_json_string(out, "pointer", report.pointer, ray_length_of(report.pointer));
+        ray_text_json_string(out, "keyword", report.keyword, ray_length_of(report.keyword));
+    }
+    ray_text_json_bool(out, "body_shown", journey->identified->mediation.body_known);
+    ray_text_json_bool(out, "cached", journey->cached);
+    ray_text_json_bool(out, "cacheable", mediated->cacheable);
+    ray_text_json_bool(out, "busy", mediated->busy);
+    ray_text_json_close(out, '}');
 }
 
 static void explain_guards(const struct ray *ray, const ray_guarded *guarded, ray_text *out)
@@ -169,16 +217,8 @@ __attribute__((noinline)) void ray_explain_way_json(const struct ray *ray, uint6
 {
     ray_guarded guarded;
     ray_name name;
-    if (journey->mediated != 0) {
-        const ray_mediator_answer *mediated = &journey->identified->mediated;
-        ray_text_json_open(out, "mediator", '{');
-        ray_text_json_bool(out, "granted", mediated->granted);
-        ray_text_json_literal(out, "reason", ray_reason_word(mediated->reason));
-        ray_text_json_bool(out, "cached", journey->cached);
-        ray_text_json_bool(out, "cacheable", mediated->cacheable);
-        ray_text_json_bool(out, "busy", mediated->busy);
-        ray_text_json_close(out, '}');
-    }
+    if (journey->mediated != 0)
+        json_mediator(ray, journey, out);
     if (guards_of(ray, now_ns, row, journey, &guarded) == 0)
         return;
     if (guarded.resilient != 0) {

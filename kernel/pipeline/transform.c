@@ -57,9 +57,7 @@ static void report_begin(uint16_t http_status, ray_mediator_report *report)
 /* An empty body is a message where the method is there to send one. */
 static uint32_t sends_content(const struct ray *ray, uint32_t place)
 {
-    uint32_t method = place != RAY_NONE ? ray->inflight.more[place].method
-                                        : (uint32_t)RAY_METHOD_OTHER;
-    return method == RAY_METHOD_POST || method == RAY_METHOD_PUT || method == RAY_METHOD_PATCH;
+    return place != RAY_NONE && ray_sends_content(ray->inflight.more[place].method) != 0;
 }
 
 static ray_status encode_request(const struct ray *ray, uint32_t place, uint32_t transform,

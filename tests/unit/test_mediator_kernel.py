@@ -140,3 +140,20 @@ def test_bodies_convert_by_the_transform_the_decision_names(kernel: Kernel) -> N
     assert json.loads(back.body) == {"sku": "a", "qty": "7"}
     with pytest.raises(RefusedError):
         mediator.transform_request(t, b'{"sku":"a","qty":100}')
+
+
+@pytest.mark.parametrize(("body", "says", "told"), [
+    (b'{"sku":"a","qty":100}', "schema-invalid: maximum at /qty", ("/qty", "maximum")),
+    (b'{"qty":1}', "schema-invalid: required at /sku", ("/sku", "required")),
+    (b'{"sku":', "body-malformed: does not parse at /sku", ("/sku", "")),
+    (b"", "body-malformed: does not parse at the top", ("", "")),
+    (b'{"sku":"a"}', "yes transform items\n", None),
+    (None, "yes transform items, the body is not shown, so nobody looked at it", None),
+])
+def test_explain_says_where_a_body_breaks_what(kernel: Kernel, body: bytes | None, says: str,
+                                               told: tuple[str, str] | None) -> None:
+    fields: dict[str, Any] = {"method": "POST", "headers": JSON, "at_ns": S, "body": body}
+    assert says in kernel.explain("/items", **fields)
+    said = kernel.explain("/items", as_json=True, **fields)["mediator"]
+    assert said["body_shown"] is (body is not None)
+    assert told == ((said["pointer"], said["keyword"]) if "pointer" in said else None)
