@@ -16,6 +16,19 @@ static void tell(const struct ray *ray, const ray_answer *answer, ray_journey *j
     ray_ratelimit_headers(&ray->ratelimit, answer->at_ns, limits, out);
 }
 
+/* When to come back, where neither limits nor quotas said so (RFC 9110 10.2.3): whole seconds, up,
+ * so that whoever comes back at that second is not early. */
+static void tell_wait(const ray_answer *answer, ray_text *out)
+{
+    uint64_t wait_ns = answer->retry_after_ns;
+    if ((answer->verdict != RAY_VERDICT_DENY && answer->verdict != RAY_VERDICT_DROPPED) ||
+        wait_ns == 0 || wait_ns == RAY_NEVER)
+        return;
+    ray_text_put(out, "Retry-After: ");
+    ray_text_u64(out, wait_ns / 1000000000 + (wait_ns % 1000000000 != 0));
+    ray_text_put(out, "\r\n");
+}
+
 static void put_field(ray_text *out, ray_view name, ray_view value)
 {
     ray_text_bytes(out, (const char *)name.at, name.length);
@@ -82,6 +95,8 @@ static __attribute__((noinline)) ray_status step_telling(struct ray *ray, const 
         tell_auth(ray, answer, &identified->answer, out);
     if (limits != 0 && journey.asked != 0)
         tell(ray, answer, &journey, out);
+    if (limits == 0 || journey.asked == 0 || answer->verdict != RAY_VERDICT_DENY)
+        tell_wait(answer, out);
     tell_policy(ray, answer, out);
     if (rows->row->kind == RAY_ROW_ADMIT || rows->row->kind == RAY_ROW_EXCHANGE)
         tell_request(ray, answer, out);

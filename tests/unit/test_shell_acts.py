@@ -286,3 +286,17 @@ def test_a_script_that_begins_with_virtual_time_starts_a_clock_that_stands(text,
         assert rig.stats().clock_virtual == 1 - live
         assert rig.stats().wall_offset_ns == 5 * 10**9 * live
     assert (states[0] == states[1]) == (not live)
+
+
+def test_a_no_says_when_to_come_back_whoever_says_it():
+    rig = Rig(config=loads(ONE_ROUTE + b'[resilience.web]\nbreaker = { failures = 2, open = "9s" }\n'
+                           ).blob)
+    rig.ok("clock virtual 2026-01-01T00:00:00Z")
+    for _ in range(2):
+        assert "Retry-After" not in rig.ok("request GET /health --status 503")
+    said = rig.ok("request GET /health")
+    assert said.startswith("dropped (503), breaker-open")
+    assert re.search(r"^  header +Retry-After: 9$", said, re.M)
+    quota = Rig(config=loads(ONE_QUOTA).blob)
+    quota.ok("request GET / --tenant acme")
+    assert quota.ok("request GET / --tenant acme").count("Retry-After: ") == 1
