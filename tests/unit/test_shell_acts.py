@@ -289,8 +289,8 @@ def test_a_script_that_begins_with_virtual_time_starts_a_clock_that_stands(text,
 
 
 def test_a_no_says_when_to_come_back_whoever_says_it():
-    rig = Rig(config=loads(ONE_ROUTE + b'[resilience.web]\nbreaker = { failures = 2, open = "9s" }\n'
-                           ).blob)
+    breaker = b'[resilience.web]\nbreaker = { failures = 2, open = "9s" }\n'
+    rig = Rig(config=loads(ONE_ROUTE + breaker).blob)
     rig.ok("clock virtual 2026-01-01T00:00:00Z")
     for _ in range(2):
         assert "Retry-After" not in rig.ok("request GET /health --status 503")
