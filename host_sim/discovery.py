@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import dns.exception
 import dns.name
@@ -21,6 +22,10 @@ from host_sim import endpoint
 from host_sim.config.model_pool import Pool
 from host_sim.errors import ArgumentError
 from host_sim.modules.lb import LoadBalancer
+
+if TYPE_CHECKING:
+    from host_sim.config import Config
+    from host_sim.kernel import Kernel
 
 NS_PER_S = 1_000_000_000
 PORT_MAX = 65_535
@@ -203,3 +208,10 @@ class Watch:
             with contextlib.suppress(ArgumentError):
                 self._balancer.discover(pool, [], now_ns=now_ns)
         return taken
+
+
+def watch(config: Config, kernel: Kernel, *, lookup: Lookup | None = None) -> Watch:
+    """What `discover` of a loaded configuration's pools asks for, handed to the kernel's pools. The
+    system's own DNS servers without a `lookup`. Call `refresh(now_ns)` at the start and whenever
+    `due_ns` has come."""
+    return Watch(LoadBalancer(kernel=kernel), config.file.pool, lookup or Lookup())

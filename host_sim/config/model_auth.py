@@ -27,10 +27,12 @@ class Lockout(Model):
 
 
 class Introspection(Model):
-    """An unknown opaque bearer is asked about (RFC 7662)."""
+    """An unknown opaque bearer is asked about (RFC 7662). The core asks nobody: the host does, by
+    `introspection_resolver(config)`."""
 
-    url: str = Field(description="The server; asked by the host.")
-    timeout: Duration = Field(2 * units.NS_PER_S, description="No answer by then is a denial.")
+    url: str = Field(description="The host: whom it asks, http or https.")
+    timeout: Duration = Field(2 * units.NS_PER_S, description="The host: no whole answer by then "
+                              "is none, and the request is denied.")
     ttl: Duration = Field(60 * units.NS_PER_S, description="An active answer is believed so long, "
                           "and never past the token's `exp`.")
     inactive_ttl: Duration = Field(5 * units.NS_PER_S, description="And an inactive one.")

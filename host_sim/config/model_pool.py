@@ -31,10 +31,18 @@ class Sticky(Model):
 
 class Health(Model):
     """Probes. An instance is Unknown until they say otherwise; without probes it counts as
-    Healthy until an operator says otherwise."""
+    Healthy until an operator says otherwise. The core opens no socket: the host probes, by
+    `host_sim.probing`, or whoever says `lb health POOL INSTANCE pass|fail`."""
 
-    every: Duration = Field(10 * NS_PER_S, description="From one probe to the next.")
-    timeout: Duration = Field(NS_PER_S, description="A probe that takes longer failed.")
+    every: Duration = Field(10 * NS_PER_S, description="The host: from one probe to the next.")
+    timeout: Duration = Field(
+        NS_PER_S, description="The host: a probe that takes longer failed."
+    )
+    path: str | None = Field(
+        None,
+        description="The host: GET of this, where a status of 200 to 399 passes; a connection "
+        "alone passes when absent.",
+    )
     rise: int = Field(
         2, ge=1, le=STREAK_MAX, description="Probes in a row that must pass to be Healthy."
     )
@@ -90,15 +98,21 @@ class Instance(Model):
 
 
 class Discover(Model):
-    """Instances that are found by name on the host; an empty or failed answer keeps the last."""
+    """Instances that are found by name; an empty or failed answer keeps the last. The core
+    resolves nothing: the host does, by `host_sim.discovery.watch(config, kernel)`, or whoever says
+    `lb discover POOL HOST:PORT...`."""
 
     dns: str = Field(
-        description="A name; one that begins with `_` is an SRV name and brings ports and weights."
+        description="The host: a name; one that begins with `_` is an SRV name and brings ports "
+        "and weights."
     )
     every: Duration = Field(
-        30 * NS_PER_S, description="An answer is kept at most so long; a shorter TTL asks sooner."
+        30 * NS_PER_S,
+        description="The host: an answer is kept at most so long; a shorter TTL asks sooner.",
     )
-    port: int = Field(80, ge=1, le=65_535, description="Of addresses; SRV names bring their own.")
+    port: int = Field(
+        80, ge=1, le=65_535, description="The host: of addresses; SRV names bring their own."
+    )
 
 
 Strategy = Literal[

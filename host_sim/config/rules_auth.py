@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import re
 
+from host_sim import bounded
 from host_sim.config import keys, units
 from host_sim.config.model_auth import Credential, Introspection, Jwt, JwtKey, KeyFrom, Lockout
 from host_sim.config.positions import Path
 from host_sim.config.rules import Ground, hold, stated_keys
 from host_sim.config.rules_header import FRAMING, check_header
+from host_sim.errors import ArgumentError
 
 KINDS = ("api_key", "basic", "bearer")
 # Fields that say something else: a key in one of them could not be told from that.
@@ -94,13 +96,20 @@ def _check_introspection(ground: Ground, asked: Introspection) -> None:
     path: Path = ("auth", "introspection")
     for key in ("timeout", "ttl", "inactive_ttl"):
         _check_span(ground, (*path, key), getattr(asked, key))
-    if len(asked.url) > URL_BYTES or not URL.fullmatch(asked.url):
+    if len(asked.url) > URL_BYTES or not URL.fullmatch(asked.url) or not _is_web(asked.url):
         ground.say(
             (*path, "url"),
             "bad-choice",
             f"the server is asked by HTTP: write a URL of at most {URL_BYTES} visible bytes, for "
             'example "https://idp.example/introspect"',
         )
+
+
+def _is_web(url: str) -> bool:
+    try:
+        return bool(bounded.web_address(url))
+    except ArgumentError:
+        return False
 
 
 def _check_roles(ground: Ground) -> None:

@@ -8,7 +8,7 @@ import re
 
 from host_sim.config.capacities import NAME_BYTES
 from host_sim.config.compile_pool import key_of
-from host_sim.config.model_pool import Connections, Discover, Panic, Pool, SlowStart, Sticky
+from host_sim.config.model_pool import Connections, Discover, Health, Panic, Pool, SlowStart, Sticky
 from host_sim.config.positions import Path
 from host_sim.config.rules import Ground, check_time, hold, stated_keys
 from host_sim.config.rules_header import check_header
@@ -17,6 +17,7 @@ PERCENT = 10_000  # of parts per million
 HASHES = ("ip_hash", "ketama", "maglev", "nginx_ip_hash")
 _LABEL = r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"
 DNS_NAME = re.compile(rf"(?=.{{1,253}}\.?$){_LABEL}(\.{_LABEL})*\.?")
+PROBE_PATH = re.compile(r'/(?!/)[!"$-~]{0,1023}')
 RING_POINTS = 160  # of one ketama instance
 
 
@@ -55,15 +56,7 @@ def _check_pool(ground: Ground, path: Path, pool: Pool) -> None:
     if pool.sticky is not None:
         _check_sticky(ground, (*path, "sticky"), pool.sticky)
     if pool.health is not None:
-        right = check_time(ground, (*path, "health", "every"), pool.health.every)
-        right &= check_time(ground, (*path, "health", "timeout"), pool.health.timeout)
-        if right and pool.health.timeout > pool.health.every:
-            ground.say(
-                (*path, "health", "timeout"),
-                "out-of-range",
-                "a probe ends before the next begins: timeout is at most every",
-                key="timeout" not in pool.health.model_fields_set,
-            )
+        _check_health(ground, (*path, "health"), pool.health)
     if pool.eject is not None:
         check_time(ground, (*path, "eject", "for"), pool.eject.for_)
     if pool.panic is not None:
@@ -112,6 +105,24 @@ def _check_sticky(ground: Ground, path: Path, sticky: Sticky) -> None:
             "note-no-effect",
             "a choice is computed from the value and never stored, so it cannot lapse; ttl is for "
             "whoever sets the cookie",
+        )
+
+
+def _check_health(ground: Ground, path: Path, health: Health) -> None:
+    right = check_time(ground, (*path, "every"), health.every)
+    right &= check_time(ground, (*path, "timeout"), health.timeout)
+    if right and health.timeout > health.every:
+        ground.say(
+            (*path, "timeout"),
+            "out-of-range",
+            "a probe ends before the next begins: timeout is at most every",
+            key="timeout" not in health.model_fields_set,
+        )
+    if health.path is not None and not PROBE_PATH.fullmatch(health.path):
+        ground.say(
+            (*path, "path"),
+            "bad-path",
+            'it is asked for as it stands: write "/" and visible ASCII without #, at most 1 KiB',
         )
 
 

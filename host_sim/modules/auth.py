@@ -13,7 +13,11 @@ from typing import Any
 
 from host_sim.decision import NONE, pack_address, pack_headers
 from host_sim.errors import ArgumentError, StateError, check
-from host_sim.modules.auth_introspection import Resolver, http_resolver
+from host_sim.modules.auth_introspection import (
+    Resolver,
+    http_resolver,
+    introspection_resolver,
+)
 from host_sim.modules.auth_reading import AuthReading
 from host_sim.modules.auth_types import (
     EVERYTHING,
@@ -33,6 +37,7 @@ __all__ = [
     "EVERYTHING", "NOTHING", "ApiKeyEntry", "AuthStats", "AuthToken", "AuthenticationManager",
     "Identity", "Introspection", "Need", "Permission", "Resolver", "Role", "TokenType",
     "http_resolver",
+    "introspection_resolver",
 ]  # fmt: skip
 
 

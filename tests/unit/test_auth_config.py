@@ -2,11 +2,9 @@
 """auth in the configuration: keys are read and never written, and the bytes are checked whole."""
 
 import base64
-import http.server
 import json
-import threading
+import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,8 +13,15 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from host_sim import config as compiler
+from host_sim.introspection import IntrospectionServer
 from host_sim.kernel import Kernel
-from host_sim.modules.auth import AuthenticationManager, Introspection, Role, http_resolver
+from host_sim.modules.auth import (
+    AuthenticationManager,
+    Introspection,
+    Role,
+    http_resolver,
+    introspection_resolver,
+)
 
 S = 1_000_000_000
 FILE = """version = 1
@@ -272,61 +277,61 @@ def test_a_trusted_proxy_may_name_a_key() -> None:
 
 
 # -- introspection ---------------------------------------------------------------------------------
-class Server(http.server.BaseHTTPRequestHandler):
-    """A simulated introspection server: what it says of a token is in the token's name."""
+def test_oauth2_introspection() -> None:
+    tokens = {"good": {"sub": "anna", "role": "user", "exp": 40, "scope": "read", "tenant": "acme"},
+              "none": {"exp": 99}}
+    with IntrospectionServer(tokens, authorization="Basic abc") as server:
+        text = f'[auth]\nintrospection = {{ url = "{server.url}", ttl = "60s" }}\n'
+        auth = of(text)
+        config = compiler.loads(FILE + text, profile="tiny")
+        resolver = introspection_resolver(config, authorization="Basic abc")
 
-    asked = 0
+        def ask(token: str, now_ns: int, how: object = resolver) -> str:
+            found = auth.authenticate({"Authorization": f"Bearer {token}"}, service_name="orders",
+                                      permission=1, resolver=how, now_ns=now_ns)  # type: ignore
+            assert auth.valid() == 0
+            return found.reason
 
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        type(self).asked += 1
-        if "slow" in body:
-            time.sleep(1.5)
-        if "nonsense" in body:
-            said = b"<html>"
-        elif "good" in body:
-            said = json.dumps({"active": True, "sub": "anna", "role": "user", "exp": 40,
-                               "scope": "read", "tenant": "acme"}).encode()
-        else:
-            said = b'{"active": false}'
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(said)
-
-    def log_message(self, *_: object) -> None:
-        return
-
-
-@pytest.fixture
-def server() -> Iterator[str]:
-    Server.asked = 0
-    found = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
-    threading.Thread(target=found.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{found.server_port}/"
-    found.shutdown()
-    found.server_close()
+        assert ask("good", S, None) == "auth-introspect"  # nobody asked yet: 503
+        assert ask("good", S) == "ok"
+        assert ask("good", 2 * S, None) == "ok" and server.asked_count == 1  # kept
+        assert ask("good", 40 * S, None) == "auth-introspect"  # until min(exp, ttl)
+        assert ask("bad", 3 * S) == "auth-inactive"
+        assert ask("bad", 44 * S, None) == "auth-inactive" and server.asked_count == 2
+        assert ask("bad", 45 * S, None) == "auth-introspect"  # inactive ones only shortly
+        assert ask("none", 50 * S) == "auth-introspect"  # active, and nobody's: no answer
+        assert ask("good", 51 * S, introspection_resolver(config)) == "auth-introspect"  # 401
+        assert ask("good", 51 * S, http_resolver("http://127.0.0.1:1/")) == "auth-introspect"
+        assert ask("good", 52 * S, lambda _: None) == "auth-introspect"
+        auth.introspected("told", Introspection(True, "bob", Role.GUEST), now_ns=53 * S)
+        assert ask("told", 53 * S, None) == "ok"
+        server.now_s = 40
+        assert ask("good", 54 * S) == "auth-inactive"     # by the server's clock
 
 
-def test_oauth2_introspection(server: str) -> None:
-    auth = of(f'[auth]\nintrospection = {{ url = "{server}", ttl = "60s" }}\n')
-    resolver = http_resolver(server, timeout_ns=S // 2)
+def test_the_resolver_of_a_file_waits_as_long_as_the_file_says() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        config = compiler.loads(
+            FILE + f'[auth]\nintrospection = {{ url = "{url}", timeout = "120ms" }}\n')
+        resolver, began = introspection_resolver(config), time.monotonic_ns()
+        assert resolver is not None and resolver("t") is None
+        assert 120_000_000 <= time.monotonic_ns() - began < 1_500_000_000
+    assert introspection_resolver(compiler.loads(FILE)) is None
 
-    def ask(token: str, now_ns: int, how: object = resolver) -> str:
-        found = auth.authenticate({"Authorization": f"Bearer {token}"}, service_name="orders",
-                                  permission=1, resolver=how, now_ns=now_ns)  # type: ignore
-        assert auth.valid() == 0
-        return found.reason
 
-    assert ask("good", S, None) == "auth-introspect"  # nobody asked yet: 503
-    assert ask("good", S) == "ok"
-    assert ask("good", 2 * S, None) == "ok" and Server.asked == 1  # kept
-    assert ask("good", 40 * S, None) == "auth-introspect"  # until min(exp, ttl)
-    assert ask("bad", 3 * S) == "auth-inactive"
-    assert ask("bad", 44 * S, None) == "auth-inactive" and Server.asked == 2
-    assert ask("bad", 45 * S, None) == "auth-introspect"  # inactive ones only shortly
-    assert ask("slow-good", 50 * S) == "auth-introspect"  # time out: denied
-    assert ask("nonsense", 50 * S) == "auth-introspect"
-    assert ask("good", 51 * S, http_resolver("http://127.0.0.1:1/")) == "auth-introspect"  # down
-    assert ask("good", 52 * S, lambda _: None) == "auth-introspect"
-    auth.introspected("told", Introspection(True, "bob", Role.GUEST), now_ns=53 * S)
-    assert ask("told", 53 * S, None) == "ok"
+@pytest.mark.parametrize(("kind", "body", "status"), [
+    ("application/x-www-form-urlencoded; charset=utf-8", b"token=t&token_type_hint=x", 200),
+    ("application/json", b"token=t", 400), ("", b"token=t", 400),
+    *(("application/x-www-form-urlencoded", body, 400)
+      for body in (b"", b"token=", b"token=t&token=u", b"tok\xff", b"nonsense", b"a=1"))])
+def test_the_simulated_server_answers_a_form_with_one_token(
+    kind: str, body: bytes, status: int
+) -> None:
+    with IntrospectionServer({"t": {"sub": "anna"}}) as server:
+        said = server.reply(None, kind, body)
+        assert said[0] == status and server.asked_count == (status == 200)
+        if status == 200:
+            assert json.loads(said[1]) == {"active": True, "sub": "anna"}
+            server.revoke("t")
+            assert server.answer("t") == server.answer("u") == {"active": False}

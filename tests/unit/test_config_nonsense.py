@@ -112,10 +112,13 @@ AUTHS = [
     *((f'[auth]\nintrospection = {{ url = "http://x", {key} = "0s" }}\n', 6, 40 + len(key),
        "out-of-range", "longer than 0") for key in ("timeout", "ttl", "inactive_ttl")),
     *((f"[auth]\nintrospection = {{ url = {url} }}\n", 6, 25, "bad-choice", "write a URL")
-      for url in ('""', '"idp"', '"file:///etc/passwd"', '"http://a b"', '"http://a\\u0000"',
+      for url in ('""', '"idp"', '"file:///etc/passwd"', '"http:x"', '"http://:80/"',
+                  '"http://a:0"', '"http://a b"', '"http://a\\u0000"',
                   '"http://é"', f'"http://{"x" * 2048}"')),
     (f'[[api_key]]\nname = "k"\nsha256 = "{"1" * 64}"\npermissions = []\n', 8, 15, "conflict",
      "an empty list bounds nothing"),
+    *((f'[pool.p]\nhealth = {{ path = "{path}" }}\ninstances = []\n', 6, 19, "bad-path", "visible")
+      for path in ("", "x", "//evil/", "/a b", "/#x", "/\\u0000", "/" * 2, "/" + "x" * 1024)),
     ('[[identity]]\nwhen = {}\nuser = { header = "X User" }\n', 7, 19, "bad-header", "for example"),
     ('[[identity]]\nwhen = {}\nuser = { header = "" }\n', 7, 19, "bad-header", "for example"),
     ('[headers]\nrequest_id = "Content-Length"\n', 6, 14, "bad-header", "use another header"),

@@ -14,7 +14,7 @@ import dns.rrset
 import pytest
 
 from host_sim import config
-from host_sim.discovery import Answer, DiscoveryError, Found, Lookup, Resolver, Watch
+from host_sim.discovery import Answer, DiscoveryError, Found, Lookup, Resolver, watch
 from host_sim.kernel import Kernel
 from host_sim.modules.lb import LoadBalancer
 
@@ -183,8 +183,8 @@ def test_pools_of_a_file_follow_what_their_names_stand_for() -> None:
     kernel = Kernel(config=read)
     lb = LoadBalancer(kernel=kernel)
     book = Book({"web.internal": (Found("10.0.0.1", 8080),), "_api._tcp.internal": None})
-    watch = Watch(lb, read.file.pool, book)
-    assert watch.due_ns == 0 and watch.refresh(0) == ["web"]
+    watcher = watch(read, kernel, lookup=book)  # type: ignore[arg-type]
+    assert watcher.due_ns == 0 and watcher.refresh(0) == ["web"]
     assert book.asked == [("web.internal", 8080), ("_api._tcp.internal", 80)]
 
     def keys(pool: str) -> list[str]:
@@ -192,12 +192,12 @@ def test_pools_of_a_file_follow_what_their_names_stand_for() -> None:
         return [f"{one.address}:{one.port}" for one in found]
 
     assert keys("web") == ["10.0.0.1:8080"] and keys("api") == [] == keys("plain")
-    assert watch.due_ns == 10 * second and watch.refresh(9 * second) == []
+    assert watcher.due_ns == 10 * second and watcher.refresh(9 * second) == []
     book.table["_api._tcp.internal"] = (Found("10.0.1.1", 1, 5), Found("10.0.1.2", 2, 7))
-    assert watch.refresh(10 * second) == ["api"]
+    assert watcher.refresh(10 * second) == ["api"]
     assert keys("api") == ["10.0.1.1:1", "10.0.1.2:2"]
     book.table["web.internal"] = None
-    assert watch.refresh(30 * second) == ["api"] and keys("web") == ["10.0.0.1:8080"]
+    assert watcher.refresh(30 * second) == ["api"] and keys("web") == ["10.0.0.1:8080"]
     stats = lb.ffi.new("ray_lb_stats *")
     lb.lib.ray_lb_read(lb._state, stats)
     assert (stats.discovered_count, stats.discovery_kept_count) == (3, 2) and kernel.valid() == 0
@@ -205,5 +205,5 @@ def test_pools_of_a_file_follow_what_their_names_stand_for() -> None:
 
 def test_a_file_without_names_watches_nothing() -> None:
     read = config.loads("version = 1\n[pool.plain]\n")
-    watch = Watch(LoadBalancer(kernel=Kernel(config=read)), read.file.pool, Book({}))
-    assert watch.due_ns is None and watch.refresh(0) == []
+    watcher = watch(read, Kernel(config=read))
+    assert watcher.due_ns is None and watcher.refresh(0) == []
