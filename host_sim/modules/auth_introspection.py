@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import time
+import unicodedata
 import urllib.parse
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -29,8 +30,10 @@ def of_answer(answer: object) -> Introspection | None:
     if not answer["active"]:
         return Introspection(False)
     user, expiry = answer.get("sub", answer.get("username")), answer.get("exp", 0)
-    if not isinstance(user, str) or not 0 < len(user.encode()) <= 64:
+    if not isinstance(user, str) or not 0 < len(user.encode(errors="replace")) <= 64:
         return None
+    if any(unicodedata.category(c) in ("Cc", "Cs") for c in user):
+        return None     # the core would refuse it: no control character is part of a name
     if isinstance(expiry, bool) or not isinstance(expiry, int) or not 0 <= expiry < 9_000_000_000:
         return None
     most = NOTHING

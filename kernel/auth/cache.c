@@ -113,6 +113,7 @@ static uint32_t said_fits(const ray_auth_introspection *said)
     return said->active <= 1 && said->role < RAY_ROLE_MAX && said->expires_ns >= 0 &&
            said->permissions <= RAY_PERMISSION_ALL && said->user_length <= RAY_AUTH_USER_BYTES &&
            (said->active == 0 || said->user_length != 0) &&
+           ray_auth_plain(said->user, said->user_length) != 0 &&
            (said->tenant == RAY_NONE || said->tenant < RAY_TENANT_MAX) &&
            ray_is_zero(said->reserved, sizeof said->reserved) != 0 &&
            ray_is_zero(said->user + said->user_length,

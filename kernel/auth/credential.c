@@ -59,6 +59,17 @@ static uint32_t judge(const ray_auth *auth, const ray_auth_moment *at, uint32_t 
     return stand_of(auth, at, place, out);
 }
 
+uint32_t ray_auth_plain(const uint8_t *at, uint64_t length)
+{
+    uint32_t control = 0, before = 0;
+    for (uint64_t i = 0; i < length; i++) {
+        uint32_t byte = at[i];
+        control |= byte < 0x20 || byte == 0x7f || (before == 0xc2 && byte >= 0x80 && byte < 0xa0);
+        before = byte;
+    }
+    return control == 0;
+}
+
 /* -- three ways to show one -- */
 /* NAME.SECRET, split at the last dot: a name may have dots. */
 uint32_t ray_auth_api_key(const ray_auth *auth, const ray_auth_moment *at, ray_view value,
@@ -75,7 +86,7 @@ uint32_t ray_auth_api_key(const ray_auth *auth, const ray_auth_moment *at, ray_v
             return stand_of(auth, at, place, out); /* whoever vouches has compared its secret */
     }
     if (dot < 2 || dot > RAY_NAME_BYTES || dot == value.length ||
-        value.length - dot > SECRET_BYTES_MAX)
+        value.length - dot > SECRET_BYTES_MAX || ray_auth_plain(value.at, value.length) == 0)
         return RAY_REASON_AUTH_MALFORMED;
     ray_view name = {value.at, dot - 1}, secret = {value.at + dot, value.length - dot};
     ray_crypto_sha256(secret, digest);
@@ -94,7 +105,7 @@ uint32_t ray_auth_basic(const ray_auth *auth, const ray_auth_moment *at, ray_vie
         colon++;
     ray_view name = {both, colon}, whole = {both, length};
     uint32_t reason = RAY_REASON_AUTH_MALFORMED;
-    if (colon > 0 && colon < length) {
+    if (colon > 0 && colon < length && ray_auth_plain(both, length) != 0) { /* RFC 7617 2 */
         ray_crypto_sha256(whole, digest);
         reason = judge(auth, at, ray_auth_find_named(auth, RAY_SCHEME_BASIC, name), digest, out);
     }

@@ -157,7 +157,7 @@ static uint32_t read_who(const ray_auth *auth, const ray_jwt_spec *jwt, const ra
     const ray_claim *claim = ray_claims_find(body, jwt->claim_user.at,
                                              ray_name_length(&jwt->claim_user));
     uint32_t length = ray_claims_text(body, claim, out->user, sizeof out->user);
-    if (length == RAY_NONE || length == 0)
+    if (length == RAY_NONE || length == 0 || ray_auth_plain(out->user, length) == 0)
         return RAY_REASON_AUTH_CLAIM_BAD;
     out->user_length = (uint8_t)length;
     out->tenant = jwt->tenant;

@@ -67,6 +67,10 @@ uint32_t ray_auth_basic(const ray_auth *auth, const ray_auth_moment *at, ray_vie
 uint32_t ray_auth_bearer(const ray_auth *auth, const ray_auth_moment *at, ray_view value,
                          ray_auth_answer *out);
 
+/* 1 when no character is a control (C0, DEL, or C1 as UTF-8): who somebody is goes into logs and
+ * onto consoles, and a NUL would make two users look like one. */
+uint32_t ray_auth_plain(const uint8_t *at, uint64_t length);
+
 /* -- token.c -- */
 /* A JWT or an opaque one: what ray_auth_bearer does with what has dots, and cache hits. */
 uint32_t ray_auth_signed(const ray_auth *auth, const ray_auth_moment *at, ray_view token,

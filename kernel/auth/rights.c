@@ -99,6 +99,7 @@ uint32_t ray_auth_rights(const ray_auth *auth, uint32_t role, uint32_t tenant, r
 static uint32_t grant_fits(const ray_grant *grant)
 {
     return grant->user_length != 0 && grant->user_length <= RAY_AUTH_USER_BYTES &&
+           ray_auth_plain(grant->user, grant->user_length) != 0 &&
            grant->granted <= RAY_PERMISSION_ALL && grant->revoked <= RAY_PERMISSION_ALL &&
            (grant->granted & grant->revoked) == 0 && grant->reserved == 0 &&
            ray_is_zero(grant->user + grant->user_length,

@@ -154,7 +154,8 @@ def test_anything_else_is_no_answer(said, peer) -> None:
 
 
 @pytest.mark.parametrize("url", ["", "ftp://a/", "file:///etc/passwd", "http:///x", "//a/b",
-                                 "http:x", "http://:80/", "http://a:0/", "http://a:70000/", "http://[::1"])
+                                 "http:x", "http://:80/", "http://a:0/", "http://a:70000/",
+                                 "http://[::1"])
 def test_only_an_http_address_is_asked(url: str) -> None:
     with pytest.raises(ArgumentError, match="http or https URL"):
         http_resolver(url)

@@ -60,7 +60,7 @@ enum ray_reason {
     RAY_REASON_AUTH_KEY_UNKNOWN = 809,    /* 401: no active key has this id and algorithm */
     RAY_REASON_AUTH_SIGNATURE = 810,      /* 401 */
     RAY_REASON_AUTH_TOKEN_BAD = 811,      /* 401: no strict JWS or JSON: duplicate, padding, size */
-    RAY_REASON_AUTH_CLAIM_BAD = 812,      /* 401: a claim is missing or of the wrong type */
+    RAY_REASON_AUTH_CLAIM_BAD = 812,      /* 401: a claim is missing or no value of its kind */
     RAY_REASON_AUTH_ISSUER = 813,         /* 401: of another issuer */
     RAY_REASON_AUTH_AUDIENCE = 814,       /* 401: for somebody else */
     RAY_REASON_AUTH_LIFETIME = 815,       /* 401: lives longer than its issuer may say */
