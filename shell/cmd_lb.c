@@ -162,7 +162,7 @@ static const ray_subcommand subs[] = {
     {"remove", "POOL INSTANCE", "drains and goes with its last connection (confirm)",
      ray_lb_run_remove, 0, RAY_COMPLETE_POOL},
     {"pool-add", "NAME [STRATEGY]", "a pool without instances", ray_lb_run_pool_add, 0, 0},
-    {"pool-remove", "POOL", "with its instances and connections (confirm)", ray_lb_run_pool_remove,
+    {"pool-remove", "POOL", "with its instances and connections (confirm); not while a service uses it", ray_lb_run_pool_remove,
      0, RAY_COMPLETE_POOL},
     {"bind", "SERVICE [POOL]", "whose instances serve it; nobody's without POOL", ray_lb_run_bind,
      0, RAY_COMPLETE_SERVICE},

@@ -273,12 +273,30 @@ ray_status ray_lb_run_pool_add(ray_call *call)
     return RAY_OK;
 }
 
+/* The first service that the pool serves. */
+static uint32_t service_of(const ray_call *call, uint32_t pool, ray_service_row *row)
+{
+    const ray_gateway *gateway = ray_gateway_of(call->ray);
+    uint32_t id = ray_gateway_next_service(gateway, RAY_NONE);
+    while (id != RAY_NONE && (ray_lb_pool_of(ray_lb_of(call->ray), id) != pool ||
+                              ray_gateway_read_service(gateway, id, row) != RAY_OK))
+        id = ray_gateway_next_service(gateway, id);
+    return id != RAY_NONE;
+}
+
 ray_status ray_lb_run_pool_remove(ray_call *call)
 {
     uint32_t pool;
+    ray_service_row row;
     ray_status status = ray_pool_named(call, 2, &pool);
     if (status != RAY_OK)
         return status;
+    /* Without it a service that has instances would be one that needs none. */
+    if (service_of(call, pool, &row) != 0)
+        return ray_option_refuse(call, RAY_E_USED,
+                                 "this pool serves; say lb bind SERVICE [POOL] first",
+                                 row.spec->name.at,
+                                 ray_word_length(row.spec->name.at));
     if (!ray_call_confirmed(call, "the pool's instances and their connections are forgotten"))
         return RAY_E_STATE;
     ray_call_edited(call, RAY_AUDIT_REMOVE, RAY_BY_POOL, pool, 0, 0);

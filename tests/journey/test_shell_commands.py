@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from host_sim.commands.shell import command_line
+from host_sim.errors import UsedError
 from shell.console import PROMPT, Console
 from shell.link import Link
 from shell.wire import FdWire
@@ -47,6 +48,15 @@ def console(request):
         yield native
         native.execute("poweroff")
         assert child.wait(10) == 0
+
+
+def test_a_pool_stays_while_a_service_is_bound_to_it(console):
+    for line in ("lb pool-add bound", "lb add bound 10.0.0.1:80", "lb bind kernel bound"):
+        assert not console.run(line).startswith("error"), line
+    with pytest.raises(UsedError, match='this pool serves: "kernel"; say lb bind'):
+        console.run("confirm lb pool-remove bound")
+    assert console.run("lb bind kernel").endswith("served by no pool\n")
+    assert console.run("confirm lb pool-remove bound") == "bound: gone\n"
 
 
 def test_modules_initialise(console):

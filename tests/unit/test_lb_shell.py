@@ -13,7 +13,7 @@ from host_sim.kernel import Kernel
 from host_sim.modules.lb import BalancingStrategy, HealthStatus, LoadBalancer
 
 S = 1_000_000_000
-ARGUMENT, UNKNOWN, FULL, EXISTS, RANGE, STATE, SYNTAX = -1, -2, -4, -5, -7, -9, -13
+ARGUMENT, UNKNOWN, FULL, EXISTS, USED, RANGE, STATE, SYNTAX = -1, -2, -4, -5, -6, -7, -9, -13
 FILE = """version = 1
 [service.orders]
 pool = "orders"
@@ -155,6 +155,20 @@ def test_pools_and_instances_come_and_go(kernel: Kernel) -> None:
     assert "gone" in said(kernel, "confirm lb pool-remove web")
     assert [row["pool"] for row in told(kernel, "lb list")["pools"]] == ["orders", "sessions"]
     assert lb.get_connection_count() == 0
+
+
+def test_a_pool_that_serves_somebody_stays_until_another_does(kernel: Kernel) -> None:
+    before = kernel.digest()
+    for line in ("lb pool-remove orders", "confirm lb pool-remove orders"):
+        refused = kernel.shell(line)
+        assert refused.status == USED and kernel.digest() == before
+        assert refused.text == (
+            'error: this pool serves: "orders"; say lb bind SERVICE [POOL] first\n')
+    said(kernel, "lb bind orders sessions")
+    assert "gone" in said(kernel, "confirm lb pool-remove orders")
+    assert kernel.shell("confirm lb pool-remove sessions").status == USED
+    said(kernel, "lb bind orders")                          # by no pool: its own address again
+    assert "gone" in said(kernel, "confirm lb pool-remove sessions") and kernel.valid() == 0
 
 
 WRONG = [
