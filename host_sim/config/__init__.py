@@ -35,6 +35,7 @@ from host_sim.config.rules_priority import check_priority
 from host_sim.config.rules_quota import check_quotas
 from host_sim.config.rules_resilience import check_resilience
 from host_sim.config.rules_route import check_routes
+from host_sim.config.rules_unused import note_unused
 from host_sim.config.validate import check_file
 from host_sim.errors import ArgumentError, RaygateSyntaxError
 
@@ -94,14 +95,16 @@ class Examination:
 
 
 def examine(
-    source: bytes, *, room: Capacities = SEED, folder: FilePath = FilePath()
+    source: bytes, *, room: Capacities = SEED, folder: FilePath = FilePath(),
+    now_ns: int | None = None,
 ) -> Examination:
-    """Every error at once, sorted by position; never raises for what the file says."""
+    """Every error of the file, sorted by position; never raises for what the file says. A file that
+    is not TOML has no others yet. `now_ns` is Unix time: what has lapsed by then is noted."""
     raw, positions, findings = read(source)
     if raw is None:
         return Examination(None, findings, [])
     file = check_file(raw, positions, findings)
-    ground = Ground(file, raw, positions, room, findings, folder=folder)
+    ground = Ground(file, raw, positions, room, findings, folder=folder, now_ns=now_ns)
     check_common(ground)
     check_routes(ground)
     check_limits(ground)
@@ -114,6 +117,7 @@ def examine(
     check_costs(ground)
     check_mediator(ground)
     check_auth(ground)
+    note_unused(ground)
     return Examination(file, sorted(set(findings)), sorted(set(ground.notes)), ground.material)
 
 

@@ -54,7 +54,6 @@ NOTES: dict[str, str] = {
     "note-shadow": "rows that only watch",
     "note-off": "mode = off lets everything pass, rows with a mode of their own included",
     "note-unused": "a row nothing refers to",
-    "note-open": "a service that nothing limits",
     "note-never": "a request that a limit can never grant",
     "note-shadowed": "a policy that others leave nothing to decide",
     "note-everything": "a policy without conditions: it holds for every request",
@@ -64,6 +63,9 @@ NOTES: dict[str, str] = {
     "note-empty-pool": "a pool that names no instance and no way to find one",
     "note-no-effect": "a key that is read and changes nothing here",
     "note-private": "headers trusted from anybody",
+    "note-not-idempotent": "methods are retried that may be carried out twice",
+    "note-expired": "a key or credential that is no longer good on the day of the check",
+    "note-no-lockout": "signatures that anybody may have checked as often as they like",
 }
 
 SHOWN = 5  # names in an advice; more are counted

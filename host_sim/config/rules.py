@@ -32,6 +32,7 @@ class Ground:
     findings: list[Diagnostic] = field(default_factory=list)
     notes: list[Diagnostic] = field(default_factory=list)
     folder: FilePath = FilePath()  # where files the configuration names are looked for
+    now_ns: int | None = None  # Unix time for what lapses; None: nothing is said about that
     material: dict[Path, Material] = field(default_factory=dict, repr=False)  # by place
 
     def say(self, path: Path, code: str, message: str, *, key: bool = False) -> None:

@@ -39,6 +39,26 @@ def check_auth(ground: Ground) -> None:
     hold(ground, rows, "API keys, Basic and bearer rows", "credential")
     hold(ground, [("jwt", place) for place in range(len(ground.file.jwt))], "issuers", "jwt")
     _check_keys(ground)
+    _note_no_lockout(ground)
+
+
+def _note_no_lockout(ground: Ground) -> None:
+    """An HMAC costs a hash; RS256 and ES256 cost whoever must verify, not whoever guesses."""
+    costly = [place for place, jwt in enumerate(ground.file.jwt)
+              if jwt is not None and jwt.alg in ("RS256", "ES256")]
+    if costly and ground.file.auth.lockout is None:
+        ground.note(
+            ("jwt", costly[0], "alg"),
+            "note-no-lockout",
+            "every bad token costs a signature check, as often as anybody likes; write [auth] "
+            'lockout = { failures = 10, per = "1m" }',
+        )
+
+
+def _note_expired(ground: Ground, path: Path, end_ns: int | None) -> None:
+    if ground.now_ns is not None and end_ns is not None and 0 <= end_ns <= ground.now_ns:
+        ground.note(path, "note-expired", "that is past, so it is refused; write a later instant, "
+                    "or remove the row")
 
 
 def _check_times(ground: Ground) -> None:
@@ -161,6 +181,7 @@ def _check_credential(ground: Ground, path: Path, row: Credential) -> None:
         )
     if row.expires is not None and row.expires < 0:
         ground.say((*path, "expires"), "out-of-range", "an instant is from 1970 on")
+    _note_expired(ground, (*path, "expires"), row.expires)
 
 
 def _check_bearers(ground: Ground) -> None:
@@ -263,6 +284,8 @@ def _check_key(ground: Ground, path: Path, jwt: Jwt, source: KeyFrom) -> None:
             source.not_after <= (source.not_before or 0)):
         ground.say((*path, "not_after"), "conflict",
                    "it ends before it begins; write an instant after not_before")
+    if isinstance(source, JwtKey):
+        _note_expired(ground, (*path, "not_after"), source.not_after)
     if jwt.alg is None:
         return
     try:

@@ -12,6 +12,7 @@ from host_sim.config.compile_resilience import (
     share_of,
 )
 from host_sim.config.diagnostics import did_you_mean
+from host_sim.config.model import Service
 from host_sim.config.model_resilience import Breaker, Resilience, Retry
 from host_sim.config.positions import Path
 from host_sim.config.rules import Ground, check_time, stated_keys
@@ -70,10 +71,11 @@ def _check_guard(ground: Ground, path: Path, guard: Resilience) -> None:
     if not stated_keys(ground, path) - {"mode"}:
         ground.say(path, "conflict", "nothing stands before the service; remove the table",
                    key=True)  # fmt: skip
-    check_time(ground, (*path, "timeout"), guard.timeout)
+    service = ground.file.service.get(path[1]) if isinstance(path[1], str) else None
+    if check_time(ground, (*path, "timeout"), guard.timeout):
+        _note_timeout(ground, path, guard, service)
     if guard.breaker is not None:
         _check_breaker(ground, (*path, "breaker"), guard.breaker)
-        service = ground.file.service.get(path[1]) if isinstance(path[1], str) else None
         if guard.timeout is None and service is not None and service.timeout == 0:
             ground.say((*path, "breaker"), "conflict",
                        "its probes need a time limit: write timeout here or for the service",
@@ -85,6 +87,19 @@ def _check_guard(ground: Ground, path: Path, guard: Resilience) -> None:
                        "nobody may wait; write waiting too", key=True)  # fmt: skip
     if guard.retry is not None:
         _check_retry(ground, (*path, "retry"), guard.retry)
+
+
+def _note_timeout(
+    ground: Ground, path: Path, guard: Resilience, service: Service | None
+) -> None:
+    whole = service.timeout if service is not None else None
+    if guard.timeout is not None and whole and guard.timeout >= whole:
+        ground.note(
+            (*path, "timeout"),
+            "note-no-effect",
+            f"an attempt never lasts so long: the request's own deadline is "
+            f"{units.duration_text(whole)}, the service's timeout; write less, or raise that",
+        )
 
 
 def _check_breaker(ground: Ground, path: Path, breaker: Breaker) -> None:

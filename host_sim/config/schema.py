@@ -249,10 +249,16 @@ _TABLES = {
 
 _HEAD = """# Configuration
 
-One TOML file says everything the gateway enforces. `raygate check FILE` names every error at once,
-as `file:line:column: code: message`; `raygate compile FILE -o BLOB` makes the bytes that the host
-and the image load; `raygate check --schema` prints the JSON Schema for editors. This page is made
-from the model by `raygate check --reference`; a test holds the two together.
+One TOML file says everything the gateway enforces. `raygate check FILE` names its errors together,
+as `file:line:column: code: message`, in at most three looks: what is not TOML has no others yet; a
+table with a value that does not parse is held against its rules once it does; the core judges the
+bytes of a file that has none. `raygate compile FILE -o BLOB` makes the bytes that the host and the
+image load; `raygate check --schema` prints the JSON Schema for editors. This page is made from the
+model by `raygate check --reference`; a test holds the two together.
+
+A key whose text begins "The host:" is no rule of the core: it says what a host does around it, with
+the function that its table names. An image has no such host, and there somebody says it at the
+console.
 
 Quantities are exact. A duration is `1h30m` (units `ns us ms s m min h d w`, largest first), a rate
 is a count per duration (`1000/s`, `20/min`, `5/1h30m`), a size is bytes (`8KiB`, `10MB`, `512`), a
