@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from host_sim.config.positions import Path
 from host_sim.config.rules import Ground
 
 
@@ -40,5 +39,5 @@ def _note(
 ) -> None:
     for name in rows:
         if name not in used:
-            path: Path = (section, name)
-            ground.note(path, "note-unused", f'{section} "{name}": {why.format(name)}, or remove it')
+            ground.note((section, name), "note-unused",
+                        f'{section} "{name}": {why.format(name)}, or remove it')

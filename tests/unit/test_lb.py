@@ -2,6 +2,8 @@
 """lb: the class of the phase document, method by method."""
 from __future__ import annotations
 
+import pathlib
+
 import pytest
 
 from host_sim.errors import ArgumentError, ExistsError, RangeError, StaleError, StateError
@@ -96,3 +98,43 @@ def test_what_no_pool_may_be_changes_nothing() -> None:
     with pytest.raises(ArgumentError):
         lb.register_pool("x", wieght=1)
     assert lb.snapshot() == before
+
+
+# docs/lb.md shows these numbers: of 10,000 callers, whose instance goes and who moves.
+MOVED = {
+    BalancingStrategy.IP_HASH: {3: (3409, 3409), 5: (2069, 2069), 12: (846, 846), 50: (198, 198)},
+    BalancingStrategy.KETAMA: {3: (3350, 3350), 5: (1768, 1768), 12: (671, 671), 50: (187, 187)},
+    BalancingStrategy.MAGLEV: {3: (3340, 3358), 5: (1998, 2047), 12: (837, 1016), 50: (203, 524)},
+}
+
+
+@pytest.mark.parametrize("strategy", MOVED, ids=lambda strategy: strategy.name)
+@pytest.mark.parametrize("count", [3, 5, 12, 50])
+def test_who_moves_when_an_instance_goes(strategy: BalancingStrategy, count: int) -> None:
+    def owners(lb: LoadBalancer, pool: int) -> list[int | None]:
+        picked = []
+        for number in range(1, 10_001):
+            found = lb.select_instance(pool, key=number * 0x9E3779B97F4A7C15 % 2**64)
+            assert found.lease is not None
+            lb.release(found.lease)
+            picked.append(found.instance)
+        return picked
+
+    owned, moved = MOVED[strategy][count]
+    for removed in (False, True):
+        lb = LoadBalancer()
+        pool = lb.register_pool("p", strategy)
+        ids = [lb.register_instance(pool, f"10.0.0.{n}", 80) for n in range(count)]
+        before = owners(lb, pool)
+        if removed:
+            rest = [(f"10.0.0.{n}", 80, 1) for n in range(count) if n != 1]
+            lb.discover(pool, rest)
+        else:
+            lb.mark_unhealthy(ids[1])
+        after = owners(lb, pool)
+        assert before.count(ids[1]) == owned and ids[1] not in after
+        others = sum(a != b for a, b in zip(before, after, strict=True))
+        assert others == (moved if removed else owned)      # ill, it takes its own alone with it
+    page = (pathlib.Path(__file__).resolve().parents[2] / "docs" / "lb.md").read_text()
+    cells = " | ".join("{}, {}".format(*MOVED[each][count]) for each in MOVED)
+    assert f"| {count} | {cells} |" in page
