@@ -3,28 +3,10 @@
 #include "parts.h"
 
 /* -- names -- */
-/* Services where they stand; tenants copied behind the text, which is given back. */
 static ray_status labels_of(ray_call *call, ray_apimon_labels *out)
 {
-    const ray_gateway *gateway = ray_gateway_of(call->ray);
-    uint32_t count = ray_tenant_count(call->ray);
-    uint32_t first = ray_gateway_next_service(gateway, RAY_NONE);
-    ray_service_row row;
-    ray_tenant_spec tenant;
-    __builtin_memset(out, 0, sizeof *out);
-    if (first != RAY_NONE && ray_gateway_read_service(gateway, first, &row) == RAY_OK)
-        out->service = (ray_names){
-            (const uint8_t *)(row.spec - (first & 0xffffU)), sizeof *row.spec, RAY_SERVICE_MAX};
-    uint64_t room = (uint64_t)count * sizeof(ray_name);
-    ray_name *names = ray_call_memory(call, room);
-    if (names == 0)
-        return RAY_E_TRUNCATED;
-    __builtin_memset(names, 0, room);
-    for (uint32_t i = 0; i < count; i++)
-        if (ray_tenant_read(call->ray, i, &tenant) == RAY_OK)
-            names[i] = tenant.name;
-    out->tenant = (ray_names){(const uint8_t *)names, sizeof *names, count};
-    return RAY_OK;
+    ray_names_of_services(call->ray, &out->service);
+    return ray_names_of_tenants(call, &out->tenant);
 }
 
 static void name_of(ray_call *call, uint32_t service, uint32_t of_tenant, ray_name *out)
@@ -249,15 +231,21 @@ static ray_status run_edges(ray_call *call)
 static ray_status run_test(ray_call *call)
 {
     ray_apimon_event event;
-    uint64_t status = 0, reason = RAY_REASON_OK;
+    uint64_t status = 0, number = RAY_REASON_OK;
+    uint32_t reason = RAY_REASON_OK;
     __builtin_memset(&event, 0, sizeof event);
     if (ray_parse_u64(call->word[2], call->length[2], &status) != RAY_OK || status < 100 ||
         status > 599)
         return ray_call_error(call, RAY_E_ARGUMENT, "a status is 100 to 599, not", 2, 0);
     if (call->plain_count > 3 &&
-        (ray_parse_u64(call->word[3], call->length[3], &reason) != RAY_OK || reason > 0xffff))
-        return ray_call_error(call, RAY_E_ARGUMENT,
-                              "a reason is a number up to 65535 (ray/reason.h), not", 3, 0);
+        ray_reason_find(call->word[3], call->length[3], &reason) != RAY_OK) {
+        if (ray_parse_u64(call->word[3], call->length[3], &number) != RAY_OK || number > 0xffff)
+            return ray_call_error(call, RAY_E_ARGUMENT,
+                                  "a reason is a word such as breaker-open, or its number "
+                                  "(ray/reason.h), not",
+                                  3, 0);
+        reason = (uint32_t)number;
+    }
     event.kind = RAY_APIMON_FINISHED;
     event.http_status = (uint16_t)status;
     event.reason = (uint16_t)reason;
@@ -273,14 +261,28 @@ static ray_status run_test(ray_call *call)
 }
 
 /* -- export and reset -- */
-static ray_status run_export(ray_call *call)
+ray_status ray_export_apimon(ray_call *call, uint32_t exposition)
 {
     ray_apimon_labels labels;
     ray_status status = labels_of(call, &labels);
+    return status != RAY_OK ? status
+                            : ray_apimon_export_metrics(ray_apimon_of(call->ray), &labels,
+                                                        exposition, call->out);
+}
+
+static ray_status run_export(ray_call *call)
+{
+    ray_apimon_labels labels;
+    uint32_t form = RAY_EXPORT_OPENMETRICS;
+    ray_status status =
+        ray_export_form(call, RAY_EXPORT_TEXTS | 1U << RAY_EXPORT_JSON, &form);
     if (status != RAY_OK)
         return status;
-    if (call->json == 0)
-        return ray_apimon_export_prometheus(ray_apimon_of(call->ray), &labels, call->out);
+    if (form != RAY_EXPORT_JSON)
+        return ray_export_apimon(call, ray_export_exposition(form));
+    status = labels_of(call, &labels);
+    if (status != RAY_OK)
+        return status;
     status = ray_apimon_export_json(ray_apimon_of(call->ray), &labels, call->out);
     ray_text_char(call->out, '\n');
     return status;
@@ -306,7 +308,8 @@ static const ray_subcommand subs[] = {
      RAY_COMPLETE_SERVICE},
     {"edges", "", "who called what", run_edges, 1, 0},
     {"test", "STATUS [REASON]", "which type of error a response would count as", run_test, 1, 0},
-    {"export", "", "OpenMetrics text; with --json everything, samples too", run_export, 1, 0},
+    {"export", "[json|prometheus|openmetrics]",
+     "metrics, openmetrics unless told; json is everything, samples too", run_export, 1, 0},
     {"reset", "", "empties windows, percentiles, samples; counters stay (confirm)", run_reset, 0,
      0},
 };

@@ -142,10 +142,22 @@ static ray_status run_list(ray_call *call)
     return RAY_OK;
 }
 
+ray_status ray_export_auth(ray_call *call, uint32_t exposition)
+{
+    return ray_auth_export_metrics(ray_auth_of(call->ray), call->now_ns,
+                                   ray_call_wall_offset(call), exposition, call->out);
+}
+
 static ray_status run_export(ray_call *call)
 {
-    ray_auth_export(ray_auth_of(call->ray), call->now_ns, call->json, call->out);
-    if (call->json != 0)
+    uint32_t form = RAY_EXPORT_CSV;
+    ray_status status = ray_export_form(call, RAY_EXPORT_ROWS | RAY_EXPORT_TEXTS, &form);
+    if (status != RAY_OK)
+        return status;
+    if (form > RAY_EXPORT_JSON)
+        return ray_export_auth(call, ray_export_exposition(form));
+    ray_auth_export(ray_auth_of(call->ray), call->now_ns, form == RAY_EXPORT_JSON, call->out);
+    if (form == RAY_EXPORT_JSON)
         ray_text_char(call->out, '\n');
     return RAY_OK;
 }
@@ -316,7 +328,8 @@ static const ray_subcommand subs[] = {
      0},
     {"test", "TOKEN [SERVICE]", "whose it is, and what it may; changes nothing", run_test, 1, 0},
     {"rights", "USER ROLE [SERVICE]", "(role + granted) - revoked", run_rights, 1, 0},
-    {"export", "", "every credential as CSV, or JSON with --json", run_export, 1, 0},
+    {"export", "[csv|json|prometheus|openmetrics]",
+     "every credential in fixed columns, or metrics", run_export, 1, 0},
     {"issue", "USER ROLE [--tenant=NAME] [--lifetime=D]", "signs a token and shows it once",
      ray_auth_run_issue, 0, 0},
     {"refresh", "TOKEN", "a new token for a live one, which is no longer good",

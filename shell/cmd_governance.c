@@ -168,57 +168,41 @@ static uint32_t rule_names(ray_call *call, ray_name *names)
     return place;
 }
 
-/* Services where they stand; tenants and rules copied behind the text, which is given back. */
 static ray_status labels_of(ray_call *call, ray_governance_labels *out)
 {
-    const ray_gateway *gateway = ray_gateway_of(call->ray);
-    uint32_t count = ray_tenant_count(call->ray);
-    uint32_t first = ray_gateway_next_service(gateway, RAY_NONE);
-    ray_service_row row;
-    ray_tenant_spec tenant;
-    __builtin_memset(out, 0, sizeof *out);
-    if (first != RAY_NONE && ray_gateway_read_service(gateway, first, &row) == RAY_OK)
-        out->service = (ray_names){
-            (const uint8_t *)(row.spec - (first & 0xffffU)), sizeof *row.spec, RAY_SERVICE_MAX};
-    uint64_t room = (uint64_t)(count + RAY_POLICY_MAX) * sizeof(ray_name);
-    ray_name *names = ray_call_memory(call, room);
-    if (names == 0)
+    ray_names_of_services(call->ray, &out->service);
+    ray_status status = ray_names_of_tenants(call, &out->tenant);
+    ray_name *names = ray_call_memory(call, RAY_POLICY_MAX * sizeof *names);
+    if (status != RAY_OK || names == 0)
         return RAY_E_TRUNCATED;
-    __builtin_memset(names, 0, room);
-    for (uint32_t i = 0; i < count; i++)
-        if (ray_tenant_read(call->ray, i, &tenant) == RAY_OK)
-            names[i] = tenant.name;
-    out->tenant = (ray_names){(const uint8_t *)names, sizeof *names, count};
-    out->policy = (ray_names){(const uint8_t *)(names + count), sizeof *names,
-                              rule_names(call, names + count)};
+    out->policy = (ray_names){(const uint8_t *)names, sizeof *names, rule_names(call, names)};
     return RAY_OK;
 }
 
-static const char *format_word(uint32_t format)
+ray_status ray_export_governance(ray_call *call, uint32_t exposition)
 {
-    static const char *const words[] = {"csv", "json", "prometheus", "openmetrics"};
-    return words[format];
+    ray_governance_labels labels;
+    ray_status status = labels_of(call, &labels);
+    return status != RAY_OK ? status
+                            : ray_governance_export_metrics(ray_governance_of(call->ray), &labels,
+                                                            exposition, call->out);
 }
 
 static ray_status run_export(ray_call *call)
 {
     const ray_governance *governance = ray_governance_of(call->ray);
     ray_governance_labels labels;
-    uint32_t format = call->json != 0 ? 1 : 0;
-    if (call->plain_count > 2)
-        format = ray_option_place(call->word[2], call->length[2], format_word, 4);
-    if (format == 4)
-        return ray_call_error(call, RAY_E_ARGUMENT,
-                              "an export is csv, json, prometheus or openmetrics, not", 2, 0);
-    if (call->json != 0)
-        format = 1;
-    ray_status status = labels_of(call, &labels);
+    uint32_t form = RAY_EXPORT_CSV;
+    ray_status status = ray_export_form(call, RAY_EXPORT_ROWS | RAY_EXPORT_TEXTS, &form);
     if (status != RAY_OK)
         return status;
-    if (format == 0)
+    if (form > RAY_EXPORT_JSON)
+        return ray_export_governance(call, ray_export_exposition(form));
+    status = labels_of(call, &labels);
+    if (status != RAY_OK)
+        return status;
+    if (form == RAY_EXPORT_CSV)
         return ray_governance_export_csv(governance, &labels, call->out);
-    if (format > 1)
-        return ray_governance_export_prometheus(governance, &labels, format == 3, call->out);
     status = ray_governance_export_json(governance, &labels, call->out);
     ray_text_char(call->out, '\n');
     return status;

@@ -128,12 +128,14 @@ static ray_status run_list(ray_call *call)
 static ray_status run_export(ray_call *call)
 {
     const ray_lb *lb = ray_lb_of(call->ray);
-    uint32_t json;
-    ray_status status = ray_export_form(call, &json);
+    uint32_t form = RAY_EXPORT_CSV;
+    ray_status status = ray_export_form(call, RAY_EXPORT_ROWS | RAY_EXPORT_TEXTS, &form);
     if (status != RAY_OK)
         return status;
-    if (json == 0)
+    if (form == RAY_EXPORT_CSV)
         return ray_lb_export_csv(lb, call->now_ns, call->out);
+    if (form != RAY_EXPORT_JSON)
+        return ray_lb_export_metrics(lb, call->now_ns, ray_export_exposition(form), call->out);
     status = ray_lb_export_json(lb, call->now_ns, call->out);
     ray_text_char(call->out, '\n');
     return status;
@@ -149,7 +151,8 @@ static const ray_subcommand subs[] = {
     {"test", "POOL [--key=NUMBER] [KEYS]",
      "who would be picked, or how so many keys spread; changes nothing", ray_lb_run_test, 1,
      RAY_COMPLETE_POOL},
-    {"export", "[csv|json]", "every instance in fixed columns", run_export, 1, 0},
+    {"export", "[csv|json|prometheus|openmetrics]",
+     "every instance in fixed columns, or metrics", run_export, 1, 0},
     {"health", "POOL INSTANCE pass|fail|healthy|unhealthy|degraded|unknown",
      "what a probe saw, or what holds at once", ray_lb_run_health, 0, RAY_COMPLETE_POOL},
     {"drain", "POOL INSTANCE", "gets nothing new; what it has ends", ray_lb_run_drain, 0,

@@ -93,6 +93,21 @@ static ray_status run_list(ray_call *call)
     return RAY_OK;
 }
 
+static ray_status run_export(ray_call *call)
+{
+    const ray_mediator *mediator = ray_mediator_of(call->ray);
+    uint32_t form = RAY_EXPORT_OPENMETRICS;
+    ray_status status =
+        ray_export_form(call, RAY_EXPORT_TEXTS | 1U << RAY_EXPORT_JSON, &form);
+    if (status != RAY_OK)
+        return status;
+    if (form != RAY_EXPORT_JSON)
+        return ray_mediator_export_metrics(mediator, ray_export_exposition(form), call->out);
+    status = ray_mediator_export_json(mediator, call->now_ns, call->out);
+    ray_text_char(call->out, '\n');
+    return status;
+}
+
 static ray_status run_show(ray_call *call)
 {
     static const char *const how[RAY_EDIT_MAX] = {"  add ", "  set ", "  remove "};
@@ -315,6 +330,8 @@ static const ray_subcommand subs[] = {
      run_test, 1, 0},
     {"convert", "NAME BODY [--response] [--hex] [--status N] [--header N:V]...",
      "what goes on of a message: its body and headers", run_convert, 1, 0},
+    {"export", "[json|prometheus|openmetrics]",
+     "metrics, openmetrics unless told; json is every transform", run_export, 1, 0},
     {"cache", "", "what is kept, and what is being filled", run_cache, 1, 0},
     {"ttl", "NAME DURATION", "how long answers are kept at most; 0s: none is", run_ttl, 0, 0},
     {"purge", "[NAME]", "lets go what is kept (confirm)", run_purge, 0, 0},

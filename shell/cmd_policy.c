@@ -350,13 +350,13 @@ static ray_status run_audit(ray_call *call)
 
 static ray_status run_export(ray_call *call)
 {
-    uint32_t json;
-    ray_status status = ray_export_form(call, &json);
+    uint32_t form = RAY_EXPORT_CSV;
+    ray_status status = ray_export_form(call, RAY_EXPORT_ROWS, &form);
     if (status != RAY_OK)
         return status;
-    status = json ? ray_policy_export_json(policies_of(call), call->out)
-                  : ray_policy_export_csv(policies_of(call), call->out);
-    if (json)
+    status = form == RAY_EXPORT_JSON ? ray_policy_export_json(policies_of(call), call->out)
+                                     : ray_policy_export_csv(policies_of(call), call->out);
+    if (form == RAY_EXPORT_JSON)
         ray_text_char(call->out, '\n');
     return status;
 }

@@ -249,11 +249,11 @@ ray_status ray_priority_run_estimate(ray_call *call)
 static ray_status run_export(ray_call *call)
 {
     const ray_priority *priority = ray_priority_of(call->ray);
-    uint32_t json;
-    ray_status status = ray_export_form(call, &json);
+    uint32_t form = RAY_EXPORT_CSV;
+    ray_status status = ray_export_form(call, RAY_EXPORT_ROWS, &form);
     if (status != RAY_OK)
         return status;
-    if (json == 0)
+    if (form == RAY_EXPORT_CSV)
         return ray_priority_export_csv(priority, call->now_ns, call->out);
     status = ray_priority_export_json(priority, call->now_ns, call->out);
     ray_text_char(call->out, '\n');

@@ -219,11 +219,11 @@ static ray_status run_export(ray_call *call)
 {
     const ray_quota *quota = ray_quota_of(call->ray);
     int64_t wall_offset_ns = ray_call_wall_offset(call);
-    uint32_t json;
-    ray_status status = ray_export_form(call, &json);
+    uint32_t form = RAY_EXPORT_CSV;
+    ray_status status = ray_export_form(call, RAY_EXPORT_ROWS, &form);
     if (status != RAY_OK)
         return status;
-    if (json == 0)
+    if (form == RAY_EXPORT_CSV)
         return ray_quota_export_csv(quota, call->now_ns, wall_offset_ns, call->out);
     status = ray_quota_export_json(quota, call->now_ns, wall_offset_ns, call->out);
     ray_text_char(call->out, '\n');

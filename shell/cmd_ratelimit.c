@@ -164,14 +164,14 @@ static const char header[] =
 
 static ray_status run_export(ray_call *call)
 {
-    uint32_t json;
-    ray_status status = ray_export_form(call, &json);
+    uint32_t form = RAY_EXPORT_CSV;
+    ray_status status = ray_export_form(call, RAY_EXPORT_ROWS, &form);
     if (status != RAY_OK)
         return status;
-    status =
-        ray_ratelimit_export(limits_of(call), call->now_ns,
-                             json ? RAY_RATELIMIT_JSON : RAY_RATELIMIT_CSV, call->out);
-    if (json)
+    status = ray_ratelimit_export(limits_of(call), call->now_ns,
+                                  form == RAY_EXPORT_JSON ? RAY_RATELIMIT_JSON : RAY_RATELIMIT_CSV,
+                                  call->out);
+    if (form == RAY_EXPORT_JSON)
         ray_text_char(call->out, '\n');
     return status;
 }

@@ -277,16 +277,28 @@ static ray_status run_events(ray_call *call)
 }
 
 /* -- export -- */
+ray_status ray_export_resilience(ray_call *call, uint32_t exposition)
+{
+    ray_names services;
+    ray_names_of_services(call->ray, &services);
+    return ray_resilience_export_metrics(ray_resilience_of(call->ray), call->now_ns, &services,
+                                         exposition, call->out);
+}
+
 static ray_status run_export(ray_call *call)
 {
     const ray_resilience *resilience = ray_resilience_of(call->ray);
-    uint32_t json;
-    ray_status status = ray_export_form(call, &json);
+    uint32_t form = RAY_EXPORT_CSV;
+    ray_names services;
+    ray_status status = ray_export_form(call, RAY_EXPORT_ROWS | RAY_EXPORT_TEXTS, &form);
     if (status != RAY_OK)
         return status;
-    if (json == 0)
-        return ray_resilience_export_csv(resilience, call->now_ns, call->out);
-    status = ray_resilience_export_json(resilience, call->now_ns, call->out);
+    if (form > RAY_EXPORT_JSON)
+        return ray_export_resilience(call, ray_export_exposition(form));
+    ray_names_of_services(call->ray, &services);
+    if (form == RAY_EXPORT_CSV)
+        return ray_resilience_export_csv(resilience, call->now_ns, &services, call->out);
+    status = ray_resilience_export_json(resilience, call->now_ns, &services, call->out);
     ray_text_char(call->out, '\n');
     return status;
 }
@@ -300,7 +312,8 @@ static const ray_subcommand subs[] = {
     {"test", "SERVICE [--deadline=D]", "what would become of a request now; changes nothing",
      run_test, 1, RAY_COMPLETE_SERVICE},
     {"events", "", "changes of state and their causes", run_events, 1, 0},
-    {"export", "[csv|json]", "every guard in fixed columns", run_export, 1, 0},
+    {"export", "[csv|json|prometheus|openmetrics]",
+     "every guard in fixed columns, or metrics", run_export, 1, 0},
     {"breaker", "SERVICE [--failures=N] [--rate=P] [--open=D] [--probes=N] [--successes=N]",
      "puts a breaker before a service, or changes it", ray_guard_run_breaker, 0,
      RAY_COMPLETE_SERVICE},

@@ -168,3 +168,29 @@ uint32_t ray_live_name(struct ray *ray, const ray_machine *machine, uint32_t com
     }
     return 0;
 }
+
+/* -- names for exports -- */
+void ray_names_of_services(struct ray *ray, ray_names *out)
+{
+    const ray_gateway *gateway = ray_gateway_of(ray);
+    uint32_t first = ray_gateway_next_service(gateway, RAY_NONE);
+    ray_service_row row;
+    *out = (ray_names){0, 0, 0};
+    if (first != RAY_NONE && ray_gateway_read_service(gateway, first, &row) == RAY_OK)
+        *out = (ray_names){
+            (const uint8_t *)(row.spec - (first & 0xffffU)), sizeof *row.spec, RAY_SERVICE_MAX};
+}
+
+ray_status ray_names_of_tenants(ray_call *call, ray_names *out)
+{
+    uint32_t count = ray_tenant_count(call->ray);
+    ray_tenant_spec tenant;
+    ray_name *names = ray_call_memory(call, (uint64_t)count * sizeof *names);
+    if (names == 0)
+        return RAY_E_TRUNCATED;
+    for (uint32_t i = 0; i < count; i++)
+        if (ray_tenant_read(call->ray, i, &tenant) == RAY_OK)
+            names[i] = tenant.name;
+    *out = (ray_names){(const uint8_t *)names, sizeof *names, count};
+    return RAY_OK;
+}

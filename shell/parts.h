@@ -13,6 +13,7 @@ extern const ray_command ray_command_clock;
 extern const ray_command ray_command_mem;
 extern const ray_command ray_command_digest;
 extern const ray_command ray_command_audit;
+extern const ray_command ray_command_export;
 extern const ray_command ray_command_request;
 extern const ray_command ray_command_explain;
 extern const ray_command ray_command_demo;
@@ -104,9 +105,28 @@ typedef struct ray_stat {
 /* The fields as counters, as the whole answer. */
 void ray_stats_put(ray_call *call, const ray_stat *at, uint32_t count, const void *stats);
 
-/* What word 2 of an export asks for: *json is 1 for "json" or --json, 0 for "csv" or nothing.
- * RAY_E_ARGUMENT, and said so, for another word. */
-ray_status ray_export_form(ray_call *call, uint32_t *json);
+/* What an export can be, and which of them one offers. */
+enum ray_export {
+    RAY_EXPORT_CSV = 0, RAY_EXPORT_JSON = 1, RAY_EXPORT_PROMETHEUS = 2, RAY_EXPORT_OPENMETRICS = 3,
+    RAY_EXPORT_MAX = 4
+};
+#define RAY_EXPORT_ROWS (1U << RAY_EXPORT_CSV | 1U << RAY_EXPORT_JSON)
+#define RAY_EXPORT_TEXTS (1U << RAY_EXPORT_PROMETHEUS | 1U << RAY_EXPORT_OPENMETRICS)
+/* What word 2 of an export, or --json, asks for; *form stays for neither. RAY_E_ARGUMENT, and said
+ * so, for another word than those of `offered`, a bit each. */
+ray_status ray_export_form(ray_call *call, uint32_t offered, uint32_t *form);
+/* The enum ray_exposition behind the last two. */
+uint32_t ray_export_exposition(uint32_t form);
+
+/* Names for exports, by place. Tenants and policies are copied behind the text; that place is given
+ * back with the command. RAY_E_TRUNCATED. */
+void ray_names_of_services(struct ray *ray, ray_names *out);
+ray_status ray_names_of_tenants(ray_call *call, ray_names *out);
+/* The exposition of one module, or of all of them (cmd_export.c). */
+ray_status ray_export_apimon(ray_call *call, uint32_t exposition);
+ray_status ray_export_governance(ray_call *call, uint32_t exposition);
+ray_status ray_export_auth(ray_call *call, uint32_t exposition);
+ray_status ray_export_resilience(ray_call *call, uint32_t exposition);
 
 /* Closes the one object of an answer, and its line. */
 void ray_json_end(ray_text *out);

@@ -86,13 +86,37 @@ void ray_stats_put(ray_call *call, const ray_stat *at, uint32_t count, const voi
 }
 
 /* -- exports -- */
-ray_status ray_export_form(ray_call *call, uint32_t *json)
+static const char *refused_export(uint32_t offered)
 {
-    uint32_t word = ray_call_is(call, 2, "json");
-    *json = call->json != 0 || word != 0;
-    if (call->plain_count > 2 && word == 0 && !ray_call_is(call, 2, "csv"))
-        return ray_call_error(call, RAY_E_ARGUMENT, "an export is csv or json, not", 2, 0);
+    if (offered == RAY_EXPORT_ROWS)
+        return "an export is csv or json, not";
+    if (offered == RAY_EXPORT_TEXTS)
+        return "metrics are prometheus or openmetrics, not";
+    return (offered >> RAY_EXPORT_CSV & 1) != 0
+               ? "an export is csv, json, prometheus or openmetrics, not"
+               : "an export is json, prometheus or openmetrics, not";
+}
+
+ray_status ray_export_form(ray_call *call, uint32_t offered, uint32_t *form)
+{
+    static const char *const words[RAY_EXPORT_MAX] = {"csv", "json", "prometheus", "openmetrics"};
+    uint32_t found = RAY_EXPORT_MAX;
+    if (call->plain_count > 2) {
+        for (uint32_t i = 0; i < RAY_EXPORT_MAX; i++)
+            if ((offered >> i & 1) != 0 && ray_word_is(call->word[2], call->length[2], words[i]))
+                found = i;
+        if (found == RAY_EXPORT_MAX)
+            return ray_call_error(call, RAY_E_ARGUMENT, refused_export(offered), 2, 0);
+        *form = found;
+    }
+    if (call->json != 0)
+        *form = RAY_EXPORT_JSON;
     return RAY_OK;
+}
+
+uint32_t ray_export_exposition(uint32_t form)
+{
+    return form == RAY_EXPORT_PROMETHEUS ? RAY_EXPOSITION_PROMETHEUS : RAY_EXPOSITION_OPENMETRICS;
 }
 
 /* -- JSON -- */

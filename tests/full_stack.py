@@ -173,3 +173,14 @@ def rows_of(kernel: Kernel, count: int, seed: int) -> tuple[bytes, bytes, int]:
         else:
             row.kind = lib.RAY_ROW_TICK
     return bytes(ffi.buffer(rows)), bytes(data), count
+
+
+def step(kernel: Kernel, rows: bytes, data: bytes, count: int) -> bytes:
+    """The answers to such rows, as bytes."""
+    ffi = kernel.ffi
+    answers = ffi.new("ray_answer[]", count)
+    kernel.step(ffi.new("ray_rows *", {
+        "row": ffi.from_buffer("ray_row[]", rows), "bytes": ffi.from_buffer("uint8_t[]", data),
+        "bytes_length": len(data), "scratch": kernel._scratch, "secrets": kernel.secrets,
+    }), count, answers)
+    return bytes(ffi.buffer(answers))

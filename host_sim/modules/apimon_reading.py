@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from host_sim.decision import NEVER, NONE
@@ -21,13 +21,13 @@ from host_sim.modules.apimon_types import (
     ServiceMetrics,
     Throughput,
 )
-from host_sim.modules.base import Module, row_of, text_bytes, u64
+from host_sim.modules.base import row_of, u64
+from host_sim.modules.exposition import Named, Names
 
 ALL, OTHER, FIRST = range(3)
 MILLION = 1_000_000
 OTHER_ID: Literal["other"] = "other"
 Service = int | Literal["other"] | None
-Names = Mapping[int, str | bytes]
 PPM = {
     LatencyBucket.P50: 500_000,
     LatencyBucket.P95: 950_000,
@@ -37,7 +37,7 @@ PPM = {
 }
 
 
-class ApiMonitorReader(Module):
+class ApiMonitorReader(Named):
     """Reading a monitor's state; see ApiMonitor."""
 
     _word = "apimon"
@@ -207,50 +207,33 @@ class ApiMonitorReader(Module):
         """The module's counters."""
         return self._counters(ApiMonitorStats)
 
-    def _rows(self, names: Names) -> tuple[Any, Any]:
-        """A ray_names, and the memory it points into."""
-        memory = self.ffi.new("ray_name[]", max(names, default=0) + 1)
-        for place, name in names.items():
-            self._set_name(memory[place], text_bytes(name), f"the name of {place}")
-        out = self.ffi.new("ray_names *")
-        out.at, out.stride = self.ffi.cast("uint8_t *", memory), self.ffi.sizeof("ray_name")
-        out.count = len(memory)
-        return out, memory
-
-    def _kernel_names(self) -> tuple[dict[int, bytes], dict[int, bytes]]:
-        services: dict[int, bytes] = {}
-        tenants: dict[int, bytes] = {}
-        if self.kernel is None:
-            return services, tenants
-        ray = self.kernel.ray
-        gateway, row = self.lib.ray_gateway_of(ray), self.ffi.new("ray_service_row *")
-        place = self.lib.ray_gateway_next_service(gateway, NONE)
-        while place != NONE:
-            check(self.lib.ray_gateway_read_service(gateway, place, row), f"service {place}")
-            services[place & 0xFFFF] = self.ffi.string(row.spec.name.at)
-            place = self.lib.ray_gateway_next_service(gateway, place)
-        spec = self.ffi.new("ray_tenant_spec *")
-        for place in range(self.lib.ray_tenant_count(ray)):
-            check(self.lib.ray_tenant_read(ray, place, spec), f"tenant {place}")
-            tenants[place] = self.ffi.string(spec.name.at)
-        return services, tenants
-
     def _export(self, write: Any, services: Names | None, callers: Names | None) -> str:
-        own = self._kernel_names()
         labels = self.ffi.new("ray_apimon_labels *")
-        rows, keep = self._rows(own[0] if services is None else services)
-        more, keep_more = self._rows(own[1] if callers is None else callers)
+        rows, keep = self._rows(self._service_names() if services is None else services)
+        more, keep_more = self._rows(self._tenant_names() if callers is None else callers)
         labels.service, labels.tenant = rows[0], more[0]
         text = self._written(lambda out: write(self._state, labels, out), "export")
         del keep, keep_more
         return text
 
-    def export_prometheus(
+    def _exposition(self, form: int, services: Names | None, callers: Names | None) -> str:
+        write = self.lib.ray_apimon_export_metrics
+        return self._export(
+            lambda state, labels, out: write(state, labels, form, out), services, callers
+        )
+
+    def export_openmetrics(
         self, *, services: Names | None = None, callers: Names | None = None
     ) -> str:
         """OpenMetrics 1.0 text; equal states give equal bytes. Names by id are a Kernel's own, or
         those given here. Raises ArgumentError for a name above 47 bytes."""
-        return self._export(self.lib.ray_apimon_export_prometheus, services, callers)
+        return self._exposition(self.lib.RAY_EXPOSITION_OPENMETRICS, services, callers)
+
+    def export_prometheus(
+        self, *, services: Names | None = None, callers: Names | None = None
+    ) -> str:
+        """The same as Prometheus text format 0.0.4."""
+        return self._exposition(self.lib.RAY_EXPOSITION_PROMETHEUS, services, callers)
 
     def export_json(self, *, services: Names | None = None, callers: Names | None = None) -> str:
         """Every row with its samples, dependencies and recent latencies."""

@@ -18,14 +18,15 @@ from host_sim.modules.auth_types import (
     Role,
     TokenType,
 )
-from host_sim.modules.base import Module, text_bytes
+from host_sim.modules.base import text_bytes
+from host_sim.modules.exposition import Exposed
 
 NS_PER_S = 1_000_000_000
 STATES = ("free", "issued", "revoked", "rotated")
 NAMED_STATS = [name for name in AuthStats.__dataclass_fields__ if name.endswith("_count")]
 
 
-class AuthReading(Module):
+class AuthReading(Exposed):
     """A state with a block of secrets beside it; alone, one issuer called `local` signs HS256."""
 
     _word = "auth"
@@ -239,6 +240,10 @@ class AuthReading(Module):
         now = self._at(now_ns)
         return self._written(
             lambda text: self.lib.ray_auth_export(self._state, now, int(as_json), text), "export")
+
+    def _expose(self, now: int, form: int, text: Any) -> int:
+        write = self.lib.ray_auth_export_metrics
+        return int(write(self._state, now, self._wall(), form, text))
 
     def secret_source(self) -> str:
         """Where randomness comes from: none, config or port."""

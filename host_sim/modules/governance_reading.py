@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from host_sim.decision import NEVER, NONE
 from host_sim.errors import ArgumentError, RangeError, check
-from host_sim.modules.base import Module, row_of, text_bytes, u64
+from host_sim.modules.base import row_of, u64
+from host_sim.modules.exposition import Named, Names
 from host_sim.modules.governance_types import (
     AlertCondition,
     AlertMetric,
@@ -32,12 +33,11 @@ from host_sim.modules.governance_types import (
 
 SERVICE, TENANT = 0, 1
 PERCENTILES = (500_000, 950_000, 990_000)
-Names = Mapping[int, str | bytes]
 COLUMNS = ("denied", "cost", "p95", "errors")
 Format = Literal["csv", "json", "prometheus", "openmetrics"]
 
 
-class GovernanceReader(Module):
+class GovernanceReader(Named):
     """Reading a governance state; see GovernanceCollector."""
 
     _word = "governance"
@@ -310,39 +310,24 @@ class GovernanceReader(Module):
         """A ray_governance_labels, and the memory it points into."""
         labels, keep = self.ffi.new("ray_governance_labels *"), []
         for kind, rows in names.items():
-            if not rows:
-                continue
-            memory = self.ffi.new("ray_name[]", max(rows) + 1)
-            for place, name in rows.items():
-                self._set_name(memory[place], text_bytes(name), f"the name of {kind} {place}")
-            slot = getattr(labels, kind)
-            slot.at = self.ffi.cast("uint8_t *", memory)
-            slot.stride, slot.count = self.ffi.sizeof("ray_name"), len(memory)
-            keep.append(memory)
+            if rows:
+                slot, memory = self._rows(rows)
+                setattr(labels, kind, slot[0])
+                keep.append(memory)
         return labels, keep
 
-    def _kernel_names(self) -> dict[str, Names]:
-        """The names of a Kernel's services, tenants and policies by place."""
+    def _policy_names(self) -> dict[int, bytes]:
+        """The names of a Kernel's policies by place."""
+        found: dict[int, bytes] = {}
         if self.kernel is None:
-            return {}
-        ray, services, tenants = self.kernel.ray, {}, {}
-        policies, engine = {}, self.lib.ray_policy_of(self.kernel.ray)
+            return found
+        engine = self.lib.ray_policy_of(self.kernel.ray)
         rule, hit = self.ffi.new("uint32_t *"), self.ffi.new("ray_policy_row *")
         for place in range(self.lib.RAY_POLICY_MAX):
             if self.lib.ray_policy_at(engine, place, rule) == 0:
                 check(self.lib.ray_policy_row_read(engine, rule[0], hit), f"policy {place}")
-                policies[place] = self.ffi.string(hit.spec.name.at)
-        gateway, row = self.lib.ray_gateway_of(ray), self.ffi.new("ray_service_row *")
-        place = self.lib.ray_gateway_next_service(gateway, NONE)
-        while place != NONE:
-            check(self.lib.ray_gateway_read_service(gateway, place, row), f"service {place}")
-            services[place & 0xFFFF] = self.ffi.string(row.spec.name.at)
-            place = self.lib.ray_gateway_next_service(gateway, place)
-        spec = self.ffi.new("ray_tenant_spec *")
-        for place in range(self.lib.ray_tenant_count(ray)):
-            check(self.lib.ray_tenant_read(ray, place, spec), f"tenant {place}")
-            tenants[place] = self.ffi.string(spec.name.at)
-        return {"service": services, "tenant": tenants, "policy": policies}
+                found[place] = self.ffi.string(hit.spec.name.at)
+        return found
 
     def export_metrics(
         self,
@@ -355,7 +340,11 @@ class GovernanceReader(Module):
         """Every counter as CSV, JSON, Prometheus text or OpenMetrics text; equal states give equal
         bytes. Names by id are a Kernel's own, or those given here. Raises ArgumentError for
         another format or a name above 47 bytes."""
-        names = self._kernel_names()
+        names: dict[str, Names] = {
+            "service": self._service_names(),
+            "tenant": self._tenant_names(),
+            "policy": self._policy_names(),
+        }
         given = {"service": services, "tenant": tenants, "policy": policies}
         names |= {kind: rows for kind, rows in given.items() if rows is not None}
         labels, _keep = self._labels(names)
@@ -363,9 +352,11 @@ class GovernanceReader(Module):
         writers = {
             "csv": lambda text: lib.ray_governance_export_csv(state, labels, text),
             "json": lambda text: lib.ray_governance_export_json(state, labels, text),
-            "prometheus": lambda text: lib.ray_governance_export_prometheus(state, labels, 0, text),
-            "openmetrics": lambda text: lib.ray_governance_export_prometheus(
-                state, labels, 1, text
+            "prometheus": lambda text: lib.ray_governance_export_metrics(
+                state, labels, lib.RAY_EXPOSITION_PROMETHEUS, text
+            ),
+            "openmetrics": lambda text: lib.ray_governance_export_metrics(
+                state, labels, lib.RAY_EXPOSITION_OPENMETRICS, text
             ),
         }
         if format not in writers:

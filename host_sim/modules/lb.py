@@ -14,7 +14,8 @@ from typing import Any
 from host_sim import endpoint
 from host_sim.decision import NEVER, NONE
 from host_sim.errors import ArgumentError, RangeError, check
-from host_sim.modules.base import Module, u64
+from host_sim.modules.base import u64
+from host_sim.modules.exposition import Exposed
 
 __all__ = [
     "BalancingStrategy", "HealthStatus", "LoadBalancer", "Selection", "ServiceInstance",
@@ -93,7 +94,7 @@ class Selection:
     retry_after_ns: int
 
 
-class LoadBalancer(Module):
+class LoadBalancer(Exposed):
     """128 pools that share 256 instances (profile seed), alone or a Kernel's."""
 
     _word = "lb"

@@ -16,6 +16,7 @@ from host_sim.config.model_transform import SchemaField
 from host_sim.decision import NONE
 from host_sim.errors import ArgumentError, StateError, check
 from host_sim.modules.base import u64
+from host_sim.modules.exposition import Exposed
 from host_sim.modules.mediator_bodies import Bodies, RefusedError, packed, unpacked
 from host_sim.modules.mediator_types import (
     CacheAnswer,
@@ -37,7 +38,7 @@ __all__ = [
     "Unknown",
 ]  # fmt: skip
 
-class RequestMediator(Bodies):
+class RequestMediator(Bodies, Exposed):
     """256 transforms, 128 schemas, 128 kept answers of 8 KiB (profile seed).
 
     Alone it owns a state of its own; with `kernel` it reads and controls that Kernel's. Time is
@@ -307,3 +308,6 @@ class RequestMediator(Bodies):
         return self._written(
             lambda text: self.lib.ray_mediator_export_json(self._state, at, text), "export"
         )
+
+    def _expose(self, now: int, form: int, text: Any) -> int:
+        return int(self.lib.ray_mediator_export_metrics(self._state, form, text))

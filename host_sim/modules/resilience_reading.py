@@ -7,7 +7,7 @@ from typing import Any
 
 from host_sim.decision import NEVER, NONE
 from host_sim.errors import RangeError, UnknownError, check
-from host_sim.modules.base import Module
+from host_sim.modules.exposition import Named, Names
 from host_sim.modules.resilience_types import (
     Budget,
     BulkheadPool,
@@ -45,7 +45,7 @@ def handle_of(service_id: int) -> int:
     return service_id
 
 
-class ResilienceReader(Module):
+class ResilienceReader(Named):
     """Reading guards: alone with a state of their own, or a Kernel's."""
 
     _word = "resilience"
@@ -248,14 +248,33 @@ class ResilienceReader(Module):
             budget_left=None if left == NEVER else left,
         )
 
-    def export_csv(self, *, now_ns: int | None = None) -> str:
-        """Every guard, by place: fixed columns, whole numbers."""
+    def _export(self, write: Any, services: Names | None, now_ns: int | None) -> str:
+        """What `write(state, now, names, text)` writes; names are a Kernel's own unless given."""
+        rows, keep = self._rows(self._service_names() if services is None else services)
         now = self._at(now_ns)
-        write = self.lib.ray_resilience_export_csv
-        return self._written(lambda text: write(self._state, now, text), "export")
+        text = self._written(lambda out: write(self._state, now, rows, out), "export")
+        del keep
+        return text
 
-    def export_json(self, *, now_ns: int | None = None) -> str:
+    def export_csv(self, *, services: Names | None = None, now_ns: int | None = None) -> str:
+        """Every guard, by place: fixed columns, words and whole numbers. Names by id are a
+        Kernel's own, or those given here."""
+        return self._export(self.lib.ray_resilience_export_csv, services, now_ns)
+
+    def export_json(self, *, services: Names | None = None, now_ns: int | None = None) -> str:
         """The same as a JSON array."""
-        now = self._at(now_ns)
-        write = self.lib.ray_resilience_export_json
-        return self._written(lambda text: write(self._state, now, text), "export")
+        return self._export(self.lib.ray_resilience_export_json, services, now_ns)
+
+    def export_openmetrics(
+        self, *, services: Names | None = None, now_ns: int | None = None
+    ) -> str:
+        """Module and guards as OpenMetrics 1.0 text; equal states give equal bytes."""
+        write, form = self.lib.ray_resilience_export_metrics, self.lib.RAY_EXPOSITION_OPENMETRICS
+        return self._export(lambda *first: write(*first[:3], form, first[3]), services, now_ns)
+
+    def export_prometheus(
+        self, *, services: Names | None = None, now_ns: int | None = None
+    ) -> str:
+        """The same as Prometheus text format 0.0.4."""
+        write, form = self.lib.ray_resilience_export_metrics, self.lib.RAY_EXPOSITION_PROMETHEUS
+        return self._export(lambda *first: write(*first[:3], form, first[3]), services, now_ns)

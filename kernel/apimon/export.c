@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* export.c - the rows as OpenMetrics and as JSON; equal states, equal bytes. Every request is in
+/* export.c - the rows as an exposition and as JSON; equal states, equal bytes. Every request is in
  * one row, so a sum over the services counts none twice. */
 #include <stddef.h>
 #include "parts.h"
+#include "base/names.h"
 #include "base/openmetrics.h"
 
 enum { LABEL_BYTES = 4 * RAY_NAME_BYTES + 32 };
@@ -60,11 +61,12 @@ static uint64_t column_of(const ray_apimon_counts *counts, uint64_t offset)
     return value;
 }
 
-/* -- OpenMetrics -- */
-static void counters(const ray_apimon *apimon, const ray_apimon_labels *labels, ray_text *text)
+/* -- expositions -- */
+static void counters(const ray_apimon *apimon, const ray_apimon_labels *labels, uint32_t form,
+                     ray_text *text)
 {
     for (uint32_t i = 0; i < sizeof families / sizeof families[0]; i++) {
-        ray_openmetrics_head(text, families[i].name, "counter", families[i].help);
+        ray_openmetrics_head(text, form, families[i].name, "counter", families[i].help);
         for (uint32_t n = 0; n < place_count(apimon); n++) {
             uint32_t place = place_of(apimon, n);
             ray_text_put(text, families[i].name);
@@ -77,9 +79,10 @@ static void counters(const ray_apimon *apimon, const ray_apimon_labels *labels, 
     }
 }
 
-static void errors(const ray_apimon *apimon, const ray_apimon_labels *labels, ray_text *text)
+static void errors(const ray_apimon *apimon, const ray_apimon_labels *labels, uint32_t form,
+                   ray_text *text)
 {
-    ray_openmetrics_head(text, "raygate_api_errors", "counter", "Errors by type.");
+    ray_openmetrics_head(text, form, "raygate_api_errors", "counter", "Errors by type.");
     for (uint32_t n = 0; n < place_count(apimon); n++)
         for (uint32_t type = 0; type < RAY_ERROR_TYPE_MAX; type++) {
             uint32_t place = place_of(apimon, n);
@@ -90,7 +93,8 @@ static void errors(const ray_apimon *apimon, const ray_apimon_labels *labels, ra
             ray_text_put(text, "\"}");
             ray_openmetrics_count(text, apimon->tally.row[place].counts.error_count[type]);
         }
-    ray_openmetrics_head(text, "raygate_api_inflight", "gauge", "Requests that have not ended.");
+    ray_openmetrics_head(text, form, "raygate_api_inflight", "gauge",
+                         "Requests that have not ended.");
     for (uint32_t n = 0; n < place_count(apimon); n++) {
         uint32_t place = place_of(apimon, n);
         ray_text_put(text, "raygate_api_inflight{");
@@ -100,7 +104,8 @@ static void errors(const ray_apimon *apimon, const ray_apimon_labels *labels, ra
     }
 }
 
-static void histograms(const ray_apimon *apimon, const ray_apimon_labels *labels, ray_text *text)
+static void histograms(const ray_apimon *apimon, const ray_apimon_labels *labels, uint32_t form,
+                       ray_text *text)
 {
     static const char *const names[RAY_APIMON_DURATION_MAX] = {"raygate_api_latency_seconds",
                                                                "raygate_api_wait_seconds",
@@ -110,7 +115,7 @@ static void histograms(const ray_apimon *apimon, const ray_apimon_labels *labels
     char at[LABEL_BYTES];
     ray_text label;
     for (uint32_t kind = 0; kind < RAY_APIMON_DURATION_MAX; kind++) {
-        ray_openmetrics_head(text, names[kind], "histogram", help[kind]);
+        ray_openmetrics_head(text, form, names[kind], "histogram", help[kind]);
         for (uint32_t n = 0; n < place_count(apimon); n++) {
             uint32_t place = place_of(apimon, n);
             ray_text_init(&label, at, sizeof at);
@@ -135,13 +140,14 @@ static void edge_label(const ray_apimon_labels *labels, uint32_t index,
     }
 }
 
-static void edges(const ray_apimon *apimon, const ray_apimon_labels *labels, ray_text *text)
+static void edges(const ray_apimon *apimon, const ray_apimon_labels *labels, uint32_t form,
+                  ray_text *text)
 {
     static const char *const names[2] = {"raygate_api_calls", "raygate_api_call_errors"};
     static const char *const help[2] = {"Ended requests by caller and service.",
                                         "Errors by caller and service."};
     for (uint32_t i = 0; i < 2; i++) {
-        ray_openmetrics_head(text, names[i], "counter", help[i]);
+        ray_openmetrics_head(text, form, names[i], "counter", help[i]);
         for (uint32_t at = 0; at <= apimon->tally.edge_count; at++) {
             const ray_apimon_edge *edge = &apimon->tally.edge[at].edge;
             if (at == 0 && edge->ended_count == 0)
@@ -155,42 +161,27 @@ static void edges(const ray_apimon *apimon, const ray_apimon_labels *labels, ray
     }
 }
 
-ray_status ray_apimon_export_prometheus(const ray_apimon *apimon, const ray_apimon_labels *labels,
-                                        ray_text *text)
+ray_status ray_apimon_export_metrics(const ray_apimon *apimon, const ray_apimon_labels *labels,
+                                     uint32_t form, ray_text *text)
 {
     const uint64_t folded[2] = {apimon->tally.folded_count, apimon->tally.edge_folded_count};
     static const char *const names[2] = {"raygate_api_folded", "raygate_api_calls_folded"};
     static const char *const help[2] = {"Events of services without a row.",
                                         "Ended requests of pairs without a cell."};
-    counters(apimon, labels, text);
-    errors(apimon, labels, text);
-    histograms(apimon, labels, text);
-    edges(apimon, labels, text);
+    counters(apimon, labels, form, text);
+    errors(apimon, labels, form, text);
+    histograms(apimon, labels, form, text);
+    edges(apimon, labels, form, text);
     for (uint32_t i = 0; i < 2; i++) {
-        ray_openmetrics_head(text, names[i], "counter", help[i]);
+        ray_openmetrics_head(text, form, names[i], "counter", help[i]);
         ray_text_put(text, names[i]);
         ray_text_put(text, "_total");
         ray_openmetrics_count(text, folded[i]);
     }
-    ray_text_put(text, "# EOF\n");
-    return text->truncated != 0 ? RAY_E_TRUNCATED : RAY_OK;
+    return ray_openmetrics_end(text, form);
 }
 
 /* -- JSON -- */
-static void json_key(ray_text *text, const char *key, const ray_names *names, uint32_t handle)
-{
-    ray_name name = {{0}};
-    uint64_t place = handle & RAY_APIMON_SLOT_MASK;
-    if (handle != RAY_NONE && place < names->count)
-        memcpy(&name, names->at + place * names->stride, sizeof name);
-    if (name.at[0] != 0)
-        ray_text_json_name(text, key, &name);
-    else if (handle != RAY_NONE)
-        ray_text_json_u64(text, key, handle);
-    else
-        ray_text_json_null(text, key);
-}
-
 static void json_samples(const ray_apimon_slot *row, ray_text *text)
 {
     uint64_t most = RAY_APIMON_SAMPLE_EACH;
@@ -212,7 +203,7 @@ static void json_row(const ray_apimon *apimon, const ray_apimon_labels *labels, 
     ray_text_json_literal(text, "row", place == RAY_APIMON_ALL     ? "all"
                                        : place == RAY_APIMON_OTHER ? "other"
                                                                    : "service");
-    json_key(text, "service", &labels->service,
+    ray_names_json(text, "service", &labels->service,
              place < RAY_APIMON_FIRST ? (uint32_t)RAY_NONE : row->service);
     ray_text_json_u64(text, "requests", counts->started_count);
     ray_text_json_u64(text, "finished", counts->finished_count);
@@ -239,7 +230,7 @@ static void json_recent(const ray_apimon *apimon, const ray_apimon_labels *label
     for (uint32_t i = 0; ray_apimon_recent(apimon, i, &sample) == RAY_OK; i++) {
         ray_text_json_open(text, NULL, '{');
         ray_text_json_u64(text, "at_ns", sample.at_ns);
-        json_key(text, "service", &labels->service, sample.service);
+        ray_names_json(text, "service", &labels->service, sample.service);
         ray_text_json_u64(text, "latency_ns", sample.latency_ns);
         ray_text_json_u64(text, "http_status", sample.http_status);
         ray_text_json_literal(text, "type", ray_error_type_word(sample.type));
@@ -261,8 +252,8 @@ ray_status ray_apimon_export_json(const ray_apimon *apimon, const ray_apimon_lab
     for (uint32_t i = 0; ray_apimon_edge_read(apimon, i, &edge) == RAY_OK; i++) {
         ray_text_json_open(text, NULL, '{');
         ray_text_json_bool(text, "other", i == 0);
-        json_key(text, "caller", &labels->tenant, edge.caller);
-        json_key(text, "service", &labels->service, edge.service);
+        ray_names_json(text, "caller", &labels->tenant, edge.caller);
+        ray_names_json(text, "service", &labels->service, edge.service);
         ray_text_json_u64(text, "ended", edge.ended_count);
         ray_text_json_u64(text, "errors", edge.error_count);
         ray_text_json_u64(text, "latency_ns", edge.latency_ns);

@@ -41,7 +41,7 @@ typedef struct page {
     const ray_governance *governance;
     const ray_governance_labels *labels;
     ray_text *text;
-    uint32_t open_metrics;
+    uint32_t form; /* enum ray_exposition */
     uint32_t reserved;
 } page;
 
@@ -53,7 +53,7 @@ static void head(const page *out, const char *prefix, const char *name, const ch
                  const char *type)
 {
     static const char *const word[2] = {"# HELP ", "# TYPE "};
-    uint32_t suffix = out->open_metrics == 0 && type[0] == 'c';
+    uint32_t suffix = out->form == RAY_EXPOSITION_PROMETHEUS && type[0] == 'c';
     for (uint32_t line = 0; line < 2; line++) {
         ray_text_put(out->text, word[line]);
         ray_text_put(out->text, prefix);
@@ -204,11 +204,11 @@ static void reasons(const page *out)
 {
     uint32_t reason;
     uint64_t count;
-    head(out, "raygate_", "denied_by_reason", "Denials by reason code.", "counter");
+    head(out, "raygate_", "denied_by_reason", "Denials by reason.", "counter");
     for (uint32_t place = 0;
          ray_governance_reason_read(out->governance, place, &reason, &count) == RAY_OK; place++) {
         ray_text_put(out->text, "raygate_denied_by_reason_total{reason=\"");
-        ray_text_u64(out->text, reason);
+        ray_text_put(out->text, ray_reason_word(reason));
         ray_text_put(out->text, "\"}");
         value(out->text, count, 0);
     }
@@ -268,11 +268,11 @@ static void single(const page *out, const char *name, const char *help, uint32_t
     value(out->text, number, 0);
 }
 
-ray_status ray_governance_export_prometheus(const ray_governance *governance,
-                                            const ray_governance_labels *labels,
-                                            uint32_t open_metrics, ray_text *text)
+ray_status ray_governance_export_metrics(const ray_governance *governance,
+                                         const ray_governance_labels *labels, uint32_t form,
+                                         ray_text *text)
 {
-    const page out = {governance, labels, text, open_metrics, 0};
+    const page out = {governance, labels, text, form, 0};
     ray_governance_stats stats;
     ray_governance_read(governance, &stats);
     totals(&out);
@@ -289,7 +289,5 @@ ray_status ray_governance_export_prometheus(const ray_governance *governance,
     single(&out, "keys_evicted", "Services and tenants that lost their row.", 0,
            stats.evicted_count);
     single(&out, "notifications", "Alerts that fired or resolved.", 0, stats.notification_count);
-    if (open_metrics != 0)
-        ray_text_put(text, "# EOF\n");
-    return text->truncated != 0 ? RAY_E_TRUNCATED : RAY_OK;
+    return ray_openmetrics_end(text, form);
 }

@@ -213,10 +213,20 @@ static uint16_t grpc_error(const ray_error_spec *spec, uint32_t status, ray_text
     return 200;
 }
 
+/* A word says more than a number; a number nobody defined stays one. */
+static void put_reason(ray_text *body, uint32_t reason)
+{
+    const char *word = ray_reason_word(reason);
+    if (word[0] != '?')
+        ray_text_put(body, word);
+    else
+        ray_text_u64(body, reason);
+}
+
 static void put_problem(const ray_error_spec *spec, uint32_t status, ray_text *body)
 {
     ray_text_put(body, "{\"type\":\"urn:raygate:reason:");
-    ray_text_u64(body, spec->reason);
+    put_reason(body, spec->reason);
     ray_text_put(body, "\",\"title\":\"");
     ray_text_put(body, title_of(spec->reason, status));
     ray_text_put(body, "\",\"status\":");

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* export.c - every guard as CSV and JSON: fixed columns, whole numbers, by place. */
+/* export.c - every guard as CSV and JSON: fixed columns by place, words where there are words, and
+ * whole numbers. */
 #include "parts.h"
+#include "base/names.h"
 
 enum { COLUMN_MAX = 48 };
 
 typedef struct columns {
     const char *name[COLUMN_MAX];
     uint64_t value[COLUMN_MAX];
+    const char *state; /* words of the breaker, "" without one */
+    const char *forced;
     uint32_t count;
     uint32_t reserved;
 } columns;
@@ -19,8 +23,6 @@ static void add(columns *row, const char *name, uint64_t value)
 
 static void breaker_columns(const ray_breaker_view *breaker, columns *row)
 {
-    add(row, "state", breaker->state);
-    add(row, "forced", breaker->forced);
     add(row, "generation", breaker->generation);
     add(row, "since_ns", breaker->since_ns);
     add(row, "open_until_ns", breaker->open_until_ns);
@@ -74,23 +76,44 @@ static void row_of(const ray_resilience *resilience, uint64_t now_ns, uint32_t s
                    columns *row)
 {
     ray_guard_stats guard;
+    ray_guard_spec spec;
     memset(&guard, 0, sizeof guard);
+    memset(&spec, 0, sizeof spec);
+    (void)ray_resilience_spec_read(resilience, service, &spec);
     (void)ray_resilience_guard_read(resilience, now_ns, service, &guard);
+    uint32_t breaks = spec.parts & RAY_GUARD_BREAKER;
     row->count = 0;
-    add(row, "service", service);
+    row->state = breaks != 0 ? ray_resilience_state_word(guard.breaker.state) : "";
+    row->forced = breaks != 0 ? ray_resilience_force_word(guard.breaker.forced) : "";
     breaker_columns(&guard.breaker, row);
     guard_columns(&guard, row);
     tally_columns(&guard.tally, row);
 }
 
+static void put_csv(const columns *row, const ray_names *services, uint32_t service,
+                    ray_text *text)
+{
+    ray_names_csv(text, services, service);
+    ray_text_char(text, ',');
+    ray_text_put(text, row->state);
+    ray_text_char(text, ',');
+    ray_text_put(text, row->forced);
+    for (uint32_t i = 0; i < row->count; i++) {
+        ray_text_char(text, ',');
+        ray_text_u64(text, row->value[i]);
+    }
+    ray_text_char(text, '\n');
+}
+
 ray_status ray_resilience_export_csv(const ray_resilience *resilience, uint64_t now_ns,
-                                     ray_text *text)
+                                     const ray_names *services, ray_text *text)
 {
     columns row;
     uint32_t service;
     row_of(resilience, now_ns, 0, &row);
+    ray_text_put(text, "service,state,forced");
     for (uint32_t i = 0; i < row.count; i++) {
-        ray_text_put(text, i != 0 ? "," : "");
+        ray_text_char(text, ',');
         ray_text_put(text, row.name[i]);
     }
     ray_text_char(text, '\n');
@@ -98,17 +121,33 @@ ray_status ray_resilience_export_csv(const ray_resilience *resilience, uint64_t 
         if (ray_resilience_at(resilience, place, &service) != RAY_OK)
             continue;
         row_of(resilience, now_ns, service, &row);
-        for (uint32_t i = 0; i < row.count; i++) {
-            ray_text_put(text, i != 0 ? "," : "");
-            ray_text_u64(text, row.value[i]);
-        }
-        ray_text_char(text, '\n');
+        put_csv(&row, services, service, text);
     }
     return text->truncated != 0 ? RAY_E_TRUNCATED : RAY_OK;
 }
 
+static void put_word(ray_text *text, const char *key, const char *word)
+{
+    if (word[0] != 0)
+        ray_text_json_literal(text, key, word);
+    else
+        ray_text_json_null(text, key);
+}
+
+static void put_json(const columns *row, const ray_names *services, uint32_t service,
+                     ray_text *text)
+{
+    ray_text_json_open(text, 0, '{');
+    ray_names_json(text, "service", services, service);
+    put_word(text, "state", row->state);
+    put_word(text, "forced", row->forced);
+    for (uint32_t i = 0; i < row->count; i++)
+        ray_text_json_u64(text, row->name[i], row->value[i]);
+    ray_text_json_close(text, '}');
+}
+
 ray_status ray_resilience_export_json(const ray_resilience *resilience, uint64_t now_ns,
-                                      ray_text *text)
+                                      const ray_names *services, ray_text *text)
 {
     columns row;
     uint32_t service;
@@ -117,10 +156,7 @@ ray_status ray_resilience_export_json(const ray_resilience *resilience, uint64_t
         if (ray_resilience_at(resilience, place, &service) != RAY_OK)
             continue;
         row_of(resilience, now_ns, service, &row);
-        ray_text_json_open(text, 0, '{');
-        for (uint32_t i = 0; i < row.count; i++)
-            ray_text_json_u64(text, row.name[i], row.value[i]);
-        ray_text_json_close(text, '}');
+        put_json(&row, services, service, text);
     }
     ray_text_json_close(text, ']');
     return text->truncated != 0 ? RAY_E_TRUNCATED : RAY_OK;

@@ -13,7 +13,7 @@ import pytest
 from host_sim.kernel import Kernel, Verdict
 from host_sim.modules.apimon import ApiMonitor
 from host_sim.modules.lb import LoadBalancer
-from tests.full_stack import S, config_in, rows_of, token_of
+from tests.full_stack import S, config_in, rows_of, step, token_of
 from tests.image import vm
 
 JSON = {"Content-Type": "application/json", "Accept": "application/json"}
@@ -67,16 +67,6 @@ def test_smoke_full_stack(tmp_path: pathlib.Path) -> None:
     assert kernel.stats()["cached_count"] == 1 and kernel.stats()["inflight_count"] == 0
     said = kernel.explain("/orders/7", as_json=True, **get)
     assert said["auth"]["user"] == "ann" and said["mediator"]["cached"]
-
-
-def step(kernel: Kernel, rows: bytes, data: bytes, count: int) -> bytes:
-    ffi = kernel.ffi
-    answers = ffi.new("ray_answer[]", count)
-    kernel.step(ffi.new("ray_rows *", {
-        "row": ffi.from_buffer("ray_row[]", rows), "bytes": ffi.from_buffer("uint8_t[]", data),
-        "bytes_length": len(data), "scratch": kernel._scratch, "secrets": kernel.secrets,
-    }), count, answers)
-    return bytes(ffi.buffer(answers))
 
 
 def test_traffic_meets_all_twelve_modules_and_keeps_their_laws(tmp_path: pathlib.Path) -> None:

@@ -150,7 +150,7 @@ class MonitorAgainstModel(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """M5: what is exported parses back to the same numbers."""
-        text = self.real.export_prometheus()
+        text = self.real.export_openmetrics()
         families = {x.name: x for x in text_string_to_metric_families(text)}
         total = {"requests": self.model.all.started,
                  "finished": sum(end.type >= GOVERNED for end in self.model.all.ends),

@@ -216,9 +216,9 @@ def test_gauges_are_of_the_last_whole_minute(monitor: ApiMonitor) -> None:
 def test_reset_clears_windows_and_no_counter(monitor: ApiMonitor) -> None:
     for n in range(3):
         served(monitor, latency=n + 1)
-    exported = monitor.export_prometheus()
+    exported = monitor.export_openmetrics()
     monitor.reset_metrics()
-    assert monitor.export_prometheus() == exported
+    assert monitor.export_openmetrics() == exported
     assert monitor.get_p99_latency() == monitor.calculate_percentile(LatencyBucket.MAX) == 0
     assert monitor.get_service_metrics(1).latency_samples == monitor.recent_samples() == ()
     assert monitor.get_throughput(now_ns=60 * S).minute_count == 0
@@ -251,7 +251,7 @@ def test_a_full_table_folds_and_sums_stay_exact(monitor: ApiMonitor) -> None:
     edges = monitor.dependencies()
     assert sum(edge.ended_count for edge in edges) == 10_000
     assert edges[0].other and edges[0].ended_count == 9_744
-    families = text_string_to_metric_families(monitor.export_prometheus())
+    families = text_string_to_metric_families(monitor.export_openmetrics())
     requests = next(x for x in families if x.name == "raygate_api_requests")
     assert len(requests.samples) == 257 and sum(x.value for x in requests.samples) == 10_000
     assert monitor.valid() == 0
@@ -294,8 +294,8 @@ def test_counts_follow_the_names_of_services(monitor: ApiMonitor) -> None:
 def test_the_export_is_one_valid_exposition(monitor: ApiMonitor) -> None:
     for latency in (1, 64, 65, 10**9, 10**12):
         served(monitor, latency=latency)
-    text = monitor.export_prometheus(services={1: "api"})
-    assert text == monitor.export_prometheus(services={1: "api"}) and text.endswith("\n# EOF\n")
+    text = monitor.export_openmetrics(services={1: "api"})
+    assert text == monitor.export_openmetrics(services={1: "api"}) and text.endswith("\n# EOF\n")
     heads = [line for line in text.splitlines() if line.startswith("#") and line != "# EOF"]
     assert len(heads) == len(set(heads))
     families = {x.name: x for x in text_string_to_metric_families(text)}
@@ -318,14 +318,14 @@ def test_the_export_is_one_valid_exposition(monitor: ApiMonitor) -> None:
 def test_a_hostile_label_is_escaped(monitor: ApiMonitor, name: bytes) -> None:
     """O2: quotes, backslashes, line feeds, bytes that are no text."""
     served(monitor, 0, caller=0)
-    text = monitor.export_prometheus(services={0: name}, callers={0: name})
+    text = monitor.export_openmetrics(services={0: name}, callers={0: name})
     assert all(0x20 <= ord(c) <= 0x7E or c == "\n" for c in text)
     families = {x.name: x for x in text_string_to_metric_families(text)}
     label = families["raygate_api_requests"].samples[0].labels["service"]
     plain = "".join(chr(c) if 0x20 <= c < 0x7F or c == 10 else f"\\x{c:02x}" for c in name)
     assert label == plain
     with pytest.raises(ArgumentError):
-        monitor.export_prometheus(services={0: b"y" * 10_000})
+        monitor.export_openmetrics(services={0: b"y" * 10_000})
 
 
 def test_json_holds_every_sample(monitor: ApiMonitor) -> None:

@@ -50,6 +50,28 @@ def test_test_says_what_a_response_counts_as(kernel: Kernel) -> None:
     assert kernel.shell("apimon test 200").text == "counts as       none\n"
     for line in ("apimon test 99", "apimon test x", "apimon test 200 70000"):
         assert kernel.shell(line).status < 0
+    assert "breaker-open" in kernel.shell("apimon test 503 breaker").text
+
+
+def test_every_reason_has_a_word_of_its_own_that_says_it_too(kernel: Kernel) -> None:
+    ffi, lib, found = kernel.ffi, kernel.lib, ffi_reasons(kernel)
+    words = {code: ffi.string(lib.ray_reason_word(code)).decode() for code in found}
+    assert len(set(words.values())) == len(words) > 80 and "?" not in words.values()
+    out = ffi.new("uint32_t *")
+    for code, word in words.items():
+        assert lib.ray_reason_find(word.encode(), len(word), out) == 0 and out[0] == code
+        name = found[code].removeprefix("RAY_REASON_").lower().replace("_", "-")
+        assert word == name
+        assert told(kernel, f"apimon test 503 {word}") == told(kernel, f"apimon test 503 {code}")
+    for code in set(range(1300)) - set(found):
+        assert ffi.string(lib.ray_reason_word(code)) == b"?"
+    for wrong in (b"", b"breaker", b"breaker-openx", b"?"):
+        assert lib.ray_reason_find(wrong, len(wrong), out) < 0
+
+
+def ffi_reasons(kernel: Kernel) -> dict[int, str]:
+    """Every code of ray/reason.h and its name there."""
+    return dict(kernel.ffi.typeof("enum ray_reason").elements)
 
 
 def test_unknown_services_are_refused(kernel: Kernel) -> None:

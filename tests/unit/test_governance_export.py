@@ -25,6 +25,7 @@ from host_sim.modules.governance import (
     RateLimitMetric,
 )
 from tests.data import data
+from tests.expositions import LABEL, samples, unescaped
 
 S = 1_000_000_000
 COLUMNS = (
@@ -51,38 +52,6 @@ def governance() -> GovernanceCollector:
     collector.record_rate_limit(RateLimitMetric(1, S, 0, 3, 0, 0))
     collector.tick(3 * S)
     return collector
-
-
-# -- a reader of expositions ----------------------------------------------------------------------
-SAMPLE = re.compile(
-    r'(?P<name>[a-zA-Z_:][\w:]*)(?:\{(?P<labels>[^{}]*|(?:[^"{}]|"(?:\\.|[^"\\])*")*)\})? '
-    r"(?P<value>[-+0-9.eInf]+)"
-)
-LABEL = re.compile(r'([a-zA-Z_]\w*)="((?:\\.|[^"\\])*)",?')
-UNESCAPED = {r"\\": "\\", r"\"": '"', r"\n": "\n"}
-
-
-def unescaped(text: str) -> str:
-    return re.sub(r"\\.", lambda found: UNESCAPED[found[0]], text)
-
-
-def samples(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], str]:
-    """Every sample by name and labels; asserts one HELP and TYPE a family and no sample twice."""
-    out: dict[tuple[str, tuple[tuple[str, str], ...]], str] = {}
-    types: dict[str, str] = {}
-    for line in text.splitlines():
-        if line.startswith("# TYPE "):
-            _, _, name, kind = line.split(" ")
-            assert name not in types
-            types[name] = kind
-        if line.startswith("#"):
-            continue
-        match = SAMPLE.fullmatch(line)
-        assert match, line
-        labels = tuple((k, unescaped(v)) for k, v in LABEL.findall(match["labels"] or ""))
-        assert (match["name"], labels) not in out
-        out[match["name"], labels] = match["value"]
-    return out
 
 
 # -- formats --------------------------------------------------------------------------------------
@@ -116,7 +85,7 @@ def test_an_exposition_reads_back(governance: GovernanceCollector, format: Any) 
     assert found["raygate_service_requests_total", (("service", "(2)"),)] == "3"
     assert found["raygate_service_requests_total", (("service", "(other)"),)] == "0"
     assert found["raygate_tenant_cost_units", (("tenant", "(2)"),)] == "-5.500000003"
-    assert found["raygate_denied_by_reason_total", (("reason", "200"),)] == "6"
+    assert found["raygate_denied_by_reason_total", (("reason", "rate-limited"),)] == "6"
     assert found["raygate_alert_fired_total", (("alert", "loud"),)] == "1"
     buckets = [
         (float(dict(labels)["le"]), int(value))

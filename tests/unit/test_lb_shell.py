@@ -191,7 +191,7 @@ WRONG = [
     ("lb discover orders a:1 a:1", EXISTS, "the last set stays"),
     ("lb discover orders a:1=0", RANGE, "1 to 1000"),
     ("lb discover orders a:0", ARGUMENT, "the last set stays"),
-    ("lb export xml", ARGUMENT, "csv or json"),
+    ("lb export xml", ARGUMENT, "csv, json, prometheus or"),
     ("lb lst", UNKNOWN, 'did you mean "list"?'),
     ("lb reset orders --json", ARGUMENT, "--json"),
 ]

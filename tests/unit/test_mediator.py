@@ -137,7 +137,7 @@ def test_errors_carry_what_rfc_9110_asks_for(mediator: RequestMediator) -> None:
     limited = mediator.get_error_response(200, retry_after_ns=1_500_000_000)
     assert limited.status == 429 and dict(limited.headers)["retry-after"] == "2"
     assert json.loads(limited.body) == {
-        "type": "urn:raygate:reason:200", "title": "Too many requests", "status": 429,
+        "type": "urn:raygate:reason:rate-limited", "title": "Too many requests", "status": 429,
         "retry_after_ns": 1_500_000_000,
     }  # fmt: skip
     not_allowed = mediator.get_error_response(101, methods=[HttpMethod.GET, HttpMethod.PUT])

@@ -157,10 +157,15 @@ def test_exports_are_one_row_per_guard_and_the_same_for_the_same_state() -> None
     manager.create_bulkhead(4, 2)
     rows = list(csv.DictReader(io.StringIO(manager.export_csv(now_ns=S))))
     assert [row["service"] for row in rows] == ["0", "4"]
-    assert (rows[0]["state"], rows[0]["opened_count"], rows[0]["fail_5xx_count"]) == ("1", "1", "3")
+    assert (rows[0]["state"], rows[0]["forced"], rows[0]["opened_count"]) == ("open", "none", "1")
+    assert (rows[1]["state"], rows[0]["fail_5xx_count"]) == ("", "3")
+    words = ("state", "forced")
     assert json.loads(manager.export_json(now_ns=S)) == [
-        {key: int(value) for key, value in row.items()} for row in rows
+        {key: (value or None) if key in words else int(value) for key, value in row.items()}
+        for row in rows
     ]
+    named = csv.DictReader(io.StringIO(manager.export_csv(services={4: "orders"}, now_ns=S)))
+    assert [row["service"] for row in named] == ["0", "orders"]
     assert manager.export_csv(now_ns=S) == manager.export_csv(now_ns=S)
     metrics = manager.get_metrics()
     assert metrics.asked_count == metrics.granted_count + metrics.denied_count

@@ -125,7 +125,7 @@ def test_guards_are_begun_changed_and_removed(kernel: Kernel) -> None:
     assert manager.guards() == (0,) and kernel.valid() == 0
     csv = said(kernel, "resilience export")
     assert csv.splitlines()[0].startswith("service,state") and len(csv.splitlines()) == 2
-    assert json.loads(said(kernel, "resilience export json"))[0]["service"] == 0
+    assert json.loads(said(kernel, "resilience export json"))[0]["service"] == "orders"
 
 
 WRONG = [
@@ -139,7 +139,8 @@ WRONG = [
     ("resilience bulkhead orders 70000", RANGE, "permits"),
     ("resilience breaker orders --rate=x", SYNTAX, "percentage"),
     ("resilience breaker orders --probes=0", RANGE, "at least 1"),
-    ("resilience export xml", ARGUMENT, "csv or json"), ("resilience shw", UNKNOWN, "show"),
+    ("resilience export xml", ARGUMENT, "csv, json, prometheus or"),
+    ("resilience shw", UNKNOWN, "show"),
 ]  # fmt: skip
 
 

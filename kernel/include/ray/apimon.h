@@ -183,9 +183,9 @@ typedef struct ray_apimon_labels {
     ray_names tenant;
 } ray_apimon_labels;
 
-/* OpenMetrics 1.0 text, ending in # EOF. RAY_E_TRUNCATED when `text` was too small. */
-ray_status ray_apimon_export_prometheus(const ray_apimon *apimon, const ray_apimon_labels *labels,
-                                        ray_text *text);
+/* An exposition; `form` is of enum ray_exposition. RAY_E_TRUNCATED when `text` was too small. */
+ray_status ray_apimon_export_metrics(const ray_apimon *apimon, const ray_apimon_labels *labels,
+                                     uint32_t form, ray_text *text);
 /* Counters, percentiles and samples of every row, edges and recent samples. */
 ray_status ray_apimon_export_json(const ray_apimon *apimon, const ray_apimon_labels *labels,
                                   ray_text *text);

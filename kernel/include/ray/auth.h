@@ -66,7 +66,6 @@ typedef struct ray_auth_spec {
     uint8_t reserved[6];
     ray_name header;              /* that carries API keys */
 } ray_auth_spec;
-
 /* A role's permissions on one service or (RAY_NONE) any; a role with a row has only its rows. */
 typedef struct ray_role_spec {
     uint32_t service;
@@ -74,7 +73,6 @@ typedef struct ray_role_spec {
     uint8_t permissions;
     uint8_t reserved[2];
 } ray_role_spec;
-
 /* [[api_key]], [[basic]], [[bearer]]. */
 typedef struct ray_credential_spec {
     ray_name name;                /* unique within its scheme; the id of an API key, Basic's user */
@@ -89,7 +87,6 @@ typedef struct ray_credential_spec {
     uint8_t disabled;
     uint8_t reserved[4];
 } ray_credential_spec;
-
 /* [[jwt]]: one issuer. */
 typedef struct ray_jwt_spec {
     ray_name name;
@@ -367,8 +364,10 @@ typedef struct ray_credential_stats {
 } ray_credential_stats;
 ray_status ray_auth_credential_stats(const ray_auth *auth, uint64_t now_ns, uint32_t handle,
                                      ray_credential_stats *out);
-/* Every credential, sorted by place: names and counts, no digest. `json` or CSV. */
+/* Every credential by place, names and counts, no digest: `json` or CSV; then all as metrics. */
 void ray_auth_export(const ray_auth *auth, uint64_t now_ns, uint32_t json, ray_text *out);
+ray_status ray_auth_export_metrics(const ray_auth *auth, uint64_t now_ns, int64_t wall_offset_ns,
+                                   uint32_t exposition, ray_text *text);
 uint32_t ray_auth_valid(const ray_auth *auth);
 const char *ray_scheme_word(uint32_t scheme);
 const char *ray_auth_role_word(uint32_t role);

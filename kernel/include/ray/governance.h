@@ -397,10 +397,10 @@ ray_status ray_governance_export_csv(const ray_governance *governance,
                                      const ray_governance_labels *labels, ray_text *text);
 ray_status ray_governance_export_json(const ray_governance *governance,
                                       const ray_governance_labels *labels, ray_text *text);
-/* Exposition text: Prometheus 0.0.4, or OpenMetrics 1.0 with `open_metrics`. */
-ray_status ray_governance_export_prometheus(const ray_governance *governance,
-                                            const ray_governance_labels *labels,
-                                            uint32_t open_metrics, ray_text *text);
+/* An exposition; `form` is of enum ray_exposition. */
+ray_status ray_governance_export_metrics(const ray_governance *governance,
+                                         const ray_governance_labels *labels, uint32_t form,
+                                         ray_text *text);
 
 /* 0 when every invariant holds, else the number of the first that does not; valid.c lists them. */
 uint32_t ray_governance_valid(const ray_governance *governance);

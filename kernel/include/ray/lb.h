@@ -246,6 +246,8 @@ uint32_t ray_lb_next_pool(const ray_lb *lb, uint32_t id);
 uint32_t ray_lb_next_instance(const ray_lb *lb, uint32_t pool, uint32_t id);
 ray_status ray_lb_export_csv(const ray_lb *lb, uint64_t now_ns, ray_text *text);
 ray_status ray_lb_export_json(const ray_lb *lb, uint64_t now_ns, ray_text *text);
+/* An exposition of the module, its pools and instances; `form` is of enum ray_exposition. */
+ray_status ray_lb_export_metrics(const ray_lb *lb, uint64_t now_ns, uint32_t form, ray_text *text);
 const char *ray_balance_word(uint32_t strategy);
 const char *ray_health_word(uint32_t health);
 /* 0 when every law holds, else the number of one that does not; kernel/lb/valid.c lists them. */

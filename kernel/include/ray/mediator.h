@@ -323,7 +323,6 @@ typedef struct ray_cached_row {
     uint8_t filling;             /* 1: a lease */
     uint8_t reserved;
 } ray_cached_row;
-
 void ray_mediator_read(const ray_mediator *mediator, ray_mediator_stats *out);
 ray_status ray_mediator_find(const ray_mediator *mediator, const char *name, uint64_t length,
                              uint32_t *handle);
@@ -351,6 +350,7 @@ uint32_t ray_content_of(ray_view content_type);
 /* A format's weight in an Accept header, 1 to 1000; 0: not acceptable. An absent one takes all. */
 uint32_t ray_accept_weight(ray_view accept, uint32_t content, uint32_t flags);
 ray_status ray_mediator_export_json(const ray_mediator *mediator, uint64_t now_ns, ray_text *out);
+ray_status ray_mediator_export_metrics(const ray_mediator *mediator, uint32_t form, ray_text *text);
 /* 0, or: 1 rules, 2 edits, 3 routes, 4 entries, 5 heap, 6 chains, 7 LRU, 8 counters, 9 schemas. */
 uint32_t ray_mediator_valid(const ray_mediator *mediator);
 

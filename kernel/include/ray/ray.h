@@ -341,7 +341,6 @@ ray_status ray_audit_read(const struct ray *ray, uint64_t id, ray_audit_record *
 /* Stable words for codes, as they appear in NDJSON and at the console; "?" for a number nobody
  * defined. */
 const char *ray_verdict_word(uint32_t verdict);
-const char *ray_reason_word(uint32_t reason);
 const char *ray_by_word(uint32_t by_kind);
 const char *ray_status_word(ray_status status);
 const char *ray_method_word(uint32_t method);

@@ -2,6 +2,7 @@
 #ifndef RAY_REASON_H
 #define RAY_REASON_H
 #include <stdint.h>
+#include "ray/status.h"
 
 /* reason: one stable code for why. 1-99 the pipeline, then a hundred per module. Numbers are never
  * reused. */
@@ -97,5 +98,11 @@ enum ray_reason {
     RAY_REASON_RETRY_DEADLINE = 1114,     /* its deadline comes first */
     RAY_REASON_RETRY_BUDGET = 1115        /* the service's retries are spent */
 };
+
+/* The stable word of a reason, as it appears in metrics, NDJSON and at the console; "?" for a
+ * number nobody defined. */
+const char *ray_reason_word(uint32_t reason);
+/* The reason a word stands for; RAY_E_UNKNOWN. */
+ray_status ray_reason_find(const char *at, uint64_t length, uint32_t *reason);
 
 #endif

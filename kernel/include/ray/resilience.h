@@ -380,7 +380,6 @@ typedef struct ray_guard_stats {
     uint32_t waiting_count;
     uint32_t reserved;
 } ray_guard_stats;
-
 /* One change of state. */
 typedef struct ray_breaker_event {
     uint64_t id;                       /* 1, 2, 3 ... without a gap */
@@ -392,7 +391,6 @@ typedef struct ray_breaker_event {
     uint8_t cause;                     /* enum ray_breaker_cause */
     uint8_t reserved[5];
 } ray_breaker_event;
-
 void ray_resilience_read(const ray_resilience *resilience, ray_resilience_stats *out);
 /* RAY_E_UNKNOWN when nothing stands before it. */
 ray_status ray_resilience_spec_read(const ray_resilience *resilience, uint32_t service,
@@ -412,12 +410,14 @@ const char *ray_resilience_cause_word(uint32_t cause);
 const char *ray_resilience_outcome_word(uint32_t outcome);
 const char *ray_resilience_force_word(uint32_t force);
 
-/* Every guard by place: fixed columns, whole numbers, the same bytes for the same state.
- * RAY_E_TRUNCATED when `text` was too small. */
+/* Every guard by place in fixed columns, and all as metrics (`form`: enum ray_exposition); a
+ * service without a name in `services` shows as its id. RAY_E_TRUNCATED: `text` was too small. */
 ray_status ray_resilience_export_csv(const ray_resilience *resilience, uint64_t now_ns,
-                                     ray_text *text);
+                                     const ray_names *services, ray_text *text);
 ray_status ray_resilience_export_json(const ray_resilience *resilience, uint64_t now_ns,
-                                      ray_text *text);
+                                      const ray_names *services, ray_text *text);
+ray_status ray_resilience_export_metrics(const ray_resilience *resilience, uint64_t now_ns,
+                                         const ray_names *services, uint32_t form, ray_text *text);
 
 /* 0 when every law holds, else the number of one that does not; kernel/resilience/valid.c lists
  * them. */

@@ -69,6 +69,15 @@ void ray_text_json_hex(ray_text *text, const char *key, const uint8_t *at, uint6
  * backslashes and line feeds escaped; bytes outside 0x20-0x7e become an escaped \xNN. */
 void ray_text_label(ray_text *text, const char *at, uint64_t length);
 
+/* The forms of an exposition of metrics: Prometheus text format 0.0.4, whose counters are families
+ * named X_total; OpenMetrics 1.0, where the family is X and # EOF ends the text; and a part of such
+ * a text, which another follows. */
+enum ray_exposition {
+    RAY_EXPOSITION_PROMETHEUS = 0,
+    RAY_EXPOSITION_OPENMETRICS = 1,
+    RAY_EXPOSITION_PART = 2
+};
+
 /* A CSV cell: quoted when needed (RFC 4180), prefixed with ' when it starts with = + - @ TAB CR
  * (CWE-1236). */
 void ray_text_csv(ray_text *text, const char *at, uint64_t length);
