@@ -37,12 +37,11 @@ ray_status ray_auth_service_word(ray_call *call, uint32_t word, uint32_t *servic
 
 void ray_auth_put_rights(ray_text *out, uint32_t permissions)
 {
-    static const char words[4][8] = {"read", "write", "execute", "admin"};
     uint32_t put = 0;
     for (uint32_t bit = 0; bit < 4; bit++)
         if ((permissions >> bit & 1) != 0) {
             ray_text_put(out, put++ != 0 ? "," : "");
-            ray_text_put(out, words[bit]);
+            ray_text_put(out, ray_permission_word(1U << bit));
         }
     ray_text_put(out, put != 0 ? "" : "nothing");
 }
@@ -115,29 +114,56 @@ static ray_status run_status(ray_call *call)
 }
 
 /* -- list, export -- */
+static const char *state_word(ray_call *call, const ray_credential_spec *row,
+                              const ray_credential_stats *stats)
+{
+    int64_t unix_ns = (int64_t)call->now_ns + ray_call_wall_offset(call);
+    if (row->disabled != 0)
+        return "disabled";
+    if (row->expires_ns != 0 && unix_ns >= row->expires_ns)
+        return "expired";
+    return stats->retry_after_ns != 0 ? "locked" : "enabled";
+}
+
+/* "never", or the moment; and the end of the line. */
+static void end_moment(ray_text *out, int64_t unix_ns)
+{
+    if (unix_ns == 0)
+        ray_text_put(out, "never");
+    else
+        ray_text_time(out, (uint64_t)unix_ns);
+    ray_text_char(out, '\n');
+}
+
 static ray_status run_list(ray_call *call)
 {
     const ray_auth *auth = ray_auth_of(call->ray);
     ray_text *out = call->out;
     ray_credential_spec row;
+    ray_credential_stats stats;
     if (call->json != 0) {
         ray_auth_export(auth, call->now_ns, 1, out);
         ray_text_char(out, '\n');
         return RAY_OK;
     }
-    ray_text_put(out, "name                    scheme      role              secrets  state\n");
+    ray_text_put(out, "name                    scheme      role              secrets  state     "
+                      "expires\n");
     for (uint32_t place = 0; place < RAY_CREDENTIAL_MAX; place++) {
-        if (ray_auth_credential_read(auth, ray_auth_credential_at(auth, place), &row) != RAY_OK)
+        uint32_t handle = ray_auth_credential_at(auth, place);
+        if (ray_auth_credential_read(auth, handle, &row) != RAY_OK ||
+            ray_auth_credential_stats(auth, call->now_ns, handle, &stats) != RAY_OK)
             continue;
         ray_text_name(out, &row.name, 0);
         ray_text_column(out, 24);
         ray_text_put(out, ray_scheme_word(row.scheme));
         ray_text_column(out, 36);
-        ray_text_put(out, ray_auth_role_word(row.role));
+        ray_text_put(out, ray_role_word(row.role));
         ray_text_column(out, 54);
         ray_text_u64(out, (uint64_t)row.digest[0][0] + row.digest[1][0]);
         ray_text_column(out, 63);
-        ray_text_put(out, row.disabled != 0 ? "disabled\n" : "enabled\n");
+        ray_text_put(out, state_word(call, &row, &stats));
+        ray_text_column(out, 73);
+        end_moment(out, row.expires_ns);
     }
     return RAY_OK;
 }
@@ -163,6 +189,30 @@ static ray_status run_export(ray_call *call)
 }
 
 /* -- show -- */
+static void show_json(ray_call *call, const ray_credential_spec *row,
+                      const ray_credential_stats *stats, const ray_name *tenant,
+                      const ray_name *service)
+{
+    ray_text *out = call->out;
+    ray_text_json_open(out, 0, '{');
+    ray_text_json_name(out, "name", &row->name);
+    ray_text_json_literal(out, "scheme", ray_scheme_word(row->scheme));
+    ray_text_json_name(out, "user", row->user.at[0] != 0 ? &row->user : &row->name);
+    ray_text_json_name(out, "tenant", tenant);
+    ray_text_json_name(out, "service", service);
+    ray_text_json_literal(out, "role", ray_role_word(row->role));
+    ray_text_json_u64(out, "permissions", row->permissions);
+    ray_text_json_u64(out, "secrets", (uint64_t)row->digest[0][0] + row->digest[1][0]);
+    ray_text_json_i64(out, "expires_ns", row->expires_ns);
+    ray_text_json_bool(out, "disabled", row->disabled);
+    ray_text_json_literal(out, "state", state_word(call, row, stats));
+    ray_text_json_u64(out, "last_ns", stats->last_ns);
+    ray_text_json_u64(out, "granted", stats->granted_count);
+    ray_text_json_u64(out, "denied", stats->denied_count);
+    ray_text_json_u64(out, "locked_ns", stats->retry_after_ns);
+    ray_json_end(out);
+}
+
 static ray_status run_show(ray_call *call)
 {
     const ray_auth *auth = ray_auth_of(call->ray);
@@ -173,30 +223,15 @@ static ray_status run_show(ray_call *call)
     ray_tenant_spec spec;
     uint32_t handle;
     ray_status status = ray_auth_named(call, 2, &handle);
-    if (status != RAY_OK)
+    if (status != RAY_OK || ray_auth_credential_read(auth, handle, &row) != RAY_OK)
         return status;
-    ray_auth_credential_read(auth, handle, &row);
     ray_auth_credential_stats(auth, call->now_ns, handle, &stats);
     __builtin_memset(&tenant, 0, sizeof tenant);
     if (ray_tenant_read(call->ray, row.tenant, &spec) == RAY_OK)
         tenant = spec.name;
     ray_by_name(call->ray, RAY_BY_SERVICE, row.service, &service);
     if (call->json != 0) {
-        ray_text_json_open(out, 0, '{');
-        ray_text_json_name(out, "name", &row.name);
-        ray_text_json_literal(out, "scheme", ray_scheme_word(row.scheme));
-        ray_text_json_name(out, "user", row.user.at[0] != 0 ? &row.user : &row.name);
-        ray_text_json_name(out, "tenant", &tenant);
-        ray_text_json_name(out, "service", &service);
-        ray_text_json_literal(out, "role", ray_auth_role_word(row.role));
-        ray_text_json_u64(out, "permissions", row.permissions);
-        ray_text_json_u64(out, "secrets", (uint64_t)row.digest[0][0] + row.digest[1][0]);
-        ray_text_json_i64(out, "expires_ns", row.expires_ns);
-        ray_text_json_bool(out, "disabled", row.disabled);
-        ray_text_json_u64(out, "granted", stats.granted_count);
-        ray_text_json_u64(out, "denied", stats.denied_count);
-        ray_text_json_u64(out, "locked_ns", stats.retry_after_ns);
-        ray_json_end(out);
+        show_json(call, &row, &stats, &tenant, &service);
         return RAY_OK;
     }
     ray_line_name(out, COLUMN, "name", &row.name);
@@ -204,9 +239,19 @@ static ray_status run_show(ray_call *call)
     ray_line_name(out, COLUMN, "user", row.user.at[0] != 0 ? &row.user : &row.name);
     ray_line_name(out, COLUMN, "tenant", &tenant);
     ray_line_name(out, COLUMN, "service", &service);
-    ray_line_word(out, COLUMN, "role", ray_auth_role_word(row.role));
+    ray_line_word(out, COLUMN, "role", ray_role_word(row.role));
     ray_line_u64(out, COLUMN, "live secrets", (uint64_t)row.digest[0][0] + row.digest[1][0]);
-    ray_line_word(out, COLUMN, "state", row.disabled != 0 ? "disabled" : "enabled");
+    ray_line_word(out, COLUMN, "state", state_word(call, &row, &stats));
+    ray_line_begin(out, COLUMN, "expires");
+    end_moment(out, row.expires_ns);
+    ray_line_begin(out, COLUMN, "at most");
+    if (row.permissions != 0)
+        ray_auth_put_rights(out, row.permissions);
+    else
+        ray_text_put(out, "what its role may");
+    ray_text_char(out, '\n');
+    ray_line_begin(out, COLUMN, "last good");
+    end_moment(out, stats.last_ns != 0 ? (int64_t)stats.last_ns + ray_call_wall_offset(call) : 0);
     ray_line_u64(out, COLUMN, "granted", stats.granted_count);
     ray_line_u64(out, COLUMN, "denied", stats.denied_count);
     ray_line_duration(out, COLUMN, "locked for", stats.retry_after_ns);
@@ -231,7 +276,7 @@ static ray_status run_tokens(ray_call *call)
             ray_text_json_hex(out, "id", row.id, sizeof row.id);
             ray_text_json_literal(out, "state", words[row.state]);
             ray_text_json_string(out, "user", (const char *)row.user, row.user_length);
-            ray_text_json_literal(out, "role", ray_auth_role_word(row.role));
+            ray_text_json_literal(out, "role", ray_role_word(row.role));
             ray_text_json_i64(out, "expires_ns", row.expires_ns);
             ray_text_json_close(out, '}');
             continue;
@@ -240,7 +285,7 @@ static ray_status run_tokens(ray_call *call)
         ray_text_put(out, "  ");
         ray_text_put(out, words[row.state]);
         ray_text_column(out, 44);
-        ray_text_put(out, ray_auth_role_word(row.role));
+        ray_text_put(out, ray_role_word(row.role));
         ray_text_column(out, 62);
         ray_text_escaped(out, (const char *)row.user, row.user_length);
         ray_text_char(out, '\n');
@@ -256,7 +301,7 @@ static ray_status run_tokens(ray_call *call)
 static ray_status run_rights(ray_call *call)
 {
     ray_text *out = call->out;
-    uint32_t role = ray_option_place(call->word[3], call->length[3], ray_auth_role_word,
+    uint32_t role = ray_option_place(call->word[3], call->length[3], ray_role_word,
                                      RAY_ROLE_MAX);
     uint32_t service;
     ray_view user = {(const uint8_t *)call->word[2], call->length[2]};
@@ -299,7 +344,7 @@ static ray_status run_test(ray_call *call)
         ray_text_json_literal(out, "scheme", ray_scheme_word(answer.scheme));
         ray_text_json_string(out, "user", (const char *)answer.user,
                              answer.known != 0 ? answer.user_length : 0);
-        ray_text_json_literal(out, "role", ray_auth_role_word(answer.known != 0 ? answer.role : 0));
+        ray_text_json_literal(out, "role", ray_role_word(answer.known != 0 ? answer.role : 0));
         ray_text_json_u64(out, "permissions", answer.permissions);
         ray_json_end(out);
         return RAY_OK;
@@ -312,7 +357,7 @@ static ray_status run_test(ray_call *call)
     ray_line_begin(out, COLUMN, "user");
     ray_text_escaped(out, (const char *)answer.user, answer.user_length);
     ray_text_char(out, '\n');
-    ray_line_word(out, COLUMN, "role", ray_auth_role_word(answer.role));
+    ray_line_word(out, COLUMN, "role", ray_role_word(answer.role));
     ray_line_begin(out, COLUMN, "may");
     ray_auth_put_rights(out, answer.permissions);
     ray_text_char(out, '\n');

@@ -33,7 +33,7 @@ static ray_status role_option(ray_call *call, uint8_t *role)
     uint32_t length;
     if (ray_call_option(call, "--role", &at, &length) == 0)
         return RAY_OK;
-    uint32_t found = ray_option_place(at, length, ray_auth_role_word, RAY_ROLE_MAX);
+    uint32_t found = ray_option_place(at, length, ray_role_word, RAY_ROLE_MAX);
     if (found == RAY_ROLE_MAX)
         return ray_option_refuse(call, RAY_E_ARGUMENT,
                                  "a role is admin, service-account, user or guest, not", at,
@@ -59,7 +59,7 @@ ray_status ray_auth_run_issue(ray_call *call)
     ray_token token;
     __builtin_memset(&spec, 0, sizeof spec);
     spec.jwt = spec.tenant = RAY_NONE;
-    uint32_t role = ray_option_place(call->word[3], call->length[3], ray_auth_role_word,
+    uint32_t role = ray_option_place(call->word[3], call->length[3], ray_role_word,
                                      RAY_ROLE_MAX);
     if (role == RAY_ROLE_MAX)
         return ray_call_error(call, RAY_E_ARGUMENT, "a role is admin, service-account, user or "

@@ -73,6 +73,40 @@ void ray_gateway_put_service(ray_call *call, uint32_t id)
     ray_text_name(call->out, &name, 0);
 }
 
+void ray_gateway_put_pattern(ray_text *out, const char *at, uint64_t length)
+{
+    for (uint64_t i = 0; i < length; i++)
+        if (at[i] == '\\')
+            ray_text_char(out, at[i]);
+        else
+            ray_text_escaped(out, at + i, 1);
+}
+
+const char *ray_gateway_need_word(uint32_t need)
+{
+    static const char words[3][9] = {"none", "optional", "required"};
+    return need < 3 ? words[need] : "?";
+}
+
+/* Where it is reached: its own host, or its pool's instances. */
+static void put_place(ray_call *call, const ray_service_row *row)
+{
+    ray_text *out = call->out;
+    uint32_t pool = ray_lb_pool_of(ray_lb_of(call->ray), row->id);
+    ray_name name;
+    if (row->spec->host[0] == 0 && pool != RAY_NONE) {
+        ray_by_name(call->ray, RAY_BY_POOL, pool, &name);
+        ray_text_put(out, "pool ");
+        ray_text_name(out, &name, 0);
+        return;
+    }
+    ray_text_put(out, row->spec->host[0] != 0 ? row->spec->host : "-");
+    if (row->spec->port != 0) {
+        ray_text_char(out, ':');
+        ray_text_u64(out, row->spec->port);
+    }
+}
+
 /* -- status -- */
 static ray_status run_status(ray_call *call)
 {
@@ -128,11 +162,7 @@ static void table_services(ray_call *call)
         ray_text_column(out, 10);
         ray_text_name(out, &row.spec->name, 0);
         ray_text_column(out, 32);
-        ray_text_put(out, row.spec->host[0] != 0 ? row.spec->host : "-");
-        if (row.spec->port != 0) {
-            ray_text_char(out, ':');
-            ray_text_u64(out, row.spec->port);
-        }
+        put_place(call, &row);
         ray_text_column(out, 58);
         ray_text_put(out, row.spec->healthy ? "up" : "down");
         ray_text_column(out, 66);
@@ -153,7 +183,7 @@ static void table_routes(ray_call *call)
     const ray_gateway *gateway = gateway_of(call);
     uint32_t id;
     ray_text_put(out, "rank  id        route                 kind      pattern                     "
-                      "      service           methods            asked      denied\n");
+                      "      service           auth             asked      denied  methods\n");
     for (uint32_t rank = 0; (id = ray_gateway_ranked_route(gateway, rank)) != RAY_NONE; rank++) {
         if (ray_gateway_read_route(gateway, id, &row) != RAY_OK)
             continue;
@@ -165,15 +195,17 @@ static void table_routes(ray_call *call)
         ray_text_column(out, 38);
         ray_text_put(out, ray_route_kind_word(row.spec->kind));
         ray_text_column(out, 48);
-        ray_text_escaped(out, row.spec->host, row.spec->host_length);
-        ray_text_escaped(out, row.spec->pattern, row.spec->pattern_length);
+        ray_gateway_put_pattern(out, row.spec->host, row.spec->host_length);
+        ray_gateway_put_pattern(out, row.spec->pattern, row.spec->pattern_length);
         ray_text_column(out, 82);
         ray_gateway_put_service(call, row.spec->service);
         ray_text_column(out, 100);
-        ray_gateway_put_methods(out, row.spec->methods);
-        ray_text_column(out, 111);
+        ray_text_put(out, ray_gateway_need_word(row.spec->auth));
+        ray_text_column(out, 110);
         ray_text_u64_right(out, row.count.asked_count, 12);
         ray_text_u64_right(out, row.count.denied_count, 12);
+        ray_text_put(out, "  ");
+        ray_gateway_put_methods(out, row.spec->methods);
         ray_text_char(out, '\n');
     }
 }

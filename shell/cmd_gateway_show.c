@@ -17,6 +17,49 @@ static void put_counts(ray_text *out, const ray_gateway_count *count)
     ray_text_char(out, '\n');
 }
 
+/* The name behind a handle, "" for RAY_NONE. */
+static void name_of(ray_call *call, uint32_t kind, uint32_t id, ray_name *out)
+{
+    __builtin_memset(out, 0, sizeof *out);
+    if (id != RAY_NONE)
+        ray_by_name(call->ray, kind, id, out);
+}
+
+static void put_pool(ray_call *call, uint32_t service)
+{
+    ray_name name;
+    name_of(call, RAY_BY_POOL, ray_lb_pool_of(ray_lb_of(call->ray), service), &name);
+    if (name.at[0] != 0)
+        ray_line_name(call->out, COLUMN, "  pool", &name);
+    else
+        ray_line_word(call->out, COLUMN, "  pool", "none");
+}
+
+/* What a route asks of who comes. */
+static void put_rights(ray_text *out, uint32_t auth, uint32_t role, uint32_t permission)
+{
+    ray_line_begin(out, COLUMN, "  auth");
+    ray_text_put(out, ray_gateway_need_word(auth));
+    if (auth != RAY_AUTH_NONE) {
+        if (role != RAY_ROLE_NONE) {
+            ray_text_put(out, ", role ");
+            ray_text_put(out, ray_role_word(role));
+        }
+        ray_text_put(out, ", permission ");
+        ray_text_put(out, ray_permission_word(permission));
+    }
+    ray_text_char(out, '\n');
+}
+
+static void put_transform(ray_call *call, uint32_t route)
+{
+    ray_name name;
+    name_of(call, RAY_BY_TRANSFORM,
+            ray_mediator_transform_of(ray_mediator_of(call->ray), route), &name);
+    if (name.at[0] != 0)
+        ray_line_name(call->out, COLUMN, "  transform", &name);
+}
+
 static void show_service(ray_call *call, const ray_service_row *row)
 {
     ray_text *out = call->out;
@@ -25,14 +68,14 @@ static void show_service(ray_call *call, const ray_service_row *row)
     ray_text_name(out, &spec->name, 0);
     ray_text_char(out, '\n');
     ray_line_u64(out, COLUMN, "  id", row->id);
-    ray_line_begin(out, COLUMN, "  at");
     if (spec->host[0] != 0) {
+        ray_line_begin(out, COLUMN, "  at");
         ray_text_put(out, spec->host);
         ray_text_put(out, " port ");
         ray_text_u64(out, spec->port);
-    } else
-        ray_text_put(out, "its pool, see: lb list");
-    ray_text_char(out, '\n');
+        ray_text_char(out, '\n');
+    }
+    put_pool(call, row->id);
     ray_line_begin(out, COLUMN, "  health");
     ray_text_put(out, spec->healthy ? "up\n" : "down: answers 503\n");
     ray_line_word(out, COLUMN, "  mode", ray_mode_word(spec->mode));
@@ -78,7 +121,7 @@ static void show_route(ray_call *call, const ray_route_row *row)
     ray_line_begin(out, COLUMN, "  path");
     ray_text_put(out, ray_route_kind_word(spec->kind));
     ray_text_char(out, ' ');
-    ray_text_escaped(out, spec->pattern, spec->pattern_length);
+    ray_gateway_put_pattern(out, spec->pattern, spec->pattern_length);
     if (row->dfa_states != 0) {
         ray_text_put(out, ", ");
         ray_text_u64(out, row->dfa_states);
@@ -98,6 +141,8 @@ static void show_route(ray_call *call, const ray_route_row *row)
     ray_line_begin(out, COLUMN, "  service");
     ray_gateway_put_service(call, spec->service);
     ray_text_char(out, '\n');
+    put_rights(out, spec->auth, spec->role, spec->permission);
+    put_transform(call, row->id);
     ray_line_u64(out, COLUMN, "  weight", spec->weight);
     for (uint32_t i = 0; i < spec->limit_count; i++) {
         ray_name name;
@@ -107,6 +152,25 @@ static void show_route(ray_call *call, const ray_route_row *row)
         ray_text_char(out, '\n');
     }
     put_counts(out, &row->count);
+}
+
+/* What other modules know of a service and of a route. */
+static void json_beside(ray_call *call, uint32_t service, uint32_t route)
+{
+    ray_name name;
+    uint32_t pool = service != RAY_NONE ? ray_lb_pool_of(ray_lb_of(call->ray), service) : RAY_NONE;
+    uint32_t transform =
+        route != RAY_NONE ? ray_mediator_transform_of(ray_mediator_of(call->ray), route) : RAY_NONE;
+    name_of(call, RAY_BY_POOL, pool, &name);
+    if (name.at[0] != 0)
+        ray_text_json_name(call->out, "pool", &name);
+    else
+        ray_text_json_null(call->out, "pool");
+    name_of(call, RAY_BY_TRANSFORM, transform, &name);
+    if (name.at[0] != 0)
+        ray_text_json_name(call->out, "transform", &name);
+    else
+        ray_text_json_null(call->out, "transform");
 }
 
 /* A name may be a service's and a route's at once; both are shown then. */
@@ -123,9 +187,11 @@ ray_status ray_gateway_run_show(ray_call *call)
     if (!is_service && !is_route)
         return ray_call_unknown(call, "no such service or route", 2, RAY_COMPLETE_ROUTE);
     if (call->json) {
+        ray_text_json_open(call->out, 0, '{');
         ray_gateway_export_row(gateway, is_service ? service_id : RAY_NONE,
                                is_route ? route_id : RAY_NONE, call->out);
-        ray_text_char(call->out, '\n');
+        json_beside(call, is_service ? service_id : RAY_NONE, is_route ? route_id : RAY_NONE);
+        ray_json_end(call->out);
         return RAY_OK;
     }
     if (is_service)
@@ -212,11 +278,14 @@ static void put_answer(ray_call *call, const ray_gateway_answer *answer)
     if (answer->route != RAY_NONE) {
         ray_by_name(call->ray, RAY_BY_ROUTE, answer->route, &name);
         ray_line_name(out, COLUMN, "  route", &name);
+        put_rights(out, answer->auth, answer->role, answer->permission);
+        put_transform(call, answer->route);
     }
     if (answer->service != RAY_NONE) {
         ray_line_begin(out, COLUMN, "  service");
         ray_gateway_put_service(call, answer->service);
         ray_text_char(out, '\n');
+        put_pool(call, answer->service);
     }
     ray_line_begin(out, COLUMN, "  path");
     put_view(out, answer->path);
@@ -251,6 +320,10 @@ static void json_answer(ray_call *call, const ray_gateway_answer *answer)
     ray_text_json_name(out, "route", &name);
     ray_by_name(call->ray, RAY_BY_SERVICE, answer->service, &name);
     ray_text_json_name(out, "service", &name);
+    json_beside(call, answer->service, answer->route);
+    ray_text_json_literal(out, "auth", ray_gateway_need_word(answer->auth));
+    ray_text_json_literal(out, "role", ray_role_word(answer->role));
+    ray_text_json_literal(out, "permission", ray_permission_word(answer->permission));
     json_view(out, "path", answer->path);
     json_view(out, "query", answer->query);
     ray_text_json_bool(out, "rewritten", answer->rewritten);

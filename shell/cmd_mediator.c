@@ -108,6 +108,29 @@ static ray_status run_export(ray_call *call)
     return status;
 }
 
+/* What a side asks of a body beside its format; nothing when it asks nothing. */
+static void put_rules(ray_call *call, const char *side_word, const ray_transform_side *side)
+{
+    static const char unknown[3][8] = {"reject", "drop", "keep"};
+    ray_schema_spec schema;
+    ray_text *out = call->out;
+    ray_line_begin(out, COLUMN, side_word);
+    if (side->schema != RAY_NONE &&
+        ray_mediator_schema_read(ray_mediator_of(call->ray), side->schema, &schema) == RAY_OK) {
+        ray_text_put(out, "schema ");
+        ray_text_name(out, &schema.name, 0);
+        ray_text_put(out, ", unknown ");
+        ray_text_put(out, unknown[side->unknown % 3]);
+    } else {
+        ray_text_put(out, "no schema");
+    }
+    if ((side->flags & RAY_TRANSFORM_STRICT) != 0)
+        ray_text_put(out, ", strict");
+    if ((side->flags & RAY_TRANSFORM_GRPC) != 0)
+        ray_text_put(out, ", grpc");
+    ray_text_char(out, '\n');
+}
+
 static ray_status run_show(ray_call *call)
 {
     static const char *const how[RAY_EDIT_MAX] = {"  add ", "  set ", "  remove "};
@@ -141,6 +164,8 @@ static ray_status run_show(ray_call *call)
     ray_text_put(out, ", back ");
     put_side(out, &row.spec.side[RAY_SIDE_RESPONSE]);
     ray_text_char(out, '\n');
+    put_rules(call, "request", &row.spec.side[RAY_SIDE_REQUEST]);
+    put_rules(call, "response", &row.spec.side[RAY_SIDE_RESPONSE]);
     ray_counters_put(call, &all);
     ray_line_begin(out, COLUMN, "answers kept for");
     ray_text_duration(out, row.spec.cache_ttl_ns);

@@ -59,7 +59,7 @@ static __attribute__((noinline)) void put_body(const ray_auth *auth, const ray_j
                                                const ray_token *token, ray_text *out)
 {
     char bytes[BODY_BYTES], jti[33];
-    const char *role = ray_auth_role_word(token->role);
+    const char *role = ray_role_word(token->role);
     ray_text body, id;
     ray_text_init(&id, jti, sizeof jti);
     ray_text_hex_bytes(&id, token->id, sizeof token->id);

@@ -145,7 +145,7 @@ static uint32_t read_times(const ray_jwt_spec *jwt, const ray_claims *body, int6
 static uint32_t role_of(const uint8_t *word, uint32_t length)
 {
     for (uint32_t role = RAY_ROLE_ADMIN; role < RAY_ROLE_MAX; role++)
-        if (ray_same_word((const char *)word, length, ray_auth_role_word(role)) != 0)
+        if (ray_same_word((const char *)word, length, ray_role_word(role)) != 0)
             return role;
     return RAY_ROLE_NONE; /* somebody else's word: it gives nothing here */
 }

@@ -73,13 +73,6 @@ const char *ray_scheme_word(uint32_t scheme)
     return scheme < 7 ? words[scheme] : "?";
 }
 
-const char *ray_auth_role_word(uint32_t role)
-{
-    static const char words[RAY_ROLE_MAX][16] = {"none", "admin", "service-account", "user",
-                                                 "guest"};
-    return role < RAY_ROLE_MAX ? words[role] : "?";
-}
-
 const char *ray_jwt_alg_word(uint32_t alg)
 {
     static const char words[4][6] = {"none", "HS256", "RS256", "ES256"};
@@ -102,13 +95,14 @@ static void put_json(const ray_auth *auth, uint64_t now_ns, uint32_t place, ray_
     ray_text_json_literal(out, "scheme", ray_scheme_word(row->scheme));
     ray_text_json_name(out, "name", &row->name);
     ray_text_json_name(out, "user", row->user.at[0] != 0 ? &row->user : &row->name);
-    ray_text_json_literal(out, "role", ray_auth_role_word(row->role));
+    ray_text_json_literal(out, "role", ray_role_word(row->role));
     ray_text_json_u64(out, "permissions", row->permissions);
     ray_text_json_u64(out, "secrets", secrets_of(row));
     ray_text_json_bool(out, "disabled", row->disabled);
     ray_text_json_i64(out, "expires_ns", row->expires_ns);
     ray_text_json_u64(out, "granted", tally->granted_count);
     ray_text_json_u64(out, "denied", tally->denied_count);
+    ray_text_json_u64(out, "last_ns", tally->last_ns);
     ray_text_json_u64(out, "locked_ns", ray_auth_credential_wait(auth, now_ns, place));
     ray_text_json_close(out, '}');
 }
@@ -118,8 +112,9 @@ static void put_csv(const ray_auth *auth, uint64_t now_ns, uint32_t place, ray_t
     const ray_credential_spec *row = &auth->config.credential[place];
     const ray_credential_tally *tally = &auth->tally.credential[place];
     const ray_name *user = row->user.at[0] != 0 ? &row->user : &row->name;
-    const uint64_t numbers[4] = {row->disabled, tally->granted_count, tally->denied_count,
-                                 ray_auth_credential_wait(auth, now_ns, place)};
+    const uint64_t numbers[6] = {row->disabled,       tally->granted_count,
+                                 tally->denied_count, ray_auth_credential_wait(auth, now_ns, place),
+                                 row->permissions,    tally->last_ns};
     ray_text_u64(out, place);
     ray_text_char(out, ',');
     ray_text_put(out, ray_scheme_word(row->scheme));
@@ -128,12 +123,12 @@ static void put_csv(const ray_auth *auth, uint64_t now_ns, uint32_t place, ray_t
     ray_text_char(out, ',');
     ray_text_csv(out, user->at, ray_name_length(user));
     ray_text_char(out, ',');
-    ray_text_put(out, ray_auth_role_word(row->role));
+    ray_text_put(out, ray_role_word(row->role));
     ray_text_char(out, ',');
     ray_text_u64(out, secrets_of(row));
     ray_text_char(out, ',');
     ray_text_i64(out, row->expires_ns);
-    for (uint32_t i = 0; i < 4; i++) {
+    for (uint32_t i = 0; i < 6; i++) {
         ray_text_char(out, ',');
         ray_text_u64(out, numbers[i]);
     }
@@ -146,7 +141,7 @@ void ray_auth_export(const ray_auth *auth, uint64_t now_ns, uint32_t json, ray_t
         ray_text_json_open(out, 0, '[');
     else
         ray_text_put(out, "place,scheme,name,user,role,secrets,expires_ns,disabled,granted,denied,"
-                          "locked_ns\n");
+                          "locked_ns,permissions,last_ns\n");
     for (uint32_t place = 0; place < RAY_CREDENTIAL_MAX; place++) {
         if (auth->config.credential[place].scheme == RAY_SCHEME_NONE)
             continue;

@@ -26,6 +26,12 @@ static const char *mode_word(uint32_t mode)
     return mode == RAY_MODE_OFF ? "off" : "enforce";
 }
 
+static const char *need_word(uint32_t need)
+{
+    static const char words[3][9] = {"none", "optional", "required"};
+    return words[need % 3];
+}
+
 /* -- JSON -- */
 static void json_counts(ray_text *out, const ray_gateway_count *count)
 {
@@ -51,13 +57,15 @@ static void json_service(ray_text *out, const char *key, const ray_service_row *
     ray_text_json_close(out, '}');
 }
 
+static const char method_words[][8] = {"",    "GET",    "HEAD",  "POST",
+                                       "PUT", "DELETE", "PATCH", "OPTIONS"};
+
 static void json_methods(ray_text *out, uint32_t methods)
 {
-    static const char words[][8] = {"", "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"};
     ray_text_json_open(out, "methods", '[');
     for (uint32_t i = RAY_METHOD_GET; i < RAY_METHOD_MAX; i++)
         if ((methods >> i & 1U) != 0)
-            ray_text_json_literal(out, NULL, words[i]);
+            ray_text_json_literal(out, NULL, method_words[i]);
     ray_text_json_close(out, ']');
 }
 
@@ -91,6 +99,9 @@ static void json_route(ray_text *out, const char *key, const ray_gateway_config 
     ray_text_json_i64(out, "priority", spec->priority);
     ray_text_json_u64(out, "rank", row->rank);
     ray_text_json_u64(out, "weight", spec->weight);
+    ray_text_json_literal(out, "auth", need_word(spec->auth));
+    ray_text_json_literal(out, "role", ray_role_word(spec->role));
+    ray_text_json_literal(out, "permission", ray_permission_word(spec->permission));
     ray_text_json_bool(out, "allow_escapes", spec->allow_escapes);
     json_matches(out, "headers", spec->headers, spec->header_count);
     json_matches(out, "queries", spec->queries, spec->query_count);
@@ -124,7 +135,6 @@ void ray_gateway_export_row(const ray_gateway *gateway, uint32_t service, uint32
 {
     ray_service_row service_row;
     ray_route_row route_row;
-    ray_text_json_open(out, NULL, '{');
     if (ray_gateway_read_service(gateway, service, &service_row) == RAY_OK)
         json_service(out, "service", &service_row);
     else
@@ -133,7 +143,6 @@ void ray_gateway_export_row(const ray_gateway *gateway, uint32_t service, uint32
         json_route(out, "route", &gateway->config, &route_row);
     else
         ray_text_json_null(out, "route");
-    ray_text_json_close(out, '}');
 }
 
 /* -- CSV -- */
@@ -147,6 +156,18 @@ static void csv_number(ray_text *out, uint64_t value)
 {
     ray_text_u64(out, value);
     ray_text_char(out, ',');
+}
+
+/* "GET POST", or any. */
+static void csv_methods(ray_text *out, uint32_t methods)
+{
+    uint32_t said = 0;
+    for (uint32_t i = RAY_METHOD_GET; i < RAY_METHOD_MAX; i++)
+        if ((methods >> i & 1U) != 0) {
+            ray_text_put(out, said++ != 0 ? " " : "");
+            ray_text_put(out, method_words[i]);
+        }
+    ray_text_put(out, methods == 0 ? "any," : ",");
 }
 
 static void csv_counts(ray_text *out, const ray_gateway_count *count)
@@ -188,8 +209,8 @@ static void export_services(const ray_gateway *gateway, ray_text *out)
 static void export_routes(const ray_gateway *gateway, ray_text *out)
 {
     const ray_gateway_config *config = &gateway->config;
-    ray_text_put(out, "id,name,service,kind,pattern,host,methods,priority,rank,weight,"
-                      "asked,granted,denied\n");
+    ray_text_put(out, "id,name,service,kind,pattern,host,methods,priority,rank,weight,auth,role,"
+                      "permission,asked,granted,denied\n");
     for (uint32_t rank = 0; rank < config->route_count; rank++) {
         uint32_t slot = config->index.ranked[rank];
         const ray_route_spec *spec = &config->route[slot];
@@ -200,11 +221,17 @@ static void export_routes(const ray_gateway *gateway, ray_text *out)
         ray_text_char(out, ',');
         csv_cell(out, spec->pattern, spec->pattern_length);
         csv_cell(out, spec->host, spec->host_length);
-        csv_number(out, spec->methods);
+        csv_methods(out, spec->methods);
         ray_text_i64(out, spec->priority);
         ray_text_char(out, ',');
         csv_number(out, rank);
         csv_number(out, spec->weight);
+        ray_text_put(out, need_word(spec->auth));
+        ray_text_char(out, ',');
+        ray_text_put(out, ray_role_word(spec->role));
+        ray_text_char(out, ',');
+        ray_text_put(out, ray_permission_word(spec->permission));
+        ray_text_char(out, ',');
         csv_counts(out, &gateway->tally.route[slot]);
     }
 }

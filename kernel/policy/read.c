@@ -156,18 +156,10 @@ const char *ray_policy_default_word(uint32_t stated)
     return word_at(words, RAY_DEFAULT_MAX, stated);
 }
 
-static const char *const roles[RAY_ROLE_MAX] = {"none", "admin", "service-account", "user",
-                                                "guest"};
-
-const char *ray_role_word(uint32_t role)
-{
-    return word_at(roles, RAY_ROLE_MAX, role);
-}
-
 uint32_t ray_role_of(const char *at, uint64_t length)
 {
     for (uint32_t role = 0; role < RAY_ROLE_MAX; role++)
-        if (ray_same_word(at, length, roles[role]))
+        if (ray_same_word(at, length, ray_role_word(role)))
             return role;
     return RAY_NONE;
 }

@@ -259,7 +259,7 @@ def test_exports_are_equal_where_states_are(gateway: ApiGateway) -> None:
     lines = gateway.export(ExportFormat.ROUTES_CSV).splitlines()
     assert (
         lines[0].startswith("id,name,service,kind,pattern")
-        and lines[1] == "0,a,one,prefix,/a,,0,0,0,1,0,0,0"
+        and lines[1] == "0,a,one,prefix,/a,,any,0,0,1,none,none,by-method,0,0,0"
     )
 
 

@@ -370,7 +370,6 @@ ray_status ray_auth_export_metrics(const ray_auth *auth, uint64_t now_ns, int64_
                                    uint32_t exposition, ray_text *text);
 uint32_t ray_auth_valid(const ray_auth *auth);
 const char *ray_scheme_word(uint32_t scheme);
-const char *ray_auth_role_word(uint32_t role);
 const char *ray_jwt_alg_word(uint32_t alg);
 
 /* -- secrets -- */

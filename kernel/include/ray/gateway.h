@@ -262,7 +262,7 @@ uint32_t ray_gateway_ranked_route(const ray_gateway *gateway, uint32_t rank);
 
 /* Rows and counters, routes in table order (JSON) or by rank (CSV). RAY_E_TRUNCATED: no room. */
 ray_status ray_gateway_export(const ray_gateway *gateway, uint32_t format, ray_text *out);
-/* {"service": ..., "route": ...}, each a row of the export or null for RAY_NONE. */
+/* Members "service" and "route" of an open object: a row of the export, null for RAY_NONE. */
 void ray_gateway_export_row(const ray_gateway *gateway, uint32_t service, uint32_t route,
                             ray_text *out);
 const char *ray_route_kind_word(uint32_t kind);

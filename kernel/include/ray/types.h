@@ -86,6 +86,9 @@ enum ray_role {
     RAY_ROLE_GUEST = 4,
     RAY_ROLE_MAX = 5
 };
+/* Stable words; the second of one bit of enum ray_permission, 0: whatever the method takes. */
+const char *ray_role_word(uint32_t role);
+const char *ray_permission_word(uint32_t permission);
 
 /* enforce decides; shadow is asked and reported but never decides; off is not asked. */
 enum ray_mode {
