@@ -139,3 +139,8 @@ uint32_t ray_headers_sound(ray_view headers)
         return 0;   /* no precedence rule: smuggling lives on them (CL and TE, RFC 9112 6.1) */
     return walk.at == headers.length;
 }
+
+uint32_t ray_sends_content(uint32_t method)
+{
+    return method == RAY_METHOD_POST || method == RAY_METHOD_PUT || method == RAY_METHOD_PATCH;
+}

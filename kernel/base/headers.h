@@ -36,9 +36,6 @@ ray_view ray_trimmed(ray_view view);
 uint32_t ray_view_is(ray_view view, const char *word);
 
 /* 1 for a method that is there to send content (RFC 9110 9.3), so that none is an empty one. */
-static inline uint32_t ray_sends_content(uint32_t method)
-{
-    return method == RAY_METHOD_POST || method == RAY_METHOD_PUT || method == RAY_METHOD_PATCH;
-}
+uint32_t ray_sends_content(uint32_t method);
 
 #endif

@@ -100,10 +100,19 @@ void ray_noted(struct ray *ray, uint64_t now_ns, const ray_audit_record *record)
     ray_audit_add(ray, &copy);
 }
 
+/* A service that takes its place later inherits neither its pool nor its guards. */
+static void service_gone(struct ray *ray, uint64_t now_ns, uint32_t service)
+{
+    (void)ray_lb_bind(&ray->lb, service, RAY_NONE);
+    (void)ray_resilience_unset(&ray->resilience, now_ns, service);
+}
+
 void ray_edited(struct ray *ray, uint64_t now_ns, const ray_audit_record *record)
 {
     ray->who.epoch++;
     ray->who.edit_count++;
+    if (record->what == RAY_AUDIT_REMOVE && record->by_kind == RAY_BY_SERVICE)
+        service_gone(ray, now_ns, record->by_id);
     ray_rules_seen(ray);
     ray_noted(ray, now_ns, record);
     if (ray->inflight.held_count == 0)

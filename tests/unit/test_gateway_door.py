@@ -92,7 +92,8 @@ def test_a_body_that_breaks_its_schema_goes_nowhere() -> None:
     assert (back.status, service.got) == (400, [])
     assert fields(back)["content-type"] == "application/problem+json"
     assert json.loads(back.body) == {
-        "type": "urn:raygate:reason:900", "title": "The body breaks its schema", "status": 400}
+        "type": "urn:raygate:reason:schema-invalid", "title": "The body breaks its schema",
+        "status": 400}
     assert gateway.dispatch_request(item(b""), transport=service).status in (400, 415)
 
 
@@ -101,7 +102,7 @@ def test_a_no_is_a_problem_with_the_fields_that_belong_to_it() -> None:
     nobody = gateway.dispatch_request(item(headers=(JSON,)), transport=Service())
     assert nobody.status == 401 and "www-authenticate" in fields(nobody)
     assert json.loads(nobody.body) == {
-        "type": "urn:raygate:reason:800", "title": "Unauthorized", "status": 401}
+        "type": "urn:raygate:reason:auth-required", "title": "Unauthorized", "status": 401}
     lost = gateway.dispatch_request(ApiRequest("GET", "/nowhere"), transport=Service())
     assert (lost.status, json.loads(lost.body)["title"]) == (404, "Not found")
     wrong = gateway.dispatch_request(ApiRequest("PUT", "/call"), transport=Service())
@@ -129,7 +130,7 @@ def test_a_response_that_breaks_its_schema_is_refused_and_counted() -> None:
     gateway, kernel = opened()
     back = gateway.dispatch_request(item(), transport=Service(answered(b"\x10\x64")))
     assert back.status == 502 and b"abc" not in back.body
-    assert json.loads(back.body)["type"] == "urn:raygate:reason:905"
+    assert json.loads(back.body)["type"] == "urn:raygate:reason:response-invalid"
     shown = json.loads(kernel.shell("mediator status --json").text)
     assert shown["refused"] == 1
     assert json.loads(kernel.shell("mediator show items --json").text)["refused"] == 1

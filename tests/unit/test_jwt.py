@@ -165,11 +165,11 @@ NAMES = 'issuer = "me"\naudience = "a"\nclaims = { tenant = "org", role = "roles
 
 def test_claims_are_read_by_their_names():
     text = json.dumps({
-        "iss": "me", "sub": "u\u00e9\n", "aud": ["b", "a"], "exp": 86000, "nbf": 0, "iat": 5,
+        "iss": "me", "sub": "u\u00e9 x", "aud": ["b", "a"], "exp": 86000, "nbf": 0, "iat": 5,
         "jti": "j", "org": "acme", "x": {"sub": [1, {"exp": "no"}]}, "roles": "", "scope": "a b",
     }).encode()
     found = claims(text, NAMES)
-    assert (found.user_id, found.tenant, found.token_id != "") == ("u\u00e9\n", "acme", True)
+    assert (found.user_id, found.tenant, found.token_id != "") == ("u\u00e9 x", "acme", True)
     assert claims(b'{"exp":60}') == "auth-claim-bad" and claims(b"{}") == "auth-claim-bad"
     both = claims(b'{"sub":"acme","exp":60}', 'claims = { tenant = "sub", role = "sub" }')
     assert (both.user_id, both.tenant) == ("acme", "acme")

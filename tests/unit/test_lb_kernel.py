@@ -265,3 +265,28 @@ def test_explain_names_who_would_serve_and_changes_nothing() -> None:
     said = kernel.explain("/x", as_json=True, tenant="acme")["lb"]
     assert said["granted"] is False and said["reason"] == "no-instance"
     assert kernel.snapshot() == before
+
+
+def test_a_service_in_the_place_of_a_removed_one_has_neither_its_pool_nor_its_breaker():
+    kernel = Kernel(config=config.loads("""version = 1
+[service.old]
+pool = "p"
+[pool.p]
+instances = [{ at = "127.0.0.1:1" }]
+[resilience.old]
+breaker = { failures = 1, open = "1h" }
+[[route]]
+name = "r"
+service = "old"
+path = { prefix = "/" }
+"""))
+    assert kernel.admit("/", exchange=True, http_status=503).instance == "127.0.0.1:1"
+    assert kernel.admit("/").reason == "breaker-open"
+    for line in ("confirm gateway remove-service old --cascade",
+                 "gateway add-service new --at 127.0.0.1:9",
+                 "gateway add-route all new prefix /"):
+        said = kernel.shell(line)
+        assert said.status == 0, said.text
+    decision = kernel.admit("/")
+    assert (decision.service, decision.reason, decision.instance) == ("new", "no-limit", "")
+    assert "p" in kernel.shell("confirm lb pool-remove p").text and kernel.valid() == 0

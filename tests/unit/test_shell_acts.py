@@ -95,7 +95,7 @@ def test_request_prints_the_header_lines_its_response_owes(rig):
 def test_request_prints_the_body_that_tells_a_client_why(rig):
     lost = rig.json("request GET /nowhere")
     assert json.loads(lost["body"]) == {
-        "type": "urn:raygate:reason:100", "title": "Not found", "status": 404}
+        "type": "urn:raygate:reason:no-route", "title": "Not found", "status": 404}
     assert f"  body        {lost['body']}\n" in rig.ok("request GET /nowhere")
     assert rig.json("request GET /kernel/version --user me")["body"] is None
     text = ONE_QUOTA.replace(b"[headers]\n", b"[headers]\nproblem_json = false\n")
