@@ -62,7 +62,7 @@ static ray_status run_status(ray_call *call)
     ray_apimon_read(ray_apimon_of(call->ray), &stats);
     const ray_counter rows[] = {
         {"requests", 0, stats.asked_count, 0},
-        {"finished", 0, stats.granted_count, 0},
+        {"finished", 0, stats.granted_count + stats.denied_count, 0},
         {"governed", 0, stats.denied_count, 0},
         {"errored", 0, stats.errored_count, 0},
         {"in flight", "inflight", stats.inflight_count, 0},

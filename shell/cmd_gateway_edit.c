@@ -62,7 +62,25 @@ static ray_status explain(ray_call *call, ray_status status, uint32_t word)
 
 /* -- services -- */
 
-/* HOST:PORT, as in the file. The port follows the last colon unless that is inside brackets. */
+/* Where the port's colon stands: behind the brackets of an IPv6 address, else the only one there
+ * is; `length` when that is not so. */
+static uint32_t port_colon(const char *at, uint32_t length)
+{
+    uint32_t from = 0, colon = length;
+    if (length != 0 && at[0] == '[') {
+        while (from < length && at[from] != ']')
+            from++;
+        return from + 1 < length && at[from + 1] == ':' ? from + 1 : length;
+    }
+    for (uint32_t i = 0; i < length; i++)
+        if (at[i] == ':' && colon != length)
+            return length;
+        else if (at[i] == ':')
+            colon = i;
+    return colon;
+}
+
+/* HOST:PORT, as in the file. */
 static ray_status take_place(ray_call *call, ray_service_spec *spec)
 {
     const char *at;
@@ -70,12 +88,11 @@ static ray_status take_place(ray_call *call, ray_service_spec *spec)
     uint64_t port = 0;
     if (!ray_call_option(call, "--at", &at, &length))
         return RAY_OK;
-    uint32_t colon = length;
-    for (uint32_t i = 0; i < length; i++)
-        colon = at[i] == ':' ? i : at[i] == ']' ? length : colon;
+    uint32_t colon = port_colon(at, length);
     if (colon == length || (ray_parse_u64(at + colon + 1, length - colon - 1, &port) != RAY_OK ||
                            port == 0 || port > 65535))
-        return refuse(call, RAY_E_SYNTAX, "--at is HOST:PORT, with a port from 1 to 65535");
+        return refuse(call, RAY_E_SYNTAX, "--at is HOST:PORT, an IPv6 address in brackets, with a "
+                                          "port from 1 to 65535");
     if (colon == 0 || colon >= RAY_HOST_BYTES)
         return refuse(call, RAY_E_RANGE, "--at names a host of 1 to 79 bytes");
     __builtin_memcpy(spec->host, at, colon);

@@ -34,6 +34,12 @@ def check_routes(ground: Ground) -> None:
                 "conflict",
                 "nobody is known here, so no permission and no role can be asked for",
             )
+        if route.auth == "optional" and route.permission:
+            ground.say(
+                (*path, "permission"), "conflict",
+                'auth = "optional" lets in who shows nothing, so the permission would bind only '
+                'those who do; write auth = "required", or remove permission',
+            )  # fmt: skip
         if route.path is None or not _check_one_path(ground, path, route):
             continue
         table_bytes += _check_pattern(ground, path, route)

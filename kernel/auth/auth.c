@@ -157,11 +157,11 @@ static ray_status query_check(const ray_auth_query *query)
 }
 
 /* The caller's word stands for a credential, not for what its owner may. Nothing is known of who
- * has neither a name nor a role, which an optional route lets in. */
+ * has neither a name nor a role, which an optional route lets in that wants no role. */
 static void ask_vouched(const ray_auth *auth, const ray_auth_query *query, ray_auth_answer *out)
 {
     out->known = query->need == RAY_AUTH_REQUIRED || query->own_role != RAY_ROLE_NONE ||
-                 query->user.length != 0;
+                 query->user.length != 0 || query->role != RAY_ROLE_NONE;
     if (out->known == 0) {
         finish(out, RAY_REASON_OK);
         return;
@@ -194,9 +194,11 @@ ray_status ray_auth_ask(const ray_auth *auth, uint64_t now_ns, const ray_auth_qu
     }
     look_for(auth, query->headers, &shown);
     if (shown.count != 1) {
-        finish(out, shown.count > 1                        ? RAY_REASON_AUTH_AMBIGUOUS
-                    : query->need == RAY_AUTH_OPTIONAL ? RAY_REASON_OK
-                                                       : RAY_REASON_AUTH_REQUIRED);
+        /* Who shows nothing is in no role, so a route that wants one lets nobody in like that. */
+        uint32_t needs_none = query->need == RAY_AUTH_OPTIONAL && query->role == RAY_ROLE_NONE;
+        finish(out, shown.count > 1   ? RAY_REASON_AUTH_AMBIGUOUS
+                    : needs_none != 0 ? RAY_REASON_OK
+                                      : RAY_REASON_AUTH_REQUIRED);
         return RAY_OK;
     }
     out->source = ray_auth_source(auth, query);

@@ -182,13 +182,15 @@ static uint32_t is_coded(const ray_transform_side *rule, ray_view headers)
            !ray_view_is(value, "identity");
 }
 
-/* Some statuses have no body; a gRPC message stands in a frame even when it is empty. */
+/* Some statuses have no body. A gRPC message stands in a frame even when it is empty, and nothing
+ * at all is a protobuf message whose members all have their defaults; in text it is no message. */
 static ray_status encode_success(const ray_mediator *mediator, const ray_transform_side *rule,
                                  uint16_t http_status, ray_view headers, ray_view body,
                                  ray_text *out, ray_mediator_report *report)
 {
     ray_body message = {headers, body, {NULL, 0}};
-    if ((ray_rest_row(http_status) & 1) == 0 || (body.length == 0 && !is_framed(rule, rule->from)))
+    uint32_t is_message = body.length != 0 || rule->from == RAY_CONTENT_PROTOBUF;
+    if ((ray_rest_row(http_status) & 1) == 0 || is_message == 0)
         return RAY_OK;
     return encode(mediator, rule, RAY_SIDE_RESPONSE, &message, out, report);
 }

@@ -34,6 +34,7 @@ def test_reading_commands_change_nothing_and_agree(kernel: Kernel) -> None:
     before = kernel.digest()
     status = told(kernel, "apimon status")
     assert (status["requests"], status["errored"], status["inflight"]) == (2, 1, 0)
+    assert status["requests"] - status["finished"] - status["errored"] == status["inflight"]
     rows = told(kernel, "apimon list")["services"]
     assert [row["requests"] for row in rows] == [2, 0, 2]
     shown = told(kernel, "apimon show")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from host_sim.config import Config, expectations, loads
+from host_sim.config import Config, ConfigError, expectations, loads
 from host_sim.kernel import Kernel
 
 FILE = f"""version = 1
@@ -115,3 +115,13 @@ expect = { verdict = "allow" }
 def test_expectations_are_judged_by_the_credential_they_show():
     outcomes = expectations.run(loads(FILE + EXPECTATIONS))
     assert [outcome.differences for outcome in outcomes] == [()] * 5
+
+
+def test_a_role_on_an_optional_route_lets_nobody_in_who_shows_nothing():
+    text = FILE.replace('name = "admin"', 'name = "admin"\nauth = "optional"')
+    kernel = Kernel(config=loads(text))
+    assert kernel.admit("/admin/1").reason == "auth-required"
+    assert kernel.admit("/admin/1", tenant="acme").reason == "auth-role"
+    assert kernel.admit("/admin/1", user="root", role=ADMIN).reason == "no-limit"
+    with pytest.raises(ConfigError, match="lets in who shows nothing"):
+        loads(FILE.replace('name = "run"', 'name = "run"\nauth = "optional"'))

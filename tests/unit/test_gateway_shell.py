@@ -67,6 +67,9 @@ def test_a_question_changes_nothing(
     [
         ("gateway add-service one", -5, "taken"),
         ("gateway add-service two --at a:0", -13, "HOST:PORT"),
+        ("gateway add-service two --at 2001:db8::5:80", -13, "IPv6 address in brackets"),
+        ("gateway add-service two --at [::1", -13, "IPv6 address in brackets"),
+        ("gateway add-service two --at a:b:80", -13, "HOST:PORT"),
         ("gateway add-service " + "x" * 48, -13, "1 to 47"),
         ("gateway add-route r one regex /a+", -1, "host"),
         ("gateway add-route r one prefx /a", -1, 'did you mean "prefix"'),

@@ -210,3 +210,34 @@ def test_too_small_a_buffer_is_said_and_left_as_it_was(kernel: Kernel) -> None:
             assert (status, texts[0].length, texts[1].length) == (0, *need)
         else:
             assert status == TruncatedError.status and texts[0].length == texts[1].length == 0
+
+
+def test_no_bytes_are_a_protobuf_message_and_not_a_json_one():
+    text = """version = 1
+[service.a]
+[schema.free]
+n = { type = "int64", field = 1 }
+[schema.bound]
+n = { type = "int64", field = 1, required = true }
+""" + "".join(f"""
+[[route]]
+name = "{name}"
+service = "a"
+path = {{ prefix = "/{name}" }}
+transform = "{name}"
+[transform.{name}]
+response = {{ from = "{begin}", to = "{end}", schema = "{schema}" }}
+""" for name, begin, end, schema in (("free", "protobuf", "json", "free"),
+                                     ("bound", "protobuf", "json", "bound"),
+                                     ("text", "json", "protobuf", "bound")))
+    kernel = Kernel(config=loads(text, profile="tiny"), profile="tiny")
+    ids = {}
+    for name in ("free", "bound", "text"):
+        assert kernel.admit(f"/{name}", at_ns=S).allowed
+        ids[name] = kernel.last_id
+    free = kernel.transform_response(ids["free"], 200)
+    assert (free.status, free.body) == (200, b"{}")
+    with pytest.raises(RefusedError) as refused:
+        kernel.transform_response(ids["bound"], 200)
+    assert (refused.value.refusal.http_status, refused.value.refusal.keyword) == (502, "required")
+    assert kernel.transform_response(ids["text"], 200).body == b""
