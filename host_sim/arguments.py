@@ -29,6 +29,20 @@ _WORDS = {int: "a whole number", str: "text", bytes: "bytes", bool: "True or Fal
           type(None): "None"}  # fmt: skip
 
 
+_DIRECT: set[types.FunctionType] = set()
+
+
+def direct(method: Any) -> Any:
+    """A method that is called too often for a frame more: it says `refusal` itself."""
+    _DIRECT.add(method)
+    return method
+
+
+def refusal(method: Any, *args: Any, error: Exception, **named: Any) -> Exception:
+    """What a direct method raises in place of `error`, given what it was called with."""
+    return _refusal(method, args, named, error) or error
+
+
 class Guarded:
     """Public methods of subclasses raise RaygateErrors for impossible arguments, never what the
     layer below them says."""
@@ -36,7 +50,8 @@ class Guarded:
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
         for name, member in list(vars(cls).items()):
-            if isinstance(member, types.FunctionType) and (name == "__init__" or name[0] != "_"):
+            public = name == "__init__" or name[0] != "_"
+            if isinstance(member, types.FunctionType) and public and member not in _DIRECT:
                 setattr(cls, name, _behind(member))
 
 
