@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import array
 import importlib.util
+import itertools
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,8 +18,8 @@ from host_sim.modules.ratelimit import LimitScope, RateLimiter, RateLimitRequest
 
 from . import peers
 from .core_side import checked, rows
-from .measure import Result, timed
-from .workload import SEED, Traffic, everything
+from .measure import Result, ratio, timed
+from .workload import SEED, Traffic, everything, target
 
 CALLS = 20000
 BATCHES = (16, 64, 256, 1024)
@@ -140,7 +141,26 @@ def whole_requests() -> Iterator[Result]:
                 kernel.step(work, size, answers)
 
         ns = timed(run, traffic.count)
-        yield Result(f"python batch, whole requests at {size}", ns, "request")
+        most = ratio(160) if size > 64 else None
+        yield Result(f"python batch, whole requests at {size}", ns, "request", most)
+    yield one_call()
+
+
+def one_call() -> Result:
+    """One governed request by one call of Kernel.admit: names become numbers, a row, a decision."""
+    kernel = Kernel(config=config.loads(everything()))
+    dice, at = random.Random(SEED), itertools.count(10**12, 1000)
+    asked = [(target(dice.randrange(512), number), f"user-{number}",
+              f"10.0.{number >> 8}.{number & 255}", f"t{dice.randrange(64)}")
+             for number in (dice.randrange(400) for _ in range(4096))]
+
+    def run() -> None:
+        for path, user, ip, tenant in asked:
+            kernel.admit(path, at_ns=next(at), ip=ip, user=user, tenant=tenant, exchange=True,
+                         request_bytes=300, response_bytes=2000)
+
+    return Result("python, whole request, one call", timed(run, len(asked), 3), "request",
+                  ratio(250), "Python makes the row and the Decision; a batch makes neither")
 
 
 def replays() -> Iterator[Result]:
