@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import ipaddress
 import json
 import struct
@@ -219,6 +220,7 @@ def pack_headers(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> byte
     return bytes(out)
 
 
+@functools.lru_cache(maxsize=4096)
 def pack_address(address: str) -> bytes:
     """An address as 16 bytes, IPv4 as ::ffff:a.b.c.d. Raises ArgumentError for other text."""
     try:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Unpack, cast
 
 from host_sim import _raw
+from host_sim.answers import Answers
 from host_sim.decision import (
     NEVER,
     NONE,
@@ -34,7 +35,6 @@ from host_sim.errors import (
     VersionError,
     check,
 )
-from host_sim.transforms import Transforms
 
 __all__ = ["NEVER", "NONE", "Decision", "Digests", "Kernel", "LoadReport", "RowFlag", "RowKind",
            "Shadow", "ShellResult", "Verdict"]
@@ -42,9 +42,11 @@ __all__ = ["NEVER", "NONE", "Decision", "Digests", "Kernel", "LoadReport", "RowF
 SNAPSHOT_MAGIC = b"RAYSNAP1"
 SNAPSHOT_HEAD = struct.Struct("<8sIIQI4x")  # magic, state version 1, profile, bytes, CRC-32C
 TEXT_BYTES = 262144
+ADDRESS, WEIGHT, VOUCHED, IDEMPOTENT = (
+    int(RowFlag[name]) for name in ("ADDRESS", "WEIGHT", "VOUCHED", "IDEMPOTENT"))
 
 
-class Kernel(Transforms):
+class Kernel(Answers):
     """The core with one flat state that this object owns.
 
     `profile` chooses the capacities (seed, edge, tiny), `seed` is the 16-byte hash seed, `config` a
@@ -67,8 +69,9 @@ class Kernel(Transforms):
         start = int(self.ffi.cast("uintptr_t", self._hidden))
         self.secrets = self.ffi.cast("struct ray_secrets *", self._hidden + (-start % 64))
         self._scratch = self.ffi.new("uint8_t[]", self.lib.RAY_TARGET_BYTES_MAX)
-        self._row = self.ffi.new("ray_row *")
-        self._answer = self.ffi.new("ray_answer *")
+        self._row, self._blank = self.ffi.new("ray_row *"), bytes(self.ffi.sizeof("ray_row"))
+        self._answer, self._name = self.ffi.new("ray_answer *"), self.ffi.new("ray_name *")
+        self._words: dict[tuple[Any, int], str] = {}  # those of codes, which never change
         self._rows = self.ffi.new("ray_rows *", {
             "row": self._row, "scratch": self._scratch, "secrets": self.secrets})
         self._busy = False
@@ -231,7 +234,7 @@ class Kernel(Transforms):
         if self._busy:
             raise BusyError("another thread is inside this Kernel")
         row = self._row
-        self.ffi.buffer(row)[:] = bytes(self.ffi.sizeof("ray_row"))
+        self.ffi.memmove(row, self._blank, len(self._blank))
         row.kind, row.id = kind, id
         row.tenant = row.service = NONE
         row.priority = 255
@@ -240,35 +243,38 @@ class Kernel(Transforms):
 
     def _fill_request(self, target: str | bytes, request: RequestFields) -> bytes:
         row, arena = self._row, bytearray()
-        said = {
-            "target": target.encode("latin-1") if isinstance(target, str) else target,
-            "host": request.get("host", "").encode(),
-            "headers": pack_headers(request.get("headers", ())),
-            "user": request.get("user", "").encode(),
-            "client": request.get("client", "").encode(),
-        }
-        for name, part in said.items():
-            setattr(row, f"{name}_at", len(arena))
-            setattr(row, f"{name}_length", len(part))
-            arena += part
+        flags, headers = int(row.flags), request.get("headers")
+        arena += target.encode("latin-1") if isinstance(target, str) else target
+        row.target_length = len(arena)
+        if headers:
+            row.headers_at = len(arena)
+            arena += pack_headers(headers)
+            row.headers_length = len(arena) - row.headers_at
+        said = cast(Mapping[str, str], request)
+        for name in ("host", "user", "client"):
+            if name in said:
+                part = said[name].encode()
+                setattr(row, f"{name}_at", len(arena))
+                setattr(row, f"{name}_length", len(part))
+                arena += part
         ip, tenant, service = request.get("ip"), request.get("tenant"), request.get("service")
         if ip is not None:
             self.ffi.memmove(row.address.at, pack_address(ip), 16)
-            row.flags |= RowFlag.ADDRESS
+            flags |= ADDRESS
         method = request.get("method", "GET").encode()
         row.method = self.lib.ray_method_of(method, len(method))
-        numbers = cast(Mapping[str, int], request)
-        for field, default in NUMBERS.items():
-            setattr(row, field, numbers.get(field, default))
+        for field in NUMBERS.keys() & request.keys():
+            setattr(row, field, cast(Mapping[str, int], request)[field])
         if "weight" in request:
-            row.flags |= RowFlag.WEIGHT
+            flags |= WEIGHT
         if request.get("idempotent"):
-            row.flags |= RowFlag.IDEMPOTENT
+            flags |= IDEMPOTENT
         named = tenant is not None or bool(request.get("user")) or bool(request.get("role"))
-        if request.get("vouched", named):
-            row.flags |= RowFlag.VOUCHED
-        row.tenant = NONE if tenant is None else self.tenant_id(tenant)
-        row.service = NONE if service is None else self.service_id(service)
+        row.flags = flags | VOUCHED if request.get("vouched", named) else flags
+        if tenant is not None:
+            row.tenant = self.tenant_id(tenant)
+        if service is not None:
+            row.service = self.service_id(service)
         body = request.get("body")
         if body is not None and "request_bytes" not in request:
             row.request_bytes = len(body)
@@ -280,32 +286,6 @@ class Kernel(Transforms):
         check(self.lib.ray_step_batch(self.ray, self._rows, 1, self._answer), what)
         check(self._answer.status, what)
         return self.decision(self._answer)
-
-    def decision(self, answer: Any) -> Decision:
-        """A cffi `ray_answer` as a frozen dataclass, with names in place of ids."""
-        lib = self.lib
-        shadow = tuple(
-            Shadow(self._by(s.by_kind, s.by_id), self._word(lib.ray_by_word(s.by_kind)),
-                   self._word(lib.ray_reason_word(s.reason)), s.retry_after_ns)
-            for s in answer.shadow[0 : answer.shadow_count])
-        return Decision(
-            id=answer.id, at_ns=answer.at_ns, verdict=Verdict(answer.verdict),
-            reason=self._word(lib.ray_reason_word(answer.reason)),
-            by=self._by(answer.by_kind, answer.by_id),
-            by_kind=self._word(lib.ray_by_word(answer.by_kind)), by_id=answer.by_id,
-            retry_after_ns=answer.retry_after_ns, start_at_ns=answer.start_at_ns,
-            http_status=answer.http_status, service=self._by(lib.RAY_BY_SERVICE, answer.service),
-            route=self._by(lib.RAY_BY_ROUTE, answer.route), epoch=answer.epoch,
-            audit_id=answer.audit_id, would_deny_count=answer.would_deny_count, shadow=shadow,
-            request=answer.request, entry=answer.entry, queued=bool(answer.queued),
-            priority=answer.priority, wait_ns=answer.wait_ns, cost_nano=answer.cost_nano,
-            location=self._location(answer.redirect), tenant=self._tenant(answer.tenant),
-            role=self._word(lib.ray_role_word(answer.role)) if answer.role else None,
-            allow=answer.allow, reason_code=answer.reason,
-            instance=self._by(lib.RAY_BY_INSTANCE, answer.instance), attempt=answer.attempt,
-            timeout_ns=answer.timeout_ns, busy=bool(answer.busy),
-            cached=None if answer.cached == NONE else answer.cached,
-            transform=self._by(lib.RAY_BY_TRANSFORM, answer.transform))
 
     # -- the state as bytes ---------------------------------------------------------------------
     def snapshot(self) -> bytes:
@@ -446,14 +426,3 @@ class Kernel(Transforms):
 
     def _said(self, text: Any) -> str:
         return bytes(self.ffi.buffer(text.at, text.length)).decode("ascii")
-
-    def _word(self, word: Any) -> str:
-        return bytes(self.ffi.string(word)).decode()
-
-    def _by(self, by_kind: int, by_id: int) -> str:
-        if by_id == NONE:
-            return ""
-        name = self.ffi.new("ray_name *")
-        self.lib.ray_by_name(self.ray, by_kind, by_id, name)
-        return bytes(self.ffi.string(name.at)).decode()
-
