@@ -9,12 +9,14 @@ on the way in: the core is the judge of values, and a call that is fine pays for
 from __future__ import annotations
 
 import collections.abc
+import dataclasses
 import enum
 import functools
 import inspect
 import os
 import re
 import struct
+import sys
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -90,7 +92,7 @@ def _refusal(
     """What to say in place of `error`; None where no argument explains it."""
     rows = list(_arguments(method, args, named))
     for name, value, hint in rows:
-        if not _fits(value, hint):
+        if not fits(value, hint):
             return ArgumentError(f"{name} is {_words(hint)}, not {shown(value)}")
     if isinstance(error, OverflowError):
         return _out_of_range(method, rows, str(error))
@@ -157,14 +159,29 @@ def _arguments(
                 yield key, inner, keys.get(key, Any if each else hint)
         else:
             yield name, value, hint
+            yield from _fields(name, value)
+
+
+def _fields(name: str, value: Any) -> Iterator[tuple[str, Any, Any]]:
+    """The same of what a dataclass that was given is made of."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        hints = _hints_of(vars(type(value)).get("__annotations__", {}),
+                          vars(sys.modules[type(value).__module__]))  # fmt: skip
+        for field in dataclasses.fields(value):
+            inner = getattr(value, field.name)
+            yield f"{name}.{field.name}", inner, hints.get(field.name, Any)
 
 
 @functools.cache
 def _hints(method: Callable[..., Any]) -> dict[str, Any]:
     """The method's annotations; those that only a type checker can see are Any."""
-    seen = dict(vars(typing)) | dict(vars(collections.abc)) | method.__globals__
+    return _hints_of(method.__annotations__, method.__globals__)
+
+
+def _hints_of(said: Mapping[str, Any], place: dict[str, Any]) -> dict[str, Any]:
+    seen = dict(vars(typing)) | dict(vars(collections.abc)) | place
     out = {}
-    for name, text in method.__annotations__.items():
+    for name, text in said.items():
         try:
             out[name] = eval(text, seen) if isinstance(text, str) else text
         except (NameError, TypeError, AttributeError):
@@ -180,13 +197,13 @@ def _is_choice(hint: Any) -> bool:
     return isinstance(hint, type) and issubclass(hint, enum.Enum)
 
 
-def _fits(value: Any, hint: Any) -> bool:
+def fits(value: Any, hint: Any) -> bool:
     """False for a value of another type than the annotation's; what cannot be told is True."""
     if _is_union(hint):
-        return any(_fits(value, one) for one in typing.get_args(hint))
+        return any(fits(value, one) for one in typing.get_args(hint))
     origin = typing.get_origin(hint) or hint
     if origin is typing.Required or origin is typing.NotRequired:
-        return _fits(value, typing.get_args(hint)[0])
+        return fits(value, typing.get_args(hint)[0])
     if hint is Any:
         return True
     if hint is None or hint is type(None):
@@ -197,16 +214,25 @@ def _fits(value: Any, hint: Any) -> bool:
         known = not isinstance(value, bool) and any(value == one.value for one in hint)
         return isinstance(value, hint) or known
     if issubclass(origin, collections.abc.Mapping):
-        return isinstance(value, Mapping)
+        each = typing.get_args(hint)
+        return isinstance(value, Mapping) and (len(each) != 2 or all(
+            fits(key, each[0]) and fits(inner, each[1]) for key, inner in value.items()
+        ))  # fmt: skip
+    if isinstance(value, Mapping) and issubclass(origin, collections.abc.Sequence):
+        return False
     if origin in (list, tuple) or issubclass(origin, collections.abc.Iterable):
         if origin in (str, bytes):
             return isinstance(value, origin)
         inner = [one for one in typing.get_args(hint) if one is not Ellipsis]
+        if origin is tuple and len(inner) > 1:
+            return isinstance(value, tuple | list) and len(value) == len(inner) and all(
+                map(fits, value, inner)
+            )  # fmt: skip
         return isinstance(value, collections.abc.Iterable) and not (
             isinstance(value, str | bytes) and inner not in ([str], [int])
         ) and (
             len(inner) != 1 or not isinstance(value, list | tuple | set | frozenset)
-            or all(_fits(one, inner[0]) for one in value)
+            or all(fits(one, inner[0]) for one in value)
         )  # fmt: skip
     return isinstance(value, origin)
 
