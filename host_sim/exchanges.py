@@ -42,9 +42,10 @@ class Step:
 class Exchanges:
     """The requests of one caller on `kernel`. Nothing here waits: each call is one instant."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, waiting: dict[int, int] | None = None) -> None:
         self.kernel = kernel
-        self.waiting: dict[int, int] = {}  # the numbers of their admissions, by id
+        # the numbers of their admissions, by id; `waiting`: of all callers that share them
+        self.waiting: dict[int, int] = {} if waiting is None else waiting
 
     # -- one row each ---------------------------------------------------------------------------
     def admit(

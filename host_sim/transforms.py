@@ -138,11 +138,13 @@ class Transforms(Guarded):
         kept = tuple(pair for pair in unpacked(head) if pair[0].lower() != "age")
         return Message(int(status[0]), (*kept, age), body, int(status[0]))
 
-    def error_response(self, decision: Decision | Refusal) -> Message:
+    def error_response(self, decision: Decision | Refusal, *, transform: str = "") -> Message:
         """The response about a no: a decision's, or a refused body's. Its body is an RFC 9457
-        problem where the configuration says headers.problem_json, else the reason in one line."""
+        problem where the configuration says headers.problem_json, else the reason in one line.
+        `transform` names what the request went through, where the decision does not say it: a
+        client that speaks gRPC gets trailers."""
         answer = self.ffi.new("ray_answer *")
-        answer.route = answer.transform = NONE
+        answer.route, answer.transform = NONE, self.transform_handle(transform)
         answer.http_status = decision.http_status
         if isinstance(decision, Refusal):
             answer.reason = decision.reason
@@ -156,6 +158,12 @@ class Transforms(Guarded):
         return Message(status, unpacked(_said(self, head)), _said(self, body), status)
 
     # -- words ----------------------------------------------------------------------------------
+    def transform_handle(self, name: str) -> int:
+        """Where the running configuration has the transform called `name`, NONE where it has none:
+        a request in flight keeps the handle it was admitted with."""
+        owner = self.lib.ray_mediator_of(self.ray)
+        return _found(self, self.lib.ray_mediator_find, owner, name)
+
     def reason_word(self, code: int) -> str:
         """The word of a reason's number, as in `Decision.reason`; "?" for one nobody defined."""
         return bytes(self.ffi.string(self.lib.ray_reason_word(code))).decode()

@@ -226,9 +226,12 @@ class ApiGateway(GatewayReader):
         On a Kernel it goes through every stage with its body, address and headers, is transformed
         on both ways, answered from what is kept, and tried again where the rules say so. With a
         transport, time runs on where it has to wait for its turn, a limit's delay or a retry;
-        TimeoutError and ConnectionError of the transport are outcomes, any other exception cancels
-        the request and is passed on. Without a transport nothing waits: the record goes to
-        `complete_request`, a QueuedRequest comes back from `dispatch_queued`."""
+        TimeoutError and ConnectionError of the transport are outcomes. So is a response that is no
+        final one of HTTP's (a status outside 200 to 599, a field that is no Latin-1): 502 to the
+        core and, unless a rule says to try again, to the client. Any other exception cancels the
+        request and is passed on; so does what is no ApiResponse at all, ArgumentError. Without a
+        transport nothing waits: the record goes to `complete_request`, a QueuedRequest comes back
+        from `dispatch_queued`."""
         now = self._pass(now_ns)
         answer = self.ffi.new("ray_gateway_answer *")
         status = self._ask(request, now, answer)
@@ -258,7 +261,11 @@ class ApiGateway(GatewayReader):
     ) -> ApiResponse | DispatchRecord | QueuedRequest:
         """Reports what came of a dispatch record: the service's response, or an Outcome where none
         came (TIMEOUT, CONNECTION). Returns what the client gets, or how it goes on: to be tried
-        again. Raises StateError without a Kernel."""
+        again. A response whose transform a reload took away is 502 for the client.
+
+        Raises StateError without a Kernel, UnknownError for a request that was answered, and
+        ArgumentError, with the request still in flight, for an Outcome that only a response has or
+        for what is no ApiResponse."""
         if isinstance(response, Outcome):
             return self._through().fail(record, response, now_ns)
         return self._through().finish(record, response, now_ns)
@@ -267,7 +274,8 @@ class ApiGateway(GatewayReader):
         self, *, now_ns: int | None = None
     ) -> dict[int, ApiResponse | DispatchRecord | QueuedRequest]:
         """By request id: every QueuedRequest that goes on by now, as its dispatch record, or that
-        was dropped meanwhile, as what its client gets. Raises StateError without a Kernel."""
+        was dropped meanwhile, as what its client gets; of every ApiGateway on this Kernel, because
+        what may go now is said once. Raises StateError without a Kernel."""
         return self._through().ready(self._at(now_ns))
 
     def _through(self) -> Door:

@@ -5,16 +5,20 @@ a Kernel. Import ApiGateway from host_sim.modules.gateway."""
 from __future__ import annotations
 
 import dataclasses
+import weakref
 from collections.abc import Callable
 from typing import Any
 
-from host_sim.errors import UnknownError
+from host_sim.arguments import fits
+from host_sim.decision import pack_headers
+from host_sim.errors import ArgumentError, TruncatedError, UnknownError, shown
 from host_sim.exchanges import Exchanges, Next, Step
 from host_sim.kernel import Kernel
 from host_sim.modules.gateway_types import (
     ApiRequest,
     ApiResponse,
     DispatchRecord,
+    Headers,
     QueuedRequest,
     RouteMatch,
     ServiceEndpoint,
@@ -27,6 +31,7 @@ from host_sim.transforms import Message
 Turn = ApiResponse | DispatchRecord | QueuedRequest
 Transport = Callable[[DispatchRecord], ApiResponse]
 ASKED_MAX = 4096  # from here on, requests that ended unseen are forgotten now and then
+ANSWERS = (Outcome.OK, Outcome.CLIENT_4XX, Outcome.LIMITED_429)  # outcomes only a response has
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -37,17 +42,34 @@ class Asked:
     match: RouteMatch
     service: ServiceEndpoint | None
     lines: tuple[tuple[str, str], ...]
+    number: int  # of its admission: what the field headers.request_id says
+    transform: str  # what its bodies go through, "" for nothing
+    handle: int  # that transform's then; another transform may have it after a reload
+
+
+class Held:
+    """What the doors of one Kernel hold in common: whoever asks what may go now is told of every
+    door's requests, and the core says it once."""
+
+    def __init__(self) -> None:
+        self.asked: dict[int, Asked] = {}
+        self.again: dict[int, int] = {}  # not before
+        self.parked: dict[int, Turn] = {}  # went on while another request was waited for
+        self.waiting: dict[int, int] = {}  # see Exchanges
+        self.asked_max = ASKED_MAX
+
+
+HELD: weakref.WeakKeyDictionary[Kernel, Held] = weakref.WeakKeyDictionary()
 
 
 class Door:
-    """The bytes of the requests of one ApiGateway on one Kernel."""
+    """The bytes of the requests of every ApiGateway on one Kernel."""
 
     def __init__(self, kernel: Kernel) -> None:
-        self.kernel, self.exchanges = kernel, Exchanges(kernel)
-        self._asked: dict[int, Asked] = {}
-        self._again: dict[int, int] = {}  # not before
-        self._parked: dict[int, Turn] = {}  # went on while another request was waited for
-        self._asked_max = ASKED_MAX
+        self._held = HELD.setdefault(kernel, Held())
+        self.kernel, self.exchanges = kernel, Exchanges(kernel, self._held.waiting)
+        self._asked, self._again = self._held.asked, self._held.again
+        self._parked = self._held.parked
 
     # -- events ---------------------------------------------------------------------------------
     def admit(
@@ -63,16 +85,21 @@ class Door:
         if request.service_id is not None and service is not None:
             fields["service"] = service.name
         step = self.exchanges.admit(request.path, at_ns=now, tell=True, **fields)
-        if len(self._asked) >= self._asked_max:
+        if len(self._asked) >= self._held.asked_max:
             self._forget()
-        asked = Asked(request, match, service, step.lines)
-        self._asked[step.request] = asked
+        assert step.decision is not None
+        through = step.decision.transform
+        handle = self.kernel.transform_handle(through)
+        self._asked[step.request] = Asked(
+            request, match, service, step.lines, step.decision.id, through, handle
+        )
         return self._turn(step)
 
     def ready(self, now: int) -> dict[int, Turn]:
         """By request: what waited and goes on by now, or was dropped."""
         now = self.kernel.tick(now)
-        turns, self._parked = self._parked, {}
+        turns = dict(self._parked)
+        self._parked.clear()
         for step in self.exchanges.ready(now):
             if step.request in self._asked:
                 turns[step.request] = self._turn(step)
@@ -81,10 +108,21 @@ class Door:
         return turns
 
     def finish(self, record: DispatchRecord, response: ApiResponse, now: int | None) -> Turn:
-        """What came back: transformed for the client, told to the core as it came."""
+        """What came back: transformed for the client, told to the core as it came. What is no
+        response of HTTP's is a service's bad answer, 502; what is no ApiResponse raises."""
         id = self._known(record)
-        if now is not None:
-            self.kernel.tick(now)
+        check_response(response)
+        self.kernel.tick(self._now() if now is None else now)
+        if self.kernel.request(id) is None:
+            return self._expired(id)
+        bad = Refusal(self.kernel.lib.RAY_REASON_RESPONSE_INVALID, 502, "", "")
+        if not is_final(response):
+            return self._turn(self.exchanges.complete(id, http_status=502), bad)
+        if self._is_dropped(id):  # the service did what it was asked; nobody can read it any more
+            step = self.exchanges.complete(
+                id, http_status=response.status, headers=response.headers
+            )
+            return self._turn(step, bad)
         message: Message | Refusal
         try:
             message = self.kernel.transform_response(
@@ -93,8 +131,8 @@ class Door:
             status = message.outcome_status
         except RefusedError as error:
             message, status = error.refusal, error.refusal.http_status
-        except UnknownError:
-            return self._expired(id)
+        except (ArgumentError, TruncatedError):  # more than anybody has room for
+            return self._turn(self.exchanges.complete(id, http_status=502), bad)
         step = self.exchanges.complete(
             id, http_status=status, response_bytes=len(response.body), headers=response.headers,
             body=response.body,
@@ -104,6 +142,8 @@ class Door:
     def fail(self, record: DispatchRecord, outcome: Outcome, now: int | None = None) -> Turn:
         """Nothing came back: the attempt's time is over, or there was no connection."""
         id = self._known(record)
+        if outcome in ANSWERS:
+            raise ArgumentError(f"{outcome!s} is what a response says: complete with the response")
         if now is not None:
             self.kernel.tick(now)
         if self.kernel.request(id) is None:
@@ -117,30 +157,37 @@ class Door:
 
     # -- one request to its end -----------------------------------------------------------------
     def carry(self, turn: Turn, transport: Transport) -> ApiResponse:
-        """Until its client has an answer; time passes where the request has to wait."""
+        """Until its client has an answer; time passes where the request has to wait. Whatever is
+        raised on the way, nothing of the request stays behind."""
         while not isinstance(turn, ApiResponse):
-            if isinstance(turn, QueuedRequest):
-                turn = self._await(turn)
-                continue
-            record = turn
-            if record.start_at_ns > self.kernel.lib.ray_clock_now(self.kernel.ray):
-                self.kernel.tick(record.start_at_ns)
+            id = turn.request_id
             try:
-                response = transport(record)
-            except TimeoutError:
-                began = int(self.kernel.lib.ray_clock_now(self.kernel.ray))
-                last = max(began, record.start_at_ns + record.timeout_ns - 1)
-                turn = self.fail(record, Outcome.TIMEOUT, last)
-            except ConnectionError:
-                turn = self.fail(record, Outcome.CONNECTION)
+                if isinstance(turn, QueuedRequest):
+                    turn = self._await(turn)
+                else:
+                    turn = self._attempt(turn, transport)
             except BaseException:
-                self._asked.pop(record.request_id, None)
-                if self.kernel.request(record.request_id) is not None:
-                    self.kernel.cancel(record.request_id)
+                self._cancel(id)
                 raise
-            else:
-                turn = self.finish(record, response, None)
         return turn
+
+    def _attempt(self, record: DispatchRecord, transport: Transport) -> Turn:
+        if record.start_at_ns > self._now():
+            self.kernel.tick(record.start_at_ns)
+        try:
+            response = transport(record)
+        except TimeoutError:
+            last = max(self._now(), record.start_at_ns + record.timeout_ns - 1)
+            return self.fail(record, Outcome.TIMEOUT, last)
+        except ConnectionError:
+            return self.fail(record, Outcome.CONNECTION)
+        return self.finish(record, response, None)
+
+    def _cancel(self, id: int) -> None:
+        self._asked.pop(id, None)
+        self._again.pop(id, None)
+        if self.kernel.request(id) is not None:
+            self.kernel.cancel(id)
 
     def _await(self, queued: QueuedRequest) -> Turn:
         """Lets time run to where this request goes on; what others may do then is kept for them."""
@@ -148,8 +195,7 @@ class Door:
         if id in self._again:
             return self._retry(id, self.kernel.tick(self._again[id]))
         while True:
-            now = int(self.kernel.lib.ray_clock_now(self.kernel.ray))
-            for other, turn in self.ready(now).items():
+            for other, turn in self.ready(self._now()).items():
                 self._parked[other] = turn
             if id in self._parked:
                 return self._parked.pop(id)
@@ -180,23 +226,31 @@ class Door:
             else:
                 message = Refusal(self.kernel.reason_code(step.reason), 0, "", "")
         if isinstance(message, Refusal):
-            message = self.kernel.error_response(message)
+            message = self._refused(id, message)
         return self._answer(id, message)
+
+    def _refused(self, id: int, refusal: Refusal) -> Message:
+        """As the client of this request understands a no: in trailers where it speaks gRPC."""
+        return self.kernel.error_response(refusal, transform=self._asked[id].transform)
+
+    def _is_dropped(self, id: int) -> bool:
+        """Did a reload take away, or move, the transform that this request is to go through?"""
+        asked = self._asked[id]
+        return self.kernel.transform_handle(asked.transform) != asked.handle
 
     def _record(self, step: Step) -> Turn:
         id, decision = step.request, step.decision
         assert decision is not None
         asked, flight = self._asked[id], self.kernel.request(id)
+        if self._is_dropped(id):
+            gone = Refusal(self.kernel.lib.RAY_REASON_SERVICE_GONE, 503, "", "")
+            return self._unsent(id, gone)
         try:
             message = self.kernel.transform_request(
                 id, headers=asked.request.headers, body=asked.request.body
             )
         except RefusedError as error:  # what its admission could not see: it grew, or loses
-            refusal = error.refusal
-            done = self.exchanges.complete(
-                id, http_status=refusal.http_status, outcome=int(Outcome.UNSENT)
-            )
-            return self._turn(done, refusal)
+            return self._unsent(id, error.refusal)
         assert flight is not None and asked.service is not None
         host, port = _endpoint(decision.instance, asked.service)
         timeout_ns = decision.timeout_ns or flight.due_ns - step.at_ns
@@ -208,22 +262,33 @@ class Door:
             start_at_ns=step.at_ns,
         )  # fmt: skip
 
+    def _unsent(self, id: int, refusal: Refusal) -> Turn:
+        outcome = int(Outcome.UNSENT)
+        step = self.exchanges.complete(id, http_status=refusal.http_status, outcome=outcome)
+        return self._turn(step, refusal)
+
     def _answer(self, id: int, message: Message) -> ApiResponse:
-        """To the client: what the step gave, and the fields its admission owes."""
+        """To the client: what the step gave, and the fields its admission owes. The request id is
+        the last of those, and a service that echoes its own does not say it again."""
         asked = self._asked.pop(id)
-        said = {name.lower() for name, _ in message.headers}
+        own = {name.lower() for name, value in asked.lines[-1:] if value == str(asked.number)}
+        fields = tuple(pair for pair in message.headers if pair[0].lower() not in own)
+        said = {name.lower() for name, _ in fields}
         owed = tuple(
             (name, value) for name, value in asked.lines
             if name.lower() not in said or name.lower() not in ("retry-after", "location")
         )  # fmt: skip
         body = b"" if asked.request.method == "HEAD" else message.body
-        return ApiResponse(message.status, (*message.headers, *owed), body)
+        return ApiResponse(message.status, (*fields, *owed), body)
 
     def _expired(self, id: int) -> ApiResponse:
         """Its time ran out before anybody said what came of it."""
         self._again.pop(id, None)
         late = Refusal(self.kernel.lib.RAY_REASON_DEADLINE, 504, "", "")
-        return self._answer(id, self.kernel.error_response(late))
+        return self._answer(id, self._refused(id, late))
+
+    def _now(self) -> int:
+        return int(self.kernel.lib.ray_clock_now(self.kernel.ray))
 
     def _known(self, record: DispatchRecord) -> int:
         if record.request_id not in self._asked:
@@ -234,12 +299,38 @@ class Door:
         for id in [id for id in self._asked if self.kernel.request(id) is None]:
             if id not in self._parked:
                 del self._asked[id]
-        self._asked_max = max(ASKED_MAX, 2 * len(self._asked))
+        self._held.asked_max = max(ASKED_MAX, 2 * len(self._asked))
 
 
 def _endpoint(instance: str, service: ServiceEndpoint) -> tuple[str, int]:
-    """Where to: the instance's HOST:PORT, the service's own without a pool."""
+    """Where to: the instance's HOST:PORT, the service's own without a pool; an IPv6 address
+    without the brackets that set it off from a port."""
     host, colon, port = instance.rpartition(":")
     if not colon or not port.isdigit():
-        return instance or service.host, 0 if instance else service.port
+        return (instance or service.host).strip("[]"), 0 if instance else service.port
     return host.strip("[]"), int(port)
+
+
+def check_response(response: object) -> None:
+    """Raises ArgumentError for what no transport may return; see `is_final` for what a service
+    may have sent."""
+    if not isinstance(response, ApiResponse):
+        raise ArgumentError(f"what came back is an ApiResponse, not {shown(response)}")
+    if not isinstance(response.status, int):
+        raise ArgumentError(f"a response's status is a whole number, not {shown(response.status)}")
+    if not isinstance(response.body, bytes):
+        raise ArgumentError(f"a response's body is bytes, not {shown(response.body)}")
+    if not fits(response.headers, Headers):
+        raise ArgumentError(
+            f"a response's headers are texts by name or pairs, not {shown(response.headers)}"
+        )
+
+
+def is_final(response: ApiResponse) -> bool:
+    """Can it be a final response of HTTP's (RFC 9110 15)? A status of 200 to 599: 1xx comes before
+    one; and fields of bytes, that fit a packed block."""
+    try:
+        pack_headers(response.headers)
+    except (UnicodeEncodeError, ArgumentError):
+        return False
+    return 200 <= response.status <= 599
