@@ -6,10 +6,9 @@ from __future__ import annotations
 
 import dataclasses
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from host_sim.arguments import fits
 from host_sim.decision import pack_headers
 from host_sim.errors import ArgumentError, TruncatedError, UnknownError, shown
 from host_sim.exchanges import Exchanges, Next, Step
@@ -18,7 +17,6 @@ from host_sim.modules.gateway_types import (
     ApiRequest,
     ApiResponse,
     DispatchRecord,
-    Headers,
     QueuedRequest,
     RouteMatch,
     ServiceEndpoint,
@@ -111,12 +109,13 @@ class Door:
         """What came back: transformed for the client, told to the core as it came. What is no
         response of HTTP's is a service's bad answer, 502; what is no ApiResponse raises."""
         id = self._known(record)
-        check_response(response)
-        self.kernel.tick(self._now() if now is None else now)
+        final = is_final(response)
+        if now is not None:
+            self.kernel.tick(now)
         if self.kernel.request(id) is None:
             return self._expired(id)
         bad = Refusal(self.kernel.lib.RAY_REASON_RESPONSE_INVALID, 502, "", "")
-        if not is_final(response):
+        if not final:
             return self._turn(self.exchanges.complete(id, http_status=502), bad)
         if self._is_dropped(id):  # the service did what it was asked; nobody can read it any more
             step = self.exchanges.complete(
@@ -311,26 +310,25 @@ def _endpoint(instance: str, service: ServiceEndpoint) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def check_response(response: object) -> None:
-    """Raises ArgumentError for what no transport may return; see `is_final` for what a service
-    may have sent."""
+def is_final(response: object) -> bool:
+    """Can it be a final response of HTTP's (RFC 9110 15)? A status of 200 to 599, 1xx comes before
+    one; and fields of bytes, that fit a packed block. Raises ArgumentError for what no service
+    said: another type than an ApiResponse, or in one of its fields."""
     if not isinstance(response, ApiResponse):
         raise ArgumentError(f"what came back is an ApiResponse, not {shown(response)}")
-    if not isinstance(response.status, int):
-        raise ArgumentError(f"a response's status is a whole number, not {shown(response.status)}")
-    if not isinstance(response.body, bytes):
-        raise ArgumentError(f"a response's body is bytes, not {shown(response.body)}")
-    if not fits(response.headers, Headers):
-        raise ArgumentError(
-            f"a response's headers are texts by name or pairs, not {shown(response.headers)}"
-        )
-
-
-def is_final(response: ApiResponse) -> bool:
-    """Can it be a final response of HTTP's (RFC 9110 15)? A status of 200 to 599: 1xx comes before
-    one; and fields of bytes, that fit a packed block."""
+    status, headers, body = response.status, response.headers, response.body
+    if not isinstance(status, int):
+        raise ArgumentError(f"a response's status is a whole number, not {shown(status)}")
+    if not isinstance(body, bytes):
+        raise ArgumentError(f"a response's body is bytes, not {shown(body)}")
     try:
-        pack_headers(response.headers)
+        if not isinstance(headers, Mapping | Sequence):
+            raise TypeError
+        pack_headers(headers)
     except (UnicodeEncodeError, ArgumentError):
         return False
-    return 200 <= response.status <= 599
+    except (AttributeError, TypeError, ValueError):
+        raise ArgumentError(
+            f"a response's headers are texts by name, or pairs, not {shown(headers)}"
+        ) from None
+    return 200 <= status <= 599
