@@ -82,13 +82,16 @@ class Transforms(Guarded):
 
     def transform_response(
         self, id: int, status: int, *, headers: Fields = (), body: bytes = b"",
+        transform: int = NONE,
     ) -> Message:  # fmt: skip
         """What came back for request `id` as its client gets it. `complete` is then told the
         message's `outcome_status` and the response as it came.
 
         Raises RefusedError, counted, for a response that breaks its schema or does not parse: its
-        client gets `error_response` with that refusal. StateError, UnknownError as above."""
-        return _stepped(self, self.lib.ray_transform_response, id, status, headers, body)
+        client gets `error_response` with that refusal. StateError, UnknownError as above. With the
+        id 0 it is of no request in flight, and goes through the `transform` of that handle."""
+        step = self.lib.ray_transform_response
+        return _stepped(self, step, id, status, headers, body, transform)
 
     # -- admission with what its response owes --------------------------------------------------
     def admit_telling(
@@ -205,14 +208,15 @@ def _said(kernel: Transforms, room: tuple[Any, Any]) -> bytes:
 
 
 def _stepped(
-    kernel: Transforms, step: Any, id: int, status: int, headers: Fields, body: bytes
+    kernel: Transforms, step: Any, id: int, status: int, headers: Fields, body: bytes,
+    transform: int = NONE,
 ) -> Message:
     """One of the two transform calls, with as much room as what it writes needs."""
     ffi, now = kernel.ffi, kernel.lib.ray_clock_now(kernel.ray)
     call, report = ffi.new("ray_transform_call *"), ffi.new("ray_mediator_report *")
     block = pack_headers(headers)
     held = [ffi.from_buffer("uint8_t[]", block), ffi.from_buffer("uint8_t[]", body)]
-    call.id, call.transform, call.http_status = id, NONE, status
+    call.id, call.transform, call.http_status = id, transform, status
     call.headers.at, call.headers.length = held[0], len(block)
     call.body.at, call.body.length = held[1], len(body)
     size = HEADER_BYTES + 4 * len(body)

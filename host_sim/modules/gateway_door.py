@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from host_sim.decision import pack_headers
+from host_sim.decision import NONE, pack_headers
 from host_sim.errors import ArgumentError, TruncatedError, UnknownError, shown
 from host_sim.exchanges import Exchanges, Next, Step
 from host_sim.kernel import Kernel
@@ -117,7 +117,10 @@ class Door:
         bad = Refusal(self.kernel.lib.RAY_REASON_RESPONSE_INVALID, 502, "", "")
         if not final:
             return self._turn(self.exchanges.complete(id, http_status=502), bad)
-        if self._is_dropped(id):  # the service did what it was asked; nobody can read it any more
+        asked, moved = self._asked[id], self._is_moved(id)
+        handle = self.kernel.transform_handle(asked.transform) if moved else NONE
+        if moved and (handle == NONE or asked.request.method == "HEAD"):
+            # the service did what it was asked, but nobody can read it any more
             step = self.exchanges.complete(
                 id, http_status=response.status, headers=response.headers
             )
@@ -125,8 +128,9 @@ class Door:
         message: Message | Refusal
         try:
             message = self.kernel.transform_response(
-                id, response.status, headers=response.headers, body=response.body
-            )
+                0 if moved else id, response.status, headers=response.headers,
+                body=response.body, transform=handle,
+            )  # fmt: skip
             status = message.outcome_status
         except RefusedError as error:
             message, status = error.refusal, error.refusal.http_status
@@ -134,7 +138,7 @@ class Door:
             return self._turn(self.exchanges.complete(id, http_status=502), bad)
         step = self.exchanges.complete(
             id, http_status=status, response_bytes=len(response.body), headers=response.headers,
-            body=response.body,
+            body=None if moved else response.body,
         )  # fmt: skip
         return self._turn(step, message)
 
@@ -232,8 +236,9 @@ class Door:
         """As the client of this request understands a no: in trailers where it speaks gRPC."""
         return self.kernel.error_response(refusal, transform=self._asked[id].transform)
 
-    def _is_dropped(self, id: int) -> bool:
-        """Did a reload take away, or move, the transform that this request is to go through?"""
+    def _is_moved(self, id: int) -> bool:
+        """Did a reload take away the transform that this request is to go through, or put it in
+        another place? The core knows it by its place, and another one may be there now."""
         asked = self._asked[id]
         return self.kernel.transform_handle(asked.transform) != asked.handle
 
@@ -241,7 +246,7 @@ class Door:
         id, decision = step.request, step.decision
         assert decision is not None
         asked, flight = self._asked[id], self.kernel.request(id)
-        if self._is_dropped(id):
+        if self._is_moved(id):
             gone = Refusal(self.kernel.lib.RAY_REASON_SERVICE_GONE, 503, "", "")
             return self._unsent(id, gone)
         try:

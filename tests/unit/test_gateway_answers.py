@@ -138,6 +138,20 @@ def test_an_answer_whose_transform_a_reload_took_is_not_passed_unconverted(other
     free(kernel)
 
 
+def test_a_transform_that_a_reload_put_elsewhere_still_converts_the_answer() -> None:
+    gateway, kernel = opened()
+    record = sent(gateway.dispatch_request(item()))
+    waits = [gateway.dispatch_request(item()) for _ in range(2)][1]
+    first = FILE.index("[transform.items]")
+    page = '[transform.page]\ncache = { ttl = "30s" }\n'
+    kernel.configure(loads(FILE[:first] + page + FILE[first:].replace(page, ""), profile="tiny"))
+    assert kernel.transform_handle("items") == 1           # page has its place
+    back = gateway.complete_request(record, answered())
+    assert isinstance(back, ApiResponse) and json.loads(back.body) == {"sku": "abc", "qty": "3"}
+    assert isinstance(waits, QueuedRequest)
+    assert why(gateway.dispatch_queued()[waits.request_id]) == (503, "service-gone")
+
+
 def test_an_answer_without_a_transform_outlives_its_service() -> None:
     gateway, kernel = opened()
     record = sent(gateway.dispatch_request(ApiRequest("GET", "/slow")))
