@@ -15,6 +15,7 @@ import pytest
 from host_sim.config import loads
 from host_sim.errors import ArgumentError
 from host_sim.kernel import Kernel
+from host_sim.modules.apimon import ApiMonitor
 from host_sim.modules.gateway import (
     ApiGateway,
     ApiRequest,
@@ -23,7 +24,7 @@ from host_sim.modules.gateway import (
     Outcome,
     QueuedRequest,
 )
-from tests.doors import FILE, FRAMED, ITEM, JSON, S, Service, answered, item, opened
+from tests.doors import FILE, FRAMED, ITEM, JSON, KEY, S, Service, answered, item, opened
 
 ONE = FILE.replace("servers = 2", "servers = 1")
 NO_HTTP = [ApiResponse(0), ApiResponse(100), ApiResponse(101), ApiResponse(199), ApiResponse(600),
@@ -116,6 +117,13 @@ path = { prefix = "/page" }
 """
 
 
+def swapped() -> str:
+    """FILE with the transforms page and items in each other's place."""
+    first = FILE.index("[transform.items]")
+    page = '[transform.page]\ncache = { ttl = "30s" }\n'
+    return FILE[:first] + page + FILE[first:].replace(page, "")
+
+
 def dropped(*names: str) -> str:
     """FILE without these transforms."""
     text = FILE
@@ -142,14 +150,33 @@ def test_a_transform_that_a_reload_put_elsewhere_still_converts_the_answer() -> 
     gateway, kernel = opened()
     record = sent(gateway.dispatch_request(item()))
     waits = [gateway.dispatch_request(item()) for _ in range(2)][1]
-    first = FILE.index("[transform.items]")
-    page = '[transform.page]\ncache = { ttl = "30s" }\n'
-    kernel.configure(loads(FILE[:first] + page + FILE[first:].replace(page, ""), profile="tiny"))
+    kernel.configure(loads(swapped(), profile="tiny"))
     assert kernel.transform_handle("items") == 1           # page has its place
     back = gateway.complete_request(record, answered())
     assert isinstance(back, ApiResponse) and json.loads(back.body) == {"sku": "abc", "qty": "3"}
     assert isinstance(waits, QueuedRequest)
     assert why(gateway.dispatch_queued()[waits.request_id]) == (503, "service-gone")
+
+
+def test_an_answer_whose_transform_moved_is_not_kept_and_a_heads_is_nobodys_fault() -> None:
+    gateway, kernel = opened()
+    ask = ApiRequest("GET", "/page/1")
+    page = answered(ITEM, headers=[("Cache-Control", "public, max-age=60")])
+    record = sent(gateway.dispatch_request(ask))
+    look = ApiRequest("HEAD", "/items/7", headers=(KEY,))
+    head = sent(gateway.dispatch_request(look))
+    kernel.configure(loads(swapped(), profile="tiny"))
+    back = gateway.complete_request(record, page)
+    assert isinstance(back, ApiResponse) and (back.status, back.body) == (200, ITEM)
+    service = Service(page)
+    for _ in range(2):
+        assert gateway.dispatch_request(ask, transport=service).body == ITEM
+    assert len(service.got) == 1                           # the second is kept, the first was not
+    failed = ApiMonitor(kernel=kernel).get_error_rate()
+    lost = gateway.complete_request(head, answered(b""))
+    assert isinstance(lost, ApiResponse) and (lost.status, lost.body) == (502, b"")
+    assert failed == ApiMonitor(kernel=kernel).get_error_rate() == 0
+    free(kernel)
 
 
 def test_an_answer_without_a_transform_outlives_its_service() -> None:
