@@ -113,6 +113,9 @@ ray_status ray_format_lose(ray_format_walk *walk);                 /* notes it; 
 ray_status ray_format_pass_over(ray_format_walk *walk, const ray_format_node *of, ray_view name,
                                 uint32_t encoding);
 const ray_format_node *ray_format_node_of(const ray_format_walk *walk, uint32_t node);
+/* 1: the member is an array that was told with its first value, all of it. */
+uint32_t ray_format_is_told(const ray_format_walk *walk, const ray_format_node *of,
+                            uint32_t property);
 uint32_t ray_format_find(const ray_format_walk *walk, uint32_t node, ray_view name,
                          uint32_t encoding, uint32_t guess, uint32_t xml);
 uint32_t ray_format_next_node(const ray_format_walk *walk);        /* the value's that comes */

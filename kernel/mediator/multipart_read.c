@@ -144,11 +144,8 @@ static ray_status member(ray_multipart *m, ray_format_walk *walk, ray_format_eve
                 return status;
             continue;
         }
-        uint32_t bit = found - of->first_property;
-        uint32_t is_array = (ray_format_node_of(walk, walk->schema->properties[found].node)->types &
-                             RAY_FORMAT_ARRAY) != 0;
-        if (is_array && walk->seen[walk->depth - 1][bit / 64] >> (bit % 64) & 1)
-            continue;                     /* told with its first */
+        if (ray_format_is_told(walk, of, found) != 0)
+            continue;
         event->item.kind = RAY_JSON_NAME;
         event->item.text = head.name;
         event->encoding = head.name_encoding;

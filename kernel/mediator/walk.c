@@ -108,6 +108,15 @@ const ray_format_node *ray_format_node_of(const ray_format_walk *walk, uint32_t 
     return node < walk->schema->node_count ? &walk->schema->nodes[node] : &anything;
 }
 
+uint32_t ray_format_is_told(const ray_format_walk *walk, const ray_format_node *of,
+                            uint32_t property)
+{
+    uint32_t bit = property - of->first_property;
+    uint32_t node = walk->schema->properties[property].node;
+    return (ray_format_node_of(walk, node)->types & RAY_FORMAT_ARRAY) != 0 &&
+           (walk->seen[walk->depth - 1][bit / 64] >> (bit % 64) & 1) != 0;
+}
+
 static inline uint32_t is_named(const ray_format_walk *walk, uint32_t property, ray_view name,
                                 uint32_t encoding, uint32_t xml)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* export.c - every guard as CSV and JSON: fixed columns by place, words where there are words, and
- * whole numbers. */
+ * whole numbers; nothing for what has no end or no bound. */
 #include "parts.h"
 #include "base/names.h"
 
@@ -100,7 +100,8 @@ static void put_csv(const columns *row, const ray_names *services, uint32_t serv
     ray_text_put(text, row->forced);
     for (uint32_t i = 0; i < row->count; i++) {
         ray_text_char(text, ',');
-        ray_text_u64(text, row->value[i]);
+        if (row->value[i] != RAY_NEVER)
+            ray_text_u64(text, row->value[i]);
     }
     ray_text_char(text, '\n');
 }
@@ -142,7 +143,10 @@ static void put_json(const columns *row, const ray_names *services, uint32_t ser
     put_word(text, "state", row->state);
     put_word(text, "forced", row->forced);
     for (uint32_t i = 0; i < row->count; i++)
-        ray_text_json_u64(text, row->name[i], row->value[i]);
+        if (row->value[i] != RAY_NEVER)
+            ray_text_json_u64(text, row->name[i], row->value[i]);
+        else
+            ray_text_json_null(text, row->name[i]);
     ray_text_json_close(text, '}');
 }
 

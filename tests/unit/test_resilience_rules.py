@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from host_sim.config import loads
 from host_sim.errors import ExistsError, FullError, RaygateError, UnknownError
+from host_sim.kernel import Kernel
 from host_sim.modules.resilience import (
     Budget,
     CallState,
@@ -193,3 +195,18 @@ def test_same_seed_same_bytes_and_time_never_runs_backwards() -> None:
         return manager.snapshot()
 
     assert run(1) == run(1) != run(2)
+
+
+def test_an_export_says_nothing_of_a_budget_that_has_no_bound():
+    kernel = Kernel(config=loads("""version = 1
+[service.a]
+[service.b]
+[resilience.a]
+retry = { attempts = 2, budget = "none" }
+[resilience.b]
+retry = { attempts = 2 }
+"""))
+    rows = json.loads(kernel.shell("resilience export json").text)
+    assert [row["budget_left"] is None for row in rows] == [True, False]
+    cells = list(csv.DictReader(io.StringIO(kernel.shell("resilience export csv").text)))
+    assert [row["budget_left"] == "" for row in cells] == [True, False]
