@@ -281,8 +281,7 @@ class Kernel(Answers):
         return self._with_body(bytes(arena), body)
 
     def _step_one(self, arena: bytes, what: str) -> Decision:
-        keep = self.ffi.from_buffer("uint8_t[]", arena)
-        self._rows.row, self._rows.bytes, self._rows.bytes_length = self._row, keep, len(arena)
+        self._point_at(arena)
         check(self.lib.ray_step_batch(self.ray, self._rows, 1, self._answer), what)
         check(self._answer.status, what)
         return self.decision(self._answer)
@@ -372,9 +371,7 @@ class Kernel(Answers):
         Takes what `admit` takes. Returns text, or a dict with `as_json`.
         """
         self._fill(RowKind.EXCHANGE, None, 0, RowFlag(0))
-        arena = self._fill_request(target, request)
-        keep = self.ffi.from_buffer("uint8_t[]", arena)
-        self._rows.row, self._rows.bytes, self._rows.bytes_length = self._row, keep, len(arena)
+        self._point_at(self._fill_request(target, request))
         text, now = self._text(TEXT_BYTES), self.lib.ray_clock_now(self.ray)
         check(
             self.lib.ray_explain(self.ray, now, self._rows, int(as_json), text),

@@ -69,6 +69,12 @@ class Transforms(Guarded):
         def _fill_request(self, target: str | bytes, request: RequestFields) -> bytes: ...
         def _text(self, capacity: int) -> Any: ...
 
+    def _point_at(self, arena: bytes) -> None:
+        """The one row, and the bytes it speaks of, which live until the next."""
+        self._arena = self.ffi.from_buffer("uint8_t[]", arena)
+        rows = self._rows
+        rows.row, rows.bytes, rows.bytes_length = self._row, self._arena, len(arena)
+
     # -- the transform step ---------------------------------------------------------------------
     def transform_request(
         self, id: int, *, headers: Fields = (), body: bytes = b"",
@@ -104,9 +110,7 @@ class Transforms(Guarded):
             self.tick(at_ns)
         chosen = self._next_id if id is None else id
         self._fill(RowKind.ADMIT, None, chosen, RowFlag(0))
-        arena = self._fill_request(target, request)
-        keep = self.ffi.from_buffer("uint8_t[]", arena)
-        self._rows.row, self._rows.bytes, self._rows.bytes_length = self._row, keep, len(arena)
+        self._point_at(self._fill_request(target, request))
         text, what = self._text(HEADER_BYTES), f"{request.get('method', 'GET')} {target!r}"
         check(self.lib.ray_step_headers(self.ray, self._rows, self._answer, text), what)
         check(self._answer.status, what)

@@ -84,8 +84,8 @@ def _fields(config: Config, test: Expectation) -> dict[str, Any]:
     """The request as the core takes it: who it is from is said by [[identity]], as in a replay."""
     request = test.request
     stated = request.user is not None or request.tenant is not None or request.role is not None
-    header = config.file.auth.header if config.file.auth else "X-API-Key"
-    shows = {"authorization", header.lower()} & {name.lower() for name in request.headers}
+    credentials = {"authorization", config.file.auth.header.lower()}
+    shows = credentials & {name.lower() for name in request.headers}
     client = request.client or ""
     tenant, user, role = config.identity.resolve(
         Request(client, request.user or "", request.path, request.headers)

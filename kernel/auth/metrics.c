@@ -5,9 +5,6 @@
 
 enum { LABEL_BYTES = 4 * RAY_NAME_BYTES + 64, SCHEME_COUNT = 7, NANO_DIGITS = 9 };
 
-#define COUNTER RAY_FAMILY_COUNTER
-#define GAUGE RAY_FAMILY_GAUGE
-
 /* -- families (private) -- */
 typedef struct module_row {
     ray_auth_stats stats;

@@ -51,6 +51,11 @@ static uint64_t divide(uint64_t high, uint64_t low, uint64_t c, uint64_t *rest)
     return quotient;
 }
 
+uint64_t ray_seconds_up(uint64_t ns)
+{
+    return ns / 1000000000 + (ns % 1000000000 != 0);
+}
+
 uint64_t ray_mul_div_floor(uint64_t a, uint64_t b, uint64_t c)
 {
     wide product = (wide)a * b;

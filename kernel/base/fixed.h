@@ -12,6 +12,8 @@ uint64_t ray_mul_capped(uint64_t a, uint64_t b);
  * not 0. */
 uint64_t ray_mul_div_floor(uint64_t a, uint64_t b, uint64_t c);
 uint64_t ray_mul_div_ceil(uint64_t a, uint64_t b, uint64_t c);
+/* Whole seconds, up: whoever comes back at that second is not early. */
+uint64_t ray_seconds_up(uint64_t ns);
 /* Sign of a * b - c * d in 128 bits: -1, 0, 1. */
 int32_t ray_mul_compare(uint64_t a, uint64_t b, uint64_t c, uint64_t d);
 /* Sign of (a * b + c * d) - e * f, every product in 128 bits, the sum too (at most one bit of

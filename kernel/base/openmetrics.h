@@ -39,8 +39,9 @@ typedef struct ray_family {
     uint8_t kind;
     uint32_t reserved;
 } ray_family;
+/* `kind` is COUNTER, GAUGE, SECONDS or RATIO. */
 #define RAY_FAMILY(type, field, kind, name, help, label)                                           \
-    {name, help, label, offsetof(type, field), sizeof(((type *)0)->field), kind, 0}
+    {name, help, label, offsetof(type, field), sizeof(((type *)0)->field), RAY_FAMILY_##kind, 0}
 
 /* HELP and TYPE, where the row begins a family. */
 void ray_openmetrics_family(ray_text *text, uint32_t form, const ray_family *family);

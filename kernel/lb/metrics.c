@@ -6,9 +6,6 @@
 
 enum { LABEL_BYTES = 8 * RAY_NAME_BYTES + 32 };
 
-#define COUNTER RAY_FAMILY_COUNTER
-#define GAUGE RAY_FAMILY_GAUGE
-
 /* -- families (private) -- */
 #define LB(field, kind, name, help) \
     RAY_FAMILY(ray_lb_stats, field, kind, "raygate_lb_" name, help, 0)
@@ -53,7 +50,7 @@ static const ray_family pool_families[] = {
 static const ray_family instance_families[] = {
     INSTANCE(picked_count, COUNTER, "picked", "Requests sent to the instance."),
     INSTANCE(failed_count, COUNTER, "failures", "Of them, those that failed."),
-    INSTANCE(latency_sum_ns, RAY_FAMILY_SECONDS, "latency_seconds",
+    INSTANCE(latency_sum_ns, SECONDS, "latency_seconds",
              "Time of the requests that ended, summed."),
     INSTANCE(connection_count, GAUGE, "connections", "Requests at the instance now."),
     INSTANCE(idle_count, GAUGE, "idle_connections", "Idle connections kept now."),
@@ -63,7 +60,7 @@ static const ray_family instance_families[] = {
     INSTANCE(ejection_count, GAUGE, "ejections_in_row",
              "Ejections without a good stay in between."),
     INSTANCE(draining, GAUGE, "draining", "0 no, 1 gets nothing new, 2 and leaves at the end."),
-    INSTANCE(weight_ppm, RAY_FAMILY_RATIO, "weight_ratio",
+    INSTANCE(weight_ppm, RATIO, "weight_ratio",
              "Share of its weight that counts now (slow start, degraded)."),
 };
 

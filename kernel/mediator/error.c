@@ -2,6 +2,7 @@
 /* error.c - one table of what can go wrong, in HTTP, in gRPC and in words; and the response that
  * says so. Not a byte of the service's or the client's gets into it. */
 #include "parts.h"
+#include "base/fixed.h"
 
 /* -- the table -- */
 typedef struct error_row {
@@ -161,12 +162,6 @@ static void put_allow(uint32_t methods, ray_text *headers)
                    (ray_view){(const uint8_t *)memory, list.length});
 }
 
-/* Whole seconds, up: whoever comes back at that second is not early. */
-static uint64_t seconds_of(uint64_t ns)
-{
-    return ns / 1000000000 + (ns % 1000000000 != 0);
-}
-
 static void put_field(const ray_error_spec *spec, uint32_t status, ray_text *headers)
 {
     uint32_t field = ray_rest_row(status) >> 8 << 8;
@@ -175,7 +170,7 @@ static void put_field(const ray_error_spec *spec, uint32_t status, ray_text *hea
     if (field == ACCEPT && ray_content_type(spec->content, 0) != NULL)
         ray_header_put_word(headers, "accept", ray_content_type(spec->content, 0));
     if (field == RETRY_AFTER && spec->retry_after_ns != 0 && spec->retry_after_ns != RAY_NEVER)
-        ray_header_put_u64(headers, "retry-after", seconds_of(spec->retry_after_ns));
+        ray_header_put_u64(headers, "retry-after", ray_seconds_up(spec->retry_after_ns));
 }
 
 /* A reason that has no words of its own says no more than its status: who fails to prove who they

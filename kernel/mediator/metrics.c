@@ -5,9 +5,6 @@
 
 enum { LABEL_BYTES = 4 * RAY_NAME_BYTES + 32 };
 
-#define COUNTER RAY_FAMILY_COUNTER
-#define GAUGE RAY_FAMILY_GAUGE
-
 /* -- families (private) -- */
 #define MODULE(field, kind, name, help) \
     RAY_FAMILY(ray_mediator_stats, field, kind, "raygate_" name, help, 0)

@@ -191,10 +191,7 @@ __attribute__((noinline)) ray_status ray_ask_address(const struct ray *ray, uint
     if (status != RAY_OK || governed->limits.granted != 0)
         return status;
     journey->asked = RAY_ASKED_ADDRESS;
-    governed->quotas.count = governed->quotas.shadow_denied_count = 0;
-    governed->quotas.retry_after_ns = 0;
-    governed->quotas.by = RAY_NONE;
-    governed->quotas.granted = 1;
+    governed->quotas.count = 0;
     return RAY_OK;
 }
 

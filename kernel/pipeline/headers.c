@@ -3,6 +3,7 @@
  * writing, because RateLimit counts what is left behind this request. */
 #include "pipeline/journey.h"
 #include "base/bytes.h"
+#include "base/fixed.h"
 
 /* What the client may know is the whole verdict: a request that a quota denied spent no token, and
  * has to wait for the quota. */
@@ -16,8 +17,7 @@ static void tell(const struct ray *ray, const ray_answer *answer, ray_journey *j
     ray_ratelimit_headers(&ray->ratelimit, answer->at_ns, limits, out);
 }
 
-/* When to come back, where neither limits nor quotas said so (RFC 9110 10.2.3): whole seconds, up,
- * so that whoever comes back at that second is not early. */
+/* When to come back, where neither limits nor quotas said so (RFC 9110 10.2.3). */
 static void tell_wait(const ray_answer *answer, ray_text *out)
 {
     uint64_t wait_ns = answer->retry_after_ns;
@@ -25,7 +25,7 @@ static void tell_wait(const ray_answer *answer, ray_text *out)
         wait_ns == 0 || wait_ns == RAY_NEVER)
         return;
     ray_text_put(out, "Retry-After: ");
-    ray_text_u64(out, wait_ns / 1000000000 + (wait_ns % 1000000000 != 0));
+    ray_text_u64(out, ray_seconds_up(wait_ns));
     ray_text_put(out, "\r\n");
 }
 

@@ -3,7 +3,6 @@
  * print equal bytes. */
 #include "limit.h"
 
-enum { SECOND_NS = 1000000000 };
 static const uint64_t sf_integer_max = 999999999999999; /* RFC 9651 section 3.3.1 */
 
 /* -- words -- */
@@ -129,11 +128,6 @@ ray_status ray_ratelimit_export(const ray_ratelimit *rl, uint64_t now_ns, uint32
 }
 
 /* -- headers (private) -- */
-static uint64_t seconds_of(uint64_t ns)
-{
-    return ns / SECOND_NS + (ns % SECOND_NS != 0 ? 1U : 0U);
-}
-
 static void put_member(ray_text *out, const ray_name *name, uint32_t first)
 {
     if (!first)
@@ -172,7 +166,7 @@ static void put_policy(const ray_ratelimit *rl, const ray_ratelimit_answer *answ
         put_member(out, &rl->config.spec[rule->limit].name, first);
         put_parameter(out, ";q=",
                       rule->kind > RAY_KIND_QUEUE ? rule->capacity : rule->capacity / rule->period);
-        put_parameter(out, ";w=", seconds_of(window_ns(rule)));
+        put_parameter(out, ";w=", ray_seconds_up(window_ns(rule)));
         first = 0;
     }
     if (!first)
@@ -196,7 +190,7 @@ static uint64_t reset_seconds(const ray_ratelimit *rl, uint64_t now_ns,
     uint64_t wait = full > now_ns ? full - now_ns : 0;
     if (!answer->granted && wait > answer->retry_after_ns)
         wait = answer->retry_after_ns;
-    return seconds_of(wait);
+    return ray_seconds_up(wait);
 }
 
 /* -- headers -- */
@@ -221,7 +215,7 @@ void ray_ratelimit_headers(const ray_ratelimit *rl, uint64_t now_ns,
         ray_text_put(out, "\r\n");
     if (answer->granted || answer->retry_after_ns == RAY_NEVER)
         return;
-    uint64_t seconds = seconds_of(answer->retry_after_ns);
+    uint64_t seconds = ray_seconds_up(answer->retry_after_ns);
     ray_text_put(out, "Retry-After: ");
     ray_text_u64(out, seconds != 0 ? seconds : 1);
     ray_text_put(out, "\r\n");

@@ -6,9 +6,6 @@
 
 enum { LABEL_BYTES = 4 * RAY_NAME_BYTES + 32, ANY_PART = 0 };
 
-#define COUNTER RAY_FAMILY_COUNTER
-#define GAUGE RAY_FAMILY_GAUGE
-
 /* -- families (private) -- */
 #define MODULE(field, kind, name, help) \
     RAY_FAMILY(ray_resilience_stats, field, kind, "raygate_resilience_" name, help, 0)
@@ -66,7 +63,7 @@ static const ray_family breaker_families[] = {
     TALLY(opened_count, "breaker_opened", "Times it opened.", 0),
     TALLY(half_opened_count, "breaker_half_opened", "Times it half-opened.", 0),
     TALLY(closed_count, "breaker_closed", "Times it closed.", 0),
-    ROW(stats.breaker.rate_ppm, RAY_FAMILY_RATIO, "breaker_failure_ratio",
+    ROW(stats.breaker.rate_ppm, RATIO, "breaker_failure_ratio",
         "Failures of its window's outcomes.", 0),
     ROW(stats.breaker.row_failures, GAUGE, "breaker_failures_in_row", "Failures in a row.", 0),
     ROW(stats.breaker.probing, GAUGE, "breaker_probing", "Probes under way.", 0),
@@ -79,7 +76,7 @@ static const ray_family bulkhead_families[] = {
     ROW(spec.bulkhead.waiting, GAUGE, "bulkhead_waiting_limit", "Requests that may wait.", 0),
     TALLY(queued_count, "bulkhead_queued", "Requests that began to wait.", 0),
     TALLY(left_count, "bulkhead_left", "Of them, those that went before their turn.", 0),
-    ROW(stats.tally.wait_sum_ns, RAY_FAMILY_SECONDS, "bulkhead_wait_seconds",
+    ROW(stats.tally.wait_sum_ns, SECONDS, "bulkhead_wait_seconds",
         "Time waited by those whose turn came, summed.", 0),
 };
 
