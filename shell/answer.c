@@ -130,7 +130,7 @@ static void json_retry(ray_text *out, uint64_t retry_after_ns)
         ray_text_json_u64(out, "retry_after_ns", retry_after_ns);
 }
 
-static void json_named(ray_call *call, const char *key, uint32_t by_kind, uint32_t by_id)
+void ray_json_named(ray_call *call, const char *key, uint32_t by_kind, uint32_t by_id)
 {
     ray_name name;
     if (by_kind == RAY_BY_NONE || by_id == RAY_NONE) {
@@ -161,15 +161,15 @@ void ray_answer_json(ray_call *call, const ray_answer *answer, const ray_text *h
     ray_text_json_u64(out, "http_status", answer->http_status);
     ray_text_json_literal(out, "reason", ray_reason_word(answer->reason));
     ray_text_json_literal(out, "by_kind", ray_by_word(answer->by_kind));
-    json_named(call, "by", answer->by_kind, answer->by_id);
+    ray_json_named(call, "by", answer->by_kind, answer->by_id);
     json_retry(out, answer->retry_after_ns);
     ray_text_json_u64(out, "start_at_ns", answer->start_at_ns);
     ray_text_json_bool(out, "queued", answer->queued);
     ray_text_json_literal(out, "class", ray_class_word(answer->priority));
     ray_text_json_u64(out, "wait_ns", answer->wait_ns);
     ray_text_json_i64(out, "cost_nano", answer->cost_nano);
-    json_named(call, "route", RAY_BY_ROUTE, answer->route);
-    json_named(call, "service", RAY_BY_SERVICE, answer->service);
+    ray_json_named(call, "route", RAY_BY_ROUTE, answer->route);
+    ray_json_named(call, "service", RAY_BY_SERVICE, answer->service);
     ray_text_json_u64(out, "seq", answer->id);
     ray_text_json_u64(out, "at_ns", answer->at_ns);
     ray_text_json_u64(out, "epoch", answer->epoch);
@@ -179,7 +179,7 @@ void ray_answer_json(ray_call *call, const ray_answer *answer, const ray_text *h
     for (uint32_t i = 0; i < answer->shadow_count; i++) {
         ray_text_json_open(out, 0, '{');
         ray_text_json_literal(out, "by_kind", ray_by_word(answer->shadow[i].by_kind));
-        json_named(call, "by", answer->shadow[i].by_kind, answer->shadow[i].by_id);
+        ray_json_named(call, "by", answer->shadow[i].by_kind, answer->shadow[i].by_id);
         ray_text_json_literal(out, "reason", ray_reason_word(answer->shadow[i].reason));
         json_retry(out, answer->shadow[i].retry_after_ns);
         ray_text_json_close(out, '}');

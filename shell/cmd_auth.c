@@ -263,13 +263,13 @@ static ray_status run_tokens(ray_call *call)
 {
     static const char words[4][8] = {"free", "issued", "revoked", "rotated"};
     const ray_auth *auth = ray_auth_of(call->ray);
+    int64_t offset_ns = ray_call_wall_offset(call);
     ray_text *out = call->out;
     ray_token row;
     if (call->json != 0)
         ray_text_json_open(out, 0, '[');
     for (uint32_t place = 0; place < RAY_TOKEN_MAX; place++) {
-        if (ray_auth_token_read(auth, call->now_ns, ray_call_wall_offset(call), place, &row) !=
-            RAY_OK)
+        if (ray_auth_token_read(auth, call->now_ns, offset_ns, place, &row) != RAY_OK)
             continue;
         if (call->json != 0) {
             ray_text_json_open(out, 0, '{');

@@ -127,14 +127,17 @@ static ray_status issuer_option(ray_call *call, uint32_t *jwt)
 /* When the first place of a full table is free again. */
 static uint64_t first_free_ns(const ray_call *call)
 {
-    int64_t now_ns = (int64_t)(call->now_ns + (uint64_t)ray_call_wall_offset(call));
+    int64_t offset_ns = ray_call_wall_offset(call);
+    int64_t now_ns = (int64_t)(call->now_ns + (uint64_t)offset_ns);
     uint64_t least_ns = RAY_NEVER;
     ray_token row;
-    for (uint32_t place = 0; place < RAY_TOKEN_MAX; place++)
-        if (ray_auth_token_read(ray_auth_of(call->ray), call->now_ns, ray_call_wall_offset(call),
-                                place, &row) == RAY_OK &&
-            (uint64_t)(row.expires_ns - now_ns) < least_ns)
-            least_ns = (uint64_t)(row.expires_ns - now_ns);
+    for (uint32_t place = 0; place < RAY_TOKEN_MAX; place++) {
+        if (ray_auth_token_read(ray_auth_of(call->ray), call->now_ns, offset_ns, place, &row) !=
+            RAY_OK)
+            continue;
+        uint64_t left_ns = (uint64_t)(row.expires_ns - now_ns);
+        least_ns = left_ns < least_ns ? left_ns : least_ns;
+    }
     return least_ns;
 }
 
@@ -288,8 +291,7 @@ ray_status ray_auth_run_enable(ray_call *call)
 /* -- rights -- */
 static const char *permission_word(uint32_t bit)
 {
-    static const char words[4][8] = {"read", "write", "execute", "admin"};
-    return bit < 4 ? words[bit] : "?";
+    return bit < 4 ? ray_permission_word(1U << bit) : "?";
 }
 
 static ray_status read_grant(ray_call *call, uint32_t service_word, ray_grant *grant)

@@ -82,12 +82,6 @@ void ray_gateway_put_pattern(ray_text *out, const char *at, uint64_t length)
             ray_text_escaped(out, at + i, 1);
 }
 
-const char *ray_gateway_need_word(uint32_t need)
-{
-    static const char words[3][9] = {"none", "optional", "required"};
-    return need < 3 ? words[need] : "?";
-}
-
 /* Where it is reached: its own host, or its pool's instances. */
 static void put_place(ray_call *call, const ray_service_row *row)
 {
@@ -200,7 +194,7 @@ static void table_routes(ray_call *call)
         ray_text_column(out, 82);
         ray_gateway_put_service(call, row.spec->service);
         ray_text_column(out, 100);
-        ray_text_put(out, ray_gateway_need_word(row.spec->auth));
+        ray_text_put(out, ray_need_word(row.spec->auth));
         ray_text_column(out, 110);
         ray_text_u64_right(out, row.count.asked_count, 12);
         ray_text_u64_right(out, row.count.denied_count, 12);

@@ -10,7 +10,6 @@ void ray_gateway_put_service(ray_call *call, uint32_t id);
 /* A host or a pattern as it was written: unlike elsewhere a backslash stays one. */
 void ray_gateway_put_pattern(ray_text *out, const char *at, uint64_t length);
 /* none, optional, required. */
-const char *ray_gateway_need_word(uint32_t need);
 
 /* 1 and the handle of what word `word` names or numbers. */
 uint32_t ray_gateway_find_service_word(ray_call *call, uint32_t word, uint32_t *id);

@@ -17,18 +17,10 @@ static void put_counts(ray_text *out, const ray_gateway_count *count)
     ray_text_char(out, '\n');
 }
 
-/* The name behind a handle, "" for RAY_NONE. */
-static void name_of(ray_call *call, uint32_t kind, uint32_t id, ray_name *out)
-{
-    __builtin_memset(out, 0, sizeof *out);
-    if (id != RAY_NONE)
-        ray_by_name(call->ray, kind, id, out);
-}
-
 static void put_pool(ray_call *call, uint32_t service)
 {
     ray_name name;
-    name_of(call, RAY_BY_POOL, ray_lb_pool_of(ray_lb_of(call->ray), service), &name);
+    ray_by_name(call->ray, RAY_BY_POOL, ray_lb_pool_of(ray_lb_of(call->ray), service), &name);
     if (name.at[0] != 0)
         ray_line_name(call->out, COLUMN, "  pool", &name);
     else
@@ -39,7 +31,7 @@ static void put_pool(ray_call *call, uint32_t service)
 static void put_rights(ray_text *out, uint32_t auth, uint32_t role, uint32_t permission)
 {
     ray_line_begin(out, COLUMN, "  auth");
-    ray_text_put(out, ray_gateway_need_word(auth));
+    ray_text_put(out, ray_need_word(auth));
     if (auth != RAY_AUTH_NONE) {
         if (role != RAY_ROLE_NONE) {
             ray_text_put(out, ", role ");
@@ -54,8 +46,8 @@ static void put_rights(ray_text *out, uint32_t auth, uint32_t role, uint32_t per
 static void put_transform(ray_call *call, uint32_t route)
 {
     ray_name name;
-    name_of(call, RAY_BY_TRANSFORM,
-            ray_mediator_transform_of(ray_mediator_of(call->ray), route), &name);
+    ray_by_name(call->ray, RAY_BY_TRANSFORM,
+                ray_mediator_transform_of(ray_mediator_of(call->ray), route), &name);
     if (name.at[0] != 0)
         ray_line_name(call->out, COLUMN, "  transform", &name);
 }
@@ -157,20 +149,9 @@ static void show_route(ray_call *call, const ray_route_row *row)
 /* What other modules know of a service and of a route. */
 static void json_beside(ray_call *call, uint32_t service, uint32_t route)
 {
-    ray_name name;
-    uint32_t pool = service != RAY_NONE ? ray_lb_pool_of(ray_lb_of(call->ray), service) : RAY_NONE;
-    uint32_t transform =
-        route != RAY_NONE ? ray_mediator_transform_of(ray_mediator_of(call->ray), route) : RAY_NONE;
-    name_of(call, RAY_BY_POOL, pool, &name);
-    if (name.at[0] != 0)
-        ray_text_json_name(call->out, "pool", &name);
-    else
-        ray_text_json_null(call->out, "pool");
-    name_of(call, RAY_BY_TRANSFORM, transform, &name);
-    if (name.at[0] != 0)
-        ray_text_json_name(call->out, "transform", &name);
-    else
-        ray_text_json_null(call->out, "transform");
+    ray_json_named(call, "pool", RAY_BY_POOL, ray_lb_pool_of(ray_lb_of(call->ray), service));
+    ray_json_named(call, "transform", RAY_BY_TRANSFORM,
+                   ray_mediator_transform_of(ray_mediator_of(call->ray), route));
 }
 
 /* A name may be a service's and a route's at once; both are shown then. */
@@ -208,58 +189,8 @@ typedef struct question {
     ray_gateway_query query;
     ray_gateway_answer answer;
     uint8_t scratch[RAY_TARGET_BYTES_MAX];
-    uint8_t headers[2 * RAY_SHELL_LINE_MAX];
+    uint8_t headers[4 * RAY_SHELL_LINE_MAX];
 } question;
-
-static void pack_u16(uint8_t *at, uint32_t value)
-{
-    at[0] = (uint8_t)value;
-    at[1] = (uint8_t)(value >> 8);
-}
-
-/* Packs one "NAME:VALUE"; 0 when it is none. A line is shorter than the block. */
-static uint32_t pack_header(question *q, const char *at, uint32_t length)
-{
-    uint32_t colon = 0;
-    uint8_t *to = q->headers + q->query.headers.length;
-    while (colon < length && at[colon] != ':')
-        colon++;
-    if (colon == 0 || colon == length)
-        return 0;
-    pack_u16(to, colon);
-    pack_u16(to + 2, length - colon - 1);
-    __builtin_memcpy(to + 4, at, colon);
-    __builtin_memcpy(to + 4 + colon, at + colon + 1, length - colon - 1);
-    q->query.headers.length += 4U + length - 1U;
-    return 1;
-}
-
-static uint32_t is_header(const char *at, uint32_t length, uint32_t *value)
-{
-    static const char name[] = "--header";
-    *value = sizeof name - 1;
-    if (length < *value || __builtin_memcmp(at, name, *value) != 0)
-        return 0;
-    return length == *value || at[(*value)++] == '=';
-}
-
-static ray_status pack_headers(ray_call *call, question *q)
-{
-    q->query.headers.at = q->headers;
-    for (uint32_t i = call->plain_count; i < call->count; i++) {
-        uint32_t from = 0;
-        if (!is_header(call->word[i], call->length[i], &from))
-            continue;
-        if (from == call->length[i] && call->word[i][from - 1] != '=' && i + 1 < call->count) {
-            from = 0;
-            i++;
-        }
-        if (!pack_header(q, call->word[i] + from, call->length[i] - from))
-            return ray_option_refuse(call, RAY_E_SYNTAX, "a header is NAME:VALUE, not",
-                                     call->word[i] + from, call->length[i] - from);
-    }
-    return RAY_OK;
-}
 
 static void put_view(ray_text *out, ray_view view)
 {
@@ -321,7 +252,7 @@ static void json_answer(ray_call *call, const ray_gateway_answer *answer)
     ray_by_name(call->ray, RAY_BY_SERVICE, answer->service, &name);
     ray_text_json_name(out, "service", &name);
     json_beside(call, answer->service, answer->route);
-    ray_text_json_literal(out, "auth", ray_gateway_need_word(answer->auth));
+    ray_text_json_literal(out, "auth", ray_need_word(answer->auth));
     ray_text_json_literal(out, "role", ray_role_word(answer->role));
     ray_text_json_literal(out, "permission", ray_permission_word(answer->permission));
     json_view(out, "path", answer->path);
@@ -359,7 +290,8 @@ ray_status ray_gateway_run_test(ray_call *call)
     if (ray_call_option(call, "--body", &at, &length) &&
         ray_parse_bytes(at, length, &q->query.body_bytes) != RAY_OK)
         return ray_call_error(call, RAY_E_SYNTAX, "--body takes a size like 8KiB", RAY_NONE, 0);
-    ray_status status = pack_headers(call, q);
+    ray_status status = ray_call_headers(call, q->headers, &length);
+    q->query.headers = (ray_view){q->headers, length};
     if (status == RAY_OK)
         status = ray_gateway_ask(ray_gateway_of(call->ray), call->now_ns, &q->query, &q->answer);
     if (status != RAY_OK)

@@ -19,14 +19,6 @@ typedef struct message {
 } message;
 
 /* -- the message as it was typed -- */
-static uint32_t digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return (uint32_t)(c - '0');
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? (uint32_t)(c - 'a') + 10 : 16;
-}
-
 /* BODY as it stands, or with --hex two digits a byte: protobuf is not typed otherwise. */
 static ray_status fill_body(ray_call *call, message *m)
 {
@@ -36,7 +28,7 @@ static ray_status fill_body(ray_call *call, message *m)
     if (!ray_call_flag(call, "--hex"))
         return RAY_OK;
     for (uint32_t i = 0; i + 1 < length; i += 2) {
-        uint32_t high = digit(at[i]), low = digit(at[i + 1]);
+        uint32_t high = ray_parse_digit(at[i]), low = ray_parse_digit(at[i + 1]);
         if (high > 15 || low > 15)
             return ray_call_error(call, RAY_E_SYNTAX, "not hexadecimal digits", 3, 0);
         m->bytes[i / 2] = (uint8_t)(high << 4 | low);

@@ -13,7 +13,7 @@ static const char *stated(const ray_call *call, uint32_t *i, uint32_t *length)
 {
     const char *at = call->word[*i];
     *length = call->length[*i];
-    if (*length > 9 && ray_word_is(at, 9, "--header=")) {
+    if (*length >= 9 && ray_word_is(at, 9, "--header=")) {
         *length -= 9;
         return at + 9;
     }

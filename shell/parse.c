@@ -297,3 +297,12 @@ ray_status ray_parse_address(const char *at, uint64_t length, ray_address *out)
 {
     return ray_address_read(at, length, out) != 0 ? RAY_OK : RAY_E_SYNTAX;
 }
+
+/* -- hexadecimal -- */
+uint32_t ray_parse_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return (uint32_t)(c - '0');
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? (uint32_t)(c - 'a') + 10 : 16;
+}

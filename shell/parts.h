@@ -55,9 +55,11 @@ uint32_t ray_word_names(const char *at, uint64_t length);
 ray_status ray_call_unknown_value(ray_call *call, const char *what, const char *at, uint32_t length,
                                   uint32_t completes);
 
-/* The same without a suggestion, and with `status`; length 0: there was no value. */
+/* The same without a suggestion, and with `status`; `at` NULL: there was no value. */
 ray_status ray_option_refuse(ray_call *call, ray_status status, const char *what, const char *at,
                              uint32_t length);
+/* The value of a hexadecimal digit of either case, 16 of any other character. */
+uint32_t ray_parse_digit(char c);
 /* An option's value; *out stays when the option is absent. Durations take `forever`, RAY_NEVER. */
 ray_status ray_option_u64(ray_call *call, const char *name, uint64_t *out);
 ray_status ray_option_duration(ray_call *call, const char *name, uint64_t *out);
@@ -152,14 +154,18 @@ uint32_t ray_target_method(struct ray *ray, uint32_t id);
 /* Writes "GET /path" of the first route in precedence that can be written out. */
 void ray_example_put(struct ray *ray, ray_text *out);
 
-/* -- answers (answer.c) -- */
-/* The line that says it all; what else there is to say, with the response's header lines. */
+/* -- a message that is typed (headers.c, cmd_mediator_convert.c) -- */
 /* The --header options of a call, packed; `to` holds 4 * RAY_SHELL_LINE_MAX bytes. */
 ray_status ray_call_headers(ray_call *call, uint8_t *to, uint32_t *used);
 /* mediator convert, once its transform is found. */
 ray_status ray_mediator_convert(ray_call *call, uint32_t transform);
+
+/* -- answers (answer.c) -- */
+/* The line that says it all; what else there is to say, with the response's header lines. */
 void ray_answer_put_verdict(ray_call *call, const ray_answer *answer);
 void ray_answer_put(ray_call *call, const ray_answer *answer, const ray_text *headers);
+/* A member of an open object: the name of a row, null for RAY_NONE. */
+void ray_json_named(ray_call *call, const char *key, uint32_t by_kind, uint32_t by_id);
 /* The members of an object that is open. */
 void ray_answer_json(ray_call *call, const ray_answer *answer, const ray_text *headers);
 

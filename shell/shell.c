@@ -55,15 +55,6 @@ const ray_command *ray_shell_find(const char *at, uint64_t length)
 }
 
 /* -- words (private) -- */
-static uint32_t hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return (uint32_t)(c - '0');
-    if (c >= 'a' && c <= 'f')
-        return (uint32_t)(c - 'a') + 10;
-    return c >= 'A' && c <= 'F' ? (uint32_t)(c - 'A') + 10 : 16;
-}
-
 /* One byte inside double quotes, where output's own escapes are read back: \\ \" and \xNN. */
 static char quoted_byte(const char *line, uint64_t length, uint64_t *i)
 {
@@ -72,9 +63,9 @@ static char quoted_byte(const char *line, uint64_t length, uint64_t *i)
         return c;
     if (line[*i] == '\\' || line[*i] == '"')
         return line[(*i)++];
-    if (line[*i] == 'x' && length - *i > 2 && hex_digit(line[*i + 1]) < 16 &&
-        hex_digit(line[*i + 2]) < 16) {
-        c = (char)(uint8_t)(hex_digit(line[*i + 1]) * 16 + hex_digit(line[*i + 2]));
+    if (line[*i] == 'x' && length - *i > 2 && ray_parse_digit(line[*i + 1]) < 16 &&
+        ray_parse_digit(line[*i + 2]) < 16) {
+        c = (char)(uint8_t)(ray_parse_digit(line[*i + 1]) * 16 + ray_parse_digit(line[*i + 2]));
         *i += 3;
     }
     return c;

@@ -2,6 +2,7 @@
 /* check.c - rows from anywhere: what no rule allows is refused, with its section, row and field. */
 #include <stddef.h>
 #include "parts.h"
+#include "base/headers.h"
 
 enum { SECTION_AUTH = 80, SECTION_ROLE = 81, SECTION_CREDENTIAL = 82, SECTION_JWT = 83,
        SECTION_JWT_KEY = 84 };
@@ -31,9 +32,8 @@ static ray_status refuse(ray_config_report *report, ray_status status, uint32_t 
 /* Keys in the field of Basic and Bearer: whoever showed one would show two, and nobody got in. */
 static uint32_t is_authorization(const ray_name *header)
 {
-    static const char word[] = "authorization";
-    uint32_t length = sizeof word - 1;
-    return ray_name_length(header) == length && ray_same_ignoring_case(header->at, word, length);
+    ray_view name = {(const uint8_t *)header->at, ray_name_length(header)};
+    return ray_view_is(name, "authorization");
 }
 
 static ray_status auth_check(const ray_auth_spec *spec, ray_config_report *report)

@@ -142,14 +142,6 @@ static uint32_t read_times(const ray_jwt_spec *jwt, const ray_claims *body, int6
     return RAY_REASON_OK;
 }
 
-static uint32_t role_of(const uint8_t *word, uint32_t length)
-{
-    for (uint32_t role = RAY_ROLE_ADMIN; role < RAY_ROLE_MAX; role++)
-        if (ray_same_word((const char *)word, length, ray_role_word(role)) != 0)
-            return role;
-    return RAY_ROLE_NONE; /* somebody else's word: it gives nothing here */
-}
-
 static uint32_t read_who(const ray_auth *auth, const ray_jwt_spec *jwt, const ray_claims *body,
                          ray_auth_claims *out)
 {
@@ -167,7 +159,8 @@ static uint32_t read_who(const ray_auth *auth, const ray_jwt_spec *jwt, const ra
         length = ray_claims_text(body, claim, word, sizeof word);
         if (length == RAY_NONE)
             return RAY_REASON_AUTH_CLAIM_BAD;
-        out->role = (uint8_t)role_of(word, length);
+        uint32_t role = ray_role_of((const char *)word, length);
+        out->role = role != RAY_NONE ? (uint8_t)role : RAY_ROLE_NONE; /* another's word */
     }
     claim = ray_claims_find(body, jwt->claim_tenant.at, ray_name_length(&jwt->claim_tenant));
     if (jwt->claim_tenant.at[0] != 0 && claim != 0) {

@@ -3,7 +3,7 @@
 #include "parts.h"
 #include "base/openmetrics.h"
 
-enum { LABEL_BYTES = 4 * RAY_NAME_BYTES + 64, SCHEME_COUNT = 7, NANO_DIGITS = 9 };
+enum { LABEL_BYTES = 4 * RAY_NAME_BYTES + 64, NANO_DIGITS = 9 };
 
 /* -- families (private) -- */
 typedef struct module_row {
@@ -56,7 +56,7 @@ static void by_scheme(const ray_auth_stats *stats, uint32_t form, ray_text *text
 {
     ray_openmetrics_head(text, form, "raygate_auth_granted_by_scheme", "counter",
                          "Requests let in, by how they showed who they are.");
-    for (uint32_t scheme = RAY_SCHEME_NONE + 1; scheme < SCHEME_COUNT; scheme++) {
+    for (uint32_t scheme = RAY_SCHEME_NONE + 1; scheme < RAY_AUTH_SCHEME_COUNT; scheme++) {
         ray_text_put(text, "raygate_auth_granted_by_scheme_total{scheme=\"");
         ray_text_put(text, ray_scheme_word(scheme));
         ray_text_put(text, "\"}");

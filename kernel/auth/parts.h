@@ -8,7 +8,7 @@
 #include "base/crypto.h"
 #include "base/siphash.h"
 
-enum { RAY_AUTH_SLOT_MASK = 0xffff };
+enum { RAY_AUTH_SLOT_MASK = 0xffff, RAY_AUTH_SCHEME_COUNT = RAY_SCHEME_VOUCHED + 1 };
 #define RAY_AUTH_NS_PER_S 1000000000LL
 
 static inline int64_t ray_auth_unix(uint64_t now_ns, int64_t wall_offset_ns)

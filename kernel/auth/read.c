@@ -68,9 +68,9 @@ ray_status ray_auth_credential_stats(const ray_auth *auth, uint64_t now_ns, uint
 /* -- words -- */
 const char *ray_scheme_word(uint32_t scheme)
 {
-    static const char words[7][12] = {"none", "api-key",    "basic",  "bearer",
+    static const char words[RAY_AUTH_SCHEME_COUNT][12] = {"none", "api-key",    "basic",  "bearer",
                                       "jwt",  "introspect", "vouched"};
-    return scheme < 7 ? words[scheme] : "?";
+    return scheme < RAY_AUTH_SCHEME_COUNT ? words[scheme] : "?";
 }
 
 const char *ray_jwt_alg_word(uint32_t alg)

@@ -2,13 +2,7 @@
 /* bytes.c - nothing here looks for a terminator but ray_length_of, which only ever sees our own
  * literals. */
 #include "base/bytes.h"
-
-static uint64_t word_at(const uint8_t *at)
-{
-    uint64_t word;
-    memcpy(&word, at, 8);
-    return word;
-}
+#include "base/eight.h"
 
 /* Names are short: two words that may overlap are less than a call of the port. */
 uint32_t ray_same(const void *a, const void *b, uint64_t length)
@@ -17,8 +11,8 @@ uint32_t ray_same(const void *a, const void *b, uint64_t length)
     if (length > 16)
         return memcmp(a, b, length) == 0;
     if (length >= 8)
-        return ((word_at(x) ^ word_at(y)) |
-                (word_at(x + length - 8) ^ word_at(y + length - 8))) == 0;
+        return ((ray_load_8(x) ^ ray_load_8(y)) |
+                (ray_load_8(x + length - 8) ^ ray_load_8(y + length - 8))) == 0;
     if (length >= 4)
         return ((ray_read_u32(x) ^ ray_read_u32(y)) |
                 (ray_read_u32(x + length - 4) ^ ray_read_u32(y + length - 4))) == 0;

@@ -8,7 +8,7 @@
 #define RAY_EACH_TOP 0x8080808080808080U
 
 /* Eight bytes as a little-endian number; compilers make one load of it. */
-static inline uint64_t ray_load_8(const uint8_t *at)
+static inline __attribute__((always_inline)) uint64_t ray_load_8(const uint8_t *at)
 {
     return (uint64_t)at[0] | (uint64_t)at[1] << 8 | (uint64_t)at[2] << 16 |
            (uint64_t)at[3] << 24 | (uint64_t)at[4] << 32 | (uint64_t)at[5] << 40 |

@@ -46,6 +46,11 @@ uint32_t ray_view_is(ray_view view, const char *word)
     return is_named(view, word, ray_length_of(word));
 }
 
+uint32_t ray_view_same(ray_view a, ray_view b)
+{
+    return b.length != 0 && is_named(a, (const char *)b.at, b.length);
+}
+
 uint32_t ray_headers_find(ray_view headers, const char *name, uint64_t length, uint32_t nth,
                           ray_view *value)
 {
@@ -138,6 +143,22 @@ uint32_t ray_headers_sound(ray_view headers)
     if ((seen & CONTENT_LENGTH_AND_TRANSFER_ENCODING) == CONTENT_LENGTH_AND_TRANSFER_ENCODING)
         return 0;   /* no precedence rule: smuggling lives on them (CL and TE, RFC 9112 6.1) */
     return walk.at == headers.length;
+}
+
+static const char METHODS[RAY_METHOD_MAX][8] = {"OTHER", "GET",    "HEAD",  "POST",
+                                                "PUT",   "DELETE", "PATCH", "OPTIONS"};
+
+const char *ray_method_word(uint32_t method)
+{
+    return method < RAY_METHOD_MAX ? METHODS[method] : "?";
+}
+
+uint32_t ray_method_of(const char *at, uint64_t length)
+{
+    for (uint32_t i = RAY_METHOD_GET; i < RAY_METHOD_MAX; i++)
+        if (ray_same_word(at, length, METHODS[i]))
+            return i;
+    return RAY_METHOD_OTHER;
 }
 
 uint32_t ray_sends_content(uint32_t method)

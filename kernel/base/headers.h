@@ -34,6 +34,7 @@ uint32_t ray_is_value_byte(uint8_t c);
 uint32_t ray_is_blank(uint8_t c);
 ray_view ray_trimmed(ray_view view);
 uint32_t ray_view_is(ray_view view, const char *word);
+uint32_t ray_view_same(ray_view a, ray_view b);     /* whatever its case; nothing is no name */
 
 /* 1 for a method that is there to send content (RFC 9110 9.3), so that none is an empty one. */
 uint32_t ray_sends_content(uint32_t method);

@@ -4,6 +4,7 @@
  * The round and the reads are inlined by force: a hash stands on every keyed decision and every
  * decision record, and called as functions they cost more than half of both. */
 #include "base/siphash.h"
+#include "base/eight.h"
 
 #define ALWAYS static inline __attribute__((always_inline))
 
@@ -20,21 +21,13 @@ ALWAYS void round_once(uint64_t v[4])
     v[2] += v[1]; v[1] = rotl(v[1], 17); v[1] ^= v[2]; v[2] = rotl(v[2], 32);
 }
 
-/* Written out, the compiler makes one load of it; as a loop it does not. */
-ALWAYS uint64_t word_at(const uint8_t *at)
-{
-    return (uint64_t)at[0] | (uint64_t)at[1] << 8 | (uint64_t)at[2] << 16 | (uint64_t)at[3] << 24 |
-           (uint64_t)at[4] << 32 | (uint64_t)at[5] << 40 | (uint64_t)at[6] << 48 |
-           (uint64_t)at[7] << 56;
-}
-
 /* The last word: the bytes that are left of `length` at `at`, and the length modulo 256 in the top
  * byte. Behind eight others they are the end of a word that may be loaded whole. */
 ALWAYS uint64_t tail_of(const uint8_t *at, uint64_t length)
 {
     uint64_t word = (length & 0xffU) << 56, left = length & 7U;
     if (left != 0 && length > 8)
-        return word | word_at(at + length - 8) >> (64U - 8U * left);
+        return word | ray_load_8(at + length - 8) >> (64U - 8U * left);
     for (uint64_t i = 0; i < left; i++)
         word |= (uint64_t)at[length - left + i] << (8U * i);
     return word;
@@ -42,7 +35,7 @@ ALWAYS uint64_t tail_of(const uint8_t *at, uint64_t length)
 
 ALWAYS void keyed(uint64_t v[4], const uint8_t key[16])
 {
-    uint64_t k0 = word_at(key), k1 = word_at(key + 8);
+    uint64_t k0 = ray_load_8(key), k1 = ray_load_8(key + 8);
     v[0] = k0 ^ 0x736f6d6570736575U;
     v[1] = k1 ^ 0x646f72616e646f6dU;
     v[2] = k0 ^ 0x6c7967656e657261U;
@@ -71,7 +64,7 @@ uint64_t ray_siphash(const uint8_t key[16], const uint8_t *at, uint64_t length)
     keyed(v, key);
     uint64_t whole = length & ~(uint64_t)7;
     for (uint64_t i = 0; i < whole; i += 8)
-        absorb_13(v, word_at(at + i));
+        absorb_13(v, ray_load_8(at + i));
     absorb_13(v, tail_of(at, length));
     return finish_13(v);
 }
@@ -129,7 +122,7 @@ void ray_sip_bytes(ray_sip_stream *stream, const void *at, uint64_t length)
     uint64_t v[4] = {stream->v[0], stream->v[1], stream->v[2], stream->v[3]};
     uint64_t whole = length & ~(uint64_t)7;
     for (uint64_t i = 0; i < whole; i += 8)
-        absorb_24(v, word_at(bytes + i));
+        absorb_24(v, ray_load_8(bytes + i));
     if (length != whole) {
         uint64_t word = 0;
         for (uint64_t i = whole; i < length; i++)

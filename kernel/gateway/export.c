@@ -26,12 +26,6 @@ static const char *mode_word(uint32_t mode)
     return mode == RAY_MODE_OFF ? "off" : "enforce";
 }
 
-static const char *need_word(uint32_t need)
-{
-    static const char words[3][9] = {"none", "optional", "required"};
-    return words[need % 3];
-}
-
 /* -- JSON -- */
 static void json_counts(ray_text *out, const ray_gateway_count *count)
 {
@@ -57,15 +51,12 @@ static void json_service(ray_text *out, const char *key, const ray_service_row *
     ray_text_json_close(out, '}');
 }
 
-static const char method_words[][8] = {"",    "GET",    "HEAD",  "POST",
-                                       "PUT", "DELETE", "PATCH", "OPTIONS"};
-
 static void json_methods(ray_text *out, uint32_t methods)
 {
     ray_text_json_open(out, "methods", '[');
     for (uint32_t i = RAY_METHOD_GET; i < RAY_METHOD_MAX; i++)
         if ((methods >> i & 1U) != 0)
-            ray_text_json_literal(out, NULL, method_words[i]);
+            ray_text_json_literal(out, NULL, ray_method_word(i));
     ray_text_json_close(out, ']');
 }
 
@@ -99,7 +90,7 @@ static void json_route(ray_text *out, const char *key, const ray_gateway_config 
     ray_text_json_i64(out, "priority", spec->priority);
     ray_text_json_u64(out, "rank", row->rank);
     ray_text_json_u64(out, "weight", spec->weight);
-    ray_text_json_literal(out, "auth", need_word(spec->auth));
+    ray_text_json_literal(out, "auth", ray_need_word(spec->auth));
     ray_text_json_literal(out, "role", ray_role_word(spec->role));
     ray_text_json_literal(out, "permission", ray_permission_word(spec->permission));
     ray_text_json_bool(out, "allow_escapes", spec->allow_escapes);
@@ -165,7 +156,7 @@ static void csv_methods(ray_text *out, uint32_t methods)
     for (uint32_t i = RAY_METHOD_GET; i < RAY_METHOD_MAX; i++)
         if ((methods >> i & 1U) != 0) {
             ray_text_put(out, said++ != 0 ? " " : "");
-            ray_text_put(out, method_words[i]);
+            ray_text_put(out, ray_method_word(i));
         }
     ray_text_put(out, methods == 0 ? "any," : ",");
 }
@@ -226,7 +217,7 @@ static void export_routes(const ray_gateway *gateway, ray_text *out)
         ray_text_char(out, ',');
         csv_number(out, rank);
         csv_number(out, spec->weight);
-        ray_text_put(out, need_word(spec->auth));
+        ray_text_put(out, ray_need_word(spec->auth));
         ray_text_char(out, ',');
         ray_text_put(out, ray_role_word(spec->role));
         ray_text_char(out, ',');

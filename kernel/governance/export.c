@@ -2,6 +2,7 @@
 /* export.c - every counter as CSV or JSON: total, services, tenants, each with its `other`, by id;
  * equal states, equal bytes. */
 #include "parts.h"
+#include "base/names.h"
 
 /* -- columns -- */
 void ray_gov_columns_of(const ray_governance_counts *counts, ray_gov_columns *out)
@@ -28,15 +29,6 @@ void ray_gov_columns_of(const ray_governance_counts *counts, ray_gov_columns *ou
 
 /* The last column may be below 0. */
 enum { COST_COLUMN = RAY_GOV_COLUMN_MAX - 1 };
-
-/* -- names -- */
-void ray_gov_name_of(const ray_names *names, uint32_t id, ray_name *out)
-{
-    uint64_t place = id & RAY_GOV_SLOT_MASK;
-    memset(out, 0, sizeof *out);
-    if (id != RAY_NONE && place < names->count)
-        memcpy(out, names->at + place * names->stride, sizeof *out);
-}
 
 /* A table's rows by id, then what has no row. */
 typedef struct walk {
@@ -106,8 +98,9 @@ ray_status ray_governance_export_csv(const ray_governance *governance,
     for (uint32_t dimension = 0; dimension < RAY_DIMENSION_MAX; dimension++) {
         walk at = {.dimension = dimension};
         while (walk_next(governance, &at, &counts) != 0) {
-            ray_gov_name_of(dimension == RAY_DIMENSION_SERVICE ? &labels->service : &labels->tenant,
-                            at.id, &name);
+            const ray_names *names =
+                dimension == RAY_DIMENSION_SERVICE ? &labels->service : &labels->tenant;
+            (void)ray_names_at(names, at.id, &name);
             csv_row(scope_word(dimension, at.other), at.id, at.other != 0 ? &nameless : &name,
                     &counts, text);
         }
@@ -139,7 +132,7 @@ static void json_table(const ray_governance *governance, uint32_t dimension,
             ray_text_json_null(text, "id");
         else
             ray_text_json_u64(text, "id", at.id);
-        ray_gov_name_of(names, at.other != 0 ? RAY_NONE : at.id, &name);
+        (void)ray_names_at(names, at.other != 0 ? RAY_NONE : at.id, &name);
         ray_text_json_name(text, "name", &name);
         json_counts(&counts, text);
         ray_text_json_close(text, '}');
@@ -156,7 +149,7 @@ static void json_policies(const ray_governance *governance, const ray_governance
         const ray_gov_policy_row *row = &governance->tally.policy[place];
         if (row->used == 0)
             continue;
-        ray_gov_name_of(&labels->policy, row->rule, &name);
+        (void)ray_names_at(&labels->policy, row->rule, &name);
         ray_text_json_open(text, 0, '{');
         ray_text_json_u64(text, "id", row->rule);
         ray_text_json_name(text, "name", &name);

@@ -164,7 +164,6 @@ void ray_gov_policy_fold(ray_governance_tally *tally, uint32_t place);
 
 /* export.c */
 /* The name of an id, copied; empty when there is none. */
-void ray_gov_name_of(const ray_names *names, uint32_t id, ray_name *out);
 /* The columns of counts, the same in every export. */
 enum { RAY_GOV_COLUMN_MAX = 13 };
 typedef struct ray_gov_columns {

@@ -328,6 +328,16 @@ void ray_mediator_tick(ray_mediator *mediator, uint64_t now_ns)
 }
 
 /* -- control -- */
+/* A kept answer goes and `*why` counts it (1), or the lease of one that is being fetched (0). */
+static uint32_t let_go(ray_mediator *mediator, uint32_t place, uint64_t *why)
+{
+    uint32_t kept = mediator->book.entry[place].phase == RAY_CACHE_KEPT;
+    *why += kept;
+    mediator->tally.released_count += kept == 0;
+    ray_cache_free(mediator, place);
+    return kept;
+}
+
 uint32_t ray_cache_drop(ray_mediator *mediator, uint32_t transform)
 {
     uint32_t count = 0;
@@ -336,11 +346,7 @@ uint32_t ray_cache_drop(ray_mediator *mediator, uint32_t transform)
         if (entry->phase == RAY_CACHE_FREE ||
             (transform != RAY_NONE && entry->transform != transform))
             continue;
-        uint32_t kept = entry->phase == RAY_CACHE_KEPT;
-        count += kept;
-        mediator->tally.dropped_count += kept;
-        mediator->tally.released_count += kept == 0;
-        ray_cache_free(mediator, place);
+        count += let_go(mediator, place, &mediator->tally.dropped_count);
     }
     return count;
 }
@@ -358,14 +364,8 @@ uint32_t ray_mediator_changed(ray_mediator *mediator, uint64_t target, uint16_t 
     if (target == 0 || mediator->book.heap_count == 0 || http_status < 200 || http_status > 399)
         return 0;
     for (uint32_t place = 0; place < mediator->book.top; place++) {
-        const ray_cache_entry *entry = &mediator->book.entry[place];
-        if (is_of(entry, target) == 0)
-            continue;
-        uint32_t kept = entry->phase == RAY_CACHE_KEPT;
-        count += kept;
-        mediator->tally.invalidated_count += kept;
-        mediator->tally.released_count += kept == 0;
-        ray_cache_free(mediator, place);
+        if (is_of(&mediator->book.entry[place], target) != 0)
+            count += let_go(mediator, place, &mediator->tally.invalidated_count);
     }
     return count;
 }

@@ -48,24 +48,22 @@ static uint32_t is_named_by_connection(ray_view headers, ray_view name)
     for (uint32_t nth = 0; ray_headers_find(headers, "connection", 10, nth, &value); nth++) {
         ray_member member = {0};
         while (ray_member_next(value, &member))
-            if (member.name.length == name.length &&
-                ray_same_ignoring_case((const char *)member.name.at, (const char *)name.at,
-                                       name.length))
+            if (ray_view_same(member.name, name))
                 return 1;
     }
     return 0;
 }
 
-static uint32_t names(const ray_header_edit_spec *edit, ray_view name)
+static ray_view name_of(const ray_header_edit_spec *edit)
 {
-    return ray_name_length(&edit->name) == name.length &&
-           ray_same_ignoring_case(edit->name.at, (const char *)name.at, name.length);
+    return (ray_view){(const uint8_t *)edit->name.at, ray_name_length(&edit->name)};
 }
 
 typedef struct edit_run {
     const ray_mediator *mediator;
     uint32_t place;
     uint32_t side;
+    uint32_t count;              /* of all edits; 0 where nothing is edited */
 } edit_run;
 
 static const ray_header_edit_spec *edit_at(const edit_run *run, uint32_t i)
@@ -74,25 +72,13 @@ static const ray_header_edit_spec *edit_at(const edit_run *run, uint32_t i)
     return edit->transform == run->place && edit->side == run->side ? edit : NULL;
 }
 
-/* A field that came: gone when any edit sets or removes its name. */
-static uint32_t is_replaced(const edit_run *run, ray_view name)
+/* 1: an edit from place `from` on sets or removes the name. A field that came is gone then, by any
+ * of them; an edit's own by a later one. */
+static uint32_t is_replaced(const edit_run *run, uint32_t from, ray_view name)
 {
-    for (uint32_t i = 0; i < run->mediator->config.edit_count; i++) {
+    for (uint32_t i = from; i < run->count; i++) {
         const ray_header_edit_spec *edit = edit_at(run, i);
-        if (edit != NULL && edit->how != RAY_EDIT_ADD && names(edit, name))
-            return 1;
-    }
-    return 0;
-}
-
-/* An edit's own field stands unless a later edit sets or removes the name. */
-static uint32_t is_undone(const edit_run *run, uint32_t i)
-{
-    const ray_header_edit_spec *edit = edit_at(run, i);
-    ray_view name = {(const uint8_t *)edit->name.at, ray_name_length(&edit->name)};
-    for (uint32_t later = i + 1; later < run->mediator->config.edit_count; later++) {
-        const ray_header_edit_spec *other = edit_at(run, later);
-        if (other != NULL && other->how != RAY_EDIT_ADD && names(other, name))
+        if (edit != NULL && edit->how != RAY_EDIT_ADD && ray_view_same(name_of(edit), name))
             return 1;
     }
     return 0;
@@ -100,12 +86,11 @@ static uint32_t is_undone(const edit_run *run, uint32_t i)
 
 static void put_edits(const edit_run *run, ray_text *out)
 {
-    for (uint32_t i = 0; i < run->mediator->config.edit_count; i++) {
+    for (uint32_t i = 0; i < run->count; i++) {
         const ray_header_edit_spec *edit = edit_at(run, i);
-        if (edit == NULL || edit->how == RAY_EDIT_REMOVE || is_undone(run, i))
+        if (edit == NULL || edit->how == RAY_EDIT_REMOVE || is_replaced(run, i + 1, name_of(edit)))
             continue;
-        ray_header_put(out,
-                       (ray_view){(const uint8_t *)edit->name.at, ray_name_length(&edit->name)},
+        ray_header_put(out, name_of(edit),
                        (ray_view){(const uint8_t *)edit->value, edit->value_length});
     }
 }
@@ -120,15 +105,8 @@ typedef struct passage {
     uint32_t asks_other;         /* request: its answer is converted, so ask for what is read */
     uint32_t reads_answer;       /* request: its answer is looked at */
     uint32_t framed_out;         /* the message goes on in a gRPC frame */
+    uint32_t connects;           /* there is a Connection, which may name others */
 } passage;
-
-static uint32_t is_one_of(ray_view name, const char *const *words, uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++)
-        if (ray_view_is(name, words[i]))
-            return 1;
-    return 0;
-}
 
 /* What was said about other bytes than those that go on. */
 static uint32_t is_untrue(const passage *p, ray_view name)
@@ -136,32 +114,28 @@ static uint32_t is_untrue(const passage *p, ray_view name)
     static const char *const format[] = {"content-type", "grpc-status", "grpc-message",
                                          "grpc-encoding", "grpc-status-details-bin"};
     static const char *const bytes[] = {"content-md5", "content-digest", "etag", "digest"};
-    return (p->converted != 0 && is_one_of(name, format, sizeof format / sizeof *format)) ||
-           (p->rewritten != 0 && is_one_of(name, bytes, sizeof bytes / sizeof *bytes));
+    return (p->converted != 0 && ray_is_one_of(name, format, sizeof format / sizeof *format)) ||
+           (p->rewritten != 0 && ray_is_one_of(name, bytes, sizeof bytes / sizeof *bytes));
 }
 
 /* An answer that is looked at has to come whole and as it is, in the format that is read. */
 static uint32_t asks_in_vain(const passage *p, ray_view name)
 {
     static const char *const whole[] = {"accept-encoding", "range", "if-range"};
-    return (p->reads_answer != 0 && is_one_of(name, whole, sizeof whole / sizeof *whole)) ||
+    return (p->reads_answer != 0 && ray_is_one_of(name, whole, sizeof whole / sizeof *whole)) ||
            (p->asks_other != 0 && ray_view_is(name, "accept")) ||
            (p->spec->timeout_ns != 0 && p->framed_out != 0 && ray_view_is(name, "grpc-timeout"));
-}
-
-static uint32_t is_same_name(ray_view name, ray_view other)
-{
-    return other.length != 0 && name.length == other.length &&
-           ray_same_ignoring_case((const char *)name.at, (const char *)other.at, name.length);
 }
 
 static uint32_t stays_behind(const passage *p, ray_view name)
 {
     const ray_forward_spec *spec = p->spec;
-    return ray_is_hop_by_hop(name) || is_named_by_connection(spec->headers, name) ||
-           (ray_view_is(name, "content-length") && spec->keeps_length == 0) ||
-           is_same_name(name, spec->consumed) || is_same_name(name, spec->own_name) ||
-           is_untrue(p, name) || is_replaced(&p->run, name) || asks_in_vain(p, name);
+    return ray_is_hop_by_hop(name) ||
+           (p->connects != 0 && is_named_by_connection(spec->headers, name)) ||
+           (ray_view_is(name, "content-length") &&
+            (spec->keeps_length == 0 || p->rewritten != 0)) ||
+           ray_view_same(name, spec->consumed) || ray_view_same(name, spec->own_name) ||
+           is_untrue(p, name) || is_replaced(&p->run, 0, name) || asks_in_vain(p, name);
 }
 
 /* grpc-timeout: at most eight digits of the finest unit that says it, never more than is left. */
@@ -234,10 +208,11 @@ static void passage_begin(const ray_mediator *mediator, const ray_forward_spec *
                           passage *p)
 {
     uint32_t framed = (rule->flags & RAY_TRANSFORM_GRPC) != 0;
+    ray_view value;
     p->spec = spec;
-    p->run = (edit_run){mediator, spec->transform == RAY_NONE
-                                      ? (uint32_t)RAY_NONE
-                                      : spec->transform & RAY_TRANSFORM_SLOT_MASK, spec->side};
+    p->run = (edit_run){mediator, spec->transform & RAY_TRANSFORM_SLOT_MASK, spec->side,
+                        spec->transform != RAY_NONE ? mediator->config.edit_count : 0};
+    p->connects = ray_headers_find(spec->headers, "connection", 10, 0, &value);
     p->framed_out = framed != 0 && rule->to == RAY_CONTENT_PROTOBUF;
     p->converted = rule->from != rule->to;
     p->rewritten = p->converted != 0 || rule->unknown == RAY_UNKNOWN_DROP;

@@ -146,8 +146,6 @@ uint32_t ray_rest_row(uint32_t http_status)
 /* -- the response -- */
 static void put_allow(uint32_t methods, ray_text *headers)
 {
-    static const char words[RAY_METHOD_MAX][8] = {"",    "GET",    "HEAD",  "POST",
-                                                  "PUT", "DELETE", "PATCH", "OPTIONS"};
     char memory[64];
     ray_text list;
     ray_text_init(&list, memory, sizeof memory);
@@ -156,7 +154,7 @@ static void put_allow(uint32_t methods, ray_text *headers)
             continue;
         if (list.length != 0)
             ray_text_put(&list, ", ");
-        ray_text_put(&list, words[method]);
+        ray_text_put(&list, ray_method_word(method));
     }
     ray_header_put(headers, (ray_view){(const uint8_t *)"allow", 5},
                    (ray_view){(const uint8_t *)memory, list.length});

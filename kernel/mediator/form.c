@@ -56,7 +56,6 @@ static void scalar(const ray_form *f, ray_format_event *event)
 {
     event->item.kind = RAY_JSON_STRING;
     event->item.text = f->value;
-    event->item.escaped = 1;
     event->encoding = RAY_ENCODING_FORM;
     event->untyped = 1;
 }

@@ -17,7 +17,7 @@ typedef struct ray_forward_spec {
     uint8_t side;             /* enum ray_side */
     uint8_t bodiless;         /* 1: no content, so no length is said (204, 304, HEAD) */
     uint8_t says_length;      /* 1: a length of 0 is said of a request too */
-    uint8_t keeps_length;     /* 1: the length that came is true: HEAD of what is not converted */
+    uint8_t keeps_length;     /* 1: HEAD: the length that came is true, unless rewritten */
 } ray_forward_spec;
 
 /* The fields as they go on: edits done, what was consumed, what is untrue of the body as it now is

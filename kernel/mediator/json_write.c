@@ -36,14 +36,13 @@ static uint32_t is_clean(ray_view text)
     return 1;
 }
 
-static void put_string(ray_text *out, ray_view text, uint32_t encoding, uint32_t escaped)
+static void put_string(ray_text *out, ray_view text, uint32_t encoding)
 {
     uint64_t i = 0;
     uint8_t piece[4];
     uint32_t step;
     ray_text_char(out, '"');
-    if ((encoding == RAY_ENCODING_JSON && !escaped) ||
-        (encoding == RAY_ENCODING_PLAIN && is_clean(text))) {
+    if (encoding == RAY_ENCODING_PLAIN && is_clean(text)) {
         ray_text_bytes(out, (const char *)text.at, text.length);
     } else {
         while (!out->truncated && (step = ray_format_piece(text, encoding, &i, piece)) != 0)
@@ -66,9 +65,9 @@ static void prefix(ray_format_writer *w, const ray_format_walk *walk, uint32_t d
     if (property < walk->schema->property_count) {
         const ray_format_property *p = &walk->schema->properties[property];
         ray_view name = {walk->schema->text + p->name_at, p->name_length};
-        put_string(w->out, name, RAY_ENCODING_PLAIN, 0);
+        put_string(w->out, name, RAY_ENCODING_PLAIN);
     } else {
-        put_string(w->out, walk->name, walk->name_encoding, 1);
+        put_string(w->out, walk->name, walk->name_encoding);
     }
     ray_text_char(w->out, ':');
 }
@@ -184,7 +183,7 @@ static void scalar(ray_text *out, const ray_format_walk *walk, const ray_format_
     if (wire == RAY_WIRE_ENUM && e->value != RAY_NONE) {
         const ray_format_value *v = &walk->schema->values[e->value];
         ray_view name = {walk->schema->text + v->text_at, v->text_length};
-        put_string(out, name, RAY_ENCODING_PLAIN, 0);
+        put_string(out, name, RAY_ENCODING_PLAIN);
     } else if (e->item.kind == RAY_JSON_NUMBER) {
         if (wire == RAY_WIRE_NONE) {
             put_plain(out, e);
@@ -200,7 +199,7 @@ static void scalar(ray_text *out, const ray_format_walk *walk, const ray_format_
         put_base64_json(out, e);
         ray_text_char(out, '"');
     } else {
-        put_string(out, e->item.text, e->encoding, e->item.escaped);
+        put_string(out, e->item.text, e->encoding);
     }
 }
 

@@ -125,13 +125,18 @@ void ray_cache_wish(ray_view headers, ray_wish *out)
     }
 }
 
+uint32_t ray_is_one_of(ray_view name, const char *const *words, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (ray_view_is(name, words[i]))
+            return 1;
+    return 0;
+}
+
 uint32_t ray_is_hop_by_hop(ray_view name)
 {
     static const char *const names[] = {"connection", "keep-alive", "proxy-connection",
                                         "proxy-authenticate", "proxy-authorization", "te",
                                         "trailer", "transfer-encoding", "upgrade"};
-    for (uint32_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (ray_view_is(name, names[i]))
-            return 1;
-    return 0;
+    return ray_is_one_of(name, names, sizeof names / sizeof *names);
 }

@@ -80,10 +80,8 @@ static uint32_t negotiate(const ray_mediator_query *query, const ray_transform_s
     const ray_transform_side *back = &slot->spec.side[RAY_SIDE_RESPONSE];
     ray_view value;
     if (query->body_known != 0 && query->body.length != 0 && in->from != RAY_CONTENT_ANY) {
-        if (ray_headers_find(query->headers, "content-encoding", 16, 0, &value) &&
-            !ray_view_is(value, "identity"))
-            return RAY_REASON_MEDIA_UNSUPPORTED;
-        if (!ray_headers_find(query->headers, "content-type", 12, 0, &value) ||
+        if (ray_is_coded(query->headers) ||
+            !ray_headers_find(query->headers, "content-type", 12, 0, &value) ||
             ray_content_of(value) != in->from)
             return RAY_REASON_MEDIA_UNSUPPORTED;
     }

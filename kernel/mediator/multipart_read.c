@@ -51,7 +51,6 @@ static ray_status content(const ray_multipart *m, ray_format_walk *walk, ray_for
     uint32_t is_bytes = ray_format_node_of(walk, node)->wire == RAY_WIRE_BYTES;
     event->item.kind = RAY_JSON_STRING;
     event->item.text = (ray_view){m->body.at + part->content, part->end - part->content};
-    event->item.escaped = 1;
     event->untyped = 1;
     event->encoding = head->transfer;
     if (is_bytes && head->transfer == RAY_ENCODING_PLAIN)
@@ -121,7 +120,6 @@ static ray_status inside(ray_multipart *m, ray_format_walk *walk, ray_format_eve
     event->item.kind = RAY_JSON_STRING;
     event->item.text = k == MEMBER_FILENAME ? head.filename : head.type;
     event->encoding = k == MEMBER_FILENAME ? head.filename_encoding : (uint32_t)RAY_ENCODING_PLAIN;
-    event->item.escaped = 1;
     event->untyped = 1;
     return RAY_OK;
 }

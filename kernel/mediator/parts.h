@@ -67,6 +67,9 @@ typedef struct ray_wish {
 void ray_cache_wish(ray_view headers, ray_wish *out);
 /* A field that is about one connection alone (RFC 9110 7.6.1). */
 uint32_t ray_is_hop_by_hop(ray_view name);
+uint32_t ray_is_one_of(ray_view name, const char *const *words, uint32_t count);
+/* A body in another coding is none that is read here (RFC 9110 8.4). */
+uint32_t ray_is_coded(ray_view headers);
 
 /* -- cache.c -- */
 typedef struct ray_found {

@@ -137,9 +137,7 @@ static __attribute__((noinline)) void put_decoded(ray_format_writer *w, uint32_t
 
 static void put_text(ray_format_writer *w, uint64_t tag, uint32_t wire, const ray_format_event *e)
 {
-    uint32_t plain = e->encoding == RAY_ENCODING_PLAIN ||
-                     (e->encoding == RAY_ENCODING_JSON && !e->item.escaped);
-    if (e->raw || (wire == RAY_WIRE_STRING && plain)) {
+    if (e->raw || (wire == RAY_WIRE_STRING && e->encoding == RAY_ENCODING_PLAIN)) {
         put_pair(w->out, tag, e->item.text.length);
         ray_text_bytes(w->out, (const char *)e->item.text.at, e->item.text.length);
     } else {

@@ -173,15 +173,6 @@ static uint32_t failed_by_grpc(const ray_transform_side *rule, uint32_t row, ray
            ((row & 4) == 0 || ray_headers_find(headers, "grpc-status", 11, 0, &value) != 0);
 }
 
-/* A body in another coding is none that is read here (RFC 9110 8.4). */
-static uint32_t is_coded(const ray_transform_side *rule, ray_view headers)
-{
-    ray_view value;
-    return rule->from < RAY_CONTENT_BINARY &&
-           ray_headers_find(headers, "content-encoding", 16, 0, &value) != 0 &&
-           !ray_view_is(value, "identity");
-}
-
 /* Some statuses have no body. A gRPC message stands in a frame even when it is empty, and nothing
  * at all is a protobuf message whose members all have their defaults; in text it is no message. */
 static ray_status encode_success(const ray_mediator *mediator, const ray_transform_side *rule,
@@ -231,7 +222,8 @@ ray_status ray_mediator_encode_response(const ray_mediator *mediator, uint32_t t
     report->http_status = report->outcome_status = http_status;
     uint32_t row = ray_rest_row(http_status), changed = rule->from != rule->to;
     if (!ray_headers_sound(headers) ||
-        ((row & 5) == 1 && body.length != 0 && is_coded(rule, headers)))
+        ((row & 5) == 1 && body.length != 0 && rule->from < RAY_CONTENT_BINARY &&
+         ray_is_coded(headers)))
         return report_refuse(report, RAY_SIDE_RESPONSE, RAY_REASON_RESPONSE_INVALID);
     uint32_t failed = failed_by_grpc(rule, row, headers);
     if (failed != 0)

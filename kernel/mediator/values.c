@@ -55,6 +55,13 @@ uint32_t ray_view_u64(ray_view view, uint64_t *out)
 }
 
 /* -- formats -- */
+uint32_t ray_is_coded(ray_view headers)
+{
+    ray_view value;
+    return ray_headers_find(headers, "content-encoding", 16, 0, &value) != 0 &&
+           !ray_view_is(value, "identity");
+}
+
 static const char *const words[RAY_CONTENT_MAX] = {"json",   "protobuf", "xml",      "form",
                                                    "binary", "any",      "multipart"};
 

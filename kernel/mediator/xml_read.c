@@ -91,7 +91,6 @@ static void text(ray_format_event *event, ray_view view, uint32_t encoding)
 {
     event->item.kind = RAY_JSON_STRING;
     event->item.text = view;
-    event->item.escaped = 1;
     event->encoding = encoding;
     event->untyped = 1;
 }

@@ -46,12 +46,16 @@ static ray_view view(const ray_rows *rows, uint32_t at, uint32_t length)
 }
 
 /* -- asking -- */
-/* RFC 9110 section 9.2: what reads needs to read, everything else to write. */
+/* RFC 9110 section 9.2.1. */
+static uint32_t is_safe(uint32_t method)
+{
+    return method == RAY_METHOD_GET || method == RAY_METHOD_HEAD || method == RAY_METHOD_OPTIONS;
+}
+
+/* What reads needs to read, everything else to write. */
 static uint32_t permission_of(uint32_t method)
 {
-    return method == RAY_METHOD_GET || method == RAY_METHOD_HEAD || method == RAY_METHOD_OPTIONS
-               ? RAY_PERMISSION_READ
-               : RAY_PERMISSION_WRITE;
+    return is_safe(method) != 0 ? RAY_PERMISSION_READ : RAY_PERMISSION_WRITE;
 }
 
 /* Credentials, or the caller's word; from then on the request is from whom they name. */
@@ -298,8 +302,7 @@ __attribute__((noinline)) ray_status ray_ask_mediator(const struct ray *ray, uin
 uint64_t ray_target_of(const struct ray *ray, const ray_rows *rows, const ray_row *row,
                        const ray_journey *journey)
 {
-    if (row->method == RAY_METHOD_GET || row->method == RAY_METHOD_HEAD ||
-        row->method == RAY_METHOD_OPTIONS)
+    if (is_safe(row->method) != 0)
         return 0;
     ray_mediator_query query = {.path = journey->gateway.path,
                                 .query = journey->gateway.query,

@@ -55,7 +55,7 @@ static uint64_t due_of(const struct ray *ray, uint64_t now_ns, uint32_t place)
     uint64_t takes_ns = ray->inflight.slot[place].timed != 0 && more->duration_ns < more->timeout_ns
                             ? more->duration_ns
                             : more->timeout_ns;
-    return now_ns < RAY_NEVER - takes_ns ? now_ns + takes_ns : RAY_NEVER - 1;
+    return ray_attempt_end(now_ns, takes_ns);
 }
 
 void ray_send(struct ray *ray, uint64_t now_ns, uint32_t place, const ray_guarded *guarded,

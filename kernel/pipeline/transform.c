@@ -120,13 +120,10 @@ static ray_status pass_fields(const struct ray *ray, const ray_transform_call *c
                               uint32_t transform, uint32_t is_head, uint64_t length,
                               ray_text *headers)
 {
-    const ray_transform_slot *slot = ray_transform_at(&ray->mediator, transform);
-    const ray_transform_side *rule = slot != NULL ? &slot->spec.side[RAY_SIDE_RESPONSE] : NULL;
-    uint32_t same = rule == NULL || (rule->from == rule->to && rule->unknown != RAY_UNKNOWN_DROP);
     ray_forward_spec spec = {.headers = call->headers, .transform = transform,
                              .body_length = length, .side = RAY_SIDE_RESPONSE,
                              .bodiless = is_head != 0 || (ray_rest_row(call->http_status) & 1) == 0,
-                             .keeps_length = is_head != 0 && same != 0};
+                             .keeps_length = is_head != 0};
     return ray_mediator_forward(&ray->mediator, &spec, headers);
 }
 

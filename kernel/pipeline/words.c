@@ -74,22 +74,6 @@ const char *ray_status_word(ray_status status)
     return "?";
 }
 
-static const char METHODS[RAY_METHOD_MAX][8] = {"OTHER", "GET",    "HEAD",  "POST",
-                                                "PUT",   "DELETE", "PATCH", "OPTIONS"};
-
-const char *ray_method_word(uint32_t method)
-{
-    return method < RAY_METHOD_MAX ? METHODS[method] : "?";
-}
-
-uint32_t ray_method_of(const char *at, uint64_t length)
-{
-    for (uint32_t i = RAY_METHOD_GET; i < RAY_METHOD_MAX; i++)
-        if (ray_same_word(at, length, METHODS[i]))
-            return i;
-    return RAY_METHOD_OTHER;
-}
-
 const char *ray_class_word(uint32_t priority)
 {
     static const char words[RAY_CLASS_MAX][9] = {"critical", "high", "normal", "low", "batch"};

@@ -155,11 +155,3 @@ const char *ray_policy_default_word(uint32_t stated)
     static const char *const words[RAY_DEFAULT_MAX] = {"unstated", "allow", "deny"};
     return word_at(words, RAY_DEFAULT_MAX, stated);
 }
-
-uint32_t ray_role_of(const char *at, uint64_t length)
-{
-    for (uint32_t role = 0; role < RAY_ROLE_MAX; role++)
-        if (ray_same_word(at, length, ray_role_word(role)))
-            return role;
-    return RAY_NONE;
-}

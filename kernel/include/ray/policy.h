@@ -329,8 +329,6 @@ const char *ray_policy_field_word(uint32_t field);
 const char *ray_policy_how_word(uint32_t how);
 const char *ray_policy_combine_word(uint32_t combine);
 const char *ray_policy_default_word(uint32_t stated);
-/* RAY_NONE for a word that is none. */
-uint32_t ray_role_of(const char *at, uint64_t length);
 /* Rules by place; fixed columns, the same bytes for the same state. RAY_E_TRUNCATED: no room. */
 ray_status ray_policy_export_csv(const ray_policy *policy, ray_text *text);
 ray_status ray_policy_export_json(const ray_policy *policy, ray_text *text);

@@ -343,9 +343,7 @@ ray_status ray_audit_read(const struct ray *ray, uint64_t id, ray_audit_record *
 const char *ray_verdict_word(uint32_t verdict);
 const char *ray_by_word(uint32_t by_kind);
 const char *ray_status_word(ray_status status);
-const char *ray_method_word(uint32_t method);
 const char *ray_class_word(uint32_t priority);
-uint32_t ray_method_of(const char *at, uint64_t length);
 /* The name of what bound a decision, "" when there is none. */
 void ray_by_name(const struct ray *ray, uint32_t by_kind, uint32_t by_id, ray_name *out);
 

@@ -66,6 +66,8 @@ enum ray_method {
     RAY_METHOD_OPTIONS = 7,
     RAY_METHOD_MAX = 8
 };
+const char *ray_method_word(uint32_t method);    /* "?" for a number nobody defined */
+uint32_t ray_method_of(const char *at, uint64_t length);
 
 enum ray_class {
     RAY_CLASS_CRITICAL = 0,
@@ -89,6 +91,9 @@ enum ray_role {
 /* Stable words; the second of one bit of enum ray_permission, 0: whatever the method takes. */
 const char *ray_role_word(uint32_t role);
 const char *ray_permission_word(uint32_t permission);
+const char *ray_need_word(uint32_t need);        /* of enum ray_auth_need, what a route asks */
+/* RAY_NONE for a word that is none. */
+uint32_t ray_role_of(const char *at, uint64_t length);
 
 /* enforce decides; shadow is asked and reported but never decides; off is not asked. */
 enum ray_mode {
