@@ -15,14 +15,13 @@ class Answers(Transforms):
     """The reading half of a Kernel's step."""
 
     _name: Any
-    _words: dict[tuple[Any, int], str]
 
     def decision(self, answer: Any) -> Decision:
         """A cffi `ray_answer` as a frozen dataclass, with names in place of ids."""
         lib = self.lib
         shadow = tuple(
-            Shadow(self._by(s.by_kind, s.by_id), self._word(lib.ray_by_word(s.by_kind)),
-                   self._word(lib.ray_reason_word(s.reason)), s.retry_after_ns)
+            Shadow(self._by(s.by_kind, s.by_id), self._coded(lib.ray_by_word, s.by_kind),
+                   self._coded(lib.ray_reason_word, s.reason), s.retry_after_ns)
             for s in answer.shadow[0 : answer.shadow_count])
         return Decision(
             id=answer.id, at_ns=answer.at_ns, verdict=VERDICTS[answer.verdict],
@@ -42,15 +41,6 @@ class Answers(Transforms):
             timeout_ns=answer.timeout_ns, busy=bool(answer.busy),
             cached=None if answer.cached == NONE else answer.cached,
             transform=self._by(lib.RAY_BY_TRANSFORM, answer.transform))
-
-    def _word(self, word: Any) -> str:
-        return bytes(self.ffi.string(word)).decode()
-
-    def _coded(self, word_of: Any, code: int) -> str:
-        word = self._words.get((word_of, code))
-        if word is None:
-            word = self._words[word_of, code] = self._word(word_of(code))
-        return word
 
     def _by(self, by_kind: int, by_id: int) -> str:
         if by_id == NONE:

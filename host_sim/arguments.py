@@ -147,8 +147,9 @@ def _arguments(
 ) -> Iterator[tuple[str, Any, Any]]:
     """(name, value, annotation) of each argument but self; of **terms, each of its keys."""
     hints = _hints(method)
-    for name, value in inspect.signature(method).bind(*args, **named).arguments.items():
-        kind = inspect.signature(method).parameters[name].kind
+    signature = inspect.signature(method)
+    for name, value in signature.bind(*args, **named).arguments.items():
+        kind = signature.parameters[name].kind
         hint = hints.get(name, Any)
         if name == "self":
             continue

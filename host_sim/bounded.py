@@ -80,15 +80,16 @@ def _left(until_ns: int) -> float:
     return left_ns / NS_PER_S
 
 
-def _opened(url: urllib.parse.SplitResult, until_ns: int) -> socket.socket:
+def _opened(url: urllib.parse.SplitResult, context: ssl.SSLContext | None,
+            until_ns: int) -> socket.socket:
     """A connection to the server, made within the time (looking its name up apart)."""
-    secure, host = url.scheme == "https", url.hostname or ""
-    held = reached(host, url.port or (443 if secure else 80), until_ns)
-    if not secure:
+    host = url.hostname or ""
+    held = reached(host, url.port or (443 if context else 80), until_ns)
+    if context is None:
         return held
     held.settimeout(_left(until_ns))
     try:
-        return ssl.create_default_context().wrap_socket(held, server_hostname=host)
+        return context.wrap_socket(held, server_hostname=host)
     except OSError:
         held.close()
         raise
@@ -117,11 +118,13 @@ def ask(
     """Status and body (of a 200 alone, where it is wanted) of one question, whole before the
     monotonic instant `until_ns`. Raises one of FAILURES: late, longer than 64 KiB, cut short, no
     connection, no HTTP."""
-    secure = url.scheme == "https"
-    kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+    host, context = url.hostname or "", None
+    link = http.client.HTTPConnection(host, url.port)
+    if url.scheme == "https":
+        context = ssl.create_default_context()
+        link = http.client.HTTPSConnection(host, url.port, context=context)
     path = urllib.parse.urlunsplit(("", "", url.path or "/", url.query, ""))
-    with contextlib.closing(_opened(url, until_ns)) as held:
-        link = kind(url.hostname or "", url.port)
+    with contextlib.closing(_opened(url, context, until_ns)) as held:
         link.sock = _Socket(held, until_ns)
         link.request(method, path, data, {**head, "Connection": "close"})
         answer = link.getresponse()

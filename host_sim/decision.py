@@ -203,9 +203,9 @@ class RequestFields(TypedDict, total=False):
     idempotent: bool
 
 
-NUMBERS = {"weight": 0, "priority": 255, "request_bytes": 0, "response_bytes": 0,
-           "compute_units": 0, "custom_units": 0, "role": 0, "origin": 0, "width": 0,
-           "duration_ns": 0, "http_status": 0, "access_count": 0, "hit_count": 0}
+NUMBERS = frozenset((
+    "weight", "priority", "request_bytes", "response_bytes", "compute_units", "custom_units",
+    "role", "origin", "width", "duration_ns", "http_status", "access_count", "hit_count"))
 
 
 def pack_headers(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> bytes:

@@ -213,7 +213,7 @@ class Kernel(Answers):
     def tick(self, at_ns: int) -> int:
         """Lets time pass: whatever is due by `at_ns` happens. Returns the time after the gate."""
         self._fill(RowKind.TICK, at_ns, 0, RowFlag(0))
-        self._step_one(b"", "tick")
+        self._step_row(b"", "tick")
         return int(self.lib.ray_clock_now(self.ray))
 
     def step(self, rows: Any, n: int, answers: Any) -> None:
@@ -263,7 +263,7 @@ class Kernel(Answers):
             flags |= ADDRESS
         method = request.get("method", "GET").encode()
         row.method = self.lib.ray_method_of(method, len(method))
-        for field in NUMBERS.keys() & request.keys():
+        for field in NUMBERS & request.keys():
             setattr(row, field, cast(Mapping[str, int], request)[field])
         if "weight" in request:
             flags |= WEIGHT
@@ -281,9 +281,7 @@ class Kernel(Answers):
         return self._with_body(bytes(arena), body)
 
     def _step_one(self, arena: bytes, what: str) -> Decision:
-        self._point_at(arena)
-        check(self.lib.ray_step_batch(self.ray, self._rows, 1, self._answer), what)
-        check(self._answer.status, what)
+        self._step_row(arena, what)
         return self.decision(self._answer)
 
     # -- the state as bytes ---------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from host_sim.arguments import Guarded
 from host_sim.decision import NONE, Decision, RequestFields, RowFlag, RowKind, pack_headers
 from host_sim.errors import ArgumentError, TruncatedError, check
-from host_sim.modules.mediator_bodies import RefusedError, unpacked
+from host_sim.modules.mediator_bodies import judged, unpacked
 from host_sim.modules.mediator_types import Refusal
 
 Fields = Mapping[str, str] | Sequence[tuple[str, str]]
@@ -56,6 +56,7 @@ class Transforms(Guarded):
     _rows: Any
     _answer: Any
     _next_id: int
+    _words: dict[tuple[Any, int], str]
 
     if TYPE_CHECKING:
 
@@ -74,6 +75,12 @@ class Transforms(Guarded):
         self._arena = self.ffi.from_buffer("uint8_t[]", arena)
         rows = self._rows
         rows.row, rows.bytes, rows.bytes_length = self._row, self._arena, len(arena)
+
+    def _step_row(self, arena: bytes, what: str) -> None:
+        """Applies the row; what became of it lies in `_answer`."""
+        self._point_at(arena)
+        check(self.lib.ray_step_batch(self.ray, self._rows, 1, self._answer), what)
+        check(self._answer.status, what)
 
     # -- the transform step ---------------------------------------------------------------------
     def transform_request(
@@ -171,9 +178,18 @@ class Transforms(Guarded):
         owner = self.lib.ray_mediator_of(self.ray)
         return _found(self, self.lib.ray_mediator_find, owner, name)
 
+    def _word(self, word: Any) -> str:
+        return bytes(self.ffi.string(word)).decode()
+
+    def _coded(self, word_of: Any, code: int) -> str:
+        word = self._words.get((word_of, code))
+        if word is None:
+            word = self._words[word_of, code] = self._word(word_of(code))
+        return word
+
     def reason_word(self, code: int) -> str:
         """The word of a reason's number, as in `Decision.reason`; "?" for one nobody defined."""
-        return bytes(self.ffi.string(self.lib.ray_reason_word(code))).decode()
+        return self._coded(self.lib.ray_reason_word, code)
 
     def reason_code(self, word: str) -> int:
         """The number of a reason's word (ray/reason.h). Raises ArgumentError."""
@@ -190,15 +206,19 @@ class Transforms(Guarded):
         return bytes(self.ffi.buffer(view.at, view.length)).decode("latin-1")
 
     def _tenant(self, handle: int) -> str | None:
+        if handle == NONE:
+            return None
         spec = self.ffi.new("ray_tenant_spec *")
-        if handle == NONE or self.lib.ray_tenant_read(self.ray, handle, spec) < 0:
+        if self.lib.ray_tenant_read(self.ray, handle, spec) < 0:
             return None
         return bytes(self.ffi.string(spec.name.at)).decode()
 
 
 def _found(kernel: Transforms, find: Any, owner: Any, name: str) -> int:
+    if not name:
+        return NONE
     out, raw = kernel.ffi.new("uint32_t *"), name.encode()
-    return int(out[0]) if name and find(owner, raw, len(raw), out) == 0 else NONE
+    return int(out[0]) if find(owner, raw, len(raw), out) == 0 else NONE
 
 
 def _room(kernel: Transforms, size: int) -> tuple[Any, Any]:
@@ -230,13 +250,7 @@ def _stepped(
         if done != TruncatedError.status or size >= BODY_BYTES_MAX:
             break
         size *= 4
-    if done < 0 and report.reason > 1:
-        raise RefusedError(Refusal(
-            int(report.reason), int(report.http_status),
-            ffi.string(report.pointer).decode("utf-8", "replace"),
-            ffi.string(report.keyword).decode(),
-        ))  # fmt: skip
-    check(done, f"transform of request {id}")
+    judged(ffi, done, report, f"transform of request {id}")
     lossy = ffi.string(report.pointer).decode("utf-8", "replace") if report.lossy else None
     return Message(int(report.http_status), unpacked(_said(kernel, head)), _said(kernel, out),
                    int(report.outcome_status), lossy)  # fmt: skip

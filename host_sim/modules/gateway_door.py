@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from host_sim.decision import NONE, pack_headers
+from host_sim.endpoint import split
 from host_sim.errors import ArgumentError, TruncatedError, UnknownError, shown
 from host_sim.exchanges import Exchanges, Next, Step
 from host_sim.kernel import Kernel
@@ -109,16 +110,15 @@ class Door:
         """What came back: transformed for the client, told to the core as it came. What is no
         response of HTTP's is a service's bad answer, 502; what is no ApiResponse raises."""
         id = self._known(record)
-        final = is_final(response)
-        if now is not None:
-            self.kernel.tick(now)
-        if self.kernel.request(id) is None:
-            return self._expired(id)
-        bad = Refusal(self.kernel.lib.RAY_REASON_RESPONSE_INVALID, 502, "", "")
+        final, gone = is_final(response), self._gone(id, now)
+        if gone is not None:
+            return gone
+        bad = Refusal(self.kernel.lib.RAY_REASON_RESPONSE_INVALID, 502)
         if not final:
             return self._turn(self.exchanges.complete(id, http_status=502), bad)
-        asked, moved = self._asked[id], self._is_moved(id)
-        handle = self.kernel.transform_handle(asked.transform) if moved else NONE
+        asked = self._asked[id]
+        handle = self.kernel.transform_handle(asked.transform)
+        moved = handle != asked.handle
         if moved and (handle == NONE or asked.request.method == "HEAD"):
             # the service did what it was asked, but nobody can read it any more
             step = self.exchanges.complete(
@@ -129,7 +129,7 @@ class Door:
         try:
             message = self.kernel.transform_response(
                 0 if moved else id, response.status, headers=response.headers,
-                body=response.body, transform=handle,
+                body=response.body, transform=handle if moved else NONE,
             )  # fmt: skip
             status = message.outcome_status
         except RefusedError as error:
@@ -147,16 +147,15 @@ class Door:
         id = self._known(record)
         if outcome in ANSWERS:
             raise ArgumentError(f"{outcome!s} is what a response says: complete with the response")
-        if now is not None:
-            self.kernel.tick(now)
-        if self.kernel.request(id) is None:
-            return self._expired(id)
+        gone = self._gone(id, now)
+        if gone is not None:
+            return gone
         late = outcome == Outcome.TIMEOUT
         code = self.kernel.lib.RAY_REASON_DEADLINE if late else (
             self.kernel.lib.RAY_REASON_SERVICE_UNHEALTHY)  # fmt: skip
         status = 504 if late else 502
         step = self.exchanges.complete(id, http_status=status, outcome=int(outcome))
-        return self._turn(step, Refusal(code, status, "", ""))
+        return self._turn(step, Refusal(code, status))
 
     # -- one request to its end -----------------------------------------------------------------
     def carry(self, turn: Turn, transport: Transport) -> ApiResponse:
@@ -198,8 +197,7 @@ class Door:
         if id in self._again:
             return self._retry(id, self.kernel.tick(self._again[id]))
         while True:
-            for other, turn in self.ready(self._now()).items():
-                self._parked[other] = turn
+            self._parked.update(self.ready(self._now()))
             if id in self._parked:
                 return self._parked.pop(id)
             self.kernel.tick(self.kernel.next_due())
@@ -207,9 +205,8 @@ class Door:
     # -- turns ----------------------------------------------------------------------------------
     def _retry(self, id: int, now: int) -> Turn:
         del self._again[id]
-        if self.kernel.request(id) is None:
-            return self._expired(id)
-        return self._turn(self.exchanges.again(id, now))
+        gone = self._gone(id)
+        return gone if gone is not None else self._turn(self.exchanges.again(id, now))
 
     def _turn(self, step: Step, message: Message | Refusal | None = None) -> Turn:
         """What a step means to whoever holds the bytes."""
@@ -227,7 +224,7 @@ class Door:
             elif decision is not None:
                 message = self.kernel.error_response(decision)
             else:
-                message = Refusal(self.kernel.reason_code(step.reason), 0, "", "")
+                message = Refusal(self.kernel.reason_code(step.reason), 0)
         if isinstance(message, Refusal):
             message = self._refused(id, message)
         return self._answer(id, message)
@@ -247,7 +244,7 @@ class Door:
         assert decision is not None
         asked, flight = self._asked[id], self.kernel.request(id)
         if self._is_moved(id):
-            gone = Refusal(self.kernel.lib.RAY_REASON_SERVICE_GONE, 503, "", "")
+            gone = Refusal(self.kernel.lib.RAY_REASON_SERVICE_GONE, 503)
             return self._unsent(id, gone)
         try:
             message = self.kernel.transform_request(
@@ -256,7 +253,8 @@ class Door:
         except RefusedError as error:  # what its admission could not see: it grew, or loses
             return self._unsent(id, error.refusal)
         assert flight is not None and asked.service is not None
-        host, port = _endpoint(decision.instance, asked.service)
+        host, port = split(decision.instance) if decision.instance else (
+            asked.service.host.strip("[]"), asked.service.port)  # fmt: skip
         timeout_ns = decision.timeout_ns or flight.due_ns - step.at_ns
         return DispatchRecord(
             service=asked.service, method=asked.request.method, path=asked.match.path,
@@ -285,10 +283,14 @@ class Door:
         body = b"" if asked.request.method == "HEAD" else message.body
         return ApiResponse(message.status, (*fields, *owed), body)
 
-    def _expired(self, id: int) -> ApiResponse:
-        """Its time ran out before anybody said what came of it."""
+    def _gone(self, id: int, now: int | None = None) -> ApiResponse | None:
+        """What its client is told where its time ran out before anybody said what came of it."""
+        if now is not None:
+            self.kernel.tick(now)
+        if self.kernel.request(id) is not None:
+            return None
         self._again.pop(id, None)
-        late = Refusal(self.kernel.lib.RAY_REASON_DEADLINE, 504, "", "")
+        late = Refusal(self.kernel.lib.RAY_REASON_DEADLINE, 504)
         return self._answer(id, self._refused(id, late))
 
     def _now(self) -> int:
@@ -304,15 +306,6 @@ class Door:
             if id not in self._parked:
                 del self._asked[id]
         self._held.asked_max = max(ASKED_MAX, 2 * len(self._asked))
-
-
-def _endpoint(instance: str, service: ServiceEndpoint) -> tuple[str, int]:
-    """Where to: the instance's HOST:PORT, the service's own without a pool; an IPv6 address
-    without the brackets that set it off from a port."""
-    host, colon, port = instance.rpartition(":")
-    if not colon or not port.isdigit():
-        return (instance or service.host).strip("[]"), 0 if instance else service.port
-    return host.strip("[]"), int(port)
 
 
 def is_final(response: object) -> bool:

@@ -53,6 +53,22 @@ def unpacked(block: bytes) -> Headers:
     return tuple(out)
 
 
+def refusal_of(ffi: Any, report: Any) -> Refusal:
+    """A ray_mediator_report as it is told."""
+    return Refusal(
+        int(report.reason), int(report.http_status),
+        ffi.string(report.pointer).decode("utf-8", "replace"),
+        ffi.string(report.keyword).decode(),
+    )  # fmt: skip
+
+
+def judged(ffi: Any, status: int, report: Any, what: str) -> None:
+    """Raises RefusedError for a body that was refused, another status's error otherwise."""
+    if status < 0 and report.reason > 1:
+        raise RefusedError(refusal_of(ffi, report))
+    check(status, what)
+
+
 class Bodies(Module):
     """Bodies in both formats, against their schemas, and what is said about errors."""
 
@@ -67,17 +83,6 @@ class Bodies(Module):
         self.lib.ray_text_init(text, memory, OUT_BYTES)
         return text, memory
 
-    def _refusal(self, report: Any) -> Refusal:
-        return Refusal(
-            int(report.reason), int(report.http_status),
-            self.ffi.string(report.pointer).decode("utf-8", "replace"),
-            self.ffi.string(report.keyword).decode(),
-        )  # fmt: skip
-
-    def _judged(self, status: int, report: Any, what: str) -> None:
-        if status < 0 and report.reason > 1:
-            raise RefusedError(self._refusal(report))
-        check(status, what)
 
     # -- bodies ---------------------------------------------------------------------------------
     def _validate(
@@ -91,7 +96,7 @@ class Bodies(Module):
         )
         del keep, keep_head
         if status < 0 and report.reason > 1:
-            return self._refusal(report)
+            return refusal_of(self.ffi, report)
         check(status, f"transform {transformation_id}")
         return None
 
@@ -120,7 +125,7 @@ class Bodies(Module):
             self._state, transformation_id, head, view, text, report
         )
         del keep, keep_head
-        self._judged(status, report, f"transform {transformation_id}")
+        judged(self.ffi, status, report, f"transform {transformation_id}")
         lossy = self.ffi.string(report.pointer).decode() if report.lossy else None
         return Converted(bytes(self.ffi.buffer(memory, text.length)), lossy)
 
@@ -138,7 +143,7 @@ class Bodies(Module):
         )
         del keep, keep_head
         if done < 0:
-            self._judged(done, report, f"transform {transformation_id}")
+            judged(self.ffi, done, report, f"transform {transformation_id}")
         row = self.ffi.new("ray_transform_row *")
         check(self.lib.ray_mediator_transform_read(self._state, transformation_id, row), "read")
         return ResponseTransform(

@@ -79,8 +79,8 @@ class Refusal:
 
     reason: int
     http_status: int
-    pointer: str
-    keyword: str
+    pointer: str = ""
+    keyword: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
