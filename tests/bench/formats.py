@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
-import subprocess
 import urllib.parse
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -19,7 +18,7 @@ from xml.etree import ElementTree
 
 from host_sim import config as compiler
 
-from .measure import ROOT, WORK, Result, timed
+from .measure import WORK, Result, alone, timed
 
 FILE = """version = 1
 [service.shop]
@@ -169,10 +168,9 @@ def in_c(transform: str, body: bytes) -> tuple[float, bytes]:
     """Nanoseconds of one body, and what was written of it; raises when it is refused."""
     (WORK / "body").write_bytes(body)
     how, out = "check" if transform == "check" else "write", WORK / "body.out"
-    command = [str(ROOT / "build/bench-formats"), str(WORK / "formats.blob"), how, transform,
-               str(WORK / "body"), str(max(64, (1 << 21) // len(body))), str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return int(done.stdout.split()[0]) / 1000, out.read_bytes()
+    ns, _ = alone("formats", WORK / "formats.blob", how, transform, WORK / "body",
+                  max(64, (1 << 21) // len(body)), out)  # fmt: skip
+    return ns, out.read_bytes()
 
 
 def same(what: str, got: object, wanted: object) -> None:
@@ -286,8 +284,6 @@ def case(transform: str, size: int) -> tuple[Body, bytes, object]:
 def formats() -> Iterator[Result]:
     """Five ways through the mediator, each as its body grows: the curve must be a line."""
     WORK.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["make", "-s", "build/bench-formats"], cwd=ROOT, check=True,
-                   capture_output=True)
     blob = compiler.loads(FILE, profile="seed", name=str(WORK / "formats.toml")).blob
     (WORK / "formats.blob").write_bytes(blob)
     for transform, words in WAYS.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
 import pathlib
 import subprocess
@@ -48,16 +49,22 @@ def timed(run: Callable[[], object], items: int, rounds: int = ROUNDS) -> float:
     return best / items
 
 
-def program(profile: str) -> pathlib.Path:
-    """The C side of the benchmark for a capacity profile."""
-    path = ROOT / "build" / f"bench-{profile}"
+@functools.cache
+def built(name: str, *variables: str) -> pathlib.Path:
+    """A program of the benchmark, build/NAME, as its sources are when it is asked for first."""
+    path = ROOT / "build" / name
     made = subprocess.run(
-        ["make", "-s", f"PROFILE={profile}", str(path.relative_to(ROOT))],
+        ["make", "-s", *variables, str(path.relative_to(ROOT))],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )
     if made.returncode:
         raise RuntimeError(f"the benchmark does not build:\n{made.stderr}")
     return path
+
+
+def program(profile: str) -> pathlib.Path:
+    """The C side of the benchmark for a capacity profile."""
+    return built(f"bench-{profile}", f"PROFILE={profile}")
 
 
 def in_c(profile: str, *words: str | int | pathlib.Path) -> tuple[float, int]:
@@ -76,10 +83,7 @@ def _run(command: list[str]) -> tuple[float, int]:
 def alone(name: str, *words: str | int | pathlib.Path) -> tuple[float, int]:
     """Runs a program that measures one thing by itself, build/bench-NAME: nanoseconds of an item,
     and how many were granted. Raises where it refuses anything."""
-    path = ROOT / "build" / f"bench-{name}"
-    subprocess.run(["make", "-s", str(path.relative_to(ROOT))], cwd=ROOT, check=True,
-                   capture_output=True)  # fmt: skip
-    return _run([str(path), *map(str, words)])
+    return _run([str(built(f"bench-{name}")), *map(str, words)])
 
 
 def reference() -> float:
