@@ -177,7 +177,7 @@ def make_environment() -> None:
     run([*pip, "setuptools>=65.5,<90", "wheel", "cffi>=1.17,<3"], "installing build tools")
     # The extensions are built by `python -m host_sim._build`, incrementally, not by pip.
     run(
-        [*pip, "--no-build-isolation", "-e", ".[test]"],
+        [*pip, "--no-build-isolation", "-e", ".[test,report,arrow,zstd]"],
         "installing raygate",
         RAYGATE_WITHOUT_EXTENSIONS="1",
     )
