@@ -7,6 +7,7 @@ import contextlib
 import gzip
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any, NoReturn, cast
 
@@ -15,10 +16,19 @@ import click
 from host_sim.config import Config, ConfigError, load
 from host_sim.errors import RaygateError
 from host_sim.printing import json_text, printable
-from host_sim.replay.engine import ORDERS, TOP, WINDOW, Options, Progress, Replay, StopReading
+from host_sim.replay.engine import (
+    ORDERS,
+    SPREADS,
+    TOP,
+    WINDOW,
+    Options,
+    Progress,
+    Replay,
+    StopReading,
+)
 from host_sim.replay.mapping import parse_maps
 from host_sim.replay.program import FormatError
-from host_sim.replay.source import Source
+from host_sim.replay.source import opened
 
 if TYPE_CHECKING:
     from host_sim.replay.summary import Summary
@@ -68,16 +78,20 @@ def progress_bar() -> Iterator[Progress | None]:
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
     columns = (TextColumn("replay"), BarColumn(), TextColumn("{task.fields[requests]:,} requests"),
+               TextColumn("{task.fields[rate]:,}/s"), TimeElapsedColumn(), TextColumn("left"),
                TimeRemainingColumn())
+    started = time.perf_counter_ns()
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("replay", total=None, requests=0)
+        task = bar.add_task("replay", total=None, requests=0, rate=0)
 
         def update(done: int, total: int, requests: int) -> None:
-            bar.update(task, completed=done, total=total or None, requests=requests)
+            elapsed = max(1, time.perf_counter_ns() - started)
+            bar.update(task, completed=done, total=total or None, requests=requests,
+                       rate=requests * 1_000_000_000 // elapsed)
 
         yield update
 
@@ -169,7 +183,8 @@ def _config(path: str, profile: str) -> Config:
 
 @click.command("replay", short_help="Replay an access log through a configuration.")
 @click.argument("config", type=click.Path(dir_okay=False))
-@click.argument("log", type=click.Path(dir_okay=False, allow_dash=True))
+@click.argument("logs", metavar="LOG...", nargs=-1, required=True,
+                type=click.Path(dir_okay=False, allow_dash=True))
 @click.option("--engine", type=click.Choice(["host", "image"]), default="host", show_default=True,
               help="The core in this process, or in the image booted under QEMU.")
 @click.option("--profile", type=click.Choice(["seed", "edge"]), default="seed", show_default=True,
@@ -179,37 +194,47 @@ def _config(path: str, profile: str) -> Config:
 @click.option("--window", type=click.IntRange(0, 1 << 24), default=WINDOW, show_default=True,
               help="How many rows late a row may come with --order sort; 0 holds the whole log.")
 @click.option("--format", "form", default="auto", show_default=True, metavar="FORMAT",
-              help="common, combined, vhost_combined, csv, tsv, jsonl, an Apache LogFormat (%) or "
-                   "an nginx log_format ($).")
+              help="What the log is, where its first lines do not tell: common, combined, "
+                   "vhost_combined, envoy, istio, haproxy, alb, w3c, csv, tsv, jsonl; a format "
+                   "string of Apache, Envoy, HAProxy (%) or nginx ($); or the path of an "
+                   "nginx.conf or httpd.conf, with :NAME of the format where it has several.")
 @click.option("--map", "maps", multiple=True, metavar="FIELD=COLUMN,...",
               help="Which column or key is what: time, ip, user, path, method, status, bytes, "
                    "duration, weight, tenant, service and more; a unit as in time=ts:ms.")
+@click.option("--spread", type=click.Choice(SPREADS), default="none", show_default=True,
+              help="Requests that share a second (or what the log's clock counts in): all at once, "
+                   "evenly over it, or at random times in it.")
+@click.option("--spread-seed", type=click.IntRange(0, (1 << 64) - 1), default=0,
+              show_default=True, help="Of --spread poisson: the same seed, the same times.")
 @click.option("--decisions", metavar="FILE", help="Write one JSON line per request; - is stdout.")
 @click.option("--top", type=click.IntRange(0, 1000), default=TOP, show_default=True,
               help="How many clients and users to list.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a page.")
 def command(
-    config: str, log: str, engine: str, profile: str, order: str, window: int, form: str,
-    maps: tuple[str, ...], decisions: str | None, top: int, as_json: bool,
+    config: str, logs: tuple[str, ...], engine: str, profile: str, order: str, window: int,
+    form: str, maps: tuple[str, ...], spread: str, spread_seed: int, decisions: str | None, top: int, as_json: bool,
 ) -> None:
-    """Sends every request of LOG (a file, plain or gzip, or - for standard input) through CONFIG
-    and says who would have been allowed, denied or delayed, by which rule, and for how long.
+    """Sends every request of LOG (a file, plain, gzip, zstd or Parquet, or - for standard input)
+    through CONFIG and says who would have been allowed, denied or delayed, by which rule, and for
+    how long. Several logs are merged by time.
 
     Ends with 0 when done, 1 with findings, 2 for bad usage or a bad file, 3 when the image failed.
     """
     if engine == "image" and profile != "seed":
         raise click.UsageError("the image has the capacities of profile seed")
+    if logs.count("-") > 1:
+        raise click.UsageError("standard input can be read once")
     if decisions == "-" and as_json:
         raise click.UsageError("--decisions - and --json both want standard output")
     try:
-        options = Options(order, window, form, parse_maps(maps), top)
-        summary = _replay(_config(config, profile), log, engine, profile, options, decisions)
+        options = Options(order, window, form, parse_maps(maps), top, spread, spread_seed)
+        summary = _replay(_config(config, profile), logs, engine, profile, options, decisions)
     except DecisionsError as error:
         fail(BAD, str(error))
     except OSError as error:
-        fail(BAD, f"{error.filename or log}: {error.strerror or error}")
+        fail(BAD, f"{error.filename or ', '.join(logs)}: {error.strerror or error}")
     except FormatError as error:
-        fail(BAD, f"{log}: {error}")
+        fail(BAD, str(error))
     except MemoryError as error:
         fail(BAD, str(error))
     if as_json:
@@ -220,15 +245,17 @@ def command(
 
 
 def _replay(
-    config: Config, log: str, engine: str, profile: str, options: Options, decisions: str | None
+    config: Config, logs: tuple[str, ...], engine: str, profile: str, options: Options,
+    decisions: str | None,
 ) -> Summary:
     interrupt = Interrupt()
     with (
-        Source(log) as source,
+        contextlib.ExitStack() as stack,
         contextlib.nullcontext() if decisions is None else Decisions(decisions) as sink,
         progress_bar() as progress,
-        Replay(config, source, profile=profile, options=options, decisions=sink,
-               progress=progress, stopping=interrupt) as replay,
+        Replay(config, [stack.enter_context(opened(log, options.maps)) for log in logs],
+               profile=profile, options=options, decisions=sink, progress=progress,
+               stopping=interrupt) as replay,
         interrupt.armed(replay),
     ):
         return _run(replay, engine)
