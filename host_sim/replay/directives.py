@@ -148,7 +148,7 @@ def _read_nginx(
 
 
 def _read_apache(text: str, found: _Found) -> None:
-    for line in re.sub(r"\\\r?\n", " ", text).splitlines():
+    for line in re.sub(r"\\\r?\n", "", text).splitlines():
         words = [re.sub(r"\\([\"\\])", r"\1", m[1]) if m[1] is not None else m[2]
                  for m in _APACHE_WORD.finditer(line.strip())]
         directive = words[0].lower() if words else ""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from host_sim import _raw
 from host_sim.errors import BusyError, RaygateError, check
 from host_sim.kernel import Digests, Kernel
-from host_sim.replay import governed
+from host_sim.replay import governed, trust
 from host_sim.replay.inputs import Inputs
 from host_sim.replay.mapping import Maps
 from host_sim.replay.program import FormatError
@@ -125,13 +125,15 @@ class Replay:
 
     # -- what a state asks for ------------------------------------------------------------------
     def _feed(self) -> None:
+        place = self.lib.ray_replay_wants(self._replay)
         try:
             self.waiting = True
-            self.inputs.feed(self.lib.ray_replay_wants(self._replay))
+            data = self.inputs.read(place)
         except StopReading:
             return
         finally:
             self.waiting = False
+        self.inputs.feed(place, data)
 
     def _flush(self) -> None:
         if self._decisions is None:
@@ -251,8 +253,15 @@ class Replay:
             folded_keys=int(limits.overflow_count),
             config_hash=digests.config, decision_digest=digests.decision,
             state_digest=digests.state, book_digest=digests.book, elapsed_ns=elapsed_ns,
-            governed=governed.read(self.kernel),
+            governed=governed.read(self.kernel), trust=self._trust(out),
             problem=self.inputs.problem(), interrupted=self._stopped)
+
+    def _trust(self, out: Any) -> trust.Trust:
+        return trust.of(
+            self.inputs.stats(), trust.missing(self.config, self.inputs.programs),
+            shared=int(out.shared_count), instant_max=int(out.instant_rows_max),
+            spread=self.options.spread, spread_seed=self.options.spread_seed,
+            spread_rows=int(out.spread_count))
 
     def _word(self, word: Any) -> str:
         return bytes(self.ffi.string(word)).decode()

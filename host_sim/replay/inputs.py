@@ -61,9 +61,13 @@ class Inputs:
                 row.unit_ns = detect.look(self._raw, program, sample).resolution_ns
         return rows
 
-    def feed(self, place: int) -> None:
-        """Gives the reader of one source its next bytes, or says that there are none."""
-        reader, data = self.readers[place], self.sources[place].read(self._chunk)
+    def read(self, place: int) -> bytes:
+        """The next bytes of one source; may wait for them."""
+        return self.sources[place].read(self._chunk)
+
+    def feed(self, place: int, data: bytes) -> None:
+        """Gives the reader of one source what was read, or says that there is no more."""
+        reader = self.readers[place]
         if not data:
             reader.end()
         while data:

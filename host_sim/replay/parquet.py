@@ -7,6 +7,7 @@ one batch, whatever the row groups' size.
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
 from collections.abc import Iterator
@@ -36,12 +37,13 @@ class ParquetSource(Source):
     their names; a column inside another is written with dots."""
 
     def __init__(self, path: str, maps: Maps | None = None) -> None:
-        self.name, self.problem = str(path), ""
+        self.name, self.problem, self.packing = str(path), "", "parquet"
         self.raw_count, self.raw_total = 0, os.stat(path).st_size
         self._arrow = _arrow()
         self._ahead = b""
         try:
-            self._parquet = self._arrow.parquet.ParquetFile(path, buffer_size=CHUNK)
+            self._parquet = self._arrow.parquet.ParquetFile(
+                path, buffer_size=CHUNK, page_checksum_verification=True)
         except (self._arrow.ArrowInvalid, OSError) as error:
             raise FormatError(f"it begins like a Parquet file and is none: {error}") from error
         self.program = self._program(maps or Maps())
@@ -64,8 +66,6 @@ class ParquetSource(Source):
         """An instant or a duration of Arrow has its own unit, whatever its name says."""
         types = self._arrow.types
         if types.is_timestamp(kind) or types.is_duration(kind):
-            import dataclasses
-
             return dataclasses.replace(field, unit=kind.unit)
         if {field.target, field.also} & set(TIMED) and types.is_date(kind):
             raise FormatError(f"{field.name!r} is only a day: --map time= a column with the time")

@@ -125,6 +125,7 @@ class Source:
         self._packed = b""  # read, not unpacked yet
         first = self._read_raw()
         self._unpack = _unpacker(first)
+        self.packing = self._unpack.kind if self._unpack else ""
         self._packed, self._ahead = (first, b"") if self._unpack else (b"", first)
 
     def __enter__(self) -> Source:
