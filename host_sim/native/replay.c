@@ -22,13 +22,12 @@ typedef struct slot {
 } slot;
 
 struct ray_replay {
-    ray_reader *reader;
     const struct ray *names;
-    ray_replay_sorter sorter;
+    ray_replay_merge merge;
     ray_replay_tally tally;
     ray_replay_lines lines;
     ray_columns *columns;
-    ray_replay_run_of_rows run; /* rows that left the sorter and are not in a batch yet */
+    ray_replay_run_of_rows run; /* rows that left the merge and are not in a batch yet */
     slot slots[RAY_REPLAY_SLOT_MAX];
     ray_answer *answers;
     uint8_t *scratch;
@@ -65,7 +64,6 @@ ray_replay *ray_replay_open(const ray_replay_spec *spec)
 
     if (!replay)
         return NULL;
-    replay->reader = spec->reader;
     replay->names = spec->names;
     replay->batch_rows = spec->batch_rows;
     replay->batch_bytes = spec->batch_bytes;
@@ -76,7 +74,7 @@ ray_replay *ray_replay_open(const ray_replay_spec *spec)
     if (!replay->answers || !replay->scratch || spec->order > RAY_REPLAY_REJECT
         || spec->batch_rows == 0 || spec->batch_rows > RAY_REPLAY_ROWS_MAX
         || spec->batch_bytes < RAY_READER_ROW_BYTES + 4096 || !open_slots(replay)
-        || !ray_replay_sorter_open(&replay->sorter, spec->order, spec->window_rows)
+        || !ray_replay_merge_open(&replay->merge, spec)
         || !ray_replay_tally_open(&replay->tally, spec)) {
         ray_replay_close(replay);
         return NULL;
@@ -92,7 +90,7 @@ void ray_replay_close(ray_replay *replay)
         free(replay->slots[i].payload);
         free(replay->slots[i].block.bytes);
     }
-    ray_replay_sorter_close(&replay->sorter);
+    ray_replay_merge_close(&replay->merge);
     ray_replay_tally_close(&replay->tally);
     free(replay->lines.at);
     free(replay->answers);
@@ -104,8 +102,13 @@ void ray_replay_stop(ray_replay *replay)
 {
     replay->stopped = 1;
     replay->tally.stats.dropped_count +=
-        ray_replay_sorter_drop(&replay->sorter) + replay->run.count;
+        ray_replay_merge_drop(&replay->merge) + replay->run.count;
     replay->run.count = 0;
+}
+
+uint32_t ray_replay_wants(const ray_replay *replay)
+{
+    return ray_replay_merge_wants(&replay->merge);
 }
 
 /* -- filling a batch -- */
@@ -142,9 +145,9 @@ static void settle(ray_replay *replay, slot *s)
 static uint32_t have_run(ray_replay *replay)
 {
     if (replay->run.count == 0 && !replay->stopped)
-        ray_replay_sorter_next(&replay->sorter, replay->reader, RAY_REPLAY_ROWS_MAX,
-                               &replay->tally.stats, &replay->run);
-    if (replay->sorter.failed)
+        ray_replay_merge_next(&replay->merge, RAY_REPLAY_ROWS_MAX, &replay->tally.stats,
+                              &replay->run);
+    if (replay->merge.failed)
         replay->failed = RAY_REPLAY_MEMORY;
     return replay->run.count > 0;
 }
@@ -154,7 +157,7 @@ static uint32_t why_none(const ray_replay *replay)
 {
     if (replay->failed)
         return replay->failed;
-    return replay->stopped || ray_reader_done(replay->reader) ? RAY_REPLAY_DONE : RAY_REPLAY_INPUT;
+    return replay->stopped || ray_replay_merge_done(&replay->merge) ? RAY_REPLAY_DONE : RAY_REPLAY_INPUT;
 }
 
 /* Adds rows to the batch until it is full (returns MORE), or there is none now (INPUT), or ever
