@@ -176,7 +176,7 @@ void ray_reader_feed(ray_reader *reader, uint64_t length);
 void ray_reader_end(ray_reader *reader);
 
 /* Reads lines into `block` until it is full (returns 1) or the bytes are used up (returns 0). Rows
- * come as EXCHANGE, or as ADMIT with duration_ns set where the log gives a duration; id is 0. */
+ * come as EXCHANGE; id is the number of the row's line, from 1. */
 uint32_t ray_reader_read(ray_reader *reader, ray_reader_block *block);
 /* 1 once the end was said and every line was read. */
 uint32_t ray_reader_done(const ray_reader *reader);

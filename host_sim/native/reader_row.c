@@ -343,6 +343,7 @@ uint32_t ray_reader_row(ray_reader *reader, const ray_reader_cell *cells, ray_re
     uint32_t fault;
 
     memset(row, 0, sizeof *row);
+    row->id = reader->line_number;
     fault = put_time(reader, cells, row);
     if (!fault && !put_numbers(cells, row))
         fault = RAY_READER_FAULT_NUMBER;

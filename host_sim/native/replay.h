@@ -36,7 +36,8 @@ enum ray_replay_state {
     RAY_REPLAY_WAIT = 4,   /* next: answers must be taken first */
     RAY_REPLAY_DONE = 5,
     RAY_REPLAY_MEMORY = 6, /* out of memory, or a window past 4 GiB of text */
-    RAY_REPLAY_REFUSED = 7 /* the core refused a whole batch */
+    RAY_REPLAY_REFUSED = 7, /* the core refused a whole batch */
+    RAY_REPLAY_HERE = 8     /* run: the next row is the one that is watched for */
 };
 
 typedef struct ray_replay_spec {
@@ -49,7 +50,7 @@ typedef struct ray_replay_spec {
     uint32_t batch_rows;  /* 1..RAY_REPLAY_ROWS_MAX */
     uint32_t batch_bytes; /* of a batch as a link payload, at least RAY_READER_ROW_BYTES + 4096 */
     uint32_t decisions;   /* 1: write decision text */
-    uint32_t reserved;
+    uint32_t notes;       /* 1: keep what a comparison needs of every answer, see compare.h */
 } ray_replay_spec;
 
 typedef struct ray_replay_stats {
@@ -121,6 +122,12 @@ uint32_t ray_replay_next(ray_replay *replay, const uint8_t **payload, uint64_t *
  * rows. */
 ray_status ray_replay_take(ray_replay *replay, const ray_answer *answers, uint32_t count);
 
+/* Makes run stop before the row with this running number, from 1, is stepped; 0: before none. What
+ * is stepped, and in which order, stays the same. */
+void ray_replay_watch(ray_replay *replay, uint64_t position);
+/* After HERE: the row as it will be stepped, and its line. Valid until the next run. */
+void ray_replay_here(const ray_replay *replay, ray_rows *rows, uint64_t *line);
+
 /* Reads no more rows; what is in flight is still completed. */
 void ray_replay_stop(ray_replay *replay);
 
@@ -137,5 +144,8 @@ uint32_t ray_replay_service_read(const ray_replay *replay, uint32_t index, ray_r
  * name; how many. */
 uint32_t ray_replay_top(const ray_replay *replay, uint32_t users, uint32_t most,
                         ray_replay_key *out);
+/* How many requests a client (or user: 1) made; 0 of one that was not seen, or folded. */
+uint64_t ray_replay_requests_of(const ray_replay *replay, uint32_t users, const uint8_t *name,
+                                uint32_t length, uint32_t address);
 
 #endif

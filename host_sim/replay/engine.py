@@ -71,12 +71,13 @@ class Replay:
         self, config: Config, source: Source, *, profile: str = "seed",
         options: Options | None = None, decisions: Sink | None = None,
         progress: Progress | None = None, stopping: Callable[[], bool] | None = None,
+        notes: bool = False,
     ) -> None:
         self.config, self.source, self.profile = config, source, profile
         self.options = options or Options()
         if self.options.order not in ORDERS:
             raise FormatError(f"unknown order {self.options.order!r}: use {', '.join(ORDERS)}")
-        self._decisions, self._progress = decisions, progress
+        self._decisions, self._progress, self._notes = decisions, progress, notes
         self._stopping = stopping or (lambda: False)
         self._raw = _raw.load(profile)
         self.ffi, self.lib = self._raw.ffi, self._raw.lib
@@ -101,6 +102,11 @@ class Replay:
         self._replay = self.ffi.NULL
         self.reader.close()
 
+    @property
+    def raw_replay(self) -> Any:
+        """The `ray_replay *`, for what works on it in C."""
+        return self._replay
+
     def _open(self, batch_rows: int, batch_bytes: int) -> None:
         if self._replay != self.ffi.NULL:
             raise RaygateError("a replay runs once")
@@ -109,7 +115,7 @@ class Replay:
             "hash_key": int.from_bytes(os.urandom(8), "little"),
             "order": ORDERS.index(self.options.order), "window_rows": self.options.window,
             "batch_rows": batch_rows, "batch_bytes": batch_bytes,
-            "decisions": self._decisions is not None}))
+            "decisions": self._decisions is not None, "notes": self._notes}))
         if self._replay == self.ffi.NULL:
             raise MemoryError("no memory for a replay")
 
@@ -165,14 +171,42 @@ class Replay:
     # -- the two engines ------------------------------------------------------------------------
     def run_host(self) -> Summary:
         """Steps the core in this process, with the GIL released."""
+        self.begin()
+        while self.advance():
+            pass
+        return self.end()
+
+    def begin(self) -> None:
+        """Gets ready to be run on the host a step at a time: begin, advance until it is False,
+        end. What is decided does not depend on the steps."""
         self._open(HOST_BATCH, HOST_BATCH * 1024)
-        kernel, started = self.kernel, time.perf_counter_ns()
-        with _entered(kernel):
-            while self._serve(self.lib.ray_host_replay(self._replay, kernel.ray)):
-                pass
+        self._started_ns = time.perf_counter_ns()
+
+    def advance(self) -> bool:
+        """One step: some rows through the core, or some bytes to the reader. False at the end."""
+        with _entered(self.kernel):
+            state = self.lib.ray_host_replay(self._replay, self.kernel.ray)
+        return self._serve(state)
+
+    def end(self) -> Summary:
+        """What came of it, after advance was False."""
         self._flush()
-        elapsed = time.perf_counter_ns() - started
-        return self._summary("host", kernel.digest(), elapsed)
+        elapsed = time.perf_counter_ns() - self._started_ns
+        return self._summary("host", self.kernel.digest(), elapsed)
+
+    def walk_to(self, position: int) -> Here | None:
+        """Goes on until just before the row with this running number (from 1) is decided; None
+        when the log ends before it. After `begin`, and only ever forwards."""
+        self.lib.ray_replay_watch(self._replay, position)
+        while True:
+            with _entered(self.kernel):
+                state = self.lib.ray_host_replay(self._replay, self.kernel.ray)
+            if state == self.lib.RAY_REPLAY_HERE:
+                self._flush()
+                return Here(self)
+            if not self._serve(state):
+                self._flush()
+                return None
 
     def run_image(self, link: Any) -> Summary:
         """Steps the core at the other end of a machine link (shell.Link): empties it, loads the
@@ -291,6 +325,32 @@ class Replay:
             return raw.decode("utf-8", "backslashreplace")
         ip = ipaddress.IPv6Address(raw)
         return str(ip.ipv4_mapped or ip)
+
+
+class Here:
+    """A row that is about to be decided, see Replay.walk_to; good until the replay goes on."""
+
+    def __init__(self, replay: Replay) -> None:
+        self._replay, ffi = replay, replay.ffi
+        self._rows, line = ffi.new("ray_rows *"), ffi.new("uint64_t *")
+        replay.lib.ray_replay_here(replay.raw_replay, self._rows, line)
+        self.line = int(line[0])  # as the reader counts; a source's number is in bits 48 to 55
+        self.at_ns = int(self._rows.row.at_ns)
+
+    def text(self, part: str) -> bytes:
+        """`target`, `host`, `headers`, `user` or `client` of the row."""
+        row = self._rows.row
+        at, length = getattr(row, f"{part}_at"), getattr(row, f"{part}_length")
+        return bytes(self._replay.ffi.buffer(self._rows.bytes + at, length))
+
+    def explain(self, *, as_json: bool = False) -> str:
+        """The row's journey stage by stage, by the state just before it; text or JSON text.
+
+        What is due by then happens first, as it would for the row itself. Nothing is decided.
+        """
+        kernel = self._replay.kernel
+        now = kernel.tick(max(self.at_ns, int(kernel.lib.ray_clock_now(kernel.ray))))
+        return kernel.explain_rows(self._rows, now, as_json=as_json)
 
 
 def _rank(key: Key) -> tuple[int, int, int]:
