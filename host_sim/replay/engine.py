@@ -88,6 +88,7 @@ class Replay:
         self._replay = self.ffi.NULL
         self._stopped = False
         self.waiting = False  # for input: a signal handler may raise StopReading meanwhile
+        self.fed_count = 0  # bytes of the log, unpacked, that were given to the reader
         self._read_stats = self.ffi.new("ray_replay_stats *")
 
     def __enter__(self) -> Replay:
@@ -131,6 +132,7 @@ class Replay:
         if not data:
             self.reader.end()
             return
+        self.fed_count += len(data)
         while data:
             data = data[self.reader.feed(data) :]
 
@@ -147,8 +149,7 @@ class Replay:
         """Does what `state` asks for; False when the replay is over."""
         lib = self.lib
         if self._stopping() and not self._stopped:
-            self._stopped = True
-            lib.ray_replay_stop(self._replay)
+            self.stop()
         if state == lib.RAY_REPLAY_DONE:
             return False
         self._report()
@@ -188,15 +189,33 @@ class Replay:
             state = self.lib.ray_host_replay(self._replay, self.kernel.ray)
         return self._serve(state)
 
+    def stop(self) -> None:
+        """Reads no more: what is in flight completes with the next steps."""
+        self._stopped = True
+        self.lib.ray_replay_stop(self._replay)
+
+    @property
+    def stopped(self) -> bool:
+        """Was it told to read no more?"""
+        return self._stopped
+
+    @property
+    def position(self) -> int:
+        """How many rows were decided so far."""
+        self.lib.ray_replay_read(self._replay, self._read_stats)
+        return int(self._read_stats.request_count + self._read_stats.error_count)
+
     def end(self) -> Summary:
         """What came of it, after advance was False."""
         self._flush()
         elapsed = time.perf_counter_ns() - self._started_ns
         return self._summary("host", self.kernel.digest(), elapsed)
 
-    def walk_to(self, position: int) -> Here | None:
+    def walk_to(
+        self, position: int, giving_up: Callable[[], bool] = lambda: False
+    ) -> Here | None:
         """Goes on until just before the row with this running number (from 1) is decided; None
-        when the log ends before it. After `begin`, and only ever forwards."""
+        when the log ends before it, or `giving_up` is true. After `begin`, only ever forwards."""
         self.lib.ray_replay_watch(self._replay, position)
         while True:
             with _entered(self.kernel):
@@ -204,7 +223,7 @@ class Replay:
             if state == self.lib.RAY_REPLAY_HERE:
                 self._flush()
                 return Here(self)
-            if not self._serve(state):
+            if giving_up() or not self._serve(state):
                 self._flush()
                 return None
 
@@ -323,8 +342,12 @@ class Replay:
         raw = bytes(self.ffi.buffer(row.name, row.length))
         if not row.address:
             return raw.decode("utf-8", "backslashreplace")
-        ip = ipaddress.IPv6Address(raw)
-        return str(ip.ipv4_mapped or ip)
+        return _address(raw)
+
+
+def _address(raw: bytes) -> str:
+    ip = ipaddress.IPv6Address(raw)
+    return str(ip.ipv4_mapped or ip)
 
 
 class Here:
@@ -342,6 +365,13 @@ class Here:
         row = self._rows.row
         at, length = getattr(row, f"{part}_at"), getattr(row, f"{part}_length")
         return bytes(self._replay.ffi.buffer(self._rows.bytes + at, length))
+
+    def client(self) -> str:
+        """The client's address, or its name."""
+        row = self._rows.row
+        if not row.flags & self._replay.lib.RAY_ROW_ADDRESS:
+            return self.text("client").decode("utf-8", "backslashreplace")
+        return _address(bytes(row.address.at))
 
     def explain(self, *, as_json: bool = False) -> str:
         """The row's journey stage by stage, by the state just before it; text or JSON text.
