@@ -36,7 +36,21 @@ def headline(plan: Plan) -> str:
     worst = _worst(plan)
     return (f"Of {count(plan.requests, 'request')} {plan.changed:,} "
             f"({share(plan.changed, plan.requests)}) would be decided otherwise: "
-            f"{', '.join(parts)}{worst}.")
+            f"{', '.join(parts)}{worst}{_unsent(plan)}.")
+
+
+def _unsent(plan: Plan) -> str:
+    """Who was let in and never sent is hurt as well."""
+    more = left_unsent(plan.new) - left_unsent(plan.old)
+    if not more:
+        return ""
+    return f"; {abs(more):,} {'more' if more > 0 else 'fewer'} would leave their queue unsent"
+
+
+def left_unsent(side: Summary) -> int:
+    """Requests that were let in, waited, and were never sent; a guard's refusals, which count as
+    dropped too, are verdicts."""
+    return side.dropped - side.verdicts["dropped"]
 
 
 def _worst(plan: Plan) -> str:
@@ -63,7 +77,7 @@ def _besides(plan: Plan) -> str:
     if any(bill.growth_nano for bill in plan.bills):
         parts.append(f"the bill changes by {money(growth)}")
     if plan.outcomes_differ:
-        parts.append("other requests expire or are dropped")
+        parts.append("queues and outcomes differ")
     return "but " + " and ".join(parts)
 
 
@@ -250,13 +264,12 @@ def _victims(plan: Plan) -> Iterator[Text]:
 
 def _outcomes(plan: Plan) -> Iterator[Table]:
     words = (("waited in a queue", "queued"), ("completed", "completed"),
-             ("ran past the timeout of its service", "expired"),
-             ("left its queue unsent (deadline, displaced)", "dropped"),
-             ("in flight at once, at most", "concurrent_max"))
-    rows = tuple(
-        (word, old, new, new - old) for word, old, new in
-        ((word, getattr(plan.old, name), getattr(plan.new, name)) for word, name in words)
-        if old or new)
+             ("ran past the timeout of their service", "expired"),
+             ("were in flight at once, at most", "concurrent_max"))
+    found = [(word, getattr(plan.old, name), getattr(plan.new, name)) for word, name in words]
+    found.insert(3, ("left their queue unsent (deadline, displaced)", left_unsent(plan.old),
+                     left_unsent(plan.new)))
+    rows = tuple((word, old, new, new - old) for word, old, new in found if old or new)
     if rows:
         yield Table("Outcomes", (Column("requests that"), Column("before", Unit.COUNT),
                                  Column("after", Unit.COUNT), Column("difference", Unit.COUNT)),

@@ -185,9 +185,16 @@ class Plan:
 
     @property
     def outcomes_differ(self) -> bool:
-        """Do as many requests complete, expire and leave their queue unsent as before?"""
-        return any(getattr(self.old, word) != getattr(self.new, word)
-                   for word in ("completed", "expired", "dropped"))
+        """Do other numbers complete, expire or leave their queue unsent, or does the same number
+        wait for another time?"""
+        return (any(getattr(self.old, word) != getattr(self.new, word)
+                    for word in ("completed", "expired", "dropped", "queued"))
+                or self._waits(self.old) != self._waits(self.new))
+
+    @staticmethod
+    def _waits(side: Summary) -> dict[str, tuple[int, int, int]]:
+        return {one.priority: (one.queued, one.wait_ns_mean, one.wait_ns_max)
+                for one in side.governed.queues}
 
     @property
     def changes(self) -> bool:

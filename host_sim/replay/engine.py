@@ -136,7 +136,8 @@ class Replay:
         while data:
             data = data[self.reader.feed(data) :]
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Hands on the decision lines that have gathered."""
         if self._decisions is None:
             return
         length = self.ffi.new("uint64_t *")
@@ -156,7 +157,7 @@ class Replay:
         if state == lib.RAY_REPLAY_INPUT and not self._stopped:
             self._feed()
         elif state == lib.RAY_REPLAY_OUTPUT:
-            self._flush()
+            self.flush()
         elif state == lib.RAY_REPLAY_MEMORY:
             raise MemoryError("memory ran out; a smaller --window needs less")
         elif state == lib.RAY_REPLAY_REFUSED:
@@ -207,7 +208,7 @@ class Replay:
 
     def end(self) -> Summary:
         """What came of it, after advance was False."""
-        self._flush()
+        self.flush()
         elapsed = time.perf_counter_ns() - self._started_ns
         return self._summary("host", self.kernel.digest(), elapsed)
 
@@ -221,10 +222,10 @@ class Replay:
             with _entered(self.kernel):
                 state = self.lib.ray_host_replay(self._replay, self.kernel.ray)
             if state == self.lib.RAY_REPLAY_HERE:
-                self._flush()
+                self.flush()
                 return Here(self)
             if giving_up() or not self._serve(state):
-                self._flush()
+                self.flush()
                 return None
 
     def run_image(self, link: Any) -> Summary:
@@ -245,8 +246,8 @@ class Replay:
             data = self.ffi.from_buffer("ray_answer[]", answers)
             check(self.lib.ray_replay_take(self._replay, data, len(answers) // size),
                   "the image answered another number of rows than were sent")
-            self._flush()
-        self._flush()
+            self.flush()
+        self.flush()
         elapsed = time.perf_counter_ns() - started
         got = link.digest()
         state = link.snapshot()

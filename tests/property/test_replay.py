@@ -72,6 +72,6 @@ def test_batches_change_nothing(rows, batch_rows, window):
             run._open(size, 65536)
             while run._serve(run.lib.ray_host_replay(run._replay, run.kernel.ray)):
                 pass
-            run._flush()
+            run.flush()
             found.append((run.kernel.digest(), sink.getvalue()))
     assert found[0] == found[1]
