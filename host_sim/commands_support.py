@@ -7,11 +7,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import gzip
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn, Protocol
+from typing import IO, Any, NoReturn, Protocol, cast
 
 import click
 
@@ -61,6 +62,47 @@ def blaming(log: str) -> Iterator[None]:
         fail(BAD, str(error))
     except MemoryError as error:
         fail(BAD, str(error) or "memory ran out")
+
+
+# -- lines for programs ---------------------------------------------------------------------------
+class OutputFailed(Exception):
+    """Lines could not be written: the log is not to blame."""
+
+
+class Output:
+    """Where lines for programs go: standard output for -, else a file, gzip when it ends in .gz."""
+
+    def __init__(self, path: str) -> None:
+        self._name = "standard output" if path == "-" else path
+        with self._blamed():
+            if path == "-":
+                self._file: IO[bytes] = sys.stdout.buffer
+            elif path.endswith(".gz"):
+                self._file = cast("IO[bytes]", gzip.open(path, "wb", compresslevel=1))
+            else:
+                self._file = open(path, "wb")
+
+    @contextlib.contextmanager
+    def _blamed(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutputFailed(f"{self._name}: {error.strerror or error}") from error
+
+    def write(self, data: bytes, /) -> None:
+        """Takes all of `data`; OutputFailed names the file."""
+        with self._blamed():
+            self._file.write(data)
+
+    def __enter__(self) -> Output:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._blamed():
+            if self._file is sys.stdout.buffer:
+                self._file.flush()
+            else:
+                self._file.close()
 
 
 # -- long work -------------------------------------------------------------------------------------

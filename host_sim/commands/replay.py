@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
 import signal
 import sys
 from collections.abc import Iterator
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,6 +18,8 @@ from host_sim.commands_support import (
     IMAGE_FAILED,
     Interrupt,
     LogOptions,
+    Output,
+    OutputFailed,
     blaming,
     fail,
     load_config,
@@ -33,46 +34,6 @@ from host_sim.replay.source import opened
 if TYPE_CHECKING:
     from host_sim.config import Config
     from host_sim.replay.summary import Summary
-
-class DecisionsError(Exception):
-    """The decisions could not be written: the log is not to blame."""
-
-
-class Decisions:
-    """Where decisions go: standard output for -, else a file, gzip when it ends in .gz."""
-
-    def __init__(self, path: str) -> None:
-        self._name = "standard output" if path == "-" else path
-        with self._blamed():
-            if path == "-":
-                self._file: IO[bytes] = sys.stdout.buffer
-            elif path.endswith(".gz"):
-                self._file = cast("IO[bytes]", gzip.open(path, "wb", compresslevel=1))
-            else:
-                self._file = open(path, "wb")
-
-    @contextlib.contextmanager
-    def _blamed(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise DecisionsError(f"{self._name}: {error.strerror or error}") from error
-
-    def write(self, data: bytes, /) -> None:
-        """Takes all of `data`; DecisionsError names the file."""
-        with self._blamed():
-            self._file.write(data)
-
-    def __enter__(self) -> Decisions:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with self._blamed():
-            if self._file is sys.stdout.buffer:
-                self._file.flush()
-            else:
-                self._file.close()
-
 
 @contextlib.contextmanager
 def booted() -> Iterator[Any]:
@@ -140,7 +101,7 @@ def command(
         with blaming(", ".join(logs)):
             summary = _replay(load_config(config, reading.profile), logs, engine, reading.profile,
                               reading.replay(top), decisions)
-    except DecisionsError as error:
+    except OutputFailed as error:
         fail(BAD, str(error))
     if as_json:
         click.echo(json_text(summary.as_json(), indent=2))
@@ -156,7 +117,7 @@ def _replay(
     interrupt = Interrupt()
     with (
         contextlib.ExitStack() as stack,
-        contextlib.nullcontext() if decisions is None else Decisions(decisions) as sink,
+        contextlib.nullcontext() if decisions is None else Output(decisions) as sink,
         progress_bar("replay") as progress,
         Replay(config, [stack.enter_context(opened(log, options.maps)) for log in logs],
                profile=profile, options=options, decisions=sink, progress=progress,

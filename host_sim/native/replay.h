@@ -45,7 +45,8 @@ enum ray_replay_state {
     RAY_REPLAY_WAIT = 4,   /* next: answers must be taken first */
     RAY_REPLAY_DONE = 5,
     RAY_REPLAY_MEMORY = 6, /* out of memory, or a window past 4 GiB of text */
-    RAY_REPLAY_REFUSED = 7 /* the core refused a whole batch */
+    RAY_REPLAY_REFUSED = 7, /* the core refused a whole batch */
+    RAY_REPLAY_HERE = 8     /* run: the next row is the one that is watched for */
 };
 
 /* One of several logs. */
@@ -68,7 +69,7 @@ typedef struct ray_replay_spec {
     uint32_t input_count; /* 0: `reader` alone, nothing spread; at most RAY_REPLAY_SOURCE_MAX */
     uint64_t spread_seed; /* POISSON: the same seed and log give the same times */
     uint32_t spread;      /* enum ray_replay_spread_how */
-    uint32_t reserved;
+    uint32_t notes;       /* 1: keep what a comparison needs of every answer, see compare.h */
     ray_columns *columns; /* borrowed, may be NULL: every decision goes there as well */
 } ray_replay_spec;
 
@@ -146,6 +147,11 @@ ray_status ray_replay_take(ray_replay *replay, const ray_answer *answers, uint32
 
 /* After INPUT: which input needs bytes. */
 uint32_t ray_replay_wants(const ray_replay *replay);
+/* Makes run stop before the row with this running number, from 1, is stepped; 0: before none. What
+ * is stepped, and in which order, stays the same. */
+void ray_replay_watch(ray_replay *replay, uint64_t position);
+/* After HERE: the row as it will be stepped, and its line. Valid until the next run. */
+void ray_replay_here(const ray_replay *replay, ray_rows *rows, uint64_t *line);
 
 /* Reads no more rows; what is in flight is still completed. */
 void ray_replay_stop(ray_replay *replay);
@@ -163,5 +169,8 @@ uint32_t ray_replay_service_read(const ray_replay *replay, uint32_t index, ray_r
  * name; how many. */
 uint32_t ray_replay_top(const ray_replay *replay, uint32_t users, uint32_t most,
                         ray_replay_key *out);
+/* How many requests a client (or user: 1) made; 0 of one that was not seen, or folded. */
+uint64_t ray_replay_requests_of(const ray_replay *replay, uint32_t users, const uint8_t *name,
+                                uint32_t length, uint32_t address);
 
 #endif

@@ -115,6 +115,7 @@ uint64_t ray_replay_merge_drop(ray_replay_merge *merge);
 
 typedef struct ray_replay_entry {
     uint64_t hash; /* 0: free */
+    uint64_t place; /* how many were made before it */
     uint64_t request_count;
     uint64_t denied_count;
     uint64_t delayed_count;
@@ -169,11 +170,58 @@ void ray_replay_keys_close(ray_replay_keys *keys);
 ray_replay_entry *ray_replay_keys_entry(ray_replay_keys *keys, uint64_t hash_key,
                                         const uint8_t *name, uint32_t length, uint32_t address);
 
+/* The same, NULL when it was never seen. */
+const ray_replay_entry *ray_replay_keys_find(const ray_replay_keys *keys, uint64_t hash_key,
+                                             const uint8_t *name, uint32_t length,
+                                             uint32_t address);
+
 /* See ray_replay_top. */
 uint32_t ray_replay_keys_top(const ray_replay_keys *keys, uint32_t most, ray_replay_key *out);
 
-/* Appends one line for each request of a batch; 0 when memory is out. */
+/* Appends one line for each request of a batch, whose lines in the log are at `line`; 0 when memory
+ * is out. */
 uint32_t ray_replay_lines_add(ray_replay_lines *lines, const struct ray *names, const ray_row *rows,
-                              uint32_t count, const ray_answer *answers);
+                              const uint64_t *line, uint32_t count, const ray_answer *answers);
+
+/* -- notes: what a comparison needs of an answer -- */
+
+typedef struct ray_replay_note {
+    uint64_t line;     /* as the reader gave it */
+    uint64_t position; /* running number of the row in its replay, from 1 */
+    uint64_t at_ns;
+    uint64_t seq;      /* of its decision */
+    uint64_t wait_ns;  /* retry_after_ns; DELAY: until it may start */
+    uint64_t who_at;   /* client, then user, in the notes' bytes */
+    uint32_t client_length;
+    uint32_t user_length;
+    uint32_t by_id;
+    uint32_t tenant;
+    uint32_t service;
+    uint32_t route;
+    int32_t status;    /* negative: the core refused the row, the rest is zero */
+    uint16_t reason;
+    uint8_t verdict;
+    uint8_t by_kind;
+    uint8_t address;   /* 1: the client is 16 bytes of an address */
+    uint8_t reserved[7];
+} ray_replay_note;
+
+typedef struct ray_replay_notes {
+    ray_replay_note *at;
+    uint8_t *bytes;
+    uint64_t bytes_length;
+    uint64_t bytes_capacity;
+    uint32_t count;
+    uint32_t capacity;
+} ray_replay_notes;
+
+/* The replay's notes since they were last taken, NULL where none are kept; whoever takes some calls
+ * _forget with how many. */
+ray_replay_notes *ray_replay_notes_of(ray_replay *replay);
+void ray_replay_notes_forget(ray_replay_notes *notes, uint32_t count);
+void ray_replay_notes_close(ray_replay_notes *notes);
+/* Appends one for each request of a batch; 0 when memory is out. */
+uint32_t ray_replay_notes_add(ray_replay_notes *notes, const ray_row *rows, const uint64_t *lines,
+                              const uint8_t *bytes, uint32_t count, const ray_answer *answers);
 
 #endif

@@ -45,7 +45,7 @@ class Replay:
         if not logs:
             raise ArgumentError("a replay needs a log")
         self.config = config if isinstance(config, Config) else load(config, profile=profile)
-        self.logs, self.profile, self.gather = tuple(map(os.fspath, logs)), profile, gather
+        self.logs, self.profile, self.gather = tuple(os.fspath(log) for log in logs), profile, gather
         self.options = Options(
             order, window, form, parse_maps((maps,) if isinstance(maps, str) else maps), top,
             spread, spread_seed)
@@ -84,7 +84,7 @@ class Replay:
 
     def html(self, path: str | os.PathLike[str]) -> None:
         """Writes the report as one page that opens offline."""
-        from host_sim.report import html  # type: ignore[attr-defined]
+        from host_sim.report import html
 
         pathlib.Path(path).write_text(html.page(self.report()), encoding="utf-8")
 
