@@ -100,7 +100,8 @@ class Runner:
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             while any(alive.values()):
                 if self.stopping() and not old.stopped:
-                    _stop_together(old, new)
+                    old.stop()  # both have decided as many rows: every step is as long
+                    new.stop()
                 ready = [side for side in alive if alive[side]]
                 least = min(side.fed_count for side in ready)
                 ready = [side for side in ready if side.fed_count == least]
@@ -185,15 +186,6 @@ class _Told:
     client: str
     user: str
     text: str
-
-
-def _stop_together(old: Replay, new: Replay) -> None:
-    """Both sides stop behind the same row, or their totals could not be compared."""
-    until = max(old.position, new.position)
-    for side in (old, new):
-        if side.position < until:
-            side.walk_to(until + 1)
-        side.stop()
 
 
 class _Comparison:

@@ -209,12 +209,6 @@ class Replay:
         """Was it told to read no more?"""
         return self._stopped
 
-    @property
-    def position(self) -> int:
-        """How many rows were decided so far."""
-        self.lib.ray_replay_read(self._replay, self._read_stats)
-        return int(self._read_stats.request_count + self._read_stats.error_count)
-
     def end(self) -> Summary:
         """What came of it, after advance was False."""
         self.flush()

@@ -280,3 +280,14 @@ def test_a_line_is_found_by_its_number(tmp_path, text, number, line):
     (tmp_path / "a.log").write_bytes(text)
     with Log(tmp_path / "a.log") as log:
         assert log.line(number) == line
+
+
+def test_whom_the_old_file_does_not_know_the_new_one_names(tmp_path):
+    nobody = OLD[: OLD.index("[[identity]]")] + OLD[OLD.index("[[limit]]") :]
+    told, flips = planned(tmp_path, [(1, "10.0.0.1", "/a", 0, "ann")] * 2, old=nobody,
+                          budgets=["tenant:near newly-denied<=0"])
+    assert [(group.name, group.requests, group.newly_denied) for group in told.tenants] == [
+        ("near", 2, 1)]
+    assert [(flip["tenant"], flip["user"]) for flip in flips] == [("near", "ann")]
+    assert [(one.name, one.newly_denied) for one in told.users_denied] == [("ann", 1)]
+    assert not told.budgets[0].kept

@@ -4,6 +4,8 @@
 import gzip
 import hashlib
 import json
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -173,3 +175,27 @@ def test_a_decision_that_is_not_there_says_which_are(files, words, why):
     got = run("explain", "new.toml", "a.csv", *words, "--map", *MAPS)
     assert got.exit_code == 2, got.output
     assert why in got.stderr
+
+
+# -- the page -------------------------------------------------------------------------------------
+PAGE = (ROOT / "docs/plan.md").read_text()
+
+
+@pytest.mark.parametrize("block", re.findall(r"^```console\n\$ (.*?)^```", PAGE, re.S | re.M))
+def test_the_pages_examples_are_what_is_printed(block, monkeypatch):
+    """In their order; how lines are broken and columns spaced is the terminal's."""
+    monkeypatch.chdir(ROOT)
+    typed, *lines = block.splitlines()
+    got = run(*shlex.split(typed)[1:])
+    rest = " ".join(got.stdout.split())
+    for line in lines:
+        if line != "...":
+            assert " ".join(line.split()) in rest
+            rest = rest.partition(" ".join(line.split()))[2]
+
+
+def test_the_page_shows_a_flip_as_it_is_written(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    shown = re.search(r"^```\n(\{.*?)^```", PAGE, re.S | re.M)[1]
+    got = run("plan", SHOP, TIGHTER, "--log", CSV, "--flips", "-")
+    assert json.loads(shown) in [json.loads(line) for line in got.stdout.splitlines()]
