@@ -52,6 +52,7 @@ enum ray_reader_target {
     RAY_READER_COMPUTE = 16,
     RAY_READER_CUSTOM = 17,
     RAY_READER_PRIORITY = 18, /* critical, high, normal, low, batch */
+    RAY_READER_ERROR = 19, /* an error's name: throttling becomes 429, any other 400 */
     RAY_READER_HEADER = 20,
     RAY_READER_TARGET_MAX = 28
 };

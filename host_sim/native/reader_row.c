@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* reader_row.c - cells into one ray_row and its bytes: unescaping, numbers, the request line, the
  * packed headers. */
+#include <strings.h>
 #include "reader_fast_parts.h"
 
 enum { HEADER_BYTES_KEPT = RAY_HEADER_BYTES_MAX + 8, HOST_BYTES_KEPT = 255 };
@@ -274,6 +275,32 @@ static void put_headers(const ray_reader *reader, const ray_reader_cell *cells,
     row->headers_length = (uint32_t)block->bytes_length - start;
 }
 
+/* Is `words` in the cell, whatever its case? */
+static uint32_t says(const ray_reader_cell *cell, const char *words)
+{
+    uint32_t length = (uint32_t)strlen(words);
+
+    for (uint32_t i = 0; i + length <= cell->length; i++)
+        if (strncasecmp((const char *)cell->at + i, words, length) == 0)
+            return 1;
+    return 0;
+}
+
+/* What an audit trail calls an error, as a status: 429 where its limiter said no, else 400. */
+static uint16_t status_of_error(const ray_reader_cell *error, uint16_t status)
+{
+    static const char *const throttled[] = { "throttl", "toomanyrequests", "too many requests",
+                                             "rate exceeded", "requestlimitexceeded", "slowdown",
+                                             "provisionedthroughputexceeded" };
+
+    if (ray_reader_absent(error))
+        return status;
+    for (uint32_t i = 0; i < sizeof throttled / sizeof throttled[0]; i++)
+        if (says(error, throttled[i]))
+            return 429;
+    return status ? status : 400;
+}
+
 static uint32_t put_numbers(const ray_reader_cell *cells, ray_row *row)
 {
     uint64_t status;
@@ -286,7 +313,7 @@ static uint32_t put_numbers(const ray_reader_cell *cells, ray_row *row)
         || !number(&cells[RAY_READER_COMPUTE], INT64_MAX, &row->compute_units)
         || !number(&cells[RAY_READER_CUSTOM], INT64_MAX, &row->custom_units))
         return 0;
-    row->http_status = (uint16_t)status;
+    row->http_status = status_of_error(&cells[RAY_READER_ERROR], (uint16_t)status);
     row->weight = (uint32_t)weight;
     if (!ray_reader_absent(&cells[RAY_READER_WEIGHT]))
         row->flags |= RAY_ROW_WEIGHT;   /* a stated 0 takes nothing */

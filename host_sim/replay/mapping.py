@@ -39,6 +39,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "host": ("vhost", "server_name", "http_host", "request_host", "cs_host", "authority",
              "virtual_host", "host"),
     "priority": ("priority", "class"),
+    "error": ("error", "error_code", "errorcode", "exception"),
 }
 HEADER_ALIASES = {"referer": "Referer", "referrer": "Referer", "useragent": "User-Agent",
                   "user_agent": "User-Agent", "http_user_agent": "User-Agent",

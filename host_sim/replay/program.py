@@ -27,6 +27,7 @@ TARGETS = {
     "compute": "COMPUTE",
     "custom": "CUSTOM",
     "priority": "PRIORITY",
+    "error": "ERROR",
     "header": "HEADER",
 }
 UNITS = {
