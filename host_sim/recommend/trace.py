@@ -73,6 +73,7 @@ class Facts:
     refused: int
     throttled: int
     weighted: int
+    tokens: int
     lines: int
     unparsable: int
     stepped_back: int
@@ -101,6 +102,7 @@ class Trace:
         self.labels: list[str] = []
         self.has: dict[str, bool] = {}
         self.maps = self.options.maps
+        self.skip_lines = 0     # of a table's header
         self.waiting = self.stopped = False
         self._progress, self._stopping = progress, stopping or (lambda: False)
         self._raw = _raw.load(PROFILE)
@@ -217,6 +219,7 @@ class Trace:
         program = detect.program_for(self._raw, sample, form=self.options.form, maps=maps)
         self.maps = maps
         self.labels.append(program.label)
+        self.skip_lines = program.skip_lines
         self.has = {target: program.has(target)
                     for target in ("service", "tenant", "user", "ip", "path", "status", "error")}
         fields = list(program.fields)
@@ -239,7 +242,8 @@ class Trace:
         self.lib.ray_trace_read(self._trace, out)
         return Facts(
             int(out.request_count), int(out.event_count), int(out.refused_count),
-            int(out.throttled_count), int(out.weighted_count), self._lines, self._unparsable,
+            int(out.throttled_count), int(out.weighted_count),
+            int(out.token_count), self._lines, self._unparsable,
             int(out.stepped_back_count), int(out.late_count), int(out.overlap_count),
             int(out.folded_count), int(out.first_ns), int(out.last_ns), int(out.finest_ns))
 

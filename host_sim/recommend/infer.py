@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: MIT
+"""Which token bucket throttled what a log says was throttled.
+
+A log tells when somebody's limiter said no, but not why. Every bucket of a grid is run over the
+same requests and its denials are compared with the recorded ones, second by second: in a second the
+smaller number of both agrees. From that follow precision (of what the bucket denies, how much was
+throttled) and recall (of what was throttled, how much the bucket denies). A bucket of the shape
+the provider used agrees best; buckets about as good say how far that can be trusted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from host_sim.recommend.curve import Candidate, Curve, Tried
+from host_sim.recommend.search import Burst, Task, search
+from host_sim.recommend.trace import Facts, Group, Trace
+
+PERIOD_NS = 60_000_000_000  # rates of a minute are fine enough: 1/min to 3,600/min and more
+GRID = 32
+ROUNDS = 3
+AS_MANY_PERCENT = 20        # how far from the recorded number a bucket's own denials may be
+NEAR_PERCENT = 95           # of the best agreement still counts as nearly as good
+INFERRED_MAX = 32           # groups
+
+
+@dataclasses.dataclass(frozen=True)
+class Bucket:
+    """`rate` tokens a minute, `burst` at once."""
+
+    rate: int
+    burst: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Inferred:
+    """The bucket that agrees best with a group's throttled requests, and the ranges of those that
+    agree nearly as well. `at_as_many` is the smallest rate, with the same burst, that denies at
+    most as many requests as were throttled."""
+
+    group: Group
+    best: Bucket
+    denied: int
+    matched: int
+    rate_low: int
+    rate_high: int
+    burst_low: int
+    burst_high: int
+    at_as_many: int | None
+    resolution_ns: int
+
+    @property
+    def precision_ppm(self) -> int:
+        """Of the bucket's denials, those in a second that recorded one."""
+        return self.matched * 1_000_000 // self.denied if self.denied else 0
+
+    @property
+    def recall_ppm(self) -> int:
+        """Of the recorded ones, those the bucket denies in the same second."""
+        return self.matched * 1_000_000 // self.group.throttled
+
+
+def agreement_ppm(tried: Tried, recorded: int) -> int:
+    """Twice what agrees over what both sides denied: the harmonic mean of precision and recall."""
+    return 2 * tried.matched * 1_000_000 // (tried.denied + recorded)
+
+
+def _spread(low: int, high: int, count: int) -> list[int]:
+    """At most `count` integers from low to high, even in ratio while they are far apart."""
+    if high - low < count:
+        return list(range(low, high + 1))
+    if high <= 4 * low:
+        return [low + (high - low) * n // (count - 1) for n in range(count)]
+    ratio = (high / low) ** (1 / (count - 1))
+    return sorted({min(high, max(low, round(low * ratio**n))) for n in range(count)})
+
+
+def infer(trace: Trace, facts: Facts, curve: Curve) -> list[Inferred]:
+    """One answer for each group that was throttled, most throttled first."""
+    groups = sorted((group for group in trace.groups() if group.throttled),
+                    key=lambda group: (-group.throttled, group.place))
+    return [_infer(facts, curve, group) for group in groups[:INFERRED_MAX]]
+
+
+def _infer(facts: Facts, curve: Curve, group: Group) -> Inferred:
+    per_second = PERIOD_NS // 1_000_000_000
+    rates = _spread(1, group.busiest * per_second * 2, GRID)
+    bursts = _spread(1, group.busiest * 4, GRID)
+    best, near = None, []
+    for _ in range(ROUNDS):
+        near = _near(curve, group, rates, bursts)
+        best = near[0]
+        rates = _spread(*_around(rates, [tried.candidate.rate for tried in near]), GRID)
+        bursts = _spread(*_around(bursts, [tried.candidate.capacity for tried in near]), GRID)
+    assert best is not None
+    as_many = search(curve, facts, [Task(
+        group, "token_bucket", PERIOD_NS, Burst("", tokens=best.candidate.capacity),
+        group.throttled, group.requests)])[0].best
+    return Inferred(
+        group, Bucket(best.candidate.rate, best.candidate.capacity), best.denied, best.matched,
+        min(t.candidate.rate for t in near), max(t.candidate.rate for t in near),
+        min(t.candidate.capacity for t in near), max(t.candidate.capacity for t in near),
+        None if as_many is None else as_many.candidate.rate, facts.finest_ns)
+
+
+def _near(curve: Curve, group: Group, rates: Sequence[int], bursts: Sequence[int]) -> list[Tried]:
+    """The buckets of a grid that deny about as many, agree best and nearly so, the best first: the
+    nearest number of denials, then the smaller bucket, decide between equals."""
+    tried = curve.run([Candidate(rate, PERIOD_NS, burst, group.place)
+                       for rate in rates for burst in bursts])
+    recorded = group.throttled
+
+    def off(one: Tried) -> int:
+        return abs(one.denied - recorded)
+
+    room = max(recorded * AS_MANY_PERCENT // 100, min(off(one) for one in tried))
+    tried = [one for one in tried if off(one) <= room]
+    tried.sort(key=lambda one: (-agreement_ppm(one, recorded), off(one),
+                                one.candidate.capacity, one.candidate.rate))
+    least = agreement_ppm(tried[0], recorded) * NEAR_PERCENT // 100
+    return [one for one in tried if agreement_ppm(one, recorded) >= least]
+
+
+def _around(grid: Sequence[int], chosen: Sequence[int]) -> tuple[int, int]:
+    """The chosen ones and a neighbour on either side."""
+    low, high = grid.index(min(chosen)), grid.index(max(chosen))
+    return grid[max(0, low - 1)], grid[min(len(grid) - 1, high + 1)]
