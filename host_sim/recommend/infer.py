@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from host_sim.recommend.curve import Candidate, Curve, Tried
 from host_sim.recommend.search import Burst, Task, search
 from host_sim.recommend.trace import Facts, Group, Trace
+from host_sim.sweep.grid import spread
 
 PERIOD_NS = 60_000_000_000  # rates of a minute are fine enough: 1/min to 3,600/min and more
 GRID = 32
@@ -66,16 +67,6 @@ def agreement_ppm(tried: Tried, recorded: int) -> int:
     return 2 * tried.matched * 1_000_000 // (tried.denied + recorded)
 
 
-def _spread(low: int, high: int, count: int) -> list[int]:
-    """At most `count` integers from low to high, even in ratio while they are far apart."""
-    if high - low < count:
-        return list(range(low, high + 1))
-    if high <= 4 * low:
-        return [low + (high - low) * n // (count - 1) for n in range(count)]
-    ratio = (high / low) ** (1 / (count - 1))
-    return sorted({min(high, max(low, round(low * ratio**n))) for n in range(count)})
-
-
 def infer(trace: Trace, facts: Facts, curve: Curve) -> list[Inferred]:
     """One answer for each group that was throttled, most throttled first."""
     groups = sorted((group for group in trace.groups() if group.throttled),
@@ -85,14 +76,14 @@ def infer(trace: Trace, facts: Facts, curve: Curve) -> list[Inferred]:
 
 def _infer(facts: Facts, curve: Curve, group: Group) -> Inferred:
     per_second = PERIOD_NS // 1_000_000_000
-    rates = _spread(1, group.busiest * per_second * 2, GRID)
-    bursts = _spread(1, group.busiest * 4, GRID)
+    rates = spread(1, group.busiest * per_second * 2, GRID)
+    bursts = spread(1, group.busiest * 4, GRID)
     best, near = None, []
     for _ in range(ROUNDS):
         near = _near(curve, group, rates, bursts)
         best = near[0]
-        rates = _spread(*_around(rates, [tried.candidate.rate for tried in near]), GRID)
-        bursts = _spread(*_around(bursts, [tried.candidate.capacity for tried in near]), GRID)
+        rates = spread(*_around(rates, [tried.candidate.rate for tried in near]), GRID)
+        bursts = spread(*_around(bursts, [tried.candidate.capacity for tried in near]), GRID)
     assert best is not None
     as_many = search(curve, facts, [Task(
         group, "token_bucket", PERIOD_NS, Burst("", tokens=best.candidate.capacity),

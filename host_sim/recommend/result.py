@@ -15,6 +15,7 @@ from host_sim.recommend.search import Found
 from host_sim.recommend.trace import Facts, Shape
 from host_sim.replay.summary import count, instant
 from host_sim.report.model import (
+    Cell,
     Chart,
     Column,
     Fact,
@@ -159,8 +160,9 @@ def _denied(r: Recommendation, answer: Answer) -> int:
 def _below(r: Recommendation, answer: Answer) -> int | None:
     if answer.proposal is None or answer.proposal.candidate.rate == 1:
         return None
-    return (r.proof_below.denied.get(answer.proposal.name, 0) if r.proof_below
-            else answer.found.below and answer.found.below.denied)
+    if r.proof_below is not None:
+        return r.proof_below.denied.get(answer.proposal.name, 0)
+    return None if answer.found.below is None else answer.found.below.denied
 
 
 def _facts(r: Recommendation) -> tuple[Fact, ...]:
@@ -174,7 +176,7 @@ def _facts(r: Recommendation) -> tuple[Fact, ...]:
 
 
 def _limits(r: Recommendation) -> Table | None:
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for answer in r.answers:
         task, proposal = answer.found.task, answer.proposal
         if proposal is None:
@@ -246,17 +248,18 @@ def _drawn(r: Recommendation) -> Chart | None:
 
 
 def _trade(r: Recommendation) -> Table | None:
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for found in r.trade:
         best = found.best
-        rows.append((found.task.burst.text, best and best.candidate.capacity,
-                     rate_text(best.candidate.rate, best.candidate.period_ns) if best else "none",
-                     best.denied if best else None))
+        rows.append((found.task.burst.text, "none", None, None) if best is None else (
+            found.task.burst.text,
+            rate_text(best.candidate.rate, best.candidate.period_ns), best.candidate.capacity,
+            best.denied))
     if not rows:
         return None
     return Table("What a larger burst saves in rate",
-                 (Column("burst, the rate of"), Column("tokens", Unit.COUNT),
-                  Column("smallest rate"), Column("denied", Unit.COUNT)), tuple(rows))
+                 (Column("burst, the rate of"), Column("smallest rate"),
+                  Column("tokens", Unit.COUNT), Column("denied", Unit.COUNT)), tuple(rows))
 
 
 def _hurt(r: Recommendation) -> Table | None:
@@ -312,7 +315,7 @@ def _fragment(r: Recommendation) -> Text | None:
 
 # -- plain data ------------------------------------------------------------------------------------
 def _tried_json(tried: Tried | None) -> dict[str, Any] | None:
-    return tried and {
+    return None if tried is None else {
         "rate": tried.candidate.rate, "period_ns": tried.candidate.period_ns,
         "capacity": tried.candidate.capacity, "asked": tried.asked, "denied": tried.denied,
         "denied_ppm": _ppm(tried.denied, tried.asked), "first_denied_ns": tried.first_denied_ns}

@@ -6,11 +6,11 @@ believed."""
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable
 
 from host_sim.recommend.curve import BUCKETS, Candidate, Curve, Tried
 from host_sim.recommend.trace import Facts, Group
+from host_sim.sweep.grid import spread
 
 AROUND = ((1, 4), (1, 2), (2, 3), (3, 4), (4, 5), (9, 10), (1, 1), (11, 10), (5, 4), (3, 2), (2, 1))
 POINTS_MAX = 24      # of one grid
@@ -71,17 +71,8 @@ class _State:
 
     def grid(self, points: int) -> list[int]:
         """Rates strictly between the bounds, and the upper one where it was not tried."""
-        low, high = self.low, self.high
-        if high - low - 1 <= points:
-            rates = set(range(low + 1, high))
-        elif low == 0 or high > 4 * low:
-            ratio = math.log2(high / max(low, 1)) / (points + 1)
-            rates = {max(low + 1, min(high - 1, round(max(low, 1) * 2 ** (ratio * n))))
-                     for n in range(points + 1)}
-        else:
-            rates = {low + (high - low) * n // (points + 1) for n in range(1, points + 1)}
-        rates.add(high)
-        return sorted(rate for rate in rates if low < rate <= high and rate not in self.tried)
+        return [rate for rate in spread(max(self.low, 1), self.high, points + 2)
+                if self.low < rate and rate not in self.tried]
 
     def narrow(self) -> None:
         """Takes the tightest bounds that what was tried allows."""
