@@ -11,6 +11,7 @@ the provider used agrees best; buckets about as good say how far that can be tru
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 from host_sim.recommend.curve import Candidate, Curve, Tried
@@ -19,10 +20,11 @@ from host_sim.recommend.trace import Facts, Group, Trace
 from host_sim.sweep.grid import spread
 
 PERIOD_NS = 60_000_000_000  # rates of a minute are fine enough: 1/min to 3,600/min and more
-GRID = 32
+GRID_MAX = 48               # rates, and bursts, of one round
+GRID_MIN = 8
 ROUNDS = 3
-AS_MANY_PERCENT = 20        # how far from the recorded number a bucket's own denials may be
-NEAR_PERCENT = 95           # of the best agreement still counts as nearly as good
+WORK = 1_000_000_000        # questions to the limiter, at most about: some 30 s
+AS_MANY_PERCENT = 20        # of what is rarer, throttled or served: how many more or fewer denials
 INFERRED_MAX = 32           # groups
 
 
@@ -62,28 +64,31 @@ class Inferred:
         return self.matched * 1_000_000 // self.group.throttled
 
 
-def agreement_ppm(tried: Tried, recorded: int) -> int:
-    """Twice what agrees over what both sides denied: the harmonic mean of precision and recall."""
-    return 2 * tried.matched * 1_000_000 // (tried.denied + recorded)
+def wrong(tried: Tried, recorded: int) -> int:
+    """Denials that do not agree, of both sides."""
+    return tried.denied + recorded - 2 * tried.matched
 
 
 def infer(trace: Trace, facts: Facts, curve: Curve) -> list[Inferred]:
     """One answer for each group that was throttled, most throttled first."""
     groups = sorted((group for group in trace.groups() if group.throttled),
                     key=lambda group: (-group.throttled, group.place))
-    return [_infer(facts, curve, group) for group in groups[:INFERRED_MAX]]
+    groups = groups[:INFERRED_MAX]
+    asked = sum(group.requests for group in groups) * ROUNDS
+    grid = min(GRID_MAX, max(GRID_MIN, math.isqrt(WORK // max(asked, 1))))
+    return [_infer(facts, curve, group, grid) for group in groups]
 
 
-def _infer(facts: Facts, curve: Curve, group: Group) -> Inferred:
+def _infer(facts: Facts, curve: Curve, group: Group, grid: int) -> Inferred:
     per_second = PERIOD_NS // 1_000_000_000
-    rates = spread(1, group.busiest * per_second * 2, GRID)
-    bursts = spread(1, group.busiest * 4, GRID)
+    rates = spread(1, group.busiest * per_second * 2, grid)
+    bursts = spread(1, group.busiest * 4, grid)
     best, near = None, []
     for _ in range(ROUNDS):
         near = _near(curve, group, rates, bursts)
         best = near[0]
-        rates = spread(*_around(rates, [tried.candidate.rate for tried in near]), GRID)
-        bursts = spread(*_around(bursts, [tried.candidate.capacity for tried in near]), GRID)
+        rates = spread(*_around(rates, [tried.candidate.rate for tried in near]), grid)
+        bursts = spread(*_around(bursts, [tried.candidate.capacity for tried in near]), grid)
     assert best is not None
     as_many = search(curve, facts, [Task(
         group, "token_bucket", PERIOD_NS, Burst("", tokens=best.candidate.capacity),
@@ -96,8 +101,9 @@ def _infer(facts: Facts, curve: Curve, group: Group) -> Inferred:
 
 
 def _near(curve: Curve, group: Group, rates: Sequence[int], bursts: Sequence[int]) -> list[Tried]:
-    """The buckets of a grid that deny about as many, agree best and nearly so, the best first: the
-    nearest number of denials, then the smaller bucket, decide between equals."""
+    """The buckets of a grid that deny about as many and cannot be told from the best, the best
+    first: denials that disagree are a count, and its own uncertainty is its square root, twice that
+    is the usual range. Between equals the nearest number of denials, then the smaller bucket."""
     tried = curve.run([Candidate(rate, PERIOD_NS, burst, group.place)
                        for rate in rates for burst in bursts])
     recorded = group.throttled
@@ -105,12 +111,14 @@ def _near(curve: Curve, group: Group, rates: Sequence[int], bursts: Sequence[int
     def off(one: Tried) -> int:
         return abs(one.denied - recorded)
 
-    room = max(recorded * AS_MANY_PERCENT // 100, min(off(one) for one in tried))
+    rarer = min(recorded, group.requests - recorded) or recorded
+    room = max(rarer * AS_MANY_PERCENT // 100, min(off(one) for one in tried))
     tried = [one for one in tried if off(one) <= room]
-    tried.sort(key=lambda one: (-agreement_ppm(one, recorded), off(one),
-                                one.candidate.capacity, one.candidate.rate))
-    least = agreement_ppm(tried[0], recorded) * NEAR_PERCENT // 100
-    return [one for one in tried if agreement_ppm(one, recorded) >= least]
+    tried.sort(key=lambda one: (wrong(one, recorded), off(one), one.candidate.capacity,
+                                one.candidate.rate))
+    least = wrong(tried[0], recorded)
+    most = least + max(1, 2 * math.isqrt(least))
+    return [one for one in tried if wrong(one, recorded) <= most]
 
 
 def _around(grid: Sequence[int], chosen: Sequence[int]) -> tuple[int, int]:
