@@ -8,6 +8,7 @@ import os
 import time
 import tomllib
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,10 @@ class Sweep:
         self._document: dict[str, Any] = tomllib.loads(self._text)
         self.current = tuple(value_at(self._document, vary.path) for vary in self.varies)
         self.grid = self._grid()
+        self._columns = [[_ranked(value) for value in dict.fromkeys(column)]
+                         for column in zip(*self.grid, strict=True)]
+        self._numeric = [all(isinstance(value, Fraction) for value in column)
+                         for column in self._columns]
 
     def _grid(self) -> list[tuple[Value, ...]]:
         """Every point, and the file as it stands where that is none of them."""
@@ -93,11 +98,11 @@ class Sweep:
             points=tuple(sorted(points, key=self._place)), processes=self.processes,
             elapsed_ns=time.perf_counter_ns() - started)
 
-    def _place(self, point: Point) -> tuple[tuple[int, Any], ...]:
-        """Where a point stands: by number where the values are numbers, so that the file's own
-        value stands between its neighbours; else in the order given."""
-        return tuple(_rank(vary, value)
-                     for vary, value in zip(self.varies, point.values, strict=True))
+    def _place(self, point: Point) -> tuple[Any, ...]:
+        """Where a point stands: by number where all values are numbers, so that the file's own
+        stands between its neighbours; else in the order given."""
+        return tuple(value if numeric else values.index(value) for value, values, numeric in zip(
+            map(_ranked, point.values), self._columns, self._numeric, strict=True))
 
     def _look(self) -> int:
         """Header lines of the logs; what is wrong with them is raised here, once."""
@@ -118,11 +123,10 @@ class Sweep:
             **dataclasses.asdict(self.reading)}
 
 
-def _rank(vary: Vary, value: Value) -> tuple[int, Any]:
+def _ranked(value: Value) -> Any:
+    """A number where it is one, else the word."""
     number = number_of(value)
-    if vary.numbers is not None and number is not None:
-        return 0, number
-    return 1, vary.values.index(value) if value in vary.values else len(vary.values)
+    return value if number is None else number
 
 
 def _maps(reading: Reading) -> Maps:

@@ -27,12 +27,10 @@ class GridError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Vary:
-    """One value of the configuration and what it becomes, as TOML values in the order tried.
-    `numbers` are the same as exact numbers, to draw; None where they are words."""
+    """One value of the configuration and what it becomes, as TOML values in the order tried."""
 
     path: str
     values: tuple[Value, ...]
-    numbers: tuple[Fraction, ...] | None
 
 
 def spread(low: int, high: int, count: int) -> list[int]:
@@ -72,8 +70,7 @@ def parse_vary(text: str, steps: int = STEPS, scale: str = "auto") -> Vary:
     words = [word.strip() for word in said.split(",")]
     if not all(words):
         raise GridError(f"{text!r}: a value between two commas is missing")
-    values = tuple(dict.fromkeys(_value(word) for word in words))
-    return Vary(path, values, _numbers(words))
+    return Vary(path, tuple(dict.fromkeys(_value(word) for word in words)))
 
 
 def _range(path: str, said: str, steps: int, scale: str) -> Vary:
@@ -97,8 +94,7 @@ def _range(path: str, said: str, steps: int, scale: str) -> Vary:
         for number in _walk(first, last, steps, geometric))
     if not unit and not whole:
         raise GridError(f"{path}={said}: a number without a unit is a whole one")
-    return Vary(path, tuple(int(n) if not unit else f"{_decimal(n)}{unit}" for n in numbers),
-                tuple(numbers))
+    return Vary(path, tuple(int(n) if not unit else f"{_decimal(n)}{unit}" for n in numbers))
 
 
 def _decimal(number: Fraction) -> str:
@@ -115,14 +111,6 @@ def _value(word: str) -> Value:
     if word in ("true", "false"):
         return word == "true"
     return word
-
-
-def _numbers(words: Sequence[str]) -> tuple[Fraction, ...] | None:
-    """What can be drawn: numbers that all have one unit."""
-    found = [_NUMBER.fullmatch(word) for word in words]
-    if any(match is None for match in found) or len({m.group(2) for m in found if m}) != 1:
-        return None
-    return tuple(dict.fromkeys(Fraction(m.group(1).replace("_", "")) for m in found if m))
 
 
 def product(varies: Sequence[Vary]) -> list[tuple[Value, ...]]:

@@ -10,10 +10,10 @@ import io
 import json
 
 from host_sim.config import loads
-from host_sim.recommend.engine import Wanted, recommend
-from host_sim.recommend.propose import Proposal, whole
 from host_sim.recommend.curve import Candidate
+from host_sim.recommend.engine import Wanted, recommend
 from host_sim.recommend.infer import PERIOD_NS
+from host_sim.recommend.propose import Proposal, whole
 from host_sim.recommend.search import Burst
 from host_sim.recommend.trace import Shape
 from host_sim.replay.engine import Options, Replay
