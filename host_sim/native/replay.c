@@ -27,6 +27,7 @@ struct ray_replay {
     ray_replay_sorter sorter;
     ray_replay_tally tally;
     ray_replay_lines lines;
+    ray_columns *columns;
     ray_replay_run_of_rows run; /* rows that left the sorter and are not in a batch yet */
     slot slots[RAY_REPLAY_SLOT_MAX];
     ray_answer *answers;
@@ -69,6 +70,7 @@ ray_replay *ray_replay_open(const ray_replay_spec *spec)
     replay->batch_rows = spec->batch_rows;
     replay->batch_bytes = spec->batch_bytes;
     replay->decisions = spec->decisions;
+    replay->columns = spec->columns;
     replay->answers = calloc(RAY_REPLAY_ROWS_MAX, sizeof *replay->answers);
     replay->scratch = malloc(RAY_TARGET_BYTES_MAX);
     if (!replay->answers || !replay->scratch || spec->order > RAY_REPLAY_REJECT
@@ -185,6 +187,8 @@ static uint32_t count(ray_replay *replay, const ray_row *rows, const uint8_t *by
 
     if (replay->decisions)
         fine &= ray_replay_lines_add(&replay->lines, replay->names, rows, n, answers);
+    if (replay->columns)
+        fine &= ray_columns_add(replay->columns, rows, bytes, n, answers);
     if (!fine)
         replay->failed = RAY_REPLAY_MEMORY;
     return fine;

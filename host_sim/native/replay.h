@@ -3,6 +3,7 @@
 #define RAY_REPLAY_H
 #include <stdint.h>
 #include "ray/ray.h"
+#include "columns.h"
 #include "reader.h"
 
 /* replay: a log's rows put in time order, stepped through a core in batches, and what came of them.
@@ -50,6 +51,7 @@ typedef struct ray_replay_spec {
     uint32_t batch_bytes; /* of a batch as a link payload, at least RAY_READER_ROW_BYTES + 4096 */
     uint32_t decisions;   /* 1: write decision text */
     uint32_t reserved;
+    ray_columns *columns; /* borrowed, may be NULL: every decision goes there as well */
 } ray_replay_spec;
 
 typedef struct ray_replay_stats {

@@ -27,6 +27,7 @@ from host_sim.replay.summary import VERDICTS, Key, Rule, Service, Summary
 
 if TYPE_CHECKING:
     from host_sim.config import Config
+    from host_sim.tables import Columns
 
 ORDERS = ("sort", "clamp", "reject")
 WINDOW = 262_144
@@ -64,14 +65,16 @@ class Replay:
     """One replay of one log. Make it, run it on one engine, read the summary; then close it.
 
     `stopping` is asked between steps: once it is true no more is read, what is in flight completes,
-    and the summary tells what is known.
+    and the summary tells what is known. `columns` gathers every decision.
     """
 
     def __init__(
         self, config: Config, source: Source, *, profile: str = "seed",
         options: Options | None = None, decisions: Sink | None = None,
         progress: Progress | None = None, stopping: Callable[[], bool] | None = None,
+        columns: Columns | None = None,
     ) -> None:
+        self.columns = columns
         self.config, self.source, self.profile = config, source, profile
         self.options = options or Options()
         if self.options.order not in ORDERS:
@@ -109,7 +112,8 @@ class Replay:
             "hash_key": int.from_bytes(os.urandom(8), "little"),
             "order": ORDERS.index(self.options.order), "window_rows": self.options.window,
             "batch_rows": batch_rows, "batch_bytes": batch_bytes,
-            "decisions": self._decisions is not None}))
+            "decisions": self._decisions is not None,
+            "columns": self.ffi.NULL if self.columns is None else self.columns.columns}))
         if self._replay == self.ffi.NULL:
             raise MemoryError("no memory for a replay")
 
