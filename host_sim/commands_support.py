@@ -10,15 +10,19 @@ import functools
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import click
 
 from host_sim.config import Config, ConfigError, load
-from host_sim.printing import printable
+from host_sim.printing import json_text, printable
 from host_sim.replay.engine import ORDERS, TOP, WINDOW, Options, Progress, StopReading
 from host_sim.replay.mapping import parse_maps
 from host_sim.replay.program import FormatError
+
+if TYPE_CHECKING:
+    from host_sim.report.model import Report
 
 DONE, FINDINGS, BAD, IMAGE_FAILED = 0, 1, 2, 3
 
@@ -52,6 +56,32 @@ def blaming(log: str) -> Iterator[None]:
         fail(BAD, f"{log}: {error}")
     except MemoryError as error:
         fail(BAD, str(error) or "memory ran out")
+
+
+# -- what came of it -------------------------------------------------------------------------------
+class Told(Protocol):
+    """A result: plain data for programs, a document for people."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Integers in base units."""
+
+    def report(self) -> Report:
+        """What the terminal and the page show."""
+
+
+def tell(told: Told, *, as_json: bool, html: str | None) -> None:
+    """Prints a result, as JSON or for people, and writes its page where `html` names a file."""
+    if html is not None:
+        from host_sim.report.html import page
+
+        with blaming(html):
+            Path(html).write_text(page(told.report()), encoding="utf-8")
+    if as_json:
+        click.echo(json_text(told.as_json(), indent=2))
+    else:
+        from host_sim.report.terminal import show
+
+        show(told.report(), sys.stdout)
 
 
 # -- long work -------------------------------------------------------------------------------------

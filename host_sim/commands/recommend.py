@@ -19,14 +19,13 @@ from host_sim.commands_support import (
     load_config,
     log_options,
     progress_bar,
+    tell,
 )
 from host_sim.config.units import UnitError, parse_duration
-from host_sim.printing import json_text
 from host_sim.recommend.curve import ALGORITHMS
 from host_sim.recommend.engine import PERIODS, Wanted, recommend
 from host_sim.recommend.result import Recommendation
 from host_sim.recommend.search import Burst
-from host_sim.recommend.show import text
 from host_sim.recommend.trace import EACH, KEYS, PROFILE, Shape
 
 
@@ -77,11 +76,12 @@ def _burst(said: str | None) -> Burst | None:
 @click.option("--write", "target", type=click.Path(dir_okay=False), metavar="FILE",
               help="Write the whole configuration with the limits in it; FILE must not exist.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a page.")
+@click.option("--html", metavar="FILE", help="Write the page as one HTML file that opens offline.")
 @log_options
 def command(
     logs: tuple[str, ...], ppm: int, key: str | None, each: str, depth: int, per: str,
     burst: str | None, algorithm: str, throttled: str, base: str | None, target: str | None,
-    as_json: bool, reading: LogOptions,
+    as_json: bool, html: str | None, reading: LogOptions,
 ) -> None:
     """Finds the smallest limit that would have denied at most PPM of a million requests of LOG,
     proves it by a replay through the whole core, and says who would be hurt.
@@ -104,7 +104,7 @@ def command(
                          stopping=interrupt)
     if target is not None:
         _write(target, made)
-    click.echo(json_text(made.as_json(), indent=2) if as_json else text(made.report()), nl=as_json)
+    tell(made, as_json=as_json, html=html)
     sys.exit(FINDINGS if made.findings() else DONE)
 
 

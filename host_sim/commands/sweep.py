@@ -19,9 +19,8 @@ from host_sim.commands_support import (
     load_config,
     log_options,
     progress_bar,
+    tell,
 )
-from host_sim.printing import json_text
-from host_sim.recommend.show import text
 from host_sim.replay.mapping import parse_maps
 from host_sim.sweep.engine import Reading, Sweep
 from host_sim.sweep.grid import STEPS, GridError, parse_vary
@@ -43,10 +42,11 @@ from host_sim.sweep.patch import PatchError
 @click.option("--processes", type=click.IntRange(1, 256), default=None,
               help="How many points run at once; all cores when absent.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a page.")
+@click.option("--html", metavar="FILE", help="Write the page as one HTML file that opens offline.")
 @log_options
 def command(
     config: str, logs: tuple[str, ...], varies: tuple[str, ...], steps: int, scale: str,
-    processes: int | None, as_json: bool, reading: LogOptions,
+    processes: int | None, as_json: bool, html: str | None, reading: LogOptions,
 ) -> None:
     """Replays LOG through CONFIG once for each value, in parallel, and shows what each would have
     denied, how long requests would have waited and what it would have billed.
@@ -66,6 +66,5 @@ def command(
                 swept = sweep.run(progress=progress, stopping=interrupt)
     except (GridError, PatchError, tomllib.TOMLDecodeError) as error:
         fail(BAD, str(error))
-    click.echo(json_text(swept.as_json(), indent=2) if as_json else text(swept.report()),
-               nl=as_json)
+    tell(swept, as_json=as_json, html=html)
     sys.exit(FINDINGS if swept.findings() else DONE)

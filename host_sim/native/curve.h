@@ -31,7 +31,7 @@ typedef struct ray_curve_candidate {
     uint64_t capacity;       /* of a bucket; windows: 0 */
     uint64_t asked_count;
     uint64_t denied_count;
-    uint64_t matched_count;  /* denials the log recorded too: per second the smaller number of both */
+    uint64_t matched_count;  /* of both, in each match_ns the smaller number */
     uint64_t first_denied_ns;
     uint32_t group;          /* whose requests; RAY_NONE: all */
     uint32_t algorithm;      /* enum ray_limit_algorithm */

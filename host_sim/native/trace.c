@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "base/siphash.h"
 #include "replay_parts.h"
 #include "trace.h"
 
@@ -14,7 +13,6 @@ enum {
 };
 
 static const uint64_t SECOND_NS = 1000000000;
-static const uint8_t KEY[16] = "raygate trace 1";
 
 struct ray_trace {
     ray_trace_spec spec;
@@ -206,7 +204,7 @@ static void name_group(const ray_trace *trace, const ray_row *row, const uint8_t
 /* The group of that name, made on first sight; the last one when there are too many. */
 static uint32_t group_of(ray_trace *trace, const label *name)
 {
-    uint64_t hash = ray_siphash(KEY, name->at, name->length);
+    uint64_t hash = ray_replay_hash(trace->spec.hash_key, name->at, name->length, 0);
     uint32_t count = trace->stats.group_count;
     ray_trace_group *group;
     uint32_t at = (uint32_t)hash % PLACES;
@@ -232,29 +230,28 @@ static uint32_t group_of(ray_trace *trace, const label *name)
 
 static uint64_t client_key(const ray_trace_spec *spec, const ray_row *row, const uint8_t *bytes)
 {
-    uint8_t network[17] = { 0 };
+    uint8_t network[16];
     uint32_t four = 1;
     uint32_t bits;
 
     if (!(row->flags & RAY_ROW_ADDRESS))
-        return ray_siphash(KEY, bytes + row->client_at, row->client_length);
+        return ray_replay_hash(spec->hash_key, bytes + row->client_at, row->client_length, 0);
     for (uint32_t i = 0; i < 12; i++)
         four &= row->address.at[i] == (i < 10 ? 0 : 0xff);
     bits = four ? 96 + spec->prefix_v4 : spec->prefix_v6;
-    for (uint32_t i = 0; i < 16; i++) {
+    for (uint32_t i = 0; i < sizeof network; i++) {
         uint32_t left = bits > 8 * i ? bits - 8 * i : 0;
         network[i] = left >= 8 ? row->address.at[i]
                                : (uint8_t)(row->address.at[i] & ~(0xffu >> left));
     }
-    network[16] = 1; /* no name of 16 bytes is an address */
-    return ray_siphash(KEY, network, sizeof network);
+    return ray_replay_hash(spec->hash_key, network, sizeof network, 1);
 }
 
 static uint64_t key_of(const ray_trace_spec *spec, const ray_row *row, const uint8_t *bytes)
 {
     switch (spec->key) {
     case RAY_TRACE_KEY_USER:
-        return ray_siphash(KEY, bytes + row->user_at, row->user_length);
+        return ray_replay_hash(spec->hash_key, bytes + row->user_at, row->user_length, 0);
     case RAY_TRACE_KEY_CLIENT:
         return client_key(spec, row, bytes);
     default:

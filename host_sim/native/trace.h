@@ -49,6 +49,7 @@ enum ray_trace_flag { RAY_TRACE_THROTTLED = 0x40000000 };
 typedef struct ray_trace_spec {
     const ray_name *headers;      /* names for PART_HEADER, at most RAY_TRACE_PART_MAX */
     const uint32_t *route_weight; /* tokens a request of each route takes; NULL: 1 */
+    uint64_t hash_key;            /* of groups and keys: any number an attacker cannot guess */
     uint64_t window_rows;         /* how late a row may come, 0: the whole log is held */
     uint32_t part_count;
     uint32_t part[RAY_TRACE_PART_MAX];

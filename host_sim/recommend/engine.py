@@ -21,7 +21,7 @@ from host_sim.recommend.search import Burst, Found, Task, search
 from host_sim.recommend.trace import Facts, Group, Shape, Trace
 from host_sim.replay.engine import Options, Progress
 from host_sim.replay.program import FormatError
-from host_sim.replay.summary import duration
+from host_sim.report.units import duration
 
 if TYPE_CHECKING:
     from host_sim.config import Config

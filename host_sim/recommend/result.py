@@ -13,7 +13,7 @@ from host_sim.recommend.proof import Proof
 from host_sim.recommend.propose import Proposal, rate_text
 from host_sim.recommend.search import Found
 from host_sim.recommend.trace import Facts, Shape
-from host_sim.replay.summary import count, instant
+from host_sim.replay.summary import count
 from host_sim.report.model import (
     Cell,
     Chart,
@@ -28,6 +28,7 @@ from host_sim.report.model import (
     Text,
     Unit,
 )
+from host_sim.report.units import instant
 
 PPM = 1_000_000
 HURT_MAX = 10
@@ -194,7 +195,8 @@ def _limits(r: Recommendation) -> Table | None:
         (Column("limit"), Column("rate"), Column("requests", Unit.COUNT),
          Column("denied", Unit.COUNT), Column("share", Unit.PPM),
          Column("denied if one smaller", Unit.COUNT)), tuple(rows[:LIMITS_MAX]),
-        more=max(0, len(rows) - LIMITS_MAX), note="" if r.proof is None else "Denials are those of a replay through the whole core.")
+        more=max(0, len(rows) - LIMITS_MAX),
+        note="" if r.proof is None else "Denials are those of a replay through the whole core.")
 
 
 def _ppm(part: int, whole: int) -> int:
@@ -237,7 +239,8 @@ def _drawn(r: Recommendation) -> Chart | None:
     if answer is None or answer.found.best is None:
         return None
     best = answer.found.best.candidate
-    tried = [t for t in answer.found.tried if t.candidate.rate <= 8 * best.rate]
+    tried = [t for t in answer.found.tried
+             if best.rate <= 4 * t.candidate.rate and t.candidate.rate <= 3 * best.rate]
     unit = rate_text(1, best.period_ns)[1:]
     return Chart(
         "Denied share against the rate", Column(f"requests {unit}", Unit.COUNT),
@@ -277,23 +280,22 @@ def _inferred(r: Recommendation) -> Table | None:
     if not r.inferred:
         return None
     rows = tuple((
-        one.group.name, one.group.requests, one.group.throttled,
-        f"{_per_second(one.best.rate)}, burst {one.best.burst}",
+        one.group.name, f"{one.group.throttled:,} of {one.group.requests:,}",
+        f"{_per_second(one.best.rate)}, {one.best.burst}",
         f"{_per_second(one.rate_low)} to {_per_second(one.rate_high)}",
         f"{one.burst_low} to {one.burst_high}", one.precision_ppm, one.recall_ppm,
         _per_second(one.at_as_many) if one.at_as_many else "none") for one in r.inferred)
     return Table(
         "What throttled it: the token bucket that agrees best with the recorded throttling",
-        (Column("requests of"), Column("requests", Unit.COUNT), Column("throttled", Unit.COUNT),
-         Column("bucket"), Column("rate, as good"), Column("burst, as good"),
-         Column("precision", Unit.PPM), Column("recall", Unit.PPM),
-         Column("denies as many")), rows, note=trust.inferred_note(r))
+        (Column("requests of"), Column("throttled"), Column("rate, burst"),
+         Column("rates as good"), Column("bursts"), Column("precision", Unit.PPM),
+         Column("recall", Unit.PPM), Column("as many")), rows, note=trust.inferred_note(r))
 
 
 def _per_second(rate: int) -> str:
-    """A rate a minute as one a second, to a tenth."""
-    tenths = rate * 10_000_000_000 // PERIOD_NS
-    return f"{tenths // 10}.{tenths % 10}/s" if tenths >= 10 else f"{rate}/min"
+    """A rate a minute as one a second, to a tenth where that says enough."""
+    tenths = rate * 10 // 60
+    return f"{tenths // 10}.{tenths % 10}/s" if tenths >= 5 else f"{rate}/min"
 
 
 def _left_out(r: Recommendation) -> Table | None:

@@ -8,6 +8,7 @@ group) and which bucket of that limit (its key). native/trace.h has the layout.
 from __future__ import annotations
 
 import dataclasses
+import os
 import tempfile
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -195,6 +196,7 @@ class Trace:
         self._keep = (names, self.ffi.new("uint32_t[]", weights or [1]))
         spec = self.ffi.new("ray_trace_spec *", {
             "headers": names, "header_count": len(headers), "route_weight": self._keep[1],
+            "hash_key": int.from_bytes(os.urandom(8), "little"),
             "route_count": len(weights), "window_rows": self.options.window,
             "part_count": len(self.shape.each), "key": KEYS.index(self.shape.key),
             "order": ORDERS.index(self.options.order), "prefix_v4": 32, "prefix_v6": 64,

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from host_sim.replay.summary import UNPARSABLE_FINDING_PPM, count, duration, share
+from host_sim.replay.summary import UNPARSABLE_FINDING_PPM, count, share
+from host_sim.report.units import duration
 
 if TYPE_CHECKING:
     from host_sim.recommend.result import Recommendation
@@ -23,8 +24,8 @@ def findings(r: Recommendation) -> list[str]:
         if answer.found.tried and answer.found.best is None:
             least = min(tried.denied for tried in answer.found.tried)
             found.append(
-                f"{answer.name}: no rate denies at most {count(answer.found.task.allowed, 'request')}"
-                f"; with this burst at least {least:,} are denied at one instant: use a larger one")
+                f"{answer.name}: no rate denies at most "
+                f"{count(answer.found.task.allowed, 'request')}; with this burst at least {least:,} are denied at one instant: use a larger one")
         if not answer.found.monotone:
             found.append(
                 f"{answer.name}: denials do not fall with every larger limit (requests take "
@@ -100,7 +101,9 @@ def inferred_note(r: Recommendation) -> str:
     seconds = "; one second is as fine as the log is, so the order within it, and about one " \
               "second's worth of the rate, cannot be known" if (
                   r.facts.finest_ns == SECOND_NS) else ""
-    return (f"Together the buckets deny {denied:,}, {matched:,} of them in the seconds of the "
+    return (f"As good: buckets that this log cannot tell from the best. As many: the smallest rate "
+            "with that burst that denies no more than were throttled. "
+            f"Together the buckets deny {denied:,}, {matched:,} of them in the seconds of the "
             f"{throttled:,} recorded. Precision: of the bucket's denials, those in a second that "
             f"recorded one; recall the other way round{seconds}. A limiter that is no single token "
             "bucket (several servers that share counts late, for example) is matched by none.")

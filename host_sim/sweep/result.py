@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from host_sim.config.units import UnitError, parse_duration, parse_rate, parse_size
-from host_sim.replay.summary import count, duration
+from host_sim.replay.summary import count
 from host_sim.report.model import (
     Cell,
     Chart,
@@ -22,6 +22,7 @@ from host_sim.report.model import (
     Table,
     Unit,
 )
+from host_sim.report.units import duration
 from host_sim.sweep.grid import Value
 
 PPM = 1_000_000
@@ -219,6 +220,11 @@ def number_of(value: Value) -> Fraction | None:
     return Fraction(rate.count * 1_000_000_000, rate.period_ns)
 
 
+def _short(path: str) -> str:
+    """The last two words of a path: what a narrow column can hold."""
+    return ".".join(path.split(".")[-2:])
+
+
 def _said(values: tuple[Value, ...]) -> str:
     return ", ".join(str(value) for value in values)
 
@@ -249,7 +255,7 @@ def _table(swept: Swept) -> Table:
     knee, pareto = swept.knee(), swept.pareto()
     waits = any(point.waits for point in swept.good)
     bills = any(point.bills for point in swept.good)
-    columns = [*(Column(path) for path in swept.paths), Column("denied", Unit.COUNT),
+    columns = [*(Column(_short(path)) for path in swept.paths), Column("denied", Unit.COUNT),
                Column("dropped", Unit.COUNT), Column("lost", Unit.PPM, bar=True)]
     columns += [Column("mean wait", Unit.DURATION), Column("longest", Unit.DURATION)] * waits
     columns += [Column("bill", Unit.MONEY)] * bills
@@ -311,5 +317,5 @@ def _classes(swept: Swept) -> Table:
             f"{duration(by[n].wait_ns_mean)} / {duration(by[n].wait_ns_max)}" if n in by else "-"
             for n in names)))
     return Table("Mean and longest wait by class",
-                 (Column(", ".join(swept.paths)), *(Column(name) for name in names)),
+                 (Column(", ".join(map(_short, swept.paths))), *(Column(name) for name in names)),
                  tuple(rows[:ROWS_MAX]), more=max(0, len(rows) - ROWS_MAX))

@@ -113,7 +113,8 @@ def test_paths_find_tables_rows_and_names_with_dots():
 
 
 @pytest.mark.parametrize(("path", "what"), [
-    ("limit.per-cliant.rate", 'did you mean "per-client"'), ("limits.x.rate", 'did you mean "limit"'),
+    ("limit.per-cliant.rate", 'did you mean "per-client"'),
+    ("limits.x.rate", 'did you mean "limit"'),
     ("limit.per-client", "limit has no"), ("limit", "a table or a list"),
     ("service.web", "a table or a list"),
 ])
