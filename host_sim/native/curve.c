@@ -160,6 +160,11 @@ uint32_t ray_curve_run(ray_curve *curve)
     return RAY_CURVE_MORE;
 }
 
+uint64_t ray_curve_event_count(const ray_curve *curve)
+{
+    return curve->read_at / sizeof *curve->events;
+}
+
 uint64_t ray_curve_overflow_count(const ray_curve *curve)
 {
     ray_ratelimit_stats stats;

@@ -53,6 +53,8 @@ ray_curve *ray_curve_open(const ray_curve_spec *spec);
 void ray_curve_close(ray_curve *curve);
 /* The next part of the pass. */
 uint32_t ray_curve_run(ray_curve *curve);
+/* Events of this pass so far. */
+uint64_t ray_curve_event_count(const ray_curve *curve);
 /* Answers of a key table that was full: they came from a shared bucket. Fewer candidates help. */
 uint64_t ray_curve_overflow_count(const ray_curve *curve);
 

@@ -10,6 +10,7 @@ from host_sim import _raw
 from host_sim.decision import NONE
 from host_sim.errors import BY_STATUS
 from host_sim.recommend.trace import PROFILE, Trace
+from host_sim.replay.engine import Progress
 from host_sim.replay.program import FormatError
 
 ALGORITHMS = ("token_bucket", "leaky_bucket", "fixed_window", "sliding_window")
@@ -50,8 +51,9 @@ class Curve:
 
     def __init__(
         self, trace: Trace, *, drop_throttled: bool = False, match_ns: int = SECOND_NS,
-        stopping: Callable[[], bool] | None = None,
+        progress: Progress | None = None, stopping: Callable[[], bool] | None = None,
     ) -> None:
+        self._progress = progress
         self._trace, self._drop, self._match_ns = trace, drop_throttled, match_ns
         self._stopping = stopping or (lambda: False)
         self._raw = _raw.load(PROFILE)
@@ -85,6 +87,9 @@ class Curve:
             while (state := lib.ray_curve_run(curve)) == lib.RAY_CURVE_MORE:
                 if self._stopping():
                     raise Interrupted
+                if self._progress is not None:
+                    done = int(lib.ray_curve_event_count(curve))
+                    self._progress(done, self._trace.facts().events, done)
             if state != lib.RAY_CURVE_DONE:
                 raise FormatError("the temporary trace cannot be read back")
             overflow = int(lib.ray_curve_overflow_count(curve))

@@ -66,15 +66,16 @@ def recommend(
     with Trace(logs, wanted.shape, config=config, options=options, progress=progress,
                stopping=stopping) as trace:
         facts = trace.gather()
-        made = _Making(trace, facts, wanted, stopping).make()
-    inferred, why_not = _inferred(logs, facts, config, options, trace)
+        made = _Making(trace, facts, wanted, progress, stopping).make()
+    inferred, why_not = _inferred(logs, facts, config, options, trace, progress, stopping)
     return dataclasses.replace(made, inferred=inferred, not_inferred=why_not,
                                interrupted=made.interrupted or trace.stopped,
                                elapsed_ns=time.perf_counter_ns() - started)
 
 
 def _inferred(
-    logs: Sequence[str], facts: Facts, config: Config | None, options: Options | None, seen: Trace
+    logs: Sequence[str], facts: Facts, config: Config | None, options: Options | None, seen: Trace,
+    progress: Progress | None, stopping: Callable[[], bool] | None,
 ) -> tuple[tuple[Inferred, ...], str]:
     """What throttled the log's throttled requests, by service and operation where it has them."""
     if not facts.throttled or seen.stopped:
@@ -82,10 +83,17 @@ def _inferred(
     if "-" in logs:
         return (), "standard input can be read once: give a file to infer what throttled it"
     for each in (("service", "operation"), ("operation",), ("service",), ()):
-        with contextlib.suppress(FormatError), Trace(logs, Shape(each), config=config,
-                                                     options=options) as trace:
+        with (
+            contextlib.suppress(FormatError),
+            Trace(logs, Shape(each), config=config, options=options, progress=progress,
+                  stopping=stopping) as trace,
+        ):
             found = trace.gather()
-            return tuple(infer(trace, found, Curve(trace))), ""
+            curve = Curve(trace, progress=progress, stopping=stopping)
+            try:
+                return tuple(infer(trace, found, curve)), ""
+            except Interrupted:
+                break
     return (), ""
 
 
@@ -93,10 +101,13 @@ class _Making:
     """One recommendation in the making."""
 
     def __init__(
-        self, trace: Trace, facts: Facts, wanted: Wanted, stopping: Callable[[], bool] | None
+        self, trace: Trace, facts: Facts, wanted: Wanted, progress: Progress | None,
+        stopping: Callable[[], bool] | None,
     ) -> None:
         self.trace, self.facts, self.wanted = trace, facts, wanted
-        self.curve = Curve(trace, drop_throttled=wanted.drop_throttled, stopping=stopping)
+        self.progress, self.stopping = progress, stopping
+        self.curve = Curve(trace, drop_throttled=wanted.drop_throttled, progress=progress,
+                           stopping=stopping)
         self.base = Path(trace.config.path).read_text() if trace.config else None
         self.why = (f"raygate recommend: the smallest limits that would have denied at most "
                     f"{wanted.deny_at_most_ppm:,} ppm of the requests")
@@ -199,4 +210,4 @@ class _Making:
             config = compiled(self.trace, proposals, self.base, self.why)
         except ConfigError as error:
             raise FormatError(f"the limits cannot stand in one file: {error}") from error
-        return prove(self.trace, config)
+        return prove(self.trace, config, self.progress, self.stopping)

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from host_sim.config import Config, loads
+from host_sim.recommend.curve import Interrupted
 from host_sim.recommend.propose import Proposal, whole
 from host_sim.recommend.trace import PROFILE, Trace
-from host_sim.replay.engine import Replay
+from host_sim.replay.engine import Progress, Replay
 from host_sim.replay.source import Source
 from host_sim.replay.summary import Key, Summary
 
@@ -60,14 +61,21 @@ def compiled(trace: Trace, proposals: Sequence[Proposal], base: str | None, why:
     return loads(whole(trace.shape, proposals, base, why), name=name, profile=PROFILE)
 
 
-def prove(trace: Trace, config: Config) -> Proof:
-    """Replays the trace's logs through `config`."""
+def prove(
+    trace: Trace, config: Config, progress: Progress | None = None,
+    stopping: Callable[[], bool] | None = None,
+) -> Proof:
+    """Replays the trace's logs through `config`. Interrupted: half a replay proves nothing."""
     options = dataclasses.replace(trace.options, maps=trace.maps, top=VICTIMS)
     with (
         Chain(trace.logs, trace.skip_lines) as source,
-        Replay(config, source, profile=PROFILE, options=options) as replay,
+        Replay(config, source, profile=PROFILE, options=options, progress=progress,
+               stopping=stopping) as replay,
     ):
-        return _proof(trace, replay.run_host())
+        summary = replay.run_host()
+    if summary.interrupted:
+        raise Interrupted
+    return _proof(trace, summary)
 
 
 def _proof(trace: Trace, summary: Summary) -> Proof:

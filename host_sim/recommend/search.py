@@ -6,7 +6,6 @@ believed."""
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 
 from host_sim.recommend.curve import BUCKETS, Candidate, Curve, Tried
 from host_sim.recommend.trace import Facts, Group
@@ -102,10 +101,7 @@ def rate_max(task: Task, facts: Facts) -> int:
     return min(tokens * -(-task.period_ns // task.burst.span_ns), RATE_MAX)
 
 
-def search(
-    curve: Curve, facts: Facts, tasks: list[Task],
-    progress: Callable[[int, int], None] | None = None,
-) -> list[Found]:
+def search(curve: Curve, facts: Facts, tasks: list[Task]) -> list[Found]:
     """The smallest rate of every task, all of them refined side by side in passes of the trace."""
     states = [_State(task, rate_max(task, facts)) for task in tasks]
     while open_states := [state for state in states if not state.over()]:
@@ -116,8 +112,6 @@ def search(
             state.tried[rate] = tried
         for state in open_states:
             state.narrow()
-        if progress is not None:
-            progress(len(states) - len(open_states), len(states))
     _around(curve, [state for state in states if len(states) == 1 or state.low])
     return [_found(state) for state in states]
 

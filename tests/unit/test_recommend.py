@@ -229,7 +229,7 @@ def test_the_page_says_it_all(tmp_path):
     said = run("--log", log, "--deny-at-most", "50000", "--write", str(target))
     assert said.exit_code == 0, said.output
     assert "would have denied" in said.output and "[[limit]]" in said.output
-    assert "denied if one smaller" in said.output and "How far to trust it" in said.output
+    assert "denied if one smaller" in said.output and "How far to trust this" in said.output
     assert load(target).limits == ("per-client",)
     assert run("--log", log, "--deny-at-most", "0", "--write", str(target)).exit_code == 2
 

@@ -221,7 +221,9 @@ def test_the_page_and_the_json(tmp_path, config):
     said = run(*words)
     assert said.exit_code == 0, said.output
     assert "now" in said.output and "2/s" in said.output and "lost" in said.output
-    told = json.loads(run(*words, "--json").output)
+    page = tmp_path / "page.html"
+    told = json.loads(run(*words, "--json", "--html", page).output)
+    assert page.read_text().lower().startswith("<!doctype html>")
     assert [point["values"] for point in told["points"]] == [["1/s"], ["2/s"], ["3/s"], ["4/s"]]
     assert told["points"][0]["denied"] > told["points"][3]["denied"] == 0
 
