@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from host_sim.config import ConfigError
 from host_sim.recommend import propose
 from host_sim.recommend.curve import ALGORITHMS, Curve, Interrupted
-from host_sim.recommend.infer import Inferred, infer
+from host_sim.recommend.infer import Common, Inferred, common, infer
 from host_sim.recommend.proof import Proof, compiled, prove
 from host_sim.recommend.propose import Proposal
 from host_sim.recommend.result import Answer, Recommendation
@@ -67,8 +67,9 @@ def recommend(
                stopping=stopping) as trace:
         facts = trace.gather()
         made = _Making(trace, facts, wanted, progress, stopping).make()
-    inferred, why_not = _inferred(logs, facts, config, options, trace, progress, stopping)
-    return dataclasses.replace(made, inferred=inferred, not_inferred=why_not,
+    inferred, shared, why_not = _inferred(logs, facts, config, options, trace, progress, stopping)
+    return dataclasses.replace(made, inferred=inferred, common=shared,
+                               not_inferred=why_not,
                                interrupted=made.interrupted or trace.stopped,
                                elapsed_ns=time.perf_counter_ns() - started)
 
@@ -76,12 +77,12 @@ def recommend(
 def _inferred(
     logs: Sequence[str], facts: Facts, config: Config | None, options: Options | None, seen: Trace,
     progress: Progress | None, stopping: Callable[[], bool] | None,
-) -> tuple[tuple[Inferred, ...], str]:
+) -> tuple[tuple[Inferred, ...], Common | None, str]:
     """What throttled the log's throttled requests, by service and operation where it has them."""
     if not facts.throttled or seen.stopped:
-        return (), ""
+        return (), None, ""
     if "-" in logs:
-        return (), "standard input can be read once: give a file to infer what throttled it"
+        return (), None, "standard input can be read once: give a file to infer what throttled it"
     for each in (("service", "operation"), ("operation",), ("service",), ()):
         with (
             contextlib.suppress(FormatError),
@@ -91,10 +92,11 @@ def _inferred(
             found = trace.gather()
             curve = Curve(trace, progress=progress, stopping=stopping)
             try:
-                return tuple(infer(trace, found, curve)), ""
+                answers = tuple(infer(trace, found, curve))
+                return answers, common(curve, answers), ""
             except Interrupted:
                 break
-    return (), ""
+    return (), None, ""
 
 
 class _Making:

@@ -64,6 +64,22 @@ class Inferred:
         return self.matched * 1_000_000 // self.group.throttled
 
 
+@dataclasses.dataclass(frozen=True)
+class Common:
+    """One size of bucket, each group with one of its own, that agrees best with all together."""
+
+    best: Bucket
+    denied: int
+    matched: int
+    throttled: int
+
+
+def per_second(rate: int) -> str:
+    """A rate a minute as one a second, to a tenth where that says enough."""
+    tenths = rate * 10 // 60
+    return f"{tenths // 10}.{tenths % 10}/s" if tenths >= 5 else f"{rate}/min"
+
+
 def wrong(tried: Tried, recorded: int) -> int:
     """Denials that do not agree, of both sides."""
     return tried.denied + recorded - 2 * tried.matched
@@ -77,6 +93,30 @@ def infer(trace: Trace, facts: Facts, curve: Curve) -> list[Inferred]:
     asked = sum(group.requests for group in groups) * ROUNDS
     grid = min(GRID_MAX, max(GRID_MIN, math.isqrt(WORK // max(asked, 1))))
     return [_infer(facts, curve, group, grid) for group in groups]
+
+
+def common(curve: Curve, found: Sequence[Inferred]) -> Common | None:
+    """The one size that would do for every group; None where there is one group only."""
+    if len(found) < 2:
+        return None
+    asked = sum(one.group.requests for one in found)
+    grid = min(GRID_MAX, max(GRID_MIN, math.isqrt(WORK // max(asked, 1))))
+    sizes = [Bucket(rate, burst)
+             for rate in spread(min(one.rate_low for one in found),
+                                max(one.rate_high for one in found), grid)
+             for burst in spread(min(one.burst_low for one in found),
+                                 max(one.burst_high for one in found), grid)]
+    tried = curve.run([Candidate(size.rate, PERIOD_NS, size.burst, one.group.place)
+                       for size in sizes for one in found])
+    best: tuple[int, Common] | None = None
+    for place, size in enumerate(sizes):
+        row = tried[place * len(found):(place + 1) * len(found)]
+        off = sum(wrong(one, of.group.throttled) for one, of in zip(row, found, strict=True))
+        if best is None or off < best[0]:
+            best = off, Common(size, sum(one.denied for one in row),
+                               sum(one.matched for one in row),
+                               sum(of.group.throttled for of in found))
+    return best and best[1]
 
 
 def _infer(facts: Facts, curve: Curve, group: Group, grid: int) -> Inferred:

@@ -8,7 +8,7 @@ from typing import Any
 
 from host_sim.recommend import trust
 from host_sim.recommend.curve import BUCKETS, Candidate, Tried
-from host_sim.recommend.infer import PERIOD_NS, Inferred
+from host_sim.recommend.infer import PERIOD_NS, Common, Inferred, per_second
 from host_sim.recommend.proof import Proof
 from host_sim.recommend.propose import Proposal, rate_text
 from host_sim.recommend.search import Found
@@ -73,6 +73,7 @@ class Recommendation:
     candidates: int
     overflow: int
     inferred: tuple[Inferred, ...] = ()
+    common: Common | None = None
     not_inferred: str = ""
     interrupted: bool = False
     elapsed_ns: int = 0
@@ -94,6 +95,7 @@ class Recommendation:
                          for name, requests, why in self.left_out],
             "proof": self.proof and dataclasses.asdict(self.proof),
             "inferred": [_inferred_json(one) for one in self.inferred],
+            "inferred_common": self.common and dataclasses.asdict(self.common),
             "fragment": self.fragment, "toml": self.toml,
             "passes": self.passes, "candidates": self.candidates,
             "interrupted": self.interrupted, "elapsed_ns": self.elapsed_ns,
@@ -281,21 +283,15 @@ def _inferred(r: Recommendation) -> Table | None:
         return None
     rows = tuple((
         one.group.name, f"{one.group.throttled:,} of {one.group.requests:,}",
-        f"{_per_second(one.best.rate)}, {one.best.burst}",
-        f"{_per_second(one.rate_low)} to {_per_second(one.rate_high)}",
+        f"{per_second(one.best.rate)}, {one.best.burst}",
+        f"{per_second(one.rate_low)} to {per_second(one.rate_high)}",
         f"{one.burst_low} to {one.burst_high}", one.precision_ppm, one.recall_ppm,
-        _per_second(one.at_as_many) if one.at_as_many else "none") for one in r.inferred)
+        per_second(one.at_as_many) if one.at_as_many else "none") for one in r.inferred)
     return Table(
         "What throttled it: the token bucket that agrees best with the recorded throttling",
         (Column("requests of"), Column("throttled"), Column("rate, burst"),
          Column("rates as good"), Column("bursts"), Column("precision", Unit.PPM),
          Column("recall", Unit.PPM), Column("as many")), rows, note=trust.inferred_note(r))
-
-
-def _per_second(rate: int) -> str:
-    """A rate a minute as one a second, to a tenth where that says enough."""
-    tenths = rate * 10 // 60
-    return f"{tenths // 10}.{tenths % 10}/s" if tenths >= 5 else f"{rate}/min"
 
 
 def _left_out(r: Recommendation) -> Table | None:

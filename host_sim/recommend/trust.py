@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from host_sim.recommend.infer import per_second
 from host_sim.replay.summary import UNPARSABLE_FINDING_PPM, count, share
 from host_sim.report.units import duration
 
@@ -101,7 +102,11 @@ def inferred_note(r: Recommendation) -> str:
     seconds = "; one second is as fine as the log is, so the order within it, and about one " \
               "second's worth of the rate, cannot be known" if (
                   r.facts.finest_ns == SECOND_NS) else ""
-    return (f"As good: buckets that this log cannot tell from the best. As many: the smallest rate "
+    shared = "" if r.common is None else (
+        f"One size of bucket for each of them, {per_second(r.common.best.rate)} and "
+        f"{r.common.best.burst} at once, would deny {r.common.denied:,}, {r.common.matched:,} of "
+        "them in those seconds. ")
+    return (f"{shared}As good: buckets that this log cannot tell from the best. As many: the smallest rate "
             "with that burst that denies no more than were throttled. "
             f"Together the buckets deny {denied:,}, {matched:,} of them in the seconds of the "
             f"{throttled:,} recorded. Precision: of the bucket's denials, those in a second that "

@@ -54,9 +54,16 @@ def test_one_in_a_thousand_and_who_it_is():
 
 
 def inferred():
-    """By operation, and what was recommended besides."""
+    """By operation."""
     made = recommend([cloud()], Wanted(10_000, Shape(("service",))))
     return {one.group.parts: one for one in made.inferred}
+
+
+def test_one_size_of_bucket_would_have_done_for_all_three():
+    shared = recommend([cloud()], Wanted(10_000, Shape(("service",)))).common
+    assert 120 <= shared.best.rate <= 150 and 16 <= shared.best.burst <= 20
+    assert shared.throttled == 102 and 90 <= shared.denied <= 105
+    assert shared.matched * 100 >= 73 * 102 and shared.matched * 100 >= 80 * shared.denied
 
 
 def test_the_limits_that_throttled_the_cloud_log_are_found_again():
