@@ -53,6 +53,7 @@ static uint32_t open_tables(ray_simulation *sim)
     fill(sim->by_instance, RAY_INSTANCE_MAX);
     fill(sim->by_service, sim->service_count);
     fill(sim->chain, 2 * RAY_INFLIGHT_MAX);
+    sim->told_first = NOBODY;
     sim->job_pool.free = NOBODY;
     sim->work_pool.free = NOBODY;
     return sim_tally_open(sim) && sim_agenda_room(&sim->source_agenda, sim->source_count + 1);
@@ -223,8 +224,12 @@ static void pass(ray_simulation *sim, uint64_t at_ns)
 static uint32_t happen(ray_simulation *sim)
 {
     const sim_entry *next = first_of(&sim->source_agenda, NULL);
-    uint32_t who;
+    uint32_t who = sim_told(sim);
 
+    if (who != NOBODY) {
+        job_happens(sim, who);
+        return sim->failed ? RAY_SIMULATE_MEMORY : (uint32_t)NOBODY;
+    }
     next = first_of(&sim->job_agenda, next);
     next = first_of(&sim->work_agenda, next);
     if (sim->event_next < sim->event_count

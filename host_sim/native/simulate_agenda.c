@@ -191,3 +191,28 @@ void sim_plan_job(ray_simulation *sim, uint32_t job, uint64_t at_ns)
 {
     sim_agenda_set(&sim->job_agenda, job, at_ns > sim->now_ns ? at_ns : sim->now_ns, ++sim->turn);
 }
+
+void sim_tell(ray_simulation *sim, uint32_t at)
+{
+    sim_agenda_drop(&sim->job_agenda, at);
+    if (sim->jobs[at].listed)
+        return;                           /* something else of it comes to pass */
+    sim->jobs[at].listed = 1;
+    sim->jobs[at].told = NOBODY;
+    if (sim->told_first == NOBODY)
+        sim->told_first = at;
+    else
+        sim->jobs[sim->told_last].told = at;
+    sim->told_last = at;
+}
+
+uint32_t sim_told(ray_simulation *sim)
+{
+    uint32_t at = sim->told_first;
+
+    if (at != NOBODY) {
+        sim->told_first = sim->jobs[at].told;
+        sim->jobs[at].listed = 0;
+    }
+    return at;
+}

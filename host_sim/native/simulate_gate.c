@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* simulate_gate.c - the gateway: every arrival, sending, outcome and look at the clock is a row of
- * the core, and every answer says what its caller does next. Nothing here calls itself: a client
- * hears of a no by an event of its own. */
+ * the core, and every answer says what its caller does next. */
 #include "simulate_parts.h"
 
 enum { SLOT_MASK = 0xffff };
@@ -44,7 +43,7 @@ static void forget(ray_simulation *sim, uint32_t at)
     job->registered = 0;
 }
 
-/* The try is over; its client hears of it with the next event of this instant. */
+/* The try is over; its client hears of it next. */
 static void ended(ray_simulation *sim, uint32_t at, uint32_t end, uint32_t http_status,
                   uint64_t retry_after_ns)
 {
@@ -56,7 +55,7 @@ static void ended(ray_simulation *sim, uint32_t at, uint32_t end, uint32_t http_
     job->http_status = (uint16_t)http_status;
     job->retry_after_ns = retry_after_ns;
     job->work = NOBODY;
-    sim_plan_job(sim, at, sim->now_ns);
+    sim_tell(sim, at);
 }
 
 /* What the core ended by itself stands in its audit, by the decision that had admitted it; what the

@@ -61,6 +61,7 @@ typedef struct sim_job {
     uint32_t work;
     uint32_t tries;
     uint32_t next;           /* free list, or the chain of its decision */
+    uint32_t told;           /* who is told after it */
     uint16_t http_status;    /* SIM_TOLD, SIM_ANSWERED */
     uint8_t phase;
     uint8_t priority;
@@ -68,6 +69,8 @@ typedef struct sim_job {
     uint8_t client;          /* 1: of a closed loop, thinks on when it ends */
     uint8_t registered;      /* 1: in the chain of its decision */
     uint8_t ended;           /* SIM_TOLD: enum sim_end */
+    uint8_t listed;          /* 1: among those who are told */
+    uint8_t reserved[3];
 } sim_job;
 
 enum sim_end { SIM_END_OK, SIM_END_DENIED, SIM_END_DROPPED, SIM_END_FAILED, SIM_END_EXPIRED,
@@ -146,6 +149,8 @@ struct ray_simulation {
     ray_simulate_bucket *bucket; /* of now */
     uint64_t bucket_end_ns;
     uint64_t waiting_count;
+    uint32_t told_first;     /* jobs whose client or gateway hears of something now */
+    uint32_t told_last;
     uint8_t *scratch;
     uint8_t *record_bytes;
     ray_row *record_rows;
@@ -182,6 +187,9 @@ void sim_job_free(ray_simulation *sim, uint32_t job);
 uint32_t sim_work_take(ray_simulation *sim);
 void sim_work_free(ray_simulation *sim, uint32_t work);
 void sim_plan_job(ray_simulation *sim, uint32_t job, uint64_t at_ns);
+/* It happens next, when what happens now is over: nothing calls itself. */
+void sim_tell(ray_simulation *sim, uint32_t job);
+uint32_t sim_told(ray_simulation *sim);          /* the next of them, or NOBODY */
 
 /* -- counting (simulate_tally.c) -- */
 #define SIM_COUNT(sim, job, field) \

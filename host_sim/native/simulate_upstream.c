@@ -20,12 +20,15 @@ static void begin(ray_simulation *sim, uint32_t at)
     uint64_t takes_ns = ray_simulate_time_at(&up->spec.time, ray_simulate_draw(&up->spec.times));
     uint32_t wrong = up->spec.error_ppm != 0
                      && sim_below(&up->spec.faults, 1000000) < up->spec.error_ppm;
+    uint32_t wanted = job->id == work->job_id && job->work == at;
 
     up->busy++;
     if (up->trouble == RAY_SIMULATE_HANG) {
         work->hung = 1;
         work->next = up->hung;
         up->hung = at;
+        if (wanted)
+            sim_plan_job(sim, work->job, soonest(job));
         return;
     }
     if (up->trouble == RAY_SIMULATE_SLOW) {
@@ -37,8 +40,10 @@ static void begin(ray_simulation *sim, uint32_t at)
     takes_ns = takes_ns < UINT64_MAX / 2 - sim->now_ns ? takes_ns : UINT64_MAX / 2 - sim->now_ns;
     sim_agenda_set(&sim->work_agenda, at, sim->now_ns + takes_ns, ++sim->turn);
     /* whoever waits for it need not look at the clock when it is done before */
-    if (job->id == work->job_id && job->work == at && sim->now_ns + takes_ns < soonest(job))
+    if (wanted && sim->now_ns + takes_ns < soonest(job))
         sim_agenda_drop(&sim->job_agenda, work->job);
+    else if (wanted)
+        sim_plan_job(sim, work->job, soonest(job));
 }
 
 /* The next in line, as long as hands are free. */
@@ -58,12 +63,9 @@ static void go_on(ray_simulation *sim, sim_upstream *up)
 /* The gateway hears at once, but not inside the row that sent it. */
 static void answer_now(ray_simulation *sim, uint32_t at, uint32_t http_status)
 {
-    sim_job *job = &sim->jobs[at];
-
-    job->phase = SIM_ANSWERED;
-    job->http_status = (uint16_t)http_status;
-    job->work = NOBODY;
-    sim_plan_job(sim, at, sim->now_ns);
+    sim->jobs[at].phase = SIM_ANSWERED;
+    sim->jobs[at].http_status = (uint16_t)http_status;
+    sim_tell(sim, at);
 }
 
 static void stand_in_line(ray_simulation *sim, sim_upstream *up, uint32_t at)
@@ -112,11 +114,12 @@ void sim_send(ray_simulation *sim, uint32_t at, uint32_t upstream)
     job->work = work;
     sim->works[work] = (sim_work){ .job_id = job->id, .began_ns = sim->now_ns, .job = at,
                                    .upstream = upstream, .next = NOBODY };
-    sim_plan_job(sim, at, soonest(job));
-    if (up->busy < up->spec.concurrent)
+    if (up->busy < up->spec.concurrent) {
         begin(sim, work);
-    else
-        stand_in_line(sim, up, work);
+        return;
+    }
+    sim_plan_job(sim, at, soonest(job));
+    stand_in_line(sim, up, work);
 }
 
 void sim_finish(ray_simulation *sim, uint32_t at)

@@ -6,8 +6,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from host_sim.errors import UnknownError
 from host_sim.config.diagnostics import did_you_mean
+from host_sim.errors import UnknownError
 from host_sim.simulation import scenario
 
 FOLDER = Path(__file__).resolve().parent.parent / "scenarios"

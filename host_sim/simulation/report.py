@@ -20,6 +20,7 @@ from host_sim.report.model import (
     Unit,
 )
 from host_sim.simulation.counts import Count
+from host_sim.simulation.expect import METRICS
 from host_sim.simulation.result import Expected, Result
 
 WAITS_SHOWN = ("p50_wait", "p99_wait", "max_wait")
@@ -88,7 +89,8 @@ def found(one: Expected) -> str:
     """The comparison with the number that came out."""
     operator = next(o for o in ("<=", ">=", "==", "!=", "<", ">") if f" {o} " in one.check)
     left, _, right = one.check.partition(f" {operator} ")
-    shown = right if right.replace("_", "").isalnum() or right.endswith("%") else f"{one.right:,}"
+    plain = right.replace("_", "").replace(".", "", 1).removesuffix("%").isalnum()
+    shown = right if plain and right not in METRICS else _number(one.right, one.check)
     return f"{left} = {_number(one.left, one.check)}, {operator} {shown}"
 
 

@@ -45,9 +45,9 @@ class Second:
     @classmethod
     def of(cls, bucket: Any, width_ns: int, index: int) -> Second:
         """From a ray_simulate_bucket."""
-        return cls(index * width_ns, *(int(getattr(bucket, f"{name}_count")) for name in (
-            "offered", "allowed", "denied", "dropped", "ok", "failed", "sent")),
-            int(bucket.waiting_count_max))
+        fields = ("offered", "allowed", "denied", "dropped", "ok", "failed", "sent")
+        return cls(at_ns=index * width_ns, waiting_max=int(bucket.waiting_count_max),
+                   **{name: int(getattr(bucket, f"{name}_count")) for name in fields})
 
 
 @dataclasses.dataclass(frozen=True)

@@ -118,8 +118,9 @@ def loads(source: bytes | str, *, name: str = "<text>") -> Scenario:
     loaded = _config(ground, head, name)
     checks = _checks(ground)
     if loaded is not None and not ground.findings:
-        made = Scenario(name, head, *(tuple(ground.rows[key]) for key in LISTS), tuple(checks),
-                        loaded, data)  # type: ignore[arg-type]
+        clients, upstreams, events, expects = (tuple(ground.rows[key]) for key in LISTS)
+        made = Scenario(name, head, clients, upstreams, events, expects, tuple(checks), loaded,
+                        data)
         _references(ground, made)
         if not ground.findings:
             return made
