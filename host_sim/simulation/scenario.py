@@ -232,6 +232,8 @@ def _checks(ground: _Ground) -> list[expect.Check]:
 # -- rows beside one another -----------------------------------------------------------------------
 def _references(ground: _Ground, made: Scenario) -> None:
     _names(ground, made)
+    if ground.findings:
+        return
     _coverage(ground, made)
     at = [name for _, name in made.instances()]
     groups = {one.name: one for one in made.clients}
@@ -287,8 +289,6 @@ def _names(ground: _Ground, made: Scenario) -> None:
 
 def _coverage(ground: _Ground, made: Scenario) -> None:
     """Everything that may be asked is described, and only once."""
-    if ground.findings:
-        return
     names = [name for _, name in made.instances()]
     for name in sorted({name for name in names if names.count(name) > 1}):
         ground.say(("upstream",), "duplicate-name", f'"{name}" is described twice', True)
