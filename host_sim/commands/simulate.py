@@ -21,6 +21,7 @@ from host_sim.commands_support import (
 from host_sim.config import ConfigError
 from host_sim.errors import RaygateError
 from host_sim.printing import json_text, printable
+from host_sim.replay.program import FormatError
 from host_sim.simulation import Result, Simulation, named
 from host_sim.simulation.engine import SEED_MAX
 
@@ -65,7 +66,9 @@ def _run(scenario: Scenario, seed: int | None, engine: str) -> Result:
                     return made.run_image(link)
             except (ImageError, OSError, RaygateError) as error:
                 fail(IMAGE_FAILED, f"the image failed: {error}")
-    except (RaygateError, MemoryError) as error:
+    except OSError as error:
+        fail(BAD, f"{error.filename or scenario.name}: {error.strerror or error}")
+    except (FormatError, RaygateError, MemoryError) as error:
         fail(BAD, str(error))
 
 

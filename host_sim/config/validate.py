@@ -147,7 +147,8 @@ def _explain(error: ErrorDetails, model: type[Model], path: Path) -> tuple[str, 
             False,
         )
     if kind in ("too_short", "too_long"):
-        word, most = ("at least", "min_length") if kind == "too_short" else ("at most", "max_length")
+        short = kind == "too_short"
+        word, most = ("at least", "min_length") if short else ("at most", "max_length")
         return (
             "out-of-range",
             f'"{_last_word(path)}" has {word} {context[most]} entries, '

@@ -15,6 +15,8 @@ void ray_simulate_close(ray_simulation *sim)
     for (uint32_t i = 0; i < sim->source_count && sim->sources; i++) {
         free(sim->sources[i].bytes);
         free(sim->sources[i].paths);
+        free(sim->sources[i].log.rows);
+        free(sim->sources[i].log.bytes);
     }
     sim_agenda *agendas[] = { &sim->source_agenda, &sim->job_agenda, &sim->work_agenda };
     for (uint32_t i = 0; i < 3; i++) {
@@ -121,6 +123,7 @@ void ray_simulate_bind(ray_simulation *sim, uint32_t at, uint32_t instance, uint
 void ray_simulate_end(ray_simulation *sim)
 {
     sim->end_ns = sim->now_ns;
+    sim->hungry = 0;
     sim->event_next = sim->event_count;
     for (uint32_t i = 0; i < sim->source_count; i++)
         sim_agenda_drop(&sim->source_agenda, i);
@@ -229,6 +232,10 @@ static uint32_t happen(ray_simulation *sim)
     if (who != NOBODY) {
         job_happens(sim, who);
         return sim->failed ? RAY_SIMULATE_MEMORY : (uint32_t)NOBODY;
+    }
+    if (sim->hungry != 0) {
+        sim->stats.stop = sim_hungry(sim);
+        return sim->stats.stop != NOBODY ? RAY_SIMULATE_INPUT : (uint32_t)NOBODY;
     }
     next = first_of(&sim->job_agenda, next);
     next = first_of(&sim->work_agenda, next);

@@ -3,6 +3,7 @@
 #define RAY_SIMULATE_H
 #include <stdint.h>
 #include "ray/ray.h"
+#include "reader.h"
 
 /* simulate: clients ask, the real core decides, upstreams work: a discrete-event simulation.
  *
@@ -62,7 +63,8 @@ enum ray_simulate_arrivals {
     RAY_SIMULATE_EVEN = 1,               /* the same at equal distances */
     RAY_SIMULATE_BURSTS = 2,             /* rate_count at once, each rate_ns */
     RAY_SIMULATE_DIURNAL = 3,            /* Poisson between low_mhz and high_mhz, period rate_ns */
-    RAY_SIMULATE_CLOSED = 4              /* rate_count clients, each thinks between its requests */
+    RAY_SIMULATE_CLOSED = 4,             /* rate_count clients, each thinks between its requests */
+    RAY_SIMULATE_LOG = 5                 /* a log's requests at its times, rate_count in rate_ns */
 };
 
 /* What a client does with a no that may become a yes: 429, 5xx, or no answer at all. */
@@ -84,6 +86,7 @@ typedef struct ray_simulate_path {
 typedef struct ray_simulate_source {
     const ray_simulate_path *paths;
     const uint8_t *bytes;                /* that their rows point into; then room for the user */
+    ray_reader *reader;                  /* LOG: borrowed; outlives the simulation */
     ray_simulate_time think;
     ray_simulate_stream arrivals;
     ray_simulate_stream mix;             /* paths and users */
@@ -103,7 +106,7 @@ typedef struct ray_simulate_source {
     uint32_t user_at;                    /* where a user's decimal number goes, in bytes */
     uint32_t user_prefix;                /* bytes of the user before its number, from user_at */
     uint32_t numbered;                   /* 1: a user's name ends in its number, from 1 */
-    uint32_t address_count_bits;         /* of the address, the user's number is added to them */
+    uint32_t addressed;                  /* 1: a user's number, from 0, is added to its address */
     uint32_t kind;                       /* enum ray_simulate_arrivals */
     uint32_t again_kind;                 /* enum ray_simulate_again */
     uint32_t tries;                      /* of one request, the first included */
@@ -167,7 +170,8 @@ enum ray_simulate_state {
     RAY_SIMULATE_STOPPED = 1,            /* at the STOP event that ray_simulate_stats names */
     RAY_SIMULATE_RECORD = 2,             /* recorded rows have gathered: take them */
     RAY_SIMULATE_DONE = 3,
-    RAY_SIMULATE_MEMORY = 4
+    RAY_SIMULATE_MEMORY = 4,
+    RAY_SIMULATE_INPUT = 5               /* feed or end the reader of source stats.stop */
 };
 
 /* -- what came of it -- */
@@ -228,7 +232,7 @@ typedef struct ray_simulate_stats {
     uint64_t job_count;                  /* now */
     uint64_t work_count;                 /* in hand at upstreams */
     uint64_t bucket_ns;
-    uint32_t stop;                       /* index of the STOP event, see STOPPED */
+    uint32_t stop;                       /* the STOP event, or the source that wants INPUT */
     uint32_t rule_count;
     ray_simulate_rule rule[RAY_SIMULATE_RULE_MAX];
     uint64_t reason_count[RAY_SIMULATE_REASON_MAX]; /* of denials and drops */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* simulate_gate.c - the gateway: every arrival, sending, outcome and look at the clock is a row of
  * the core, and every answer says what its caller does next. */
+#include <stddef.h>
 #include "simulate_parts.h"
 
 enum { SLOT_MASK = 0xffff };
@@ -227,7 +228,6 @@ static void queued(ray_simulation *sim, uint32_t at, const ray_answer *answer)
 
     SIM_COUNT(sim, job, queued_count);
     job->phase = SIM_QUEUED;
-    job->waited = 1;
     job->start_ns = answer->start_at_ns ? ours(sim, answer->start_at_ns) : 0;
     job->due_ns = UINT64_MAX / 2;
     if (ray_request_read(sim->ray, job->id, &row) == RAY_OK)
@@ -261,52 +261,22 @@ static void admitted(ray_simulation *sim, uint32_t at, const ray_answer *answer)
         send(sim, at, answer);
 }
 
-/* -- arrivals -- */
-static uint32_t number(uint8_t *to, uint64_t value)
-{
-    uint8_t digits[20];
-    uint32_t length = 0;
-
-    do
-        digits[length++] = (uint8_t)('0' + value % 10);
-    while (value /= 10);
-    for (uint32_t i = 0; i < length; i++)
-        to[i] = digits[length - 1 - i];
-    return length;
-}
-
-static void name_user(const sim_source *source, const sim_job *job, ray_row *row)
-{
-    const ray_simulate_source *spec = &source->spec;
-    uint64_t carry = job->user;
-
-    if (row->user_length != 0 && spec->numbered)
-        row->user_length = spec->user_prefix
-                           + number(source->bytes + spec->user_at + spec->user_prefix,
-                                    job->user + 1);
-    for (uint32_t i = 16; i-- > 0 && carry && spec->address_count_bits; carry >>= 8) {
-        carry += row->address.at[i];
-        row->address.at[i] = (uint8_t)carry;
-    }
-}
-
+/* -- arrivals and outcomes -- */
 void sim_admit(ray_simulation *sim, uint32_t at)
 {
     sim_job *job = &sim->jobs[at];
-    sim_source *source = &sim->sources[job->source];
-    const ray_simulate_path *path = &source->paths[job->path];
-    ray_row row = path->row;
+    const uint8_t *bytes;
+    uint64_t length;
+    ray_row row = sim_row(sim, job, &bytes, &length);
     const ray_answer *answer;
 
     job->id = ++sim->serial << 24 | at;
     row.at_ns = sim->now_ns + sim->skew_ns;
     row.id = job->id;
-    name_user(source, job, &row);
-    answer = step(sim, &row, source->bytes, source->spec.bytes_length);
-    job->service = answer->service != RAY_NONE ? answer->service & SLOT_MASK : sim->service_count;
-    job->priority = answer->verdict != RAY_VERDICT_NONE && answer->priority < RAY_CLASS_MAX
-                        ? answer->priority
-                        : (uint8_t)sim->default_class;
+    answer = step(sim, &row, bytes, length);
+    job->service = (answer->service & SLOT_MASK) < sim->service_count ? answer->service & SLOT_MASK
+                                                                     : sim->service_count;
+    sim_tally_job(sim, job, answer->verdict != RAY_VERDICT_NONE ? answer->priority : RAY_NONE);
     sim->bucket->offered_count++;
     SIM_COUNT(sim, job, offered_count);
     if (answer->verdict == RAY_VERDICT_ALLOW || answer->verdict == RAY_VERDICT_DELAY) {
@@ -330,9 +300,7 @@ void sim_complete(ray_simulation *sim, uint32_t at, uint32_t http_status, uint32
 {
     sim_job *job = &sim->jobs[at];
     uint32_t service = job->service;
-    uint64_t bytes = http_status != 0 && http_status < 500
-                         ? sim->sources[job->source].paths[job->path].response_bytes
-                         : 0;
+    uint64_t bytes = http_status != 0 && http_status < 500 ? job->response_bytes : 0;
     const ray_answer *answer;
     ray_row row = sim->row;
 

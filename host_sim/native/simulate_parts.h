@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef RAY_SIMULATE_PARTS_H
 #define RAY_SIMULATE_PARTS_H
-#include <stddef.h>
 #include "ray/transform.h"
 #include "simulate.h"
 
@@ -54,8 +53,10 @@ typedef struct sim_job {
     uint64_t decision;       /* of its admission */
     uint64_t retry_after_ns; /* SIM_TOLD */
     uint64_t timeout_ns;     /* SIM_STARTS: of the attempt */
+    uint64_t response_bytes; /* of a good answer */
     uint32_t source;
     uint32_t path;
+    uint32_t tally[3];       /* its counters: its group's, its class's, its service's */
     uint32_t upstream;
     uint32_t service;
     uint32_t work;
@@ -64,13 +65,11 @@ typedef struct sim_job {
     uint32_t told;           /* who is told after it */
     uint16_t http_status;    /* SIM_TOLD, SIM_ANSWERED */
     uint8_t phase;
-    uint8_t priority;
-    uint8_t waited;          /* it was queued */
     uint8_t client;          /* 1: of a closed loop, thinks on when it ends */
     uint8_t registered;      /* 1: in the chain of its decision */
     uint8_t ended;           /* SIM_TOLD: enum sim_end */
     uint8_t listed;          /* 1: among those who are told */
-    uint8_t reserved[3];
+    uint8_t reserved[1];
 } sim_job;
 
 enum sim_end { SIM_END_OK, SIM_END_DENIED, SIM_END_DROPPED, SIM_END_FAILED, SIM_END_EXPIRED,
@@ -108,6 +107,12 @@ typedef struct sim_source {
     uint64_t made;           /* EVEN: arrivals since then */
     uint64_t gap_q16;        /* POISSON: mean gap in 2^-16 ns */
     ray_simulate_path *paths;
+    ray_reader_block log;    /* LOG: rows that were read and are not asked yet */
+    uint64_t log_first_ns;   /* of its first row */
+    uint32_t log_next;
+    uint32_t log_begun;
+    uint32_t hungry;         /* 1: its reader wants input */
+    uint32_t reserved;
 } sim_source;
 
 typedef struct sim_pool {
@@ -169,7 +174,7 @@ struct ray_simulation {
     uint32_t default_class;
     uint32_t settled;
     uint32_t failed;         /* memory */
-    uint32_t reserved;
+    uint32_t hungry;         /* sources whose reader wants input */
     ray_row row;             /* of DISPATCH, COMPLETE, CANCEL, TICK */
     ray_answer answer;
     ray_simulate_stats stats;
@@ -193,8 +198,13 @@ uint32_t sim_told(ray_simulation *sim);          /* the next of them, or NOBODY 
 
 /* -- counting (simulate_tally.c) -- */
 #define SIM_COUNT(sim, job, field) \
-    sim_count((sim), (job), offsetof(ray_simulate_count, field) / sizeof(uint64_t))
-void sim_count(ray_simulation *sim, const sim_job *job, uint64_t field);
+    do { \
+        (sim)->counts[(job)->tally[0]].field++; \
+        (sim)->counts[(job)->tally[1]].field++; \
+        (sim)->counts[(job)->tally[2]].field++; \
+    } while (0)
+/* Whose counters a job moves from now on. */
+void sim_tally_job(const ray_simulation *sim, sim_job *job, uint32_t priority);
 ray_simulate_count *sim_group(ray_simulation *sim, const sim_job *job);
 void sim_note_latency(ray_simulation *sim, const sim_job *job, uint64_t ns);
 void sim_note_wait(ray_simulation *sim, const sim_job *job, uint64_t ns);
@@ -231,5 +241,8 @@ void sim_try(ray_simulation *sim, uint32_t job);
 /* Its client hears how a try ended: tries again, thinks, or is gone. */
 void sim_hear(ray_simulation *sim, uint32_t job);
 void sim_plan_source(ray_simulation *sim, uint32_t source);
+uint32_t sim_hungry(ray_simulation *sim);
+/* The row that a job asks with, and the bytes it points into. */
+ray_row sim_row(ray_simulation *sim, const sim_job *job, const uint8_t **bytes, uint64_t *length);
 
 #endif

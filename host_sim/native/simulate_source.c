@@ -5,7 +5,7 @@
 #include <string.h>
 #include "simulate_parts.h"
 
-enum { USER_DIGITS = 20, HEARING_NS = 1000 };
+enum { USER_DIGITS = 20, HEARING_NS = 1000, LOG_ROWS = 256, LOG_BYTES = 524288 };
 
 /* -- rates -- */
 static void set_rate(ray_simulation *sim, sim_source *source, uint64_t count, uint64_t period_ns)
@@ -47,6 +47,33 @@ static uint64_t diurnal_at(ray_simulation *sim, sim_source *source, uint64_t fro
     return at_ns;
 }
 
+/* The instant of the log's next row; RAY_NEVER when there is none, or none yet. */
+static uint64_t logged_at(ray_simulation *sim, uint32_t at)
+{
+    sim_source *source = &sim->sources[at];
+    ray_reader_block *log = &source->log;
+    uint64_t since_ns;
+
+    if (source->log_next == log->row_count) {
+        source->log_next = log->row_count = 0;
+        log->bytes_length = 0;
+        ray_reader_read(source->spec.reader, log);
+        if (log->row_count == 0) {
+            source->hungry = !ray_reader_done(source->spec.reader);
+            sim->hungry += source->hungry;
+            return RAY_NEVER;
+        }
+    }
+    if (!source->log_begun)
+        source->log_first_ns = log->rows[0].at_ns;
+    source->log_begun = 1;
+    since_ns = log->rows[source->log_next].at_ns;
+    since_ns = since_ns > source->log_first_ns ? since_ns - source->log_first_ns : 0;
+    return source->spec.from_ns
+           + (uint64_t)((unsigned __int128)since_ns * source->spec.rate_ns
+                        / source->spec.rate_count);
+}
+
 void sim_plan_source(ray_simulation *sim, uint32_t at)
 {
     sim_source *source = &sim->sources[at];
@@ -64,6 +91,9 @@ void sim_plan_source(ray_simulation *sim, uint32_t at)
         next_ns = source->begun_ns + source->made++ * spec->rate_ns;
     else if (spec->kind == RAY_SIMULATE_DIURNAL)
         next_ns = diurnal_at(sim, source, from_ns);
+    else if (spec->kind == RAY_SIMULATE_LOG)
+        next_ns = logged_at(sim, at);
+    next_ns = next_ns > sim->now_ns ? next_ns : sim->now_ns;
     if (next_ns < spec->until_ns && next_ns < sim->end_ns)
         sim_agenda_set(&sim->source_agenda, at, next_ns, ++sim->turn);
     else
@@ -93,6 +123,9 @@ static void begin(ray_simulation *sim, uint32_t at)
         while (share >= source->paths[job->path].share)
             share -= source->paths[job->path++].share;
     }
+    job->response_bytes = spec->kind == RAY_SIMULATE_LOG
+                              ? source->log.rows[source->log_next].response_bytes
+                              : source->paths[job->path].response_bytes;
     if (!job->client)
         job->user = spec->user_count > 1 ? sim_below(&source->spec.mix, spec->user_count) : 0;
     job->first_ns = sim->now_ns;
@@ -110,7 +143,6 @@ void sim_try(ray_simulation *sim, uint32_t at)
     if (job->tries++ > 0)
         sim_group(sim, job)->again_count++;
     job->leave_ns = spec->patience_ns ? sim->now_ns + spec->patience_ns : UINT64_MAX / 2;
-    job->waited = 0;
     job->retry_after_ns = 0;
     sim_agenda_drop(&sim->job_agenda, at);
     sim_admit(sim, at);
@@ -120,8 +152,10 @@ void sim_arrive(ray_simulation *sim, uint32_t at)
 {
     sim_source *source = &sim->sources[at];
     uint64_t count = source->spec.kind == RAY_SIMULATE_BURSTS ? source->spec.rate_count : 1;
+    uint32_t logged = source->spec.kind == RAY_SIMULATE_LOG;
 
-    sim_plan_source(sim, at);
+    if (!logged)
+        sim_plan_source(sim, at);
     for (uint64_t i = 0; i < count; i++) {
         uint32_t job = sim_job_take(sim);
         if (job == NOBODY)
@@ -129,6 +163,82 @@ void sim_arrive(ray_simulation *sim, uint32_t at)
         sim->jobs[job].source = at;
         sim_try(sim, job);
     }
+    if (logged) {
+        source->log_next++;               /* not before: the row was needed until now */
+        sim_plan_source(sim, at);
+    }
+}
+
+/* Looks again for a row where none was; the source that still has none, or NOBODY. */
+uint32_t sim_hungry(ray_simulation *sim)
+{
+    uint32_t at = 0;
+
+    while (!sim->sources[at].hungry)
+        at++;
+    sim->sources[at].hungry = 0;
+    sim->hungry--;
+    sim_plan_source(sim, at);
+    return sim->sources[at].hungry ? at : (uint32_t)NOBODY;
+}
+
+/* -- rows -- */
+static uint32_t number(uint8_t *to, uint64_t value)
+{
+    uint8_t digits[USER_DIGITS];
+    uint32_t length = 0;
+
+    do
+        digits[length++] = (uint8_t)('0' + value % 10);
+    while (value /= 10);
+    for (uint32_t i = 0; i < length; i++)
+        to[i] = digits[length - 1 - i];
+    return length;
+}
+
+static void name_user(const sim_source *source, const sim_job *job, ray_row *row)
+{
+    const ray_simulate_source *spec = &source->spec;
+    uint64_t carry = spec->addressed ? job->user : 0;
+
+    if (row->user_length != 0 && spec->numbered)
+        row->user_length = spec->user_prefix
+                           + number(source->bytes + spec->user_at + spec->user_prefix,
+                                    job->user + 1);
+    for (uint32_t i = 16; i-- > 0 && carry; carry >>= 8) {
+        carry += row->address.at[i];
+        row->address.at[i] = (uint8_t)carry;
+    }
+}
+
+/* A line of a log is a request of which the simulation alone knows how it ends. */
+static ray_row logged_row(const sim_source *source)
+{
+    ray_row row = source->log.rows[source->log_next];
+
+    row.kind = RAY_ROW_ADMIT;
+    row.response_bytes = row.duration_ns = 0;
+    row.access_count = row.hit_count = 0;
+    row.http_status = 0;
+    row.outcome = 0;
+    return row;
+}
+
+ray_row sim_row(ray_simulation *sim, const sim_job *job, const uint8_t **bytes, uint64_t *length)
+{
+    const sim_source *source = &sim->sources[job->source];
+    ray_row row;
+
+    if (source->spec.kind == RAY_SIMULATE_LOG) {
+        *bytes = source->log.bytes;
+        *length = source->log.bytes_length;
+        return logged_row(source);
+    }
+    row = source->paths[job->path].row;
+    name_user(source, job, &row);
+    *bytes = source->bytes;
+    *length = source->spec.bytes_length;
+    return row;
 }
 
 /* -- answers -- */
@@ -213,8 +323,16 @@ static uint32_t open_one(ray_simulation *sim, const ray_simulate_source *spec, s
     memcpy(source->paths, spec->paths, spec->path_count * sizeof *source->paths);
     for (uint32_t i = 0; i < spec->path_count; i++)
         source->share_sum += spec->paths[i].share;
+    if (spec->kind == RAY_SIMULATE_LOG) {
+        source->log.rows = calloc(LOG_ROWS, sizeof *source->log.rows);
+        source->log.bytes = malloc(LOG_BYTES);
+        source->log.row_capacity = LOG_ROWS;
+        source->log.bytes_capacity = LOG_BYTES;
+        if (!source->log.rows || !source->log.bytes || !spec->reader)
+            return 0;
+    }
     set_rate(sim, source, spec->rate_count, spec->rate_ns);
-    return source->share_sum != 0;
+    return source->share_sum != 0 || spec->kind == RAY_SIMULATE_LOG;
 }
 
 /* The clients of a closed loop, each with its first thought. */
@@ -246,8 +364,8 @@ uint32_t sim_sources_open(ray_simulation *sim, const ray_simulate_spec *spec)
 {
     for (uint32_t i = 0; i < spec->source_count; i++) {
         const ray_simulate_source *one = &spec->sources[i];
-        if (one->path_count == 0 || one->rate_count == 0 || one->rate_ns == 0
-            || one->user_count == 0 || !open_one(sim, one, &sim->sources[i]))
+        if (one->rate_count == 0 || one->rate_ns == 0 || one->user_count == 0
+            || !open_one(sim, one, &sim->sources[i]))
             return 0;
         if (one->kind != RAY_SIMULATE_CLOSED)
             sim_plan_source(sim, i);

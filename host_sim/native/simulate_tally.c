@@ -36,21 +36,12 @@ const uint64_t *ray_simulate_histogram(const ray_simulation *sim, uint32_t at, u
 }
 
 /* -- counters -- */
-/* Whose counters a job moves: its group's, its class's, its service's. */
-static void tallies(const ray_simulation *sim, const sim_job *job, uint32_t at[3])
+void sim_tally_job(const ray_simulation *sim, sim_job *job, uint32_t priority)
 {
-    at[0] = job->source;
-    at[1] = sim->source_count + job->priority;
-    at[2] = sim->source_count + RAY_CLASS_MAX + job->service;
-}
-
-void sim_count(ray_simulation *sim, const sim_job *job, uint64_t field)
-{
-    uint32_t at[3];
-
-    tallies(sim, job, at);
-    for (uint32_t i = 0; i < 3; i++)
-        ((uint64_t *)&sim->counts[at[i]])[field]++;
+    job->tally[0] = job->source;
+    job->tally[1] = sim->source_count
+                    + (priority < RAY_CLASS_MAX ? priority : sim->default_class);
+    job->tally[2] = sim->source_count + RAY_CLASS_MAX + job->service;
 }
 
 ray_simulate_count *sim_group(ray_simulation *sim, const sim_job *job)
@@ -67,9 +58,8 @@ static void took(ray_simulate_count *count, uint64_t ns)
 
 void sim_note_latency(ray_simulation *sim, const sim_job *job, uint64_t ns)
 {
-    uint32_t at[3];
+    const uint32_t *at = job->tally;
 
-    tallies(sim, job, at);
     for (uint32_t i = 0; i < 3; i++) {
         took(&sim->counts[at[i]], ns);
         add(sim, at[i], 0, ns);
@@ -78,9 +68,8 @@ void sim_note_latency(ray_simulation *sim, const sim_job *job, uint64_t ns)
 
 void sim_note_wait(ray_simulation *sim, const sim_job *job, uint64_t ns)
 {
-    uint32_t at[3];
+    const uint32_t *at = job->tally;
 
-    tallies(sim, job, at);
     for (uint32_t i = 0; i < 3; i++) {
         ray_simulate_count *count = &sim->counts[at[i]];
         count->wait_count++;
@@ -100,9 +89,8 @@ void sim_note_instance(ray_simulation *sim, uint32_t tally, uint64_t ns)
 void sim_note_charge(ray_simulation *sim, const sim_job *job, const ray_answer *answer,
                      uint64_t bytes)
 {
-    uint32_t at[3];
+    const uint32_t *at = job->tally;
 
-    tallies(sim, job, at);
     for (uint32_t i = 0; i < 3; i++) {
         sim->counts[at[i]].cost_nano += answer->cost_nano;
         sim->counts[at[i]].response_bytes += bytes;

@@ -9,6 +9,7 @@ same rows through the booted image.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import time
@@ -23,6 +24,7 @@ from host_sim.kernel import TEXT_BYTES, Digests, Kernel
 from host_sim.replay.engine import _entered
 from host_sim.simulation import named, tables
 from host_sim.simulation.counts import Count, Counters, total
+from host_sim.simulation.logged import Logged
 from host_sim.simulation.plan import Act, moments, plan
 from host_sim.simulation.recording import Recording
 from host_sim.simulation.result import Expected, Machine, Result, Rule, Second, outcome
@@ -93,8 +95,16 @@ class Simulation:
     def _run(self, recording: Recording | None) -> Result:
         if self.kernel.stats()["now_ns"]:
             self.kernel = self._new_kernel()
+        with contextlib.ExitStack() as opened:
+            logs = {one.name: opened.enter_context(Logged(self._raw, self.scenario, one, self.kernel))
+                    for one in self.scenario.clients if one.arrivals.log is not None}
+            return self._run_with(recording, logs)
+
+    def _run_with(self, recording: Recording | None, logs: dict[str, Logged]) -> Result:
         spec = Spec(self._raw, self.kernel, self.scenario, self.seed, self._planned,
+                    logs={name: one.reader for name, one in logs.items()},
                     record=recording is not None)
+        self._logs = logs
         self._recording, self._marks, self._stopped = recording, {}, False
         started = time.perf_counter_ns()
         simulation = self.lib.ray_simulate_open(spec.spec)
@@ -119,6 +129,10 @@ class Simulation:
         if state == lib.RAY_SIMULATE_MEMORY:
             raise MemoryError("memory ran out: too many requests wait at once")
         self._take(simulation)
+        if state == lib.RAY_SIMULATE_INPUT:
+            lib.ray_simulate_read(simulation, self._stats)
+            self._logs[self.scenario.clients[self._stats.stop].name].feed()
+            return True
         if state == lib.RAY_SIMULATE_STOPPED:
             lib.ray_simulate_read(simulation, self._stats)
             self._act(simulation, counters, spec, self._planned[self._stats.stop].act)

@@ -105,6 +105,15 @@ class Loop(Model):
     think: Takes = Field(description="Between an answer and the next request.")
 
 
+class Log(Model):
+    """The requests of an access log, at their times; who asks is what the log says."""
+
+    file: str = Field(description="The log, a path beside this file, plain or gzip.")
+    speed: int = Field(1, ge=1, le=1_000_000, description="How many times faster.")
+    format: str = Field("auto", description="As --format of `raygate replay`.")
+    map: list[str] = Field(default_factory=list, description="As its --map.")
+
+
 class Arrivals(Model):
     """When requests come: exactly one key."""
 
@@ -113,6 +122,7 @@ class Arrivals(Model):
     bursts: Bursts | None = Field(None, description="Many at once.")
     diurnal: Diurnal | None = Field(None, description="By the time of the day.")
     clients: Loop | None = Field(None, description="A closed loop.")
+    log: Log | None = Field(None, description="As they came, from an access log.")
 
 
 class Again(Model):
@@ -144,7 +154,7 @@ class Client(Model):
     ip: NetworkText | None = Field(
         None, description="Their address; the n-th has the n-th of the network."
     )
-    paths: list[Path] = Field(min_length=1, description="What they ask.")
+    paths: list[Path] = Field(default_factory=list, description="What they ask.")
     arrivals: Arrivals = Field(description="When.")
     again: Again | None = Field(None, description="What they do with a no; nothing when absent.")
     patience: Duration | None = Field(

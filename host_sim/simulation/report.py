@@ -69,7 +69,8 @@ def _facts(result: Result) -> Iterator[Fact]:
 
 def _sections(result: Result) -> Iterator[Section]:
     if result.expected:
-        yield Table("Expectations", (Column(""), Column("it is expected that"), Column("it came to")),
+        columns = (Column(""), Column("it is expected that"), Column("it came to"))
+        yield Table("Expectations", columns,
                     tuple((word(one), one.says, found(one)) for one in result.expected))
     yield _timeline(result)
     yield _queue(result)

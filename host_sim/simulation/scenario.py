@@ -17,7 +17,7 @@ from host_sim.simulation import expect
 from host_sim.simulation.model import LISTS, Client, Event, Expect, Head, Takes, Upstream
 
 CLASSES = ("critical", "high", "normal", "low", "batch")
-ARRIVALS = ("poisson", "uniform", "bursts", "diurnal", "clients")
+ARRIVALS = ("poisson", "uniform", "bursts", "diurnal", "clients", "log")
 TAKES = ("constant", "uniform", "exponential", "lognormal")
 RATE_MAX_MHZ = 1_000_000_000  # of a diurnal rate: a million a second
 PIECE_BYTES_MAX = 4096
@@ -36,6 +36,10 @@ class Scenario:
     checks: tuple[expect.Check, ...]
     config: Config
     source: bytes = dataclasses.field(repr=False)
+
+    def beside(self, path: str) -> FilePath:
+        """A path that counts from the scenario's own folder."""
+        return FilePath(self.name).parent / path
 
     def pools(self) -> dict[str, list[str]]:
         """The instances of each pool that the configuration names, `host:port`."""
@@ -151,10 +155,9 @@ def _config(ground: _Ground, head: Any, name: str) -> Config | None:
     except OSError as error:
         ground.say(("config",), "unknown-reference", f"cannot read {path}: {error.strerror}")
     except ConfigError as error:
-        first = error.diagnostics[0].text(str(path))
-        more = len(error.diagnostics) - 1
-        ground.say(("config",), "conflict",
-                   f"the configuration cannot be used: {first}" + (f", and {more} more" * bool(more)))
+        first, more = error.diagnostics[0].text(str(path)), len(error.diagnostics) - 1
+        ground.say(("config",), "conflict", f"the configuration cannot be used: {first}"
+                   + (f", and {more} more" if more else ""))
     return None
 
 
@@ -197,6 +200,13 @@ def _client(ground: _Ground, row: Client, path: Path) -> None:
                    'nothing tells them apart; add user = "name-{n}" or ip')
     if row.until is not None and row.until <= row.from_:
         ground.say((*path, "until"), "conflict", "it ends after it begins")
+    logged = row.arrivals.log is not None
+    if not logged and not row.paths:
+        ground.say(path, "missing-key", '"paths" is missing; say what is asked', True)
+    for key in ("tenant", "user", "role", "class_", "ip", "paths", "again") if logged else ():
+        if getattr(row, key):
+            ground.say((*path, key.rstrip("_")), "conflict",
+                       f'with a log, "{key.rstrip("_")}" has no effect; leave it out', True)
     for index, one in enumerate(row.paths):
         if len(one.path) > PIECE_BYTES_MAX or not one.path.isascii():
             ground.say((*path, "paths", index, "path"), "bad-path",

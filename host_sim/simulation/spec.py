@@ -3,19 +3,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from host_sim._raw import Raw
 from host_sim.decision import NONE
 from host_sim.errors import check
 from host_sim.kernel import Kernel
+from host_sim.replay.reader import Reader
 from host_sim.simulation import tables
 from host_sim.simulation.model import Again, Client, Takes, Upstream
 from host_sim.simulation.plan import Planned
 from host_sim.simulation.scenario import CLASSES, Scenario, mhz
 
 CONSTANT, UNIFORM, TABLED = 0, 1, 2
-ARRIVALS = {"poisson": 0, "uniform": 1, "bursts": 2, "diurnal": 3, "clients": 4}
+ARRIVALS = {"poisson": 0, "uniform": 1, "bursts": 2, "diurnal": 3, "clients": 4, "log": 5}
 AGAIN = {"honour": 1, "fixed": 2, "back-off": 3}
 ADDRESS, VOUCHED = 1, 32
 EVER = 2**62
@@ -27,10 +29,10 @@ class Spec:
 
     def __init__(
         self, raw: Raw, kernel: Kernel, scenario: Scenario, seed: int, planned: list[Planned], *,
-        record: bool,
+        logs: Mapping[str, Reader], record: bool,
     ) -> None:
         self.ffi, self.lib, self.kernel = raw.ffi, raw.lib, kernel
-        self.scenario, self.seed = scenario, seed
+        self.scenario, self.seed, self._logs = scenario, seed, logs
         self._kept: list[Any] = []
         self._tables: dict[int, Any] = {}
         self._places = {name: at for at, (_, name) in enumerate(scenario.instances())}
@@ -109,7 +111,7 @@ class Spec:
             "bytes_length": len(arena), "path_count": len(paths),
             "user_at": user_at, "user_prefix": len(prefix),
             "numbered": client.user is not None and client.user.endswith("{n}"),
-            "address_count_bits": client.ip is not None,
+            "addressed": client.ip is not None,
             "user_count": client.users, "patience_ns": client.patience or 0}
 
     def _row(self, client: Client) -> dict[str, Any]:
@@ -146,6 +148,8 @@ class Spec:
         elif arrivals.diurnal is not None:
             spec |= {"rate_ns": arrivals.diurnal.period, "low_mhz": mhz(arrivals.diurnal.low),
                      "high_mhz": mhz(arrivals.diurnal.high)}
+        elif arrivals.log is not None:
+            spec |= {"rate_count": arrivals.log.speed, "reader": self._logs[client.name].reader}
         elif arrivals.clients is not None:
             spec |= {"rate_count": arrivals.clients.count,
                      "think": self._time(arrivals.clients.think)}

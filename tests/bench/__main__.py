@@ -13,7 +13,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 
-from . import core_side, formats, image, measure, picks, policy, python_side, tokens
+from . import core_side, formats, image, measure, picks, policy, python_side, simulate, tokens
 from .measure import Result
 
 PARTS: dict[str, Callable[[], Iterator[Result]]] = {
@@ -29,6 +29,7 @@ PARTS: dict[str, Callable[[], Iterator[Result]]] = {
     "python": python_side.scalars,
     "batch": python_side.batches,
     "replay": python_side.replays,
+    "simulate": simulate.simulations,
     "image": image.images,
 }
 

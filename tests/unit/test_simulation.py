@@ -28,7 +28,12 @@ path = { prefix = "/" }
 """
 QUEUE = "[queue]\nservers = {servers}\ndepth = 4096\n"
 HEAD = 'version = 1\ntitle = "t"\nwhat = "w"\nconfig = "c.toml"\nduration = "{duration}"\n'
-CLIENT = '[[client]]\nname = "{name}"\npaths = [{{ path = "/" }}]\narrivals = {{ {arrivals} }}\n{more}\n'
+CLIENT = """[[client]]
+name = "{name}"
+paths = [{{ path = "/" }}]
+arrivals = {{ {arrivals} }}
+{more}
+"""
 UPSTREAM = '[[upstream]]\nservice = "s"\ntime = {{ {time} }}\nconcurrent = {concurrent}\n{more}\n'
 FAST = UPSTREAM.format(time='constant = "1ms"', concurrent=100_000, more="")
 
@@ -131,7 +136,8 @@ def test_a_closed_loop_has_one_request_of_each_client_at_a_time(tmp_path: pathli
 
 def test_another_rate_of_one_group_does_not_move_the_others(tmp_path: pathlib.Path) -> None:
     def offered(rate: str) -> Count:
-        result = run(tmp_path, client('poisson = "20/s"') + client(f'poisson = "{rate}"', "b") + FAST)
+        body = client('poisson = "20/s"') + client(f'poisson = "{rate}"', "b")
+        result = run(tmp_path, body + FAST)
         return next(one for one in result.counts if (one.kind, one.name) == ("group", "a"))
 
     few, many = offered("5/s"), offered("300/s")
@@ -159,8 +165,8 @@ def test_a_client_waits_asks_again_or_gives_up(
 ) -> None:
     """Three ask at once of a limit of one in 10 s. Told 10 s, two wait so long; one is let in, one
     is told another 10 s."""
-    result = run(tmp_path, client('bursts = { size = 3, every = "90s" }', more=f'{again}\nuntil = "50s"')
-                 + FAST, config=LIMIT)
+    body = client('bursts = { size = 3, every = "90s" }', more=f'{again}\nuntil = "50s"')
+    result = run(tmp_path, body + FAST, config=LIMIT)
     numbers = result.total.numbers
     assert (numbers["offered"], numbers["ok"]) == (tries + (served == 3), served)
     assert numbers["requests"] == numbers["ok"] + numbers["gave_up"] == 3
@@ -175,7 +181,8 @@ def test_impatient_clients_go_away(tmp_path: pathlib.Path) -> None:
 
 
 # -- queueing theory -------------------------------------------------------------------------------
-@pytest.mark.parametrize(("servers", "rate", "bound_ms"), [(1, 50, 2.0), (1, 80, 10.0), (4, 320, 2.0)])
+@pytest.mark.parametrize(
+    ("servers", "rate", "bound_ms"), [(1, 50, 2.0), (1, 80, 10.0), (4, 320, 2.0)])
 def test_the_mean_wait_is_that_of_m_m_c(
     servers: int, rate: int, bound_ms: float, tmp_path: pathlib.Path
 ) -> None:
@@ -259,3 +266,30 @@ def test_a_word_that_is_no_scenario_is_told_so() -> None:
         Simulation("retry-strom")
     with pytest.raises(ValueError, match="a seed is"):
         Simulation("boundary-burst", seed=-1)
+
+
+# -- a log's requests ------------------------------------------------------------------------------
+def test_a_log_asks_at_its_own_times(tmp_path: pathlib.Path) -> None:
+    lines = [f"{1_000_000 + i * i % 97 + i * 3}.5\t10.0.0.{i % 9}\tGET /x/{i} HTTP/1.1\t200\t{i}\n"
+             for i in range(3000)]
+    (tmp_path / "a.tsv").write_text("time\tip\trequest\tstatus\tbytes\n" + "".join(sorted(lines)))
+    log = '[[client]]\nname = "l"\narrivals = {{ log = {{ file = "a.tsv", speed = {} }} }}\n'
+    one = run(tmp_path, log.format(1) + FAST, duration="3h")
+    assert one.total.number("requests") == one.total.number("ok") == 3000
+    assert one.total.number("response_bytes") == sum(range(3000))
+    span = sorted(int(line.partition(".")[0]) for line in lines)
+    assert one.end_ns - one.start_ns == (span[-1] - span[0]) * S + MS
+    ten = run(tmp_path, log.format(10) + FAST, duration="3h")
+    assert ten.end_ns - ten.start_ns == (span[-1] - span[0]) * S // 10 + MS
+    half = run(tmp_path, log.format(1) + FAST, duration="1000s")
+    assert half.total.number("requests") == sum(at - span[0] < 1000 for at in span)
+
+
+def test_two_logs_and_a_group_ask_together(tmp_path: pathlib.Path) -> None:
+    for name, count in (("a", 500), ("b", 700)):
+        rows = "".join(f"{1_000_000 + i}\t10.0.0.1\tGET / HTTP/1.1\t200\t5\n" for i in range(count))
+        (tmp_path / f"{name}.tsv").write_text("time\tip\trequest\tstatus\tbytes\n" + rows)
+    log = '[[client]]\nname = "{0}"\narrivals = {{ log = {{ file = "{0}.tsv" }} }}\n'
+    result = run(tmp_path, log.format("a") + log.format("b") + client('uniform = "1/s"', "c")
+                 + FAST, duration="1000s")
+    assert [one.numbers["ok"] for one in result.counts if one.kind == "group"] == [500, 700, 999]
