@@ -212,7 +212,9 @@ class Simulation:
         return made.with_expected(expected)
 
     def _bucket_count(self, bucket_ns: int) -> int:
-        return min(-(-self.scenario.head.duration // bucket_ns),
+        whole = -(-self.scenario.head.duration // bucket_ns)
+        ran = (int(self._stats.now_ns) - self.scenario.head.start) // bucket_ns + 1
+        return min(whole, ran if self._stopped else whole,
                    int(self.lib.RAY_SIMULATE_BUCKET_MAX))
 
     def _rules(self) -> tuple[Rule, ...]:
