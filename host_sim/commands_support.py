@@ -120,8 +120,9 @@ class Told(Protocol):
         """What the terminal and the page show."""
 
 
-def tell(told: Told, *, as_json: bool, html: str | None) -> None:
-    """Prints a result, as JSON or for people, and writes its page where `html` names a file."""
+def tell(told: Told, *, as_json: bool, html: str | None, err: bool = False) -> None:
+    """Prints a result, as JSON or for people (with `err` on standard error), and writes its page
+    where `html` names a file."""
     if html is not None:
         from host_sim.report.html import page
 
@@ -132,7 +133,7 @@ def tell(told: Told, *, as_json: bool, html: str | None) -> None:
     else:
         from host_sim.report.terminal import show
 
-        show(told.report(), sys.stdout)
+        show(told.report(), sys.stderr if err else sys.stdout)
 
 
 # -- long work -------------------------------------------------------------------------------------

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import pathlib
 import sys
 
 import click
@@ -20,13 +19,12 @@ from host_sim.commands_support import (
     load_config,
     log_options,
     progress_bar,
+    tell,
 )
 from host_sim.plan import budget
 from host_sim.plan.logs import Log
 from host_sim.plan.result import Plan
 from host_sim.plan.run import Runner
-from host_sim.plan.stand_in import page, text
-from host_sim.printing import json_text
 from host_sim.replay.engine import TOP
 
 
@@ -64,13 +62,7 @@ def command(
             told = _plan(old, new, log, reading, wanted, flips, top)
     except (budget.BudgetError, OutputFailed) as error:
         fail(BAD, str(error))
-    if html is not None:
-        with blaming(html):
-            pathlib.Path(html).write_text(page(told.report()), encoding="utf-8")
-    if as_json:
-        click.echo(json_text(told.as_json(), indent=2))
-    else:
-        click.echo(text(told.report()), nl=False, err=flips == "-")
+    tell(told, as_json=as_json, html=html, err=flips == "-")
     sys.exit(told.exit_code)
 
 
