@@ -212,7 +212,8 @@ def _config(path: str, profile: str) -> Config:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a page.")
 def command(
     config: str, logs: tuple[str, ...], engine: str, profile: str, order: str, window: int,
-    form: str, maps: tuple[str, ...], spread: str, spread_seed: int, decisions: str | None, top: int, as_json: bool,
+    form: str, maps: tuple[str, ...], spread: str, spread_seed: int, decisions: str | None,
+    top: int, as_json: bool,
 ) -> None:
     """Sends every request of LOG (a file, plain, gzip, zstd or Parquet, or - for standard input)
     through CONFIG and says who would have been allowed, denied or delayed, by which rule, and for

@@ -155,7 +155,8 @@ static uint32_t why_none(const ray_replay *replay)
 {
     if (replay->failed)
         return replay->failed;
-    return replay->stopped || ray_replay_merge_done(&replay->merge) ? RAY_REPLAY_DONE : RAY_REPLAY_INPUT;
+    return replay->stopped || ray_replay_merge_done(&replay->merge) ? RAY_REPLAY_DONE
+                                                                    : RAY_REPLAY_INPUT;
 }
 
 /* Adds rows to the batch until it is full (returns MORE), or there is none now (INPUT), or ever

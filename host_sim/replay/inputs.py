@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from host_sim.config import Config
 
 CHUNK_MIN = 1 << 16
+NAMES_MAX = 4
 
 
 class Inputs:
@@ -74,6 +75,12 @@ class Inputs:
             data = data[reader.feed(data) :]
 
     # -- what is told about them ----------------------------------------------------------------
+    def names(self) -> str:
+        """The logs' names; of many the first ones and how many more there are."""
+        names = [source.name for source in self.sources]
+        more = len(names) - NAMES_MAX
+        return ", ".join(names[:NAMES_MAX]) + (f" and {more} more" if more > 0 else "")
+
     def label(self) -> str:
         """What the logs are read as."""
         return ", ".join(dict.fromkeys(program.label for program in self.programs))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How far a replay can be believed: what the log does not say, and what the result is without it."""
+"""How far a replay can be believed: what the log does not say, and what comes of that."""
 
 from __future__ import annotations
 
@@ -148,8 +148,9 @@ def _clock(trust: Trust) -> Iterator[str]:
     if not trust.shared:
         yield f"Times are whole {unit}; no two rows have the same one"
         return
-    yield (f"Times are whole {unit}: {count(trust.shared, 'row')} ({share(trust.shared, trust.rows)}) "
-           f"share theirs, at most {trust.instant_max:,} at once")
+    yield (f"Times are whole {unit}: {count(trust.shared, 'row')} "
+           f"({share(trust.shared, trust.rows)}) share theirs, at most {trust.instant_max:,} "
+           "at once")
     if trust.spread != "none":
         how = f"at random (seed {trust.spread_seed})" if trust.spread == "poisson" else "evenly"
         yield f"  --spread {trust.spread} put {count(trust.spread_rows, 'row')} into theirs {how}"

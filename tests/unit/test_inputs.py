@@ -239,10 +239,11 @@ def test_httpd_conf_says_how_its_logs_are_written(tmp_path):
 
 
 @pytest.mark.parametrize(("text", "why"), [
-    ("", "no log format in it"), ("log_format x escape=odd '$msec';\naccess_log a x;", "escape=odd"),
+    ("", "no log format in it"), ("log_format x escape=odd '$msec';", "escape=odd"),
     ("log_format x '$msec", "line 1 is no nginx configuration"),
     ("log_format x '$status';", "no time in it"), ("access_log a gone;", "no log format 'gone'"),
-    ("log_format x '{\"a\":$msec,}';", "begins like a JSON object"), ("\0\xff{{{{", "no log format"),
+    ("log_format x '{\"a\":$msec,}';", "begins like a JSON object"),
+    ("\0\xff{{{{", "no log format"),
 ])
 def test_a_configuration_that_does_not_help_says_why(tmp_path, text, why):
     path = tmp_path / "nginx.conf"
