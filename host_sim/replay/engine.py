@@ -254,6 +254,7 @@ class Replay:
             config_hash=digests.config, decision_digest=digests.decision,
             state_digest=digests.state, book_digest=digests.book, elapsed_ns=elapsed_ns,
             governed=governed.read(self.kernel), trust=self._trust(out),
+            logs=self.inputs.each(),
             problem=self.inputs.problem(), interrupted=self._stopped)
 
     def _trust(self, out: Any) -> trust.Trust:

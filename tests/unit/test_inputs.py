@@ -260,7 +260,7 @@ def test_a_configuration_that_does_not_help_says_why(tmp_path, text, why):
     ("Too Many Requests", "", 429), ("too many requests", "200", 429), ("SlowDown", "", 429),
     ("AccessDenied", "", 400), ("AccessDenied", "403", 403), ("-", "200", 200), ("", "", 0),
     ("none", "200", 200), ("False", "", 0), ("0", "204", 204), ("ok", "", 0), ("throttl", "", 429),
-    ("rate exceede", "", 400), ("TOOMANYREQUESTS", "", 429),
+    ("rate exceede", "", 400), ("too many cooks", "", 400), ("TOOMANYREQUESTS", "", 429),
 ])
 def test_an_error_column_says_who_was_throttled(error, status, want):
     rows, stats = read(f"time,error_code,status\n1,{error},{status}\n".encode())

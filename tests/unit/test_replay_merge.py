@@ -92,6 +92,15 @@ def test_an_empty_or_unknown_log_among_others_is_named():
         replayed(*[log_of((1, "x"))] * 257)
 
 
+def test_each_log_is_told_apart_on_the_page():
+    summary, _ = replayed(log_of((1, "x"), (2, "y")), b"time,ip\n1,x\nnever,y\n")
+    page = summary.text()
+    for said in ("Read 4 lines as CSV", "              2  log 0, CSV\n",
+                 "    log 1 line 3: no time that can be read: never,y"):
+        assert said in page, page
+    assert [(log.lines, log.rows, log.unparsable) for log in summary.logs] == [(2, 2, 0), (2, 1, 1)]
+
+
 def test_many_logs_at_once():
     logs = [log_of(*((n + 200 * k, f"10.0.0.{n % 9}") for k in range(20))) for n in range(200)]
     rows = sorted((n + 200 * k, n, f"10.0.0.{n % 9}") for k in range(20) for n in range(200))
