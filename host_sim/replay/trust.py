@@ -114,17 +114,18 @@ def lines(trust: Trust) -> Iterator[str]:
         return
     yield from _clock(trust)
     if trust.durations < trust.rows and "duration" not in trust.missing:
-        yield (f"{count(trust.rows - trust.durations, 'row')} have no duration: they are over as "
-               "soon as they are sent")
+        without = trust.rows - trust.durations
+        yield (f"{count(without, 'row')} {'has' if without == 1 else 'have'} no duration: over as "
+               "soon as sent")
     if trust.named_clients:
-        yield (f"{count(trust.named_clients, 'row')} name their client by a name, not an address: "
-               "networks do not hold them")
+        yield (f"{count(trust.named_clients, 'client')} given by name, not by address: networks do "
+               "not hold them")
     if trust.throttled:
-        yield (f"{count(trust.throttled, 'request')} ({share(trust.throttled, trust.rows)}) were "
-               "throttled when the log was written; what they kept away is not in it")
+        yield (f"{count(trust.throttled, 'request')} ({share(trust.throttled, trust.rows)}) "
+               "throttled when the log was written: what that kept away is not in it")
     if trust.failed:
-        yield (f"{count(trust.failed, 'request')} ({share(trust.failed, trust.rows)}) had failed "
-               "(5xx)")
+        yield (f"{count(trust.failed, 'request')} ({share(trust.failed, trust.rows)}) "
+               "failed (5xx) when it was written")
     headers = [printable(what.removeprefix("header ")) for what in trust.missing
                if what.startswith("header ")]
     if headers:
