@@ -17,8 +17,9 @@ from tests.products import GOLDEN
 
 RAW = _raw.load("seed")
 WORDS = st.sampled_from([
-    "%h", "%t", "%{sec}t", "%{", "}", "%%", "%>s", '\\"%r\\"', "%U%q", "$time_local", "$msec",
-    "$uri", "$is_args$args", "$", "${request", "%START_TIME%", "%START_TIME(%s)%", "%REQ(:PATH)%", "%REQ(",
+    "%h", "%t", "%{sec}t", "%{", "}", "%%", "%>s", '\\"%r\\"', "%U%q", "$time_local",
+    "$msec", "$uri", "$is_args$args",
+    "$", "${request", "%START_TIME%", "%START_TIME(%s)%", "%REQ(:PATH)%", "%REQ(",
     "%ci:%cp", "[%tr]", "%ST", "%{+Q}r", "%{+Q}o", "%hr %hs", " ", '"', "'", "{", '{"a":', ":", ",",
     "\\", "\n", ";", "log_format x ", "escape=json ", "access_log a x;", "include *;", "LogFormat ",
     "CustomLog a ", "#", "[" * 30, "é", "x" * 70])
