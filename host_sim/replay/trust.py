@@ -118,8 +118,9 @@ def lines(trust: Trust) -> Iterator[str]:
         yield (f"{count(without, 'row')} {'has' if without == 1 else 'have'} no duration: over as "
                "soon as sent")
     if trust.named_clients:
-        yield (f"{count(trust.named_clients, 'client')} given by name, not by address: networks do "
-               "not hold them")
+        gives = "gives its" if trust.named_clients == 1 else "give their"
+        yield (f"{count(trust.named_clients, 'row')} {gives} client by name, not by address: "
+               "networks do not hold them")
     if trust.throttled:
         yield (f"{count(trust.throttled, 'request')} ({share(trust.throttled, trust.rows)}) "
                "throttled when the log was written: what that kept away is not in it")
@@ -154,6 +155,6 @@ def _clock(trust: Trust) -> Iterator[str]:
            "at once")
     if trust.spread != "none":
         how = f"at random (seed {trust.spread_seed})" if trust.spread == "poisson" else "evenly"
-        yield f"  --spread {trust.spread} put {count(trust.spread_rows, 'row')} into theirs {how}"
+        yield f"  {count(trust.spread_rows, 'row')} put {how} into theirs (--spread {trust.spread})"
     elif trust.resolution_ns >= 1_000_000_000:
         yield "  here they arrive as one burst, in truth they did not: see --spread"

@@ -230,7 +230,7 @@ def test_what_was_throttled_then_is_said_now():
     page = summary.text()
     for said in ("1 request (33.3 %) throttled when the log was written",
                  "1 request (33.3 %) failed (5xx)", "1 row has no duration",
-                 "1 client given by name, not by address"):
+                 "1 row gives its client by name, not by address"):
         assert said in page, page
 
 
