@@ -75,8 +75,8 @@ enum ray_compare_kind {
     RAY_COMPARE_KIND_MAX = 3
 };
 
-/* A tenant, service or route; the same holds for users. A request counts for the old side's; for the new side's where the old
- * one knows none. */
+/* A tenant, service or route. A request counts for the old side's; for the new side's where the old
+ * one knows none. The same holds for users. */
 typedef struct ray_compare_group {
     ray_name name;              /* empty: neither side knows one */
     uint64_t request_count;

@@ -7,13 +7,13 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import dataclasses
-import ipaddress
 import os
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from host_sim.config import Config
+from host_sim.config.identity import address_text
 from host_sim.plan import budget, structure
 from host_sim.plan.logs import Log
 from host_sim.plan.result import (
@@ -291,11 +291,7 @@ class _Comparison:
         asked = max(self._lib.ray_replay_requests_of(side.raw_replay, users, row.name, row.length,
                                                      row.address) for side in self._sides)
         raw = bytes(self._ffi.buffer(row.name, row.length))
-        if row.address:
-            ip = ipaddress.IPv6Address(raw)
-            name = str(ip.ipv4_mapped or ip)
-        else:
-            name = raw.decode("utf-8", "backslashreplace")
+        name = address_text(raw) if row.address else raw.decode("utf-8", "backslashreplace")
         return Person(name, int(asked), *_changes(row), int(row.first_ns))
 
 

@@ -51,8 +51,8 @@ def test_a_stranger_reads_one_sentence_first(files):
         "worst hit is tenant acme (12), most by quota acme-budget (12); 27 more would leave their "
         "queue unsent.")
     for word in ("The first newly denied by quota acme-budget", "left their queue unsent",
-                 'quota acme-budget: limit "500.00" -> "250.00"', "policy no-night-deletes: removed",
-                 "queue: service.orders.servers 4 -> 3", "SHA-256"):
+                 'quota acme-budget: limit "500.00" -> "250.00"', "SHA-256",
+                 "policy no-night-deletes: removed", "queue: service.orders.servers 4 -> 3"):
         assert word in got.stdout
 
 
