@@ -24,13 +24,13 @@ typedef struct slot {
 } slot;
 
 struct ray_replay {
-    ray_reader *reader;
     const struct ray *names;
-    ray_replay_sorter sorter;
+    ray_replay_merge merge;
     ray_replay_tally tally;
     ray_replay_lines lines;
     ray_replay_notes notes;
-    ray_replay_run_of_rows run; /* rows that left the sorter and are not in a batch yet */
+    ray_columns *columns;
+    ray_replay_run_of_rows run; /* rows that left the merge and are not in a batch yet */
     slot slots[RAY_REPLAY_SLOT_MAX];
     ray_answer *answers;
     uint8_t *scratch;
@@ -69,18 +69,18 @@ ray_replay *ray_replay_open(const ray_replay_spec *spec)
 
     if (!replay)
         return NULL;
-    replay->reader = spec->reader;
     replay->names = spec->names;
     replay->batch_rows = spec->batch_rows;
     replay->batch_bytes = spec->batch_bytes;
     replay->decisions = spec->decisions;
+    replay->columns = spec->columns;
     replay->keeps_notes = spec->notes;
     replay->answers = calloc(RAY_REPLAY_ROWS_MAX, sizeof *replay->answers);
     replay->scratch = malloc(RAY_TARGET_BYTES_MAX);
     if (!replay->answers || !replay->scratch || spec->order > RAY_REPLAY_REJECT
         || spec->batch_rows == 0 || spec->batch_rows > RAY_REPLAY_ROWS_MAX
         || spec->batch_bytes < RAY_READER_ROW_BYTES + 4096 || !open_slots(replay)
-        || !ray_replay_sorter_open(&replay->sorter, spec->order, spec->window_rows)
+        || !ray_replay_merge_open(&replay->merge, spec)
         || !ray_replay_tally_open(&replay->tally, spec)) {
         ray_replay_close(replay);
         return NULL;
@@ -96,7 +96,7 @@ void ray_replay_close(ray_replay *replay)
         free(replay->slots[i].payload);
         free(replay->slots[i].block.bytes);
     }
-    ray_replay_sorter_close(&replay->sorter);
+    ray_replay_merge_close(&replay->merge);
     ray_replay_tally_close(&replay->tally);
     free(replay->lines.at);
     ray_replay_notes_close(&replay->notes);
@@ -109,8 +109,13 @@ void ray_replay_stop(ray_replay *replay)
 {
     replay->stopped = 1;
     replay->tally.stats.dropped_count +=
-        ray_replay_sorter_drop(&replay->sorter) + replay->run.count;
+        ray_replay_merge_drop(&replay->merge) + replay->run.count;
     replay->run.count = 0;
+}
+
+uint32_t ray_replay_wants(const ray_replay *replay)
+{
+    return ray_replay_merge_wants(&replay->merge);
 }
 
 /* -- filling a batch -- */
@@ -147,9 +152,9 @@ static void settle(ray_replay *replay, slot *s)
 static uint32_t have_run(ray_replay *replay)
 {
     if (replay->run.count == 0 && !replay->stopped)
-        ray_replay_sorter_next(&replay->sorter, replay->reader, RAY_REPLAY_ROWS_MAX,
-                               &replay->tally.stats, &replay->run);
-    if (replay->sorter.failed)
+        ray_replay_merge_next(&replay->merge, RAY_REPLAY_ROWS_MAX, &replay->tally.stats,
+                              &replay->run);
+    if (replay->merge.failed)
         replay->failed = RAY_REPLAY_MEMORY;
     return replay->run.count > 0;
 }
@@ -159,7 +164,7 @@ static uint32_t why_none(const ray_replay *replay)
 {
     if (replay->failed)
         return replay->failed;
-    return replay->stopped || ray_reader_done(replay->reader) ? RAY_REPLAY_DONE : RAY_REPLAY_INPUT;
+    return replay->stopped || ray_replay_merge_done(&replay->merge) ? RAY_REPLAY_DONE : RAY_REPLAY_INPUT;
 }
 
 /* How many rows are left before the one that is watched for. */
@@ -210,6 +215,8 @@ static uint32_t count(ray_replay *replay, const ray_row *rows, const uint64_t *l
 
     if (replay->decisions)
         fine &= ray_replay_lines_add(&replay->lines, replay->names, rows, lines, n, answers);
+    if (replay->columns)
+        fine &= ray_columns_add(replay->columns, rows, bytes, n, answers);
     if (replay->keeps_notes)
         fine &= ray_replay_notes_add(&replay->notes, rows, lines, bytes, n, answers);
     if (!fine)

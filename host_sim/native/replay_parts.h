@@ -25,6 +25,7 @@ typedef struct ray_replay_sorter {
     uint64_t last_read_ns; /* of the row read before */
     uint64_t highest_ns;   /* read so far */
     uint64_t last_left_ns; /* of the row that left before */
+    uint64_t instant_rows; /* rows that have left with that very time */
     uint32_t held_at;      /* rows of each that have left */
     uint32_t fresh_at;
     uint32_t leaving;  /* rows that may still leave before more must be read */
@@ -34,12 +35,14 @@ typedef struct ray_replay_sorter {
     uint32_t any;      /* 1: a row was read */
     uint32_t order;
     uint32_t window_rows;
+    uint32_t window_bytes; /* a window is full at so much text too, unless it has no bound */
     uint32_t ended;
     uint32_t failed; /* memory ran out */
-    uint32_t reserved;
 } ray_replay_sorter;
 
-uint32_t ray_replay_sorter_open(ray_replay_sorter *sorter, uint32_t order, uint32_t window_rows);
+/* `share`: of how many logs that are read at once this is one; they share the window. */
+uint32_t ray_replay_sorter_open(ray_replay_sorter *sorter, uint32_t order, uint32_t window_rows,
+                                uint32_t share);
 void ray_replay_sorter_close(ray_replay_sorter *sorter);
 /* The next rows, at most `most`; their number, 0 when the reader needs input, is at its end, or
  * memory ran out. */
@@ -53,6 +56,60 @@ uint64_t ray_replay_sorter_drop(ray_replay_sorter *sorter);
 uint32_t ray_replay_block_grow(ray_reader_block *block, uint32_t rows, uint64_t bytes);
 /* Copies a row and its bytes to the end of `to`, which has room. */
 ray_row *ray_replay_block_add(ray_reader_block *to, const ray_row *row, const uint8_t *bytes);
+
+/* -- spread: rows of one unit of a coarse clock get times within it -- */
+
+/* The rows of the unit at hand, gathered until it is known how many they are. */
+typedef struct ray_replay_spread {
+    ray_reader_block held;
+    ray_replay_run_of_rows rest; /* of the sorter's rows, not looked at yet */
+    uint64_t *offsets;
+    uint64_t unit_ns; /* 0: rows pass as they are */
+    uint64_t seed;
+    uint64_t free_ns; /* where the part of the unit begins that no row has */
+    uint32_t how;     /* enum ray_replay_spread_how */
+    uint32_t left;    /* 1: `held` was handed out */
+} ray_replay_spread;
+
+uint32_t ray_replay_spread_open(ray_replay_spread *spread, uint32_t how, uint64_t unit_ns,
+                                uint64_t seed);
+void ray_replay_spread_close(ray_replay_spread *spread);
+/* As ray_replay_sorter_next, but all rows of a unit at once. */
+uint32_t ray_replay_spread_next(ray_replay_spread *spread, ray_replay_sorter *sorter,
+                                ray_reader *reader, ray_replay_stats *stats,
+                                ray_replay_run_of_rows *out);
+/* Forgets what is held; returns how many rows that was. */
+uint64_t ray_replay_spread_drop(ray_replay_spread *spread);
+
+/* -- merge: several logs, each in order in itself, as one -- */
+
+typedef struct ray_replay_source {
+    ray_reader *reader;
+    ray_replay_sorter sorter;
+    ray_replay_spread spread;
+    ray_replay_run_of_rows run; /* in order, not handed out yet */
+} ray_replay_source;
+
+typedef struct ray_replay_merge {
+    ray_replay_source *sources;
+    uint32_t *heap;    /* sources with rows; the one with the earliest is first */
+    uint32_t *waiting; /* sources without, that are not over; the last one is asked next */
+    uint32_t source_count;
+    uint32_t heap_count;
+    uint32_t waiting_count;
+    uint32_t failed; /* memory ran out */
+} ray_replay_merge;
+
+uint32_t ray_replay_merge_open(ray_replay_merge *merge, const ray_replay_spec *spec);
+void ray_replay_merge_close(ray_replay_merge *merge);
+/* The next rows, at most `most`; their number, 0 when the source ray_replay_merge_wants needs
+ * input, all are over, or memory ran out. What was handed out before is no longer valid. */
+uint32_t ray_replay_merge_next(ray_replay_merge *merge, uint32_t most, ray_replay_stats *stats,
+                               ray_replay_run_of_rows *out);
+uint32_t ray_replay_merge_wants(const ray_replay_merge *merge);
+/* 1 once every source was read to its end and every row handed out. */
+uint32_t ray_replay_merge_done(const ray_replay_merge *merge);
+uint64_t ray_replay_merge_drop(ray_replay_merge *merge);
 
 /* -- tally -- */
 

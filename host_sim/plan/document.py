@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from host_sim.plan import budget
 from host_sim.plan.result import CHANGES, NANO, Group, Pair, Person, Plan, total
-from host_sim.replay.summary import VERDICTS, Summary, count, instant, share
+from host_sim.replay.summary import VERDICTS, Summary, count, share
 from host_sim.report.model import Cell, Column, Fact, Report, Section, Table, Text, Unit
+from host_sim.report.units import instant
 
 PPM = 1_000_000
 WORDS = {"allow": "allowed", "deny": "denied", "delay": "delayed", "redirect": "redirected",

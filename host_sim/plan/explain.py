@@ -14,7 +14,7 @@ from host_sim.errors import UnknownError
 from host_sim.plan.logs import Log
 from host_sim.printing import printable
 from host_sim.replay.engine import Options, Progress, Replay
-from host_sim.replay.summary import instant
+from host_sim.report.units import instant
 
 LINE_BITS = 48
 
@@ -137,7 +137,7 @@ def explain(
         while run.advance() and not finder.over:
             pass
         run.flush()
-        lines = run.reader.stats().line_count + run.program.skip_lines
+        lines = run.inputs.stats().line_count + run.inputs.programs[0].skip_lines
     if finder.found is None:
         raise NoDecisionError(_why_not(finder, stopping(), lines))
     with log.open() as source, replay(source) as run:

@@ -75,7 +75,8 @@ class Runner:
             self._step_both(old, new, comparison)
             plan = self._plan(comparison, old.end(), new.end())
         if not plan.requests:
-            raise FormatError("there is nothing to compare: no line became a request on both sides")
+            raise FormatError(f"{self.log.name}: there is nothing to compare: no line became a "
+                              "request on both sides")
         return self._with_victims(plan)
 
     @contextlib.contextmanager

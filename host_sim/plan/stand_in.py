@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from host_sim.printing import printable
 from host_sim.replay.governed import Bill
-from host_sim.replay.summary import duration, instant
 from host_sim.report.model import Cell, Chart, Report, Table, Unit
+from host_sim.report.units import duration, instant
 
 
 def _cell(value: Cell, unit: Unit) -> str:

@@ -11,25 +11,27 @@ import contextlib
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from host_sim import _raw
 from host_sim.config.identity import address_text
 from host_sim.errors import BusyError, RaygateError, check
 from host_sim.kernel import Digests, Kernel
-from host_sim.replay import detect, governed
+from host_sim.replay import governed, trust
 from host_sim.replay.here import Here
+from host_sim.replay.inputs import Inputs
 from host_sim.replay.mapping import Maps
-from host_sim.replay.program import FormatError, Program
-from host_sim.replay.reader import Reader
-from host_sim.replay.source import CHUNK, Source
+from host_sim.replay.program import FormatError
+from host_sim.replay.source import Source
 from host_sim.replay.summary import VERDICTS, Key, Rule, Service, Summary
 
 if TYPE_CHECKING:
     from host_sim.config import Config
+    from host_sim.tables import Columns
 
 ORDERS = ("sort", "clamp", "reject")
+SPREADS = ("none", "even", "poisson")
 WINDOW = 262_144
 HOST_BATCH = 512
 LINK_PAYLOAD = 65_536
@@ -52,40 +54,47 @@ class StopReading(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """How to replay. `window` is how many rows late one may come with order sort, 0 any."""
+    """How to replay. `window` is how many rows late one may come with order sort, 0 any; several
+    logs share it. `spread` is what becomes of rows that share a unit of their log's clock."""
 
     order: str = "sort"
     window: int = WINDOW
     form: str = "auto"
     maps: Maps = Maps()
     top: int = TOP
+    spread: str = "none"
+    spread_seed: int = 0
 
 
 class Replay:
-    """One replay of one log. Make it, run it on one engine, read the summary; then close it.
+    """One replay of one log, or of several merged by time. Make it, run it on one engine, read the
+    summary; then close it.
 
     `stopping` is asked between steps: once it is true no more is read, what is in flight completes,
-    and the summary tells what is known.
+    and the summary tells what is known. `columns` gathers every decision.
     """
 
     def __init__(
-        self, config: Config, source: Source, *, profile: str = "seed",
+        self, config: Config, source: Source | Sequence[Source], *, profile: str = "seed",
         options: Options | None = None, decisions: Sink | None = None,
         progress: Progress | None = None, stopping: Callable[[], bool] | None = None,
-        notes: bool = False,
+        columns: Columns | None = None, notes: bool = False,
     ) -> None:
-        self.config, self.source, self.profile = config, source, profile
+        self.columns = columns
+        self.config, self.profile = config, profile
+        self.sources = (source,) if isinstance(source, Source) else tuple(source)
         self.options = options or Options()
         if self.options.order not in ORDERS:
             raise FormatError(f"unknown order {self.options.order!r}: use {', '.join(ORDERS)}")
+        if self.options.spread not in SPREADS:
+            raise FormatError(f"unknown spread {self.options.spread!r}: use {', '.join(SPREADS)}")
         self._decisions, self._progress, self._notes = decisions, progress, notes
         self._stopping = stopping or (lambda: False)
         self._raw = _raw.load(profile)
         self.ffi, self.lib = self._raw.ffi, self._raw.lib
         self.kernel = Kernel(profile=profile, config=config)
-        self.program: Program = detect.program_for(
-            self._raw, source.peek(detect.SAMPLE), form=self.options.form, maps=self.options.maps)
-        self.reader = Reader(self._raw, self.program, config=config, core=self.kernel.ray)
+        self.inputs = Inputs(self._raw, self.sources, config, self.kernel.ray,
+                             form=self.options.form, maps=self.options.maps)
         self._replay = self.ffi.NULL
         self._stopped = False
         self.waiting = False  # for input: a signal handler may raise StopReading meanwhile
@@ -99,10 +108,10 @@ class Replay:
         self.close()
 
     def close(self) -> None:
-        """Frees the reader and the replay; the kernel stays."""
+        """Frees the readers and the replay; the kernel stays."""
         self.lib.ray_replay_close(self._replay)
         self._replay = self.ffi.NULL
-        self.reader.close()
+        self.inputs.close()
 
     @property
     def raw_replay(self) -> Any:
@@ -112,30 +121,31 @@ class Replay:
     def _open(self, batch_rows: int, batch_bytes: int) -> None:
         if self._replay != self.ffi.NULL:
             raise RaygateError("a replay runs once")
+        inputs = self.inputs.rows(self.options.spread != "none")
         self._replay = self.lib.ray_replay_open(self.ffi.new("ray_replay_spec *", {
-            "reader": self.reader.reader, "names": self.kernel.ray,
+            "inputs": inputs, "input_count": len(inputs),
+            "spread": SPREADS.index(self.options.spread),
+            "spread_seed": self.options.spread_seed, "names": self.kernel.ray,
             "hash_key": int.from_bytes(os.urandom(8), "little"),
             "order": ORDERS.index(self.options.order), "window_rows": self.options.window,
             "batch_rows": batch_rows, "batch_bytes": batch_bytes,
-            "decisions": self._decisions is not None, "notes": self._notes}))
+            "decisions": self._decisions is not None, "notes": self._notes,
+            "columns": self.ffi.NULL if self.columns is None else self.columns.columns}))
         if self._replay == self.ffi.NULL:
             raise MemoryError("no memory for a replay")
 
     # -- what a state asks for ------------------------------------------------------------------
     def _feed(self) -> None:
+        place = self.lib.ray_replay_wants(self._replay)
         try:
             self.waiting = True
-            data = self.source.read(CHUNK)
+            data = self.inputs.read(place)
         except StopReading:
             return
         finally:
             self.waiting = False
-        if not data:
-            self.reader.end()
-            return
         self.fed_count += len(data)
-        while data:
-            data = data[self.reader.feed(data) :]
+        self.inputs.feed(place, data)
 
     def flush(self) -> None:
         """Hands on the decision lines that have gathered."""
@@ -168,8 +178,7 @@ class Replay:
     def _report(self) -> None:
         if self._progress is not None:
             self.lib.ray_replay_read(self._replay, self._read_stats)
-            self._progress(self.source.raw_count, self.source.raw_total,
-                           int(self._read_stats.request_count))
+            self._progress(*self.inputs.progress(), int(self._read_stats.request_count))
 
     # -- the two engines ------------------------------------------------------------------------
     def run_host(self) -> Summary:
@@ -275,9 +284,9 @@ class Replay:
         ended = self.kernel.stats()
         clients, users = self._keys(0), self._keys(1)
         return Summary(
-            log=self.source.name, config=self.config.path, engine=engine, profile=self.profile,
-            form=self.program.label, columns=self.program.said(), order=self.options.order,
-            window=self.options.window, lines=self.reader.stats(),
+            log=", ".join(source.name for source in self.sources), config=self.config.path, engine=engine, profile=self.profile,
+            form=self.inputs.label(), columns=self.inputs.said(), order=self.options.order,
+            window=self.options.window, lines=self.inputs.stats(),
             requests=int(out.request_count), verdicts=verdicts, reasons=self._reasons(out),
             would_deny=int(out.would_deny_count), queued=int(out.queued_count),
             completed=ended["completed_count"], expired=ended["expired_count"],
@@ -296,8 +305,15 @@ class Replay:
             folded_keys=int(limits.overflow_count),
             config_hash=digests.config, decision_digest=digests.decision,
             state_digest=digests.state, book_digest=digests.book, elapsed_ns=elapsed_ns,
-            governed=governed.read(self.kernel),
-            problem=self.source.problem, interrupted=self._stopped)
+            governed=governed.read(self.kernel), trust=self._trust(out),
+            problem=self.inputs.problem(), interrupted=self._stopped)
+
+    def _trust(self, out: Any) -> trust.Trust:
+        return trust.of(
+            self.inputs.stats(), trust.missing(self.config, self.inputs.programs),
+            shared=int(out.shared_count), instant_max=int(out.instant_rows_max),
+            spread=self.options.spread, spread_seed=self.options.spread_seed,
+            spread_rows=int(out.spread_count))
 
     def _word(self, word: Any) -> str:
         return bytes(self.ffi.string(word)).decode()

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from host_sim.printing import printable
-from host_sim.replay import governed
+from host_sim.replay import governed, trust
 from host_sim.replay.reader import ReaderStats
+from host_sim.report.units import duration, instant
 
 UNPARSABLE_FINDING_PPM = 10_000  # more than 1 % of the lines is a finding
 VERDICTS = ("allow", "deny", "delay", "redirect", "dropped")
@@ -96,6 +96,7 @@ class Summary:
     book_digest: str
     elapsed_ns: int
     governed: governed.Governed = governed.Governed()
+    trust: trust.Trust = trust.Trust()
     problem: str = ""
     interrupted: bool = False
 
@@ -138,30 +139,6 @@ class Summary:
 def count(number: int, what: str) -> str:
     """`1 line`, `2 lines`."""
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
-
-
-def duration(ns: int) -> str:
-    """Nanoseconds in the largest units, two of them: 90_000_000_000 is `1m 30s`."""
-    for unit, name, smaller, small_name in (
-        (86400_000_000_000, "d", 3600_000_000_000, "h"),
-        (3600_000_000_000, "h", 60_000_000_000, "m"),
-        (60_000_000_000, "m", 1_000_000_000, "s")):
-        if ns >= unit:
-            rest = ns % unit // smaller
-            return f"{ns // unit}{name} {rest}{small_name}" if rest else f"{ns // unit}{name}"
-    for unit, name in ((1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us")):
-        if ns >= unit:
-            return f"{ns // unit}.{ns % unit * 10 // unit}{name}"
-    return f"{ns}ns"
-
-
-def instant(unix_ns: int) -> str:
-    """Unix nanoseconds as an ISO 8601 time, seconds cut."""
-    try:
-        moment = datetime.datetime.fromtimestamp(unix_ns // 1_000_000_000, datetime.UTC)
-    except (OverflowError, ValueError):
-        return f"{unix_ns} ns after 1970"
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def shares(parts: Sequence[int]) -> list[str]:
@@ -227,11 +204,12 @@ def _lines(s: Summary) -> Iterator[str]:
         yield f"  {count(lines.blank_count, 'line')} blank"
     if lines.unknown_service_count:
         yield (f"  {count(lines.unknown_service_count, 'line')} name a service the configuration "
-               "does not have; they are routed by path")
+               f"does not have{trust.some(lines.unknown_services)}; they are routed by path")
     if lines.unknown_tenant_count:
         yield (f"  {count(lines.unknown_tenant_count, 'line')} name a tenant the configuration "
-               "does not have")
+               f"does not have{trust.some(lines.unknown_tenants)}")
     yield f"  {_order(s)}"
+    yield from (f"  {statement}" for statement in trust.lines(s.trust))
 
 
 def _order(s: Summary) -> str:
