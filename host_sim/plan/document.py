@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from host_sim.plan import budget
+from host_sim.plan.logs import place_of
 from host_sim.plan.result import CHANGES, NANO, Group, Pair, Person, Plan, total
 from host_sim.replay.summary import VERDICTS, Summary, count, share
 from host_sim.report.model import Cell, Column, Fact, Report, Section, Table, Text, Unit
@@ -162,13 +163,13 @@ def _rules(plan: Plan) -> Iterator[Table]:
               "newly-allowed": "Newly allowed, by the old file's rule that denied them",
               "other": "Other verdicts, by what the new file says"}
     columns = (Column("rule"), Column("reason"), Column("requests", Unit.COUNT, bar=True),
-               Column("first at", Unit.INSTANT), Column("line", Unit.COUNT))
+               Column("first at", Unit.INSTANT), Column("line"))
     for change in CHANGES[1:]:
         blamed = plan.blamed(change)
         if blamed:
             rows = tuple(
                 (outcome.rule, _because(change, outcome.reason, pairs), total(pairs),
-                 _first(pairs).at_ns, _line(_first(pairs).line)) for outcome, pairs in blamed)
+                 _first(pairs).at_ns, _line(plan, _first(pairs).line)) for outcome, pairs in blamed)
             yield Table(titles[change], columns, rows[: plan.top],
                         more=max(0, len(rows) - plan.top))
     others = sorted((pair for pair in plan.pairs
@@ -194,8 +195,10 @@ def _first(pairs: list[Pair]) -> Pair:
     return min(pairs, key=lambda pair: pair.position)
 
 
-def _line(line: int) -> int:
-    return line & 0xFFFF_FFFF_FFFF  # a source's number stands above
+def _line(plan: Plan, line: int) -> str:
+    """`287`, and of several logs `b.csv:287`."""
+    place, number = place_of(line)
+    return f"{number:,}" if len(plan.logs) == 1 else f"{plan.logs[place]}:{number:,}"
 
 
 def _waits(plan: Plan) -> Iterator[Table]:
@@ -254,7 +257,7 @@ def _victims(plan: Plan) -> Iterator[Text]:
             f", user {victim.user}" if victim.user and victim.user != victim.client else "")
         yield Text(
             f"The first {SAID[victim.change]} by {victim.rule} (of {victim.requests:,})",
-            (f"line {_line(victim.line):,} at {instant(victim.at_ns)}, {who}",
+            (f"line {_line(plan, victim.line)} at {instant(victim.at_ns)}, {who}",
              victim.text.replace("\t", " "), "before:",
              *(f"  {line}" for line in victim.old.rstrip().split("\n")), "after:",
              *(f"  {line}" for line in victim.new.rstrip().split("\n"))))
@@ -332,7 +335,7 @@ def _trust(plan: Plan) -> Iterator[str]:
         if number and not plan.incomplete:
             which = ("old", "new")[side]
             yield (f"{count(number, 'row')} became a request by the {which} file only, the first "
-                   f"on line {_line(plan.only_line[side]):,}; they are not compared.")
+                   f"on line {_line(plan, plan.only_line[side])}; they are not compared.")
     if plan.folded:
         yield (f"{count(plan.folded, 'request')} of further rules, clients or users are in the "
                "totals and in no table.")
@@ -347,7 +350,8 @@ def _trust(plan: Plan) -> Iterator[str]:
 
 
 def _proof(plan: Plan) -> Iterator[tuple[str, str]]:
-    yield "log", f"{plan.log_sha256} (SHA-256 of {plan.log} as read)"
+    for name, sha256 in plan.log_sha256.items():
+        yield "log", f"{sha256} (SHA-256 of {name} as read)"
     for word, side in (("old", plan.old), ("new", plan.new)):
         yield f"{word} configuration", side.config_hash
         yield f"{word} decision digest", side.decision_digest

@@ -38,9 +38,9 @@ class Outcome:
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
-    """Requests that the old file answered so and the new one so. `line`, `at_ns`, `seq` and
-    `position` (running number) are of the first; the last two by side. `rewaited` counts those that
-    were told another wait."""
+    """Requests that the old file answered so and the new one so. `line` (its log's number above bit
+    48), `at_ns`, `seq` and `position` (running number) are of the first; the last two by side.
+    `rewaited` counts those that were told another wait."""
 
     old: Outcome
     new: Outcome
@@ -138,8 +138,8 @@ class Plan:
     """Everything a plan tells. `old` and `new` are the summaries of the two replays, with their
     digests; `only` counts rows that one side alone took, by side."""
 
-    log: str
-    log_sha256: str
+    logs: tuple[str, ...]
+    log_sha256: dict[str, str]  # by the log's name
     requests: int
     newly_denied: int
     newly_allowed: int

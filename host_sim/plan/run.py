@@ -15,7 +15,7 @@ from typing import Any
 from host_sim.config import Config
 from host_sim.config.identity import address_text
 from host_sim.plan import budget, structure
-from host_sim.plan.logs import Log
+from host_sim.plan.logs import Logs, close
 from host_sim.plan.result import (
     ALLOWED,
     CHANGES,
@@ -49,7 +49,7 @@ class Runner:
 
     old: Config
     new: Config
-    log: Log
+    log: Logs
     options: Options = Options()
     profile: str = "seed"
     budgets: Sequence[budget.Budget] = ()
@@ -84,12 +84,13 @@ class Runner:
         self, config: Config, *, hashing: bool = False, progress: Progress | None = None,
         notes: bool = True,
     ) -> Iterator[Replay]:
-        with (
-            self.log.open(hashing=hashing) as source,
-            Replay(config, source, profile=self.profile, options=self.options, progress=progress,
-                   notes=notes) as replay,
-        ):
-            yield replay
+        sources = self.log.open(hashing=hashing)
+        try:
+            with Replay(config, sources, profile=self.profile, options=self.options,
+                        progress=progress, notes=notes) as replay:
+                yield replay
+        finally:
+            close(sources)
 
     def _step_both(self, old: Replay, new: Replay, comparison: _Comparison) -> None:
         """Advances the side that has read less, both where they have read the same, so that they
@@ -123,7 +124,7 @@ class Runner:
         people = {(users, change): comparison.people(users, change, top)
                   for users in (0, 1) for change in (DENIED, ALLOWED)}
         return Plan(
-            log=self.log.name, log_sha256=self.log.sha256,
+            logs=self.log.names, log_sha256=self.log.hashes(),
             requests=whole.requests, newly_denied=whole.newly_denied,
             newly_allowed=whole.newly_allowed, other=whole.other,
             only=(int(stats.only_count[0]), int(stats.only_count[1])),
@@ -161,8 +162,7 @@ class Runner:
             if old is not None and new is not None:
                 victims.append(Victim(
                     change, rule, requests, first.line, first.at_ns, old.client, old.user,
-                    self.log.line(first.line).decode("utf-8", "backslashreplace"), old.text,
-                    new.text))
+                    self.log.line(first.line), old.text, new.text))
         return dataclasses.replace(plan, victims=tuple(victims),
                                    victims_left_out=len(blamed) - len(victims))
 

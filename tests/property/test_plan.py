@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from host_sim.plan import plan
 from host_sim.plan.explain import explain
-from host_sim.plan.logs import Log
+from host_sim.plan.logs import Logs
 from host_sim.replay.engine import Options
 from host_sim.replay.mapping import parse_maps
 from tests.planning import LONG, MAPS, both, decisions, log_of, separate_flips, written_flips
@@ -96,7 +96,7 @@ def test_an_explanation_ends_in_the_decision(path, rows, pick):
     options = options_of("sort", 0)
     told = decisions(NEW, path, options)
     row = sorted(told.values(), key=lambda one: one["seq"])[pick % len(told)]
-    with Log(path) as log:
+    with Logs(path) as log:
         by_seq = explain(NEW, log, seq=row["seq"], options=options, profile="tiny")
         by_line = explain(NEW, log, line=row["line"], options=options, profile="tiny")
     assert by_seq == by_line
