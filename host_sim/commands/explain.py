@@ -51,8 +51,8 @@ def command(
     config: str, logs: tuple[str, ...], seq: int | None, line: int | None, reading: LogOptions,
     as_json: bool,
 ) -> None:
-    """Replays the logs through CONFIG as far as one request and prints its whole journey: what every
-    stage said, with the balances it found, and the log's own line.
+    """Replays the logs through CONFIG as far as one request and prints its whole journey: what
+    every stage said, with the balances it found, and the log's own line.
 
     Ends with 0 when done, 2 for bad usage, a bad file, or when there is no such decision.
     """

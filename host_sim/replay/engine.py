@@ -284,7 +284,8 @@ class Replay:
         ended = self.kernel.stats()
         clients, users = self._keys(0), self._keys(1)
         return Summary(
-            log=", ".join(source.name for source in self.sources), config=self.config.path, engine=engine, profile=self.profile,
+            log=", ".join(source.name for source in self.sources), config=self.config.path,
+            engine=engine, profile=self.profile,
             form=self.inputs.label(), columns=self.inputs.said(), order=self.options.order,
             window=self.options.window, lines=self.inputs.stats(),
             requests=int(out.request_count), verdicts=verdicts, reasons=self._reasons(out),
