@@ -8,9 +8,22 @@ from collections.abc import Iterator, Sequence
 from host_sim.plan import budget
 from host_sim.plan.logs import place_of
 from host_sim.plan.result import CHANGES, NANO, Group, Pair, Person, Plan, total
+from host_sim.replay import trust
 from host_sim.replay.summary import VERDICTS, Summary, count, share
-from host_sim.report.model import Cell, Column, Fact, Report, Section, Table, Text, Unit
-from host_sim.report.units import instant
+from host_sim.report.model import (
+    Cell,
+    Chart,
+    Column,
+    Fact,
+    Mark,
+    Report,
+    Section,
+    Series,
+    Table,
+    Text,
+    Unit,
+)
+from host_sim.report.units import duration, instant
 
 PPM = 1_000_000
 WORDS = {"allow": "allowed", "deny": "denied", "delay": "delayed", "redirect": "redirected",
@@ -118,6 +131,7 @@ def _ppm(part: int, whole: int) -> int:
 def _sections(plan: Plan) -> Iterator[Section]:
     yield from _budgets(plan.budgets)
     yield _matrix(plan)
+    yield from _course(plan)
     yield from _rules(plan)
     yield from _waits(plan)
     for title, rows in (("Tenants", plan.tenants), ("Services", plan.services),
@@ -156,6 +170,19 @@ def _matrix(plan: Plan) -> Table:
         (WORDS[old], *(plan.verdicts[old].get(new, 0) for new in news)) for old in olds)
     return Table("Verdicts, before (down) and after (across)", (
         Column("before"), *(Column(WORDS[new], Unit.COUNT) for new in news)), rows)
+
+
+def _course(plan: Plan) -> Iterator[Chart]:
+    course = plan.course
+    if not plan.changed or len(course.requests) < 3:
+        return
+    xs = [course.first_ns + place * course.width_ns for place in range(len(course.requests))]
+    series = [Series(SAID[word], xs, ys, Mark.STEP, bad=word == "newly-denied")
+              for word, ys in (("newly-denied", course.newly_denied),
+                               ("newly-allowed", course.newly_allowed), ("other", course.other))
+              if any(ys)]
+    yield Chart(f"Changes over time, by {duration(course.width_ns)}",
+                Column("time", Unit.INSTANT), Column("requests", Unit.COUNT), tuple(series))
 
 
 def _rules(plan: Plan) -> Iterator[Table]:
@@ -211,17 +238,19 @@ def _waits(plan: Plan) -> Iterator[Table]:
 
 
 def _groups(title: str, groups: Sequence[Group], top: int) -> Iterator[Table]:
-    rows = tuple(
+    other = any(group.other for group in groups)
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
         (group.name or "(none)", group.requests, _ppm(group.old_refused, group.requests),
          _ppm(group.new_refused, group.requests), group.newly_denied, group.newly_allowed,
-         group.other, group.first_denied_ns or None)
+         *((group.other,) if other else ()), group.first_denied_ns or None)
         for group in groups if group.changed)
     if rows and (len(groups) > 1 or title == "Tenants"):  # the only one is all there is
         yield Table(title, (
             Column(title[:-1].lower()), Column("requests", Unit.COUNT),
             Column("refused before", Unit.PPM), Column("after", Unit.PPM),
             Column("newly denied", Unit.COUNT), Column("newly allowed", Unit.COUNT),
-            Column("other", Unit.COUNT), Column("first denied at", Unit.INSTANT)), rows[:top],
+            *((Column("other", Unit.COUNT),) if other else ()),
+            Column("first denied at", Unit.INSTANT)), rows[:top],
             note=_unchanged(title, len(groups) - len(rows)), more=max(0, len(rows) - top))
 
 
@@ -341,10 +370,10 @@ def _trust(plan: Plan) -> Iterator[str]:
                "totals and in no table.")
     if plan.problem:
         yield plan.problem + "."
-    said = plan.old.findings()
-    yield from (f"{finding}." for finding in said)
-    yield from (f"By the new file: {finding}." for finding in plan.new.findings()
-                if finding not in said)
+    said, more = ([*(f"{finding}." for finding in side.findings()), *trust.lines(side.trust)]
+                  for side in (plan.old, plan.new))
+    yield from said
+    yield from (f"By the new file: {sentence}" for sentence in more if sentence not in said)
     yield ("The log holds what reached the old gateway: what clients would have asked had they "
            "been answered otherwise (retries, pages not loaded) is not in it.")
 

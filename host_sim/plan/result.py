@@ -91,6 +91,19 @@ class Group:
 
 
 @dataclasses.dataclass(frozen=True)
+class Course:
+    """Requests over time, in stretches of `width_ns` from `first_ns`: how many in all, newly
+    denied, newly allowed and decided otherwise."""
+
+    first_ns: int
+    width_ns: int
+    requests: tuple[int, ...]
+    newly_denied: tuple[int, ...]
+    newly_allowed: tuple[int, ...]
+    other: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class Person:
     """A client or user whose requests flip; `first_ns` is when the first did."""
 
@@ -148,6 +161,7 @@ class Plan:
     only_line: tuple[int, int]
     verdicts: dict[str, dict[str, int]]
     pairs: tuple[Pair, ...]
+    course: Course
     tenants: tuple[Group, ...]
     services: tuple[Group, ...]
     routes: tuple[Group, ...]

@@ -20,6 +20,7 @@ from host_sim.plan.result import (
     ALLOWED,
     CHANGES,
     DENIED,
+    Course,
     Group,
     Outcome,
     Pair,
@@ -130,6 +131,7 @@ class Runner:
             only=(int(stats.only_count[0]), int(stats.only_count[1])),
             only_line=(int(stats.only_line[0]), int(stats.only_line[1])),
             verdicts=comparison.verdicts(stats), pairs=tuple(comparison.pairs()),
+            course=comparison.course(),
             tenants=groups["tenant"], services=groups["service"], routes=groups["route"],
             clients_denied=people[0, DENIED], clients_allowed=people[0, ALLOWED],
             users_denied=people[1, DENIED], users_allowed=people[1, ALLOWED],
@@ -267,6 +269,15 @@ class _Comparison:
         return Outcome(self._verdict(told.verdict),
                        self._word(self._lib.ray_reason_word(told.reason)), kind,
                        self._word(row.by[side].at))
+
+    def course(self) -> Course:
+        """The changes over time."""
+        first, width = self._ffi.new("uint64_t *"), self._ffi.new("uint64_t *")
+        rows = self._ffi.new("ray_compare_bucket[]", self._lib.RAY_COMPARE_BUCKET_MAX)
+        count = self._lib.ray_compare_series(self._raw, first, width, rows)
+        counts = [[int(number) for number in row.change_count] for row in rows[0:count]]
+        parts = [tuple(row[change] for row in counts) for change in range(4)]
+        return Course(int(first[0]), int(width[0]), tuple(map(sum, counts)), *parts[1:])
 
     def groups(self, kind: int) -> tuple[Group, ...]:
         """Tenants, services or routes, joined by name, most new denials first."""
