@@ -229,12 +229,11 @@ def _line(plan: Plan, line: int) -> str:
 
 
 def _waits(plan: Plan) -> Iterator[Table]:
-    rows = tuple((pair.old.reason, pair.new.reason, pair.requests, pair.rewaited)
+    rows = tuple((pair.old.reason, pair.new.reason, pair.requests)
                  for pair in sorted(plan.pairs, key=lambda pair: -pair.requests) if pair.waits)
     if rows:
         yield Table("Let through by both, and yet not alike", (
-            Column("before"), Column("after"), Column("requests", Unit.COUNT),
-            Column("wait otherwise", Unit.COUNT)), rows)
+            Column("before"), Column("after"), Column("requests", Unit.COUNT)), rows)
 
 
 def _groups(title: str, groups: Sequence[Group], top: int) -> Iterator[Table]:

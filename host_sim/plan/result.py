@@ -181,6 +181,13 @@ class Plan:
     problem: str = ""
     top: int = 10
 
+    @classmethod
+    def of(cls, old: Any, new: Any, *logs: Any, **how: Any) -> Plan:
+        """Runs one, see host_sim.plan.plan: `Plan.of("old.toml", "new.toml", "access.log")`."""
+        from host_sim.plan import plan
+
+        return plan(old, new, *logs, **how)
+
     @property
     def changed(self) -> int:
         """Requests with another verdict."""
