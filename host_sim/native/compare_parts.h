@@ -65,6 +65,7 @@ typedef struct ray_compare_counts {
 struct ray_compare {
     ray_compare_counts counts;
     ray_compare_orphan *orphans[2]; /* by line, RAY_COMPARE_APART places */
+    uint64_t orphan_count;          /* of both; in almost every log there is never one */
     uint8_t *text;
     uint64_t text_length;
     uint64_t text_capacity;

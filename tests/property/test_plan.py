@@ -17,7 +17,8 @@ from host_sim.replay.mapping import parse_maps
 from tests.planning import LONG, MAPS, both, decisions, log_of, separate_flips, written_flips
 
 OLD, NEW = both()
-ROW = st.tuples(st.sampled_from([*range(9), 300, 90_000]), st.sampled_from(["10.0.0.1", "10.0.0.2", "8.8.8.8"]),
+ROW = st.tuples(st.sampled_from([*range(9), 300, 90_000]),
+                st.sampled_from(["10.0.0.1", "10.0.0.2", "8.8.8.8"]),
                 st.sampled_from(["/a", "/api/b", "/api/c", "/d"]), st.sampled_from([0, 40, 900]),
                 st.sampled_from(["ann", "ben", "", LONG]))
 ROWS = st.lists(ROW, min_size=1, max_size=60)
