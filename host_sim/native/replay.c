@@ -365,43 +365,7 @@ void ray_replay_text_clear(ray_replay *replay)
     replay->lines.length = 0;
 }
 
-void ray_replay_read(const ray_replay *replay, ray_replay_stats *out)
+const ray_replay_tally *ray_replay_tally_of(const ray_replay *replay)
 {
-    *out = replay->tally.stats;
-    out->client_count = replay->tally.clients.count;
-    out->user_count = replay->tally.users.count;
-    out->folded_client_count = replay->tally.clients.folded_count;
-    out->folded_user_count = replay->tally.users.folded_count;
-}
-
-uint32_t ray_replay_rule_read(const ray_replay *replay, uint32_t index, ray_replay_rule *out)
-{
-    if (index >= replay->tally.rule_count)
-        return 0;
-    *out = replay->tally.rules[index];
-    return 1;
-}
-
-uint32_t ray_replay_service_read(const ray_replay *replay, uint32_t index, ray_replay_service *out)
-{
-    if (index >= replay->tally.service_count)
-        return 0;
-    *out = replay->tally.services[index];
-    return 1;
-}
-
-uint32_t ray_replay_top(const ray_replay *replay, uint32_t users, uint32_t most,
-                        ray_replay_key *out)
-{
-    return ray_replay_keys_top(users ? &replay->tally.users : &replay->tally.clients, most, out);
-}
-
-uint64_t ray_replay_requests_of(const ray_replay *replay, uint32_t users, const uint8_t *name,
-                                uint32_t length, uint32_t address)
-{
-    const ray_replay_tally *tally = &replay->tally;
-    const ray_replay_entry *entry = ray_replay_keys_find(users ? &tally->users : &tally->clients,
-                                                         tally->hash_key, name, length, address);
-
-    return entry ? entry->request_count : 0;
+    return &replay->tally;
 }

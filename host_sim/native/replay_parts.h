@@ -158,6 +158,7 @@ typedef struct ray_replay_lines {
     uint64_t capacity;
 } ray_replay_lines;
 
+const ray_replay_tally *ray_replay_tally_of(const ray_replay *replay);
 uint32_t ray_replay_tally_open(ray_replay_tally *tally, const ray_replay_spec *spec);
 void ray_replay_tally_close(ray_replay_tally *tally);
 /* Counts a batch; 0 when memory is out. */
