@@ -58,7 +58,8 @@ class Chain(Source):
 def compiled(trace: Trace, proposals: Sequence[Proposal], base: str | None, why: str) -> Config:
     """The configuration that has these limits; ConfigError where it cannot be."""
     name = trace.config.path if trace.config else "<recommended>"
-    return loads(whole(trace.shape, proposals, base, why), name=name, profile=PROFILE)
+    mode = trace.config.file.mode if trace.config else "enforce"
+    return loads(whole(trace.shape, proposals, base, why, mode), name=name, profile=PROFILE)
 
 
 def prove(

@@ -180,6 +180,16 @@ def test_a_base_keeps_what_it_has(tmp_path):
     assert "12 requests are denied by the configuration itself" in " ".join(made.report().trust)
 
 
+@pytest.mark.parametrize("each", [("service",), ("route",)])
+def test_a_base_in_shadow_mode_does_not_hide_what_a_limit_denies(tmp_path, each):
+    base = tmp_path / "base.toml"
+    base.write_text(BASE.replace("version = 1", 'version = 1\nmode = "shadow"'))
+    log = log_file(tmp_path, [(n // 4, "10.0.0.1", "-", "-", "/x") for n in range(60)])
+    made = recommend([log], Wanted(200_000, Shape(each)), config=load(base, profile="edge"))
+    answer = made.answers[0]
+    assert made.proof.denied[answer.proposal.name] == answer.found.best.denied > 0
+
+
 def test_who_is_hurt_is_named(tmp_path):
     rows = [(n, "10.0.0.1") for n in range(100)] + [(50, "10.0.0.2")] * 9
     made = recommend([log_file(tmp_path, rows)], Wanted(30_000, Shape(key="client")))

@@ -5,7 +5,10 @@ import json
 import os
 import pathlib
 import signal
+import subprocess
+import sys
 import threading
+import time
 import tomllib
 
 import pytest
@@ -242,19 +245,20 @@ def test_a_missing_log_is_named(tmp_path, config):
     assert said.exit_code == 2 and "none" in said.output
 
 
-def test_ctrl_c_prints_the_points_that_are_done(tmp_path, config):
-    import subprocess
-    import sys
-    import time
-
+def test_ctrl_c_ends_it_in_order(tmp_path, config):
     log = log_file(tmp_path, [(n // 9, f"10.{n % 99}.0.1") for n in range(60_000)])
     with subprocess.Popen(
             [sys.executable, "-m", "host_sim", "sweep", str(config), "--log", log, "--vary",
              "limit.per-client.burst=1..4000", "--steps", "900", "--json", "--processes", "1"],
-            stdout=subprocess.PIPE, cwd=pathlib.Path(__file__).parents[2],
-            env={**os.environ, "PYTHONPATH": str(ROOT)}) as process:
-        time.sleep(2.5)
+            stdout=subprocess.PIPE, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    ) as process:
+        until = time.monotonic() + 60
+        while not any(path.read_text() for path in pathlib.Path(
+                f"/proc/{process.pid}/task").glob("*/children")):   # points are under way
+            assert time.monotonic() < until and process.poll() is None
+            time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        told = json.loads(process.communicate(timeout=30)[0])
+        told = json.loads(process.communicate(timeout=60)[0])
     assert process.returncode == 1 and told["interrupted"]
-    assert 0 < len(told["points"]) < 900
+    assert len(told["points"]) < told["planned"] == 901
+    assert "were finished" in told["findings"][0]
