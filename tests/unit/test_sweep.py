@@ -260,5 +260,5 @@ def test_ctrl_c_ends_it_in_order(tmp_path, config):
         process.send_signal(signal.SIGINT)
         told = json.loads(process.communicate(timeout=60)[0])
     assert process.returncode == 1 and told["interrupted"]
-    assert len(told["points"]) < told["planned"] == 901
+    assert len(told["points"]) < told["planned"]
     assert "were finished" in told["findings"][0]
