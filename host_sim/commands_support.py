@@ -7,17 +7,27 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import gzip
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import IO, TYPE_CHECKING, Any, NoReturn, Protocol, cast
 
 import click
 
 from host_sim.config import Config, ConfigError, load
 from host_sim.printing import json_text, printable
-from host_sim.replay.engine import ORDERS, TOP, WINDOW, Options, Progress, StopReading
+from host_sim.replay.engine import (
+    ORDERS,
+    SPREADS,
+    TOP,
+    WINDOW,
+    Options,
+    Progress,
+    StopReading,
+)
 from host_sim.replay.mapping import parse_maps
 from host_sim.replay.program import FormatError
 
@@ -52,8 +62,8 @@ def blaming(log: str) -> Iterator[None]:
         yield
     except OSError as error:
         fail(BAD, f"{error.filename or log}: {error.strerror or error}")
-    except FormatError as error:
-        fail(BAD, f"{log}: {error}")
+    except FormatError as error:  # it names the log itself
+        fail(BAD, str(error))
     except MemoryError as error:
         fail(BAD, str(error) or "memory ran out")
 
@@ -82,6 +92,47 @@ def tell(told: Told, *, as_json: bool, html: str | None) -> None:
         from host_sim.report.terminal import show
 
         show(told.report(), sys.stdout)
+
+
+# -- lines for programs ---------------------------------------------------------------------------
+class OutputFailed(Exception):
+    """Lines could not be written: the log is not to blame."""
+
+
+class Output:
+    """Where lines for programs go: standard output for -, else a file, gzip when it ends in .gz."""
+
+    def __init__(self, path: str) -> None:
+        self._name = "standard output" if path == "-" else path
+        with self._blamed():
+            if path == "-":
+                self._file: IO[bytes] = sys.stdout.buffer
+            elif path.endswith(".gz"):
+                self._file = cast("IO[bytes]", gzip.open(path, "wb", compresslevel=1))
+            else:
+                self._file = open(path, "wb")
+
+    @contextlib.contextmanager
+    def _blamed(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutputFailed(f"{self._name}: {error.strerror or error}") from error
+
+    def write(self, data: bytes, /) -> None:
+        """Takes all of `data`; OutputFailed names the file."""
+        with self._blamed():
+            self._file.write(data)
+
+    def __enter__(self) -> Output:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._blamed():
+            if self._file is sys.stdout.buffer:
+                self._file.flush()
+            else:
+                self._file.close()
 
 
 # -- long work -------------------------------------------------------------------------------------
@@ -129,16 +180,20 @@ def progress_bar(what: str, things: str = "requests") -> Iterator[Progress | Non
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
     columns = (TextColumn(what), BarColumn(), TextColumn(f"{{task.fields[things]:,}} {things}"),
+               TextColumn("{task.fields[rate]:,}/s"), TimeElapsedColumn(), TextColumn("left"),
                TimeRemainingColumn())
+    started = time.perf_counter_ns()
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None, things=0)
+        task = bar.add_task(what, total=None, things=0, rate=0)
 
         def update(done: int, total: int, count: int) -> None:
-            bar.update(task, completed=done, total=total or None, things=count)
+            elapsed = max(1, time.perf_counter_ns() - started)
+            bar.update(task, completed=done, total=total or None, things=count,
+                       rate=count * 1_000_000_000 // elapsed)
 
         yield update
 
@@ -153,10 +208,13 @@ class LogOptions:
     window: int
     form: str
     maps: tuple[str, ...]
+    spread: str
+    spread_seed: int
 
     def replay(self, top: int = TOP) -> Options:
         """The same for a replay; FormatError names the word of --map that is wrong."""
-        return Options(self.order, self.window, self.form, parse_maps(self.maps), top)
+        return Options(self.order, self.window, self.form, parse_maps(self.maps), top, self.spread,
+                       self.spread_seed)
 
 
 _LOG_OPTIONS = (
@@ -168,11 +226,18 @@ _LOG_OPTIONS = (
                  help="How many rows late a row may come with --order sort; 0 holds the whole "
                       "log."),
     click.option("--format", "form", default="auto", show_default=True, metavar="FORMAT",
-                 help="common, combined, vhost_combined, csv, tsv, jsonl, an Apache LogFormat (%) "
-                      "or an nginx log_format ($)."),
+                 help="What the log is, where its first lines do not tell: common, combined, "
+                      "vhost_combined, envoy, istio, haproxy, alb, w3c, csv, tsv, jsonl; a format "
+                      "string of Apache, Envoy, HAProxy (%) or nginx ($); or the path of an "
+                      "nginx.conf or httpd.conf, with :NAME of the format where it has several."),
     click.option("--map", "maps", multiple=True, metavar="FIELD=COLUMN,...",
                  help="Which column or key is what: time, ip, user, path, method, status, bytes, "
                       "duration, weight, tenant, service and more; a unit as in time=ts:ms."),
+    click.option("--spread", type=click.Choice(SPREADS), default="none", show_default=True,
+                 help="Requests that share a second (or what the log's clock counts in): all at "
+                      "once, evenly over it, or at random times in it."),
+    click.option("--spread-seed", type=click.IntRange(0, (1 << 64) - 1), default=0,
+                 show_default=True, help="Of --spread poisson: the same seed, the same times."),
 )
 
 

@@ -33,7 +33,7 @@ from host_sim.errors import ArgumentError, UnknownError
 from host_sim.kernel import Kernel
 from host_sim.printing import printable
 from host_sim.replay import governed
-from host_sim.replay.summary import instant
+from host_sim.report.units import instant
 
 NOON = "2026-01-05T12:00:00Z"  # a Monday
 REMEMBERED = 10

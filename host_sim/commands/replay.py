@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
 import signal
 import sys
 from collections.abc import Iterator
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,6 +18,8 @@ from host_sim.commands_support import (
     IMAGE_FAILED,
     Interrupt,
     LogOptions,
+    Output,
+    OutputFailed,
     blaming,
     fail,
     load_config,
@@ -28,51 +29,11 @@ from host_sim.commands_support import (
 from host_sim.errors import RaygateError
 from host_sim.printing import json_text
 from host_sim.replay.engine import TOP, Options, Replay
-from host_sim.replay.source import Source
+from host_sim.replay.source import opened
 
 if TYPE_CHECKING:
     from host_sim.config import Config
     from host_sim.replay.summary import Summary
-
-class DecisionsError(Exception):
-    """The decisions could not be written: the log is not to blame."""
-
-
-class Decisions:
-    """Where decisions go: standard output for -, else a file, gzip when it ends in .gz."""
-
-    def __init__(self, path: str) -> None:
-        self._name = "standard output" if path == "-" else path
-        with self._blamed():
-            if path == "-":
-                self._file: IO[bytes] = sys.stdout.buffer
-            elif path.endswith(".gz"):
-                self._file = cast("IO[bytes]", gzip.open(path, "wb", compresslevel=1))
-            else:
-                self._file = open(path, "wb")
-
-    @contextlib.contextmanager
-    def _blamed(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise DecisionsError(f"{self._name}: {error.strerror or error}") from error
-
-    def write(self, data: bytes, /) -> None:
-        """Takes all of `data`; DecisionsError names the file."""
-        with self._blamed():
-            self._file.write(data)
-
-    def __enter__(self) -> Decisions:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with self._blamed():
-            if self._file is sys.stdout.buffer:
-                self._file.flush()
-            else:
-                self._file.close()
-
 
 @contextlib.contextmanager
 def booted() -> Iterator[Any]:
@@ -111,7 +72,8 @@ def _run(replay: Replay, engine: str) -> Summary:
 
 @click.command("replay", short_help="Replay an access log through a configuration.")
 @click.argument("config", type=click.Path(dir_okay=False))
-@click.argument("log", type=click.Path(dir_okay=False, allow_dash=True))
+@click.argument("logs", metavar="LOG...", nargs=-1, required=True,
+                type=click.Path(dir_okay=False, allow_dash=True))
 @click.option("--engine", type=click.Choice(["host", "image"]), default="host", show_default=True,
               help="The core in this process, or in the image booted under QEMU.")
 @log_options
@@ -120,23 +82,26 @@ def _run(replay: Replay, engine: str) -> Summary:
               help="How many clients and users to list.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a page.")
 def command(
-    config: str, log: str, engine: str, reading: LogOptions, decisions: str | None, top: int,
-    as_json: bool,
+    config: str, logs: tuple[str, ...], engine: str, reading: LogOptions, decisions: str | None,
+    top: int, as_json: bool,
 ) -> None:
-    """Sends every request of LOG (a file, plain or gzip, or - for standard input) through CONFIG
-    and says who would have been allowed, denied or delayed, by which rule, and for how long.
+    """Sends every request of LOG (a file, plain, gzip, zstd or Parquet, or - for standard input)
+    through CONFIG and says who would have been allowed, denied or delayed, by which rule, and for
+    how long. Several logs are merged by time.
 
     Ends with 0 when done, 1 with findings, 2 for bad usage or a bad file, 3 when the image failed.
     """
     if engine == "image" and reading.profile != "seed":
         raise click.UsageError("the image has the capacities of profile seed")
+    if logs.count("-") > 1:
+        raise click.UsageError("standard input can be read once")
     if decisions == "-" and as_json:
         raise click.UsageError("--decisions - and --json both want standard output")
     try:
-        with blaming(log):
-            summary = _replay(load_config(config, reading.profile), log, engine, reading.profile,
+        with blaming(", ".join(logs)):
+            summary = _replay(load_config(config, reading.profile), logs, engine, reading.profile,
                               reading.replay(top), decisions)
-    except DecisionsError as error:
+    except OutputFailed as error:
         fail(BAD, str(error))
     if as_json:
         click.echo(json_text(summary.as_json(), indent=2))
@@ -146,15 +111,17 @@ def command(
 
 
 def _replay(
-    config: Config, log: str, engine: str, profile: str, options: Options, decisions: str | None
+    config: Config, logs: tuple[str, ...], engine: str, profile: str, options: Options,
+    decisions: str | None,
 ) -> Summary:
     interrupt = Interrupt()
     with (
-        Source(log) as source,
-        contextlib.nullcontext() if decisions is None else Decisions(decisions) as sink,
+        contextlib.ExitStack() as stack,
+        contextlib.nullcontext() if decisions is None else Output(decisions) as sink,
         progress_bar("replay") as progress,
-        Replay(config, source, profile=profile, options=options, decisions=sink,
-               progress=progress, stopping=interrupt) as replay,
+        Replay(config, [stack.enter_context(opened(log, options.maps)) for log in logs],
+               profile=profile, options=options, decisions=sink, progress=progress,
+               stopping=interrupt) as replay,
         interrupt.armed(replay),
     ):
         return _run(replay, engine)

@@ -143,7 +143,8 @@ class _Making:
             if proposals else "",
             toml=propose.whole(self.trace.shape, proposals, self.base, self.why, self.mode)
             if proposals else "", passes=self.curve.passes, candidates=self.curve.tried,
-            overflow=self.curve.overflow, interrupted=self.interrupted)
+            overflow=self.curve.overflow, spread=self.trace.options.spread,
+            interrupted=self.interrupted)
 
     def _groups(self) -> tuple[list[Group | None], list[tuple[str, int, str]]]:
         """Whom to find limits for, busiest first, and whom not: name, requests, why."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Sequence
 
@@ -11,7 +12,7 @@ from host_sim.recommend.curve import Interrupted
 from host_sim.recommend.propose import Proposal, whole
 from host_sim.recommend.trace import PROFILE, Trace
 from host_sim.replay.engine import Progress, Replay
-from host_sim.replay.source import Source
+from host_sim.replay.source import opened
 from host_sim.replay.summary import Key, Summary
 
 VICTIMS = 1000
@@ -32,29 +33,6 @@ class Proof:
     elapsed_ns: int
 
 
-class Chain(Source):
-    """Logs of one format one after the other, the later ones without their header lines."""
-
-    def __init__(self, paths: Sequence[str], skip_lines: int) -> None:
-        self._paths, self._skip_lines = list(paths[1:]), skip_lines
-        super().__init__(paths[0])
-
-    def read(self, size: int) -> bytes:
-        """The next bytes, 1 to `size`; empty at the end of the last log."""
-        data = super().read(size)
-        while not data and self._paths and not self.problem:
-            self.close()
-            name = self._paths.pop(0)
-            super().__init__(name)
-            for _ in range(self._skip_lines):
-                while b"\n" not in self._ahead and (more := self._next(1 << 20)):
-                    self._ahead += more
-                self._ahead = self._ahead.partition(b"\n")[2]
-            self._ahead = b"\n" + self._ahead   # the log before may end without one
-            data = super().read(size)
-        return data
-
-
 def compiled(trace: Trace, proposals: Sequence[Proposal], base: str | None, why: str) -> Config:
     """The configuration that has these limits; ConfigError where it cannot be."""
     name = trace.config.path if trace.config else "<recommended>"
@@ -69,8 +47,8 @@ def prove(
     """Replays the trace's logs through `config`. Interrupted: half a replay proves nothing."""
     options = dataclasses.replace(trace.options, maps=trace.maps, top=VICTIMS)
     with (
-        Chain(trace.logs, trace.skip_lines) as source,
-        Replay(config, source, profile=PROFILE, options=options, progress=progress,
+        contextlib.ExitStack() as stack,
+        Replay(config, [stack.enter_context(opened(log, trace.maps)) for log in trace.logs], profile=PROFILE, options=options, progress=progress,
                stopping=stopping) as replay,
     ):
         summary = replay.run_host()
@@ -80,7 +58,7 @@ def prove(
 
 
 def _proof(trace: Trace, summary: Summary) -> Proof:
-    users = trace.shape.key == "user" or (trace.shape.key == "all" and trace.has.get("user", False))
+    users = trace.shape.key == "user" or (trace.shape.key == "all" and trace.has_user)
     keys = summary.users if users else summary.clients
     return Proof(
         summary.requests,

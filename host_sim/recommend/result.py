@@ -75,6 +75,7 @@ class Recommendation:
     inferred: tuple[Inferred, ...] = ()
     common: Common | None = None
     not_inferred: str = ""
+    spread: str = "none"
     interrupted: bool = False
     elapsed_ns: int = 0
 

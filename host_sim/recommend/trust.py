@@ -34,9 +34,6 @@ def findings(r: Recommendation) -> list[str]:
                 "different numbers of tokens); a smaller rate than this may do as well")
     if facts.unparsable * PPM > facts.lines * UNPARSABLE_FINDING_PPM:
         found.append(f"{count(facts.unparsable, 'line')} of {facts.lines:,} could not be read")
-    if facts.overlap:
-        found.append(f"{count(facts.overlap, 'row')} are older than the end of the log before: "
-                     "give the logs in the order of their times")
     if facts.late:
         found.append(f"{count(facts.late, 'row')} came too late for the sorting window")
     if r.overflow:
@@ -69,6 +66,9 @@ def said(r: Recommendation) -> list[str]:
     if facts.finest_ns == SECOND_NS and facts.events:
         lines.append("The log's times are whole seconds: requests of one second are judged at its "
                      "beginning, all at once, so a burst is counted as its worst case.")
+    if r.spread != "none":
+        lines.append(f"Requests that share a second were spread over it (--spread {r.spread}): the "
+                     "log does not say when in it they came.")
     if facts.throttled:
         kept = "left out" if r.dropped_throttled else "kept as traffic"
         lines.append(

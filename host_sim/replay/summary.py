@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from host_sim.printing import printable
-from host_sim.replay import governed
+from host_sim.replay import governed, trust
 from host_sim.replay.reader import ReaderStats
 from host_sim.report.units import duration, instant
 
@@ -96,6 +96,7 @@ class Summary:
     book_digest: str
     elapsed_ns: int
     governed: governed.Governed = governed.Governed()
+    trust: trust.Trust = trust.Trust()
     problem: str = ""
     interrupted: bool = False
 
@@ -203,11 +204,12 @@ def _lines(s: Summary) -> Iterator[str]:
         yield f"  {count(lines.blank_count, 'line')} blank"
     if lines.unknown_service_count:
         yield (f"  {count(lines.unknown_service_count, 'line')} name a service the configuration "
-               "does not have; they are routed by path")
+               f"does not have{trust.some(lines.unknown_services)}; they are routed by path")
     if lines.unknown_tenant_count:
         yield (f"  {count(lines.unknown_tenant_count, 'line')} name a tenant the configuration "
-               "does not have")
+               f"does not have{trust.some(lines.unknown_tenants)}")
     yield f"  {_order(s)}"
+    yield from (f"  {statement}" for statement in trust.lines(s.trust))
 
 
 def _order(s: Summary) -> str:

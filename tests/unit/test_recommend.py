@@ -14,6 +14,7 @@ from host_sim.recommend.infer import infer
 from host_sim.recommend.propose import check_shape
 from host_sim.recommend.search import Burst
 from host_sim.recommend.trace import Shape, Trace
+from host_sim.replay.engine import Options
 from host_sim.replay.program import FormatError
 from host_sim.report.model import Report
 from tests.recommending import MIN, S, denied_by_bucket, log_file
@@ -98,15 +99,22 @@ def test_an_error_that_throttles_is_429(tmp_path):
     assert groups(str(log), Shape())[1].throttled == 5
 
 
-def test_logs_must_follow_one_another(tmp_path):
-    first = log_file(tmp_path, [(0, "a"), (9, "a")], "1.csv")
-    second = log_file(tmp_path, [(10, "a"), (11, "a")], "2.csv")
-    with Trace([first, second], Shape()) as trace:
-        facts = trace.gather()
-    assert (facts.events, facts.overlap) == (4, 0)
-    assert recommend([first, second], Wanted(0)).proof.requests == 4
-    made = recommend([second, first], Wanted(0))
-    assert "older than the end of the log before" in made.findings()[0]
+def test_logs_are_merged_by_time(tmp_path):
+    halves = [log_file(tmp_path, BURST[half::2], f"{half}.csv") for half in (0, 1)]
+    whole = recommend([log_file(tmp_path, BURST)], Wanted(50_000))
+    parts = recommend(halves[::-1], Wanted(50_000))
+    assert parts.facts.events == parts.proof.requests == 60 and not parts.findings()
+    assert parts.answers[0].found == whole.answers[0].found
+
+
+def test_seconds_can_be_spread(tmp_path):
+    log = log_file(tmp_path, [(n // 10, "a") for n in range(600)])
+    burst = Burst("1", tokens=1)
+    at_once = recommend([log], Wanted(0, burst=burst))
+    spread = recommend([log], Wanted(0, burst=burst), options=Options(spread="even"))
+    assert at_once.answers[0].proposal is None
+    assert spread.answers[0].proposal.candidate.rate == 600     # ten a second, evenly
+    assert any("spread" in sentence for sentence in spread.report().trust)
 
 
 # -- candidates ------------------------------------------------------------------------------------
