@@ -32,7 +32,8 @@ def run(asked: dict[str, Any]) -> dict[str, Any]:
     try:
         with (
             contextlib.ExitStack() as stack,
-            Replay(config, [stack.enter_context(opened(log, options.maps)) for log in asked["logs"]],
+            Replay(config, [stack.enter_context(opened(log, options.maps))
+                            for log in asked["logs"]],
                    profile=asked["profile"], options=options) as replay,
         ):
             return _told(replay.run_host())
