@@ -48,8 +48,8 @@ def prove(
     options = dataclasses.replace(trace.options, maps=trace.maps, top=VICTIMS)
     with (
         contextlib.ExitStack() as stack,
-        Replay(config, [stack.enter_context(opened(log, trace.maps)) for log in trace.logs], profile=PROFILE, options=options, progress=progress,
-               stopping=stopping) as replay,
+        Replay(config, [stack.enter_context(opened(log, trace.maps)) for log in trace.logs],
+               profile=PROFILE, options=options, progress=progress, stopping=stopping) as replay,
     ):
         summary = replay.run_host()
     if summary.interrupted:

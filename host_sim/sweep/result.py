@@ -246,7 +246,8 @@ def headline(swept: Swept) -> str:
     now = next((point for point in good if point.current), None)
     knee = swept.knee()
     text = (f"{count(len(good), 'point')}: {percent(least.lost_ppm)} of {least.requests:,} "
-            f"requests lost at {_said(least.values)}, {percent(most.lost_ppm)} at {_said(most.values)}")
+            f"requests lost at {_said(least.values)}, {percent(most.lost_ppm)} at "
+            f"{_said(most.values)}")
     if now is not None:
         text += f"; {percent(now.lost_ppm)} now, at {_said(now.values)}"
     return text + (f"; more than {_said(knee.values)} pays little" if knee else "")
