@@ -16,7 +16,7 @@ from host_sim.replay.program import FormatError
 
 SCOPES = {"all": "service", "user": "user", "client": "ip"}
 UNITS = {1_000_000_000: "s", 60_000_000_000: "min", 3_600_000_000_000: "h",
-         86_400_000_000_000: "day"}
+         86_400_000_000_000: "d"}
 OTHER = "other"      # the service of what none of the file's services is for
 NAMED_MAX = 100      # limits that a policy each adds
 SERVICE_MAX = 200

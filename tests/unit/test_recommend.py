@@ -159,6 +159,15 @@ def test_each_service_has_its_own_answer_and_its_own_proof(tmp_path):
     assert loads(made.toml).limits == ("a-total", "b-total")
 
 
+@pytest.mark.parametrize("period", [S, MIN, 60 * MIN, 1440 * MIN])
+@pytest.mark.parametrize("algorithm", ["token_bucket", "sliding_window"])
+def test_every_unit_of_a_rate_is_one_a_file_knows(tmp_path, period, algorithm):
+    made = recommend([log_file(tmp_path, BURST)], Wanted(
+        100_000, algorithm=algorithm, period_ns=period))
+    rate = loads(made.toml).file.limit[0].rate
+    assert (rate.count, rate.period_ns) == (made.answers[0].found.best.candidate.rate, period)
+
+
 def test_named_limits_are_met_through_policies(tmp_path):
     log = tmp_path / "calls.jsonl"
     log.write_text("".join(
@@ -186,6 +195,26 @@ def test_a_base_keeps_what_it_has(tmp_path):
     assert "a-per-client" in loads(made.toml).limits
     assert made.proof.denied.get("a-per-client", 0) <= 4 < made.proof_below.denied["a-per-client"]
     assert "12 requests are denied by the configuration itself" in " ".join(made.report().trust)
+
+
+def test_what_a_base_denies_anyway_is_nobodys_fault(tmp_path):
+    """Its own limit turns a client away for good; the new one is not blamed for him."""
+    base = tmp_path / "base.toml"
+    base.write_text(BASE + '''
+[[limit]]
+name = "pinned"
+scope = "user"
+user = "bad"
+rate = "1/d"
+''')
+    rows = [(n, "10.0.0.9", "bad", "-", "/x") for n in range(50)]
+    rows += [(n // 4, f"10.0.0.{n % 3}", "good", "-", "/x") for n in range(60)]
+    made = recommend([log_file(tmp_path, rows)], Wanted(100_000, Shape(key="client")),
+                     config=load(base, profile="edge"))
+    assert made.proof.keys == 4
+    assert made.facts.refused == 50     # its first takes two tokens of one: never
+    assert {key.name for key in made.proof.hurt} == {"10.0.0.0", "10.0.0.1", "10.0.0.2"}
+    assert made.proof.denied["per-client"] == made.answers[0].found.best.denied
 
 
 @pytest.mark.parametrize("each", [("service",), ("route",)])
