@@ -247,6 +247,21 @@ def test_weights_that_are_not_monotone_are_said(tmp_path):
     assert any("do not fall" in finding for finding in made.findings())
 
 
+@pytest.mark.parametrize("asked", [1, 2, 4, 6, 8])
+def test_an_interrupted_search_tells_what_it_knows(tmp_path, asked):
+    """Whenever Ctrl-C comes, there is an answer, and it says that it is not the whole one."""
+    left = [asked]
+
+    def stopping():
+        left[0] -= 1
+        return left[0] < 0
+
+    made = recommend([log_file(tmp_path, BURST)], Wanted(50_000), stopping=stopping)
+    assert made.interrupted and made.findings()[-1].startswith("interrupted")
+    assert (made.proof is None) or made.proof.requests == 60
+    assert made.report().headline and json.dumps(made.as_json())
+
+
 # -- what throttled it -----------------------------------------------------------------------------
 @pytest.mark.parametrize(("rate", "burst"), [(120, 10), (45, 25), (300, 4)])
 def test_a_bucket_that_throttled_is_found_again(tmp_path, rate, burst):
