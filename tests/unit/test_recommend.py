@@ -217,6 +217,25 @@ rate = "1/d"
     assert made.proof.denied["per-client"] == made.answers[0].found.best.denied
 
 
+def test_what_both_deny_is_not_newly_denied(tmp_path):
+    """The longest wait is named: the replay blames the new limit for some that the base denies."""
+    base = tmp_path / "base.toml"
+    base.write_text(BASE + '''
+[[limit]]
+name = "fast"
+scope = "ip"
+rate = "2/s"
+burst = 2
+''')
+    log = log_file(tmp_path, [(n // 5, "10.0.0.9", "-", "-", "/x") for n in range(100)])
+    made = recommend([log], Wanted(200_000, Shape(key="client")),
+                     config=load(base, profile="edge"))
+    assert made.facts.refused == 80     # one of five a second takes the two tokens there are
+    denied = made.proof.denied["per-client"]
+    assert 0 < denied * 5 <= 20
+    assert sum(key.denied for key in made.proof.hurt) == denied
+
+
 @pytest.mark.parametrize("each", [("service",), ("route",)])
 def test_a_base_in_shadow_mode_does_not_hide_what_a_limit_denies(tmp_path, each):
     base = tmp_path / "base.toml"
