@@ -39,8 +39,8 @@ class Inputs:
     """Opens a reader for each source; logs of one program are told as one."""
 
     def __init__(
-        self, raw: Raw, sources: Sequence[Source], config: Config, core: Any, *,
-        form: str = "auto", maps: Maps | None = None,
+        self, raw: Raw, sources: Sequence[Source], config: Config | None, core: Any, *,
+        form: str = "auto", maps: Maps | None = None, headers: tuple[str, ...] = (),
     ) -> None:
         self.ffi, self.sources = raw.ffi, sources
         most = int(raw.lib.RAY_REPLAY_SOURCE_MAX)
@@ -49,13 +49,14 @@ class Inputs:
         self.programs: list[Program] = []
         self.readers: list[Reader] = []
         self._raw, self._chunk = raw, max(CHUNK_MIN, CHUNK // len(sources))
-        headers = headers_wanted(config)
+        wanted = (*headers_wanted(config), *headers)
         for place, source in enumerate(sources):
             try:
                 program = source.program or detect.program_for(
-                    raw, source.peek(detect.SAMPLE), form=form, maps=maps, headers=headers,
+                    raw, source.peek(detect.SAMPLE), form=form, maps=maps, headers=wanted,
                     log=source.name)
-                self.readers.append(Reader(raw, program, config=config, core=core, source=place))
+                self.readers.append(Reader(raw, program, config=config, core=core, source=place,
+                                           headers=headers))
             except FormatError as error:
                 self.close()
                 raise FormatError(f"{source.name}: {error}") from error
