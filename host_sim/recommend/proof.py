@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 from host_sim.config import Config, loads
-from host_sim.plan.logs import Log
+from host_sim.plan.logs import Logs
 from host_sim.plan.result import Plan
 from host_sim.plan.run import Runner
 from host_sim.recommend.curve import Interrupted
@@ -53,8 +53,8 @@ def prove(
     nothing."""
     options = dataclasses.replace(trace.options, maps=trace.maps, top=VICTIMS)
     stopping = stopping or (lambda: False)
-    if trace.config is not None and len(trace.logs) == 1:
-        with Log(trace.logs[0]) as log:
+    if trace.config is not None:
+        with Logs(*trace.logs, maps=trace.maps) as log:
             told = Runner(trace.config, config, log, options, PROFILE, progress=progress,
                           stopping=stopping).run()
         proof = _compared(trace, told)
