@@ -12,12 +12,13 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import IO, Any, NoReturn, Protocol, cast
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, NoReturn, Protocol, cast
 
 import click
 
 from host_sim.config import Config, ConfigError, load
-from host_sim.printing import printable
+from host_sim.printing import json_text, printable
 from host_sim.replay.engine import (
     ORDERS,
     SPREADS,
@@ -29,6 +30,9 @@ from host_sim.replay.engine import (
 )
 from host_sim.replay.mapping import parse_maps
 from host_sim.replay.program import FormatError
+
+if TYPE_CHECKING:
+    from host_sim.report.model import Report
 
 DONE, FINDINGS, BAD, IMAGE_FAILED = 0, 1, 2, 3
 
@@ -103,6 +107,33 @@ class Output:
                 self._file.flush()
             else:
                 self._file.close()
+
+
+# -- what came of it -------------------------------------------------------------------------------
+class Told(Protocol):
+    """A result: plain data for programs, a document for people."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Integers in base units."""
+
+    def report(self) -> Report:
+        """What the terminal and the page show."""
+
+
+def tell(told: Told, *, as_json: bool, html: str | None, err: bool = False) -> None:
+    """Prints a result, as JSON or for people (with `err` on standard error), and writes its page
+    where `html` names a file."""
+    if html is not None:
+        from host_sim.report.html import page
+
+        with blaming(html):
+            Path(html).write_text(page(told.report()), encoding="utf-8")
+    if as_json:
+        click.echo(json_text(told.as_json(), indent=2))
+    else:
+        from host_sim.report.terminal import show
+
+        show(told.report(), sys.stderr if err else sys.stdout)
 
 
 # -- long work -------------------------------------------------------------------------------------

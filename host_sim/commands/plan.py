@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import pathlib
 import sys
 
 import click
@@ -20,15 +19,13 @@ from host_sim.commands_support import (
     load_config,
     log_options,
     progress_bar,
+    tell,
 )
 from host_sim.plan import budget
 from host_sim.plan.logs import Logs
 from host_sim.plan.result import Plan
 from host_sim.plan.run import Runner
-from host_sim.printing import json_text
 from host_sim.replay.engine import TOP
-from host_sim.report.html import page
-from host_sim.report.terminal import show
 
 
 @click.command("plan", short_help="Say what a new configuration would change.")
@@ -68,13 +65,7 @@ def command(
             told = _plan(old, new, logs, reading, wanted, flips, top)
     except (budget.BudgetError, OutputFailed) as error:
         fail(BAD, str(error))
-    if html is not None:
-        with blaming(html):
-            pathlib.Path(html).write_text(page(told.report()), encoding="utf-8")
-    if as_json:
-        click.echo(json_text(told.as_json(), indent=2))
-    else:
-        show(told.report(), sys.stderr if flips == "-" else sys.stdout)
+    tell(told, as_json=as_json, html=html, err=flips == "-")
     sys.exit(told.exit_code)
 
 

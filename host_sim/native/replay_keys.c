@@ -45,7 +45,7 @@ static uint64_t word_of(const uint8_t *at, uint32_t length)
 
 /* Eight bytes at a time, the last eight overlapping; the key keeps a log's author from choosing
  * collisions. Never 0. */
-static uint64_t hash_of(uint64_t key, const uint8_t *at, uint32_t length, uint32_t address)
+uint64_t ray_replay_hash(uint64_t key, const uint8_t *at, uint32_t length, uint32_t address)
 {
     uint64_t hash = mix(key, length * 2u + address);
 
@@ -104,7 +104,7 @@ const ray_replay_entry *ray_replay_keys_find(const ray_replay_keys *keys, uint64
                                              const uint8_t *name, uint32_t length,
                                              uint32_t address)
 {
-    uint64_t hash = hash_of(hash_key, name, length, address);
+    uint64_t hash = ray_replay_hash(hash_key, name, length, address);
 
     for (uint64_t slot = hash;; slot++) {
         const ray_replay_entry *entry = &keys->entries[slot & keys->mask];
@@ -118,7 +118,7 @@ const ray_replay_entry *ray_replay_keys_find(const ray_replay_keys *keys, uint64
 ray_replay_entry *ray_replay_keys_entry(ray_replay_keys *keys, uint64_t hash_key,
                                         const uint8_t *name, uint32_t length, uint32_t address)
 {
-    uint64_t hash = hash_of(hash_key, name, length, address);
+    uint64_t hash = ray_replay_hash(hash_key, name, length, address);
     uint64_t slot = hash;
     ray_replay_entry *entry;
 

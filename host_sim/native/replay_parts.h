@@ -164,6 +164,9 @@ void ray_replay_tally_close(ray_replay_tally *tally);
 /* Counts a batch; 0 when memory is out. */
 uint32_t ray_replay_tally_add(ray_replay_tally *tally, const ray_row *rows, const uint8_t *bytes,
                               uint32_t count, const ray_answer *answers);
+/* Of a client's or user's name, or an address (1): under a key that is not known it is the name's
+ * identity. Never 0. */
+uint64_t ray_replay_hash(uint64_t key, const uint8_t *at, uint32_t length, uint32_t address);
 uint32_t ray_replay_keys_open(ray_replay_keys *keys);
 void ray_replay_keys_close(ray_replay_keys *keys);
 /* The entry of a client or user, made on first sight; NULL when the table is full: then it is

@@ -284,8 +284,7 @@ class Replay:
         ended = self.kernel.stats()
         clients, users = self._keys(0), self._keys(1)
         return Summary(
-            log=", ".join(source.name for source in self.sources), config=self.config.path,
-            engine=engine, profile=self.profile,
+            log=self.inputs.names(), config=self.config.path, engine=engine, profile=self.profile,
             form=self.inputs.label(), columns=self.inputs.said(), order=self.options.order,
             window=self.options.window, lines=self.inputs.stats(),
             requests=int(out.request_count), verdicts=verdicts, reasons=self._reasons(out),
@@ -307,6 +306,7 @@ class Replay:
             config_hash=digests.config, decision_digest=digests.decision,
             state_digest=digests.state, book_digest=digests.book, elapsed_ns=elapsed_ns,
             governed=governed.read(self.kernel), trust=self._trust(out),
+            logs=self.inputs.each(),
             problem=self.inputs.problem(), interrupted=self._stopped)
 
     def _trust(self, out: Any) -> trust.Trust:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,21 @@ if TYPE_CHECKING:
     from host_sim.config import Config
 
 CHUNK_MIN = 1 << 16
+NAMES_MAX = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class LogRead:
+    """One log: what it was read as, how much of it, and what was wrong with its bytes."""
+
+    name: str
+    form: str
+    columns: str
+    lines: int
+    rows: int
+    unparsable: int
+    resolution_ns: int
+    problem: str = ""
 
 
 class Inputs:
@@ -74,6 +90,12 @@ class Inputs:
             data = data[reader.feed(data) :]
 
     # -- what is told about them ----------------------------------------------------------------
+    def names(self) -> str:
+        """The logs' names; of many the first ones and how many more there are."""
+        names = [source.name for source in self.sources]
+        more = len(names) - NAMES_MAX
+        return ", ".join(names[:NAMES_MAX]) + (f" and {more} more" if more > 0 else "")
+
     def label(self) -> str:
         """What the logs are read as."""
         return ", ".join(dict.fromkeys(program.label for program in self.programs))
@@ -85,7 +107,20 @@ class Inputs:
 
     def stats(self) -> ReaderStats:
         """The counts of all."""
-        return together([reader.stats() for reader in self.readers])
+        found = [reader.stats() for reader in self.readers]
+        if len(found) > 1:
+            found = [dataclasses.replace(stats, samples=tuple(
+                dataclasses.replace(sample, log=source.name) for sample in stats.samples))
+                for stats, source in zip(found, self.sources, strict=True)]
+        return together(found)
+
+    def each(self) -> tuple[LogRead, ...]:
+        """What was read of each log."""
+        return tuple(
+            LogRead(source.name, program.label, program.said(), stats.line_count, stats.row_count,
+                    stats.unparsable_count, stats.resolution_ns, source.problem)
+            for source, program, stats in zip(
+                self.sources, self.programs, (r.stats() for r in self.readers), strict=True))
 
     def problem(self) -> str:
         """What was wrong with the sources' bytes."""

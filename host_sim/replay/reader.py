@@ -25,11 +25,13 @@ FAULTS = {
 
 @dataclasses.dataclass(frozen=True)
 class Unparsable:
-    """A line that was left out: its number from 1, why, and its first bytes."""
+    """A line that was left out: its number from 1, why, its first bytes, and of several logs the
+    one it is in."""
 
     line: int
     why: str
     text: bytes
+    log: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,11 +81,12 @@ class Reader:
 
     def __init__(
         self, raw: Raw, program: Program, *, config: Config | None = None, core: Any = None,
-        source: int = 0,
+        source: int = 0, headers: tuple[str, ...] = (),
     ) -> None:
         self.ffi, self.lib = raw.ffi, raw.lib
         self.program = program
         self._keep: list[Any] = []
+        self._more = headers  # packed besides those the configuration looks at
         spec = self._spec(program, config, core)
         spec.source = source
         self.reader = self.lib.ray_reader_open(spec)
@@ -109,7 +112,7 @@ class Reader:
     # -- what C is told -------------------------------------------------------------------------
     def _spec(self, program: Program, config: Config | None, core: Any) -> Any:
         ffi, lib = self.ffi, self.lib
-        headers = headers_wanted(config)
+        headers = (*headers_wanted(config), *self._more)
         if len(headers) > lib.RAY_READER_HEADER_MAX:
             raise FormatError(f"a replay looks at {lib.RAY_READER_HEADER_MAX} headers at most; "
                               f"the configuration names {', '.join(headers)}")
