@@ -65,7 +65,8 @@ ray_curve *ray_curve_open(const ray_curve_spec *spec)
     curve->limits = calloc(1, ray_ratelimit_bytes());
     curve->runners = calloc(spec->count + 1u, sizeof *curve->runners);
     curve->hurt = calloc(2 * (size_t)RAY_CURVE_HURT_MAX, sizeof *curve->hurt);
-    if (!curve->limits || !curve->runners || !curve->hurt || spec->count > most || !spec->match_ns) {
+    if (!curve->limits || !curve->runners || !curve->hurt || spec->count > most
+        || !spec->match_ns) {
         ray_curve_close(curve);
         return NULL;
     }

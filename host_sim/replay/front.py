@@ -28,9 +28,9 @@ class Replay:
         replay.decisions.arrow().group_by("by").aggregate([("seq", "count")])
 
     `config` is a TOML file or a Config, each log a file, plain, packed or Parquet, or - for
-    standard input; several are merged by time. Nothing is read before it is asked for, and it is read once. `decisions` takes about 80 bytes a
-    request and the texts of its user and client: `gather=False` leaves it out, and then memory does
-    not grow with the log. The rest is as for the command `raygate replay`: `form` is its --format,
+    standard input; several are merged by time. Nothing is read before it is asked for, and it is
+    read once. `decisions` takes about 80 bytes a request and the texts of its user and client:
+    `gather=False` leaves it out, and then memory does not grow with the log. The rest is as for the command `raygate replay`: `form` is its --format,
     `maps` its --map.
 
     Raises ConfigError, and OSError or FormatError for a log that cannot be read.
@@ -45,7 +45,8 @@ class Replay:
         if not logs:
             raise ArgumentError("a replay needs a log")
         self.config = config if isinstance(config, Config) else load(config, profile=profile)
-        self.logs, self.profile, self.gather = tuple(os.fspath(log) for log in logs), profile, gather
+        self.logs = tuple(os.fspath(log) for log in logs)
+        self.profile, self.gather = profile, gather
         self.options = Options(
             order, window, form, parse_maps((maps,) if isinstance(maps, str) else maps), top,
             spread, spread_seed)
