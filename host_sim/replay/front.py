@@ -30,8 +30,8 @@ class Replay:
     `config` is a TOML file or a Config, each log a file, plain, packed or Parquet, or - for
     standard input; several are merged by time. Nothing is read before it is asked for, and it is
     read once. `decisions` takes about 80 bytes a request and the texts of its user and client:
-    `gather=False` leaves it out, and then memory does not grow with the log. The rest is as for the command `raygate replay`: `form` is its --format,
-    `maps` its --map.
+    `gather=False` leaves it out, and then memory does not grow with the log. The rest is as for the
+    command `raygate replay`: `form` is its --format, `maps` its --map.
 
     Raises ConfigError, and OSError or FormatError for a log that cannot be read.
     """
