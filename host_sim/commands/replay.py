@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import gzip
 import signal
 import sys
@@ -19,6 +20,8 @@ from host_sim.replay.engine import ORDERS, TOP, WINDOW, Options, Progress, Repla
 from host_sim.replay.mapping import parse_maps
 from host_sim.replay.program import FormatError
 from host_sim.replay.source import Source
+from host_sim.report import html
+from host_sim.report.again import command_line
 
 if TYPE_CHECKING:
     from host_sim.replay.summary import Summary
@@ -188,9 +191,13 @@ def _config(path: str, profile: str) -> Config:
 @click.option("--top", type=click.IntRange(0, 1000), default=TOP, show_default=True,
               help="How many clients and users to list.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a page.")
+@click.option("--html", "page", metavar="FILE",
+              help="Write a report too: one HTML file with charts that opens offline.")
+@click.pass_context
 def command(
-    config: str, log: str, engine: str, profile: str, order: str, window: int, form: str,
-    maps: tuple[str, ...], decisions: str | None, top: int, as_json: bool,
+    context: click.Context, config: str, log: str, engine: str, profile: str, order: str,
+    window: int, form: str, maps: tuple[str, ...], decisions: str | None, top: int, as_json: bool,
+    page: str | None,
 ) -> None:
     """Sends every request of LOG (a file, plain or gzip, or - for standard input) through CONFIG
     and says who would have been allowed, denied or delayed, by which rule, and for how long.
@@ -203,14 +210,20 @@ def command(
         raise click.UsageError("--decisions - and --json both want standard output")
     try:
         options = Options(order, window, form, parse_maps(maps), top)
-        summary = _replay(_config(config, profile), log, engine, profile, options, decisions)
+        if page is not None:
+            html.check(page)
+        summary = _replay(_config(config, profile), log, engine, profile, options, decisions,
+                          digest=page is not None or as_json)
+        summary = dataclasses.replace(summary, command=command_line(context))
+        if page is not None:
+            html.write(summary.report(), page)
     except DecisionsError as error:
         fail(BAD, str(error))
     except OSError as error:
         fail(BAD, f"{error.filename or log}: {error.strerror or error}")
     except FormatError as error:
         fail(BAD, f"{log}: {error}")
-    except MemoryError as error:
+    except (MemoryError, RaygateError) as error:
         fail(BAD, str(error))
     if as_json:
         click.echo(json_text(summary.as_json(), indent=2))
@@ -220,11 +233,12 @@ def command(
 
 
 def _replay(
-    config: Config, log: str, engine: str, profile: str, options: Options, decisions: str | None
+    config: Config, log: str, engine: str, profile: str, options: Options, decisions: str | None,
+    *, digest: bool
 ) -> Summary:
     interrupt = Interrupt()
     with (
-        Source(log) as source,
+        Source(log, digest=digest) as source,
         contextlib.nullcontext() if decisions is None else Decisions(decisions) as sink,
         progress_bar() as progress,
         Replay(config, source, profile=profile, options=options, decisions=sink,

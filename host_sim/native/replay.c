@@ -190,18 +190,25 @@ static uint32_t count(ray_replay *replay, const ray_row *rows, const uint8_t *by
     return fine;
 }
 
+/* Steps rows and counts them, in parts: the timeline takes a sample between two. */
 static uint32_t step(ray_replay *replay, struct ray *ray, ray_row *rows, uint32_t n,
                      const uint8_t *bytes, uint64_t bytes_length)
 {
     ray_rows batch = { rows, bytes, bytes_length, replay->scratch, NULL };
+    ray_timeline *timeline = replay->tally.timeline;
 
-    if (n == 0)
-        return 1;
-    if (ray_step_batch(ray, &batch, n, replay->answers) != RAY_OK) {
-        replay->failed = RAY_REPLAY_REFUSED;
-        return 0;
+    for (uint32_t part; n; n -= part, batch.row += part) {
+        part = ray_timeline_span(timeline, ray, batch.row, n);
+        if (ray_step_batch(ray, &batch, part, replay->answers) != RAY_OK) {
+            replay->failed = RAY_REPLAY_REFUSED;
+            return 0;
+        }
+        if (!count(replay, batch.row, bytes, part, replay->answers))
+            return 0;
+        if (batch.row[part - 1].kind == RAY_ROW_SETTLE)
+            ray_timeline_sample(timeline, ray, ray_clock_now(ray));
     }
-    return count(replay, rows, bytes, n, replay->answers);
+    return 1;
 }
 
 /* How many rows at the front of the run are stepped where they lie. */
@@ -314,28 +321,13 @@ void ray_replay_read(const ray_replay *replay, ray_replay_stats *out)
     *out = replay->tally.stats;
     out->client_count = replay->tally.clients.count;
     out->user_count = replay->tally.users.count;
+    out->hurt_client_count = replay->tally.clients.first_count;
+    out->hurt_user_count = replay->tally.users.first_count;
     out->folded_client_count = replay->tally.clients.folded_count;
     out->folded_user_count = replay->tally.users.folded_count;
 }
 
-uint32_t ray_replay_rule_read(const ray_replay *replay, uint32_t index, ray_replay_rule *out)
+const ray_replay_tally *ray_replay_tally_of(const ray_replay *replay)
 {
-    if (index >= replay->tally.rule_count)
-        return 0;
-    *out = replay->tally.rules[index];
-    return 1;
-}
-
-uint32_t ray_replay_service_read(const ray_replay *replay, uint32_t index, ray_replay_service *out)
-{
-    if (index >= replay->tally.service_count)
-        return 0;
-    *out = replay->tally.services[index];
-    return 1;
-}
-
-uint32_t ray_replay_top(const ray_replay *replay, uint32_t users, uint32_t most,
-                        ray_replay_key *out)
-{
-    return ray_replay_keys_top(users ? &replay->tally.users : &replay->tally.clients, most, out);
+    return &replay->tally;
 }

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from host_sim import _raw
 from host_sim.errors import BusyError, RaygateError, check
 from host_sim.kernel import Digests, Kernel
-from host_sim.replay import detect, governed
+from host_sim.replay import detect, governed, timeline
 from host_sim.replay.mapping import Maps
 from host_sim.replay.program import FormatError, Program
 from host_sim.replay.reader import Reader
 from host_sim.replay.source import CHUNK, Source
-from host_sim.replay.summary import VERDICTS, Key, Rule, Service, Summary
+from host_sim.replay.summary import VERDICTS, First, Key, Rule, Service, Summary, Tenant
 
 if TYPE_CHECKING:
     from host_sim.config import Config
@@ -247,7 +247,11 @@ class Replay:
             folded_keys=int(limits.overflow_count),
             config_hash=digests.config, decision_digest=digests.decision,
             state_digest=digests.state, book_digest=digests.book, elapsed_ns=elapsed_ns,
-            governed=governed.read(self.kernel),
+            governed=governed.read(self.kernel), tenants=tuple(self._tenants()),
+            hurt_clients=self._hurt(0), hurt_client_count=int(out.hurt_client_count),
+            hurt_users=self._hurt(1), hurt_user_count=int(out.hurt_user_count),
+            timeline=timeline.read(self.kernel, lib.ray_replay_timeline(self._replay)),
+            log_sha256=self.source.sha256(), log_bytes=self.source.raw_count,
             problem=self.source.problem, interrupted=self._stopped)
 
     def _word(self, word: Any) -> str:
@@ -265,7 +269,7 @@ class Replay:
             rules.append(Rule(
                 self._word(self.lib.ray_by_word(row.by_kind)), self._word(row.name.at),
                 int(row.denied_count), int(row.would_deny_count), int(row.retry_after_ns_max),
-                int(row.never_count)))
+                int(row.never_count), self._first(row.first), self._first(row.first_would)))
         return sorted(rules, key=lambda r: (-r.denied, -r.would_deny, r.kind, r.name))
 
     def _services(self) -> list[Service]:
@@ -281,9 +285,36 @@ class Replay:
         """The first RANKED keys, ties by name as it is printed (the core's are by its bytes)."""
         rows = self.ffi.new("ray_replay_key[]", RANKED)
         count = self.lib.ray_replay_top(self._replay, users, RANKED, rows)
-        keys = (Key(self._key_name(row), int(row.request_count), int(row.denied_count),
-                    int(row.delayed_count), int(row.would_deny_count)) for row in rows[0:count])
+        keys = (self._key(row) for row in rows[0:count])
         return tuple(sorted(keys, key=lambda key: (*_rank(key), key.name)))
+
+    def _hurt(self, users: int) -> tuple[Key, ...]:
+        rows = self.ffi.new("ray_replay_key[]", self.options.top)
+        count = self.lib.ray_replay_hurt(self._replay, users, self.options.top, rows)
+        return tuple(self._key(row) for row in rows[0:count])
+
+    def _key(self, row: Any) -> Key:
+        return Key(self._key_name(row), int(row.request_count), int(row.denied_count),
+                   int(row.delayed_count), int(row.would_deny_count), self._first(row.first))
+
+    def _first(self, row: Any) -> First | None:
+        if not row.at_ns:
+            return None
+        by, name = self._word(self.lib.ray_reason_word(row.reason)), self.ffi.new("ray_name *")
+        if row.by_kind != self.lib.RAY_BY_NONE:
+            self.lib.ray_by_name(self.kernel.ray, row.by_kind, row.by_id, name)
+            by = f"{self._word(self.lib.ray_by_word(row.by_kind))} {self._word(name.at)}"
+        return First(int(row.at_ns), int(row.seq), by)
+
+    def _tenants(self) -> Iterator[Tenant]:
+        row, place = self.ffi.new("ray_replay_tenant *"), 0
+        while self.lib.ray_replay_tenant_read(self._replay, place, row):
+            place += 1
+            if row.request_count:
+                yield Tenant(governed.tenant_name(self.kernel, row.tenant),
+                             int(row.request_count), int(row.allowed_count),
+                             int(row.denied_count), int(row.delayed_count),
+                             int(row.would_deny_count), self._first(row.first))
 
     def _key_name(self, row: Any) -> str:
         raw = bytes(self.ffi.buffer(row.name, row.length))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import pathlib
@@ -17,10 +18,13 @@ class Source:
     """Reads a log and, where it is gzip (told by its first bytes), unpacks it.
 
     Memory is one chunk. A gzip log that ends too early or is damaged gives what came before;
-    `problem` then says so in a sentence.
+    `problem` then says so in a sentence. With `digest` the bytes of the file are hashed as they are
+    read.
     """
 
-    def __init__(self, path: str | pathlib.Path, file: BinaryIO | None = None) -> None:
+    def __init__(
+        self, path: str | pathlib.Path, file: BinaryIO | None = None, *, digest: bool = False
+    ) -> None:
         self.name = str(path)
         self.problem = ""
         self.raw_count = 0
@@ -35,7 +39,8 @@ class Source:
             self._file = open(path, "rb", buffering=0)
             self.raw_total = os.fstat(self._file.fileno()).st_size
         # What has arrived, at most so much: a live pipe is not waited on until a chunk is full.
-        self._take = getattr(self._file, "read1", self._file.read)
+        self._arrived = getattr(self._file, "read1", self._file.read)
+        self._hash = hashlib.sha256() if digest else None
         self._ahead = b""  # unpacked, not handed out yet
         self._packed = b""  # read, not unpacked yet
         first = self._read_raw()
@@ -54,8 +59,18 @@ class Source:
         if self._file is not sys.stdin.buffer:
             self._file.close()
 
+    def sha256(self) -> str:
+        """Of what was read so far, as `sha256sum` has it of the whole file; "" without digest."""
+        return self._hash.hexdigest() if self._hash else ""
+
+    def _take(self, size: int) -> bytes:
+        data: bytes = self._arrived(size) or b""
+        if self._hash:
+            self._hash.update(data)
+        return data
+
     def _read_raw(self) -> bytes:
-        data: bytes = self._take(CHUNK) or b""
+        data = self._take(CHUNK)
         while data and len(data) < 2:           # a pipe may bring one byte
             more = self._take(CHUNK)
             if not more:
@@ -82,7 +97,7 @@ class Source:
 
     def _next(self, size: int) -> bytes:
         if not self._unpack:
-            data: bytes = self._take(min(size, CHUNK)) or b""
+            data = self._take(min(size, CHUNK))
             self.raw_count += len(data)
             return data
         while not self.problem:

@@ -8,8 +8,11 @@ Bokeh give the same bytes.
 
 from __future__ import annotations
 
+import errno
 import importlib.resources
 import json
+import os
+import pathlib
 from collections.abc import Iterator, Sequence
 from html import escape
 
@@ -38,6 +41,23 @@ def page(report: Report) -> str:
         if len(made) <= SIZE_MAX or (points == POINTS_MIN and rows == ROWS_MIN):
             return made
         points, rows = max(points // 2, POINTS_MIN), max(rows // 2, ROWS_MIN)
+
+
+def check(path: str) -> None:
+    """To be called before long work whose page goes to `path`: RaygateError or OSError says now
+    what would be wrong in the end."""
+    plots.require()
+    target = pathlib.Path(path)
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if not os.access(target if target.exists() else target.parent, os.W_OK):
+        why = errno.EACCES if target.parent.is_dir() else errno.ENOENT
+        raise OSError(why, os.strerror(why), path)
+
+
+def write(report: Report, path: str) -> None:
+    """Writes the page to a file; OSError names it."""
+    pathlib.Path(path).write_text(page(report), "ascii", newline="\n")
 
 
 def _said(text: str) -> str:
@@ -246,7 +266,8 @@ def _cells(column: Column, values: Sequence[Cell]) -> Iterator[str]:
     for value, said in zip(values, units.column(values, column.unit), strict=True):
         if column.bar and isinstance(value, int) and most > 0:
             permille = max(0, value) * 1000 // most
-            yield (f'<td class="{style} bar" style="--w:{permille // 10}.{permille % 10}%">'
+            harm = " harm" if column.bad else ""
+            yield (f'<td class="{style} bar{harm}" style="--w:{permille // 10}.{permille % 10}%">'
                    f"{escape(said)}</td>")
         else:
             yield f'<td class="{style}">{escape(said)}</td>'

@@ -31,11 +31,13 @@ Cell = str | int | None     # None: nothing to say, shown as -
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """A table's column; numbers go to the right. `bar` draws a bar as long as the number."""
+    """A table's column; numbers go to the right. `bar` draws a bar as long as the number, in the
+    colour of harm where `bad`."""
 
     title: str
     unit: Unit = Unit.TEXT
     bar: bool = False
+    bad: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -42,13 +42,20 @@ def thinned(series: Series, most: int) -> Series:
     return dataclasses.replace(series, xs=tuple(series.xs[::step]), ys=tuple(ys))
 
 
-def documents(charts: Sequence[Chart], most: int) -> tuple[dict[str, Any], list[str]]:
-    """One Bokeh document as plain data, and the id of each chart's root; a series has at most
-    `most` points. RaygateError names the extra when Bokeh is absent."""
+def require() -> None:
+    """RaygateError names the extra when Bokeh is absent."""
     try:
-        from bokeh.document import Document
+        import bokeh.document  # noqa: F401
     except ImportError as error:
         raise RaygateError("charts on a page need Bokeh: pip install 'raygate[report]'") from error
+
+
+def documents(charts: Sequence[Chart], most: int) -> tuple[dict[str, Any], list[str]]:
+    """One Bokeh document as plain data, and the id of each chart's root; a series has at most
+    `most` points."""
+    require()
+    from bokeh.document import Document
+
     document, ranges = Document(title="raygate"), _Ranges(charts)
     for chart in charts:
         document.add_root(_figure(chart, most, ranges))
