@@ -20,7 +20,7 @@ from host_sim.replay.engine import ORDERS, TOP, WINDOW, Options, Progress, Repla
 from host_sim.replay.mapping import parse_maps
 from host_sim.replay.program import FormatError
 from host_sim.replay.source import Source
-from host_sim.report import html
+from host_sim.report import html, terminal
 from host_sim.report.again import command_line
 
 if TYPE_CHECKING:
@@ -191,13 +191,15 @@ def _config(path: str, profile: str) -> Config:
 @click.option("--top", type=click.IntRange(0, 1000), default=TOP, show_default=True,
               help="How many clients and users to list.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a page.")
+@click.option("--report", "as_report", is_flag=True,
+              help="The report of --html on the terminal, in place of the page.")
 @click.option("--html", "page", metavar="FILE",
               help="Write a report too: one HTML file with charts that opens offline.")
 @click.pass_context
 def command(
     context: click.Context, config: str, log: str, engine: str, profile: str, order: str,
     window: int, form: str, maps: tuple[str, ...], decisions: str | None, top: int, as_json: bool,
-    page: str | None,
+    as_report: bool, page: str | None,
 ) -> None:
     """Sends every request of LOG (a file, plain or gzip, or - for standard input) through CONFIG
     and says who would have been allowed, denied or delayed, by which rule, and for how long.
@@ -208,12 +210,14 @@ def command(
         raise click.UsageError("the image has the capacities of profile seed")
     if decisions == "-" and as_json:
         raise click.UsageError("--decisions - and --json both want standard output")
+    if as_report and as_json:
+        raise click.UsageError("--json and --report are two ways to print one result: choose one")
     try:
         options = Options(order, window, form, parse_maps(maps), top)
         if page is not None:
             html.check(page)
         summary = _replay(_config(config, profile), log, engine, profile, options, decisions,
-                          digest=page is not None or as_json)
+                          digest=page is not None or as_json or as_report)
         summary = dataclasses.replace(summary, command=command_line(context))
         if page is not None:
             html.write(summary.report(), page)
@@ -227,6 +231,8 @@ def command(
         fail(BAD, str(error))
     if as_json:
         click.echo(json_text(summary.as_json(), indent=2))
+    elif as_report:
+        terminal.show(summary.report(), sys.stderr if decisions == "-" else sys.stdout)
     else:
         click.echo(summary.text(), nl=False, err=decisions == "-")
     sys.exit(FINDINGS if summary.findings() else DONE)

@@ -135,7 +135,9 @@ def _trust(s: Summary) -> Iterator[str]:
     if s.requests:
         yield ("The log is taken as it was: who is denied in a replay neither gives up nor tries "
                "again, and the requests that a limit of that day turned away may be missing.")
-    if lines.duration_count:
+    if lines.duration_count and lines.duration_count == lines.row_count:
+        yield "Every request brings the time its service took, as the log has it."
+    elif lines.duration_count:
         yield (f"{count(lines.duration_count, 'request')} bring the time their service took; the "
                "others end as soon as they are sent.")
     if throttled := sum(s.timeline.throttled):

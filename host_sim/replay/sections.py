@@ -26,7 +26,7 @@ TIME = Column("time", Unit.INSTANT)
 NOBODY = "(nobody)"
 NONE = "(none)"
 ALERTS_SHOWN = 100
-QUOTAS_DRAWN = 8
+QUOTAS_DRAWN = 6
 PPM = 1_000_000
 
 
@@ -67,7 +67,7 @@ def over_time(t: Timeline) -> Iterator[Section]:
     yield Chart("Requests over time", TIME, y, tuple(stacked), note=(
         f"Denied holds {dropped:,} that a guard dropped before they were sent." if dropped else ""))
     beside = [series(name, ys, mark=Mark.STEP)
-              for name, ys in (("shadow rules would have denied", t.would_deny),
+              for name, ys in (("would have been denied", t.would_deny),
                                ("throttled in the log", t.throttled)) if any(ys)]
     if beside:
         yield Chart("Shadow rules" if not any(t.throttled) else "Throttled in the log"
@@ -142,54 +142,70 @@ def reasons(found: dict[str, int], requests: int) -> Iterator[Section]:
 
 
 # -- quotas ----------------------------------------------------------------------------------------
+QUOTA_UNITS = {"bytes": Unit.BYTES, "cost": Unit.MONEY}
+
+
 def _owner(balance: Balance) -> str:
-    who = f" of {balance.tenant}" if balance.tenant else ""
-    return f"{balance.quota}{who}{' (one user)' if balance.per_user else ''}"
+    who = balance.tenant or NOBODY
+    return f"{who} (one user)" if balance.per_user else who
 
 
-def _used_ppm(balance: Balance) -> list[int | None]:
-    return [None if used is None or not limit else used * PPM // limit
-            for used, limit in zip(balance.used, balance.limit, strict=True)]
+def _known(ys: Sequence[int | None]) -> list[int]:
+    return [y for y in ys if y is not None]
+
+
+def _peak(balance: Balance) -> int:
+    """The most that was used of a limit, in parts per million."""
+    return max((used * PPM // limit for used, limit in zip(balance.used, balance.limit, strict=True)
+                if used is not None and limit), default=0)
 
 
 def quotas(samples: Samples, found: tuple[Rule, ...]) -> Iterator[Section]:
-    """How full the quotas were over time, and when each ran out."""
-    if not samples.balances:
-        return
-    peaks = [(max((y for y in _used_ppm(b) if y is not None), default=0), b)
-             for b in samples.balances]
-    peaks.sort(key=lambda one: (-one[0], _owner(one[1])))
+    """How each quota burnt down over time, when it was reset and when it ran out; the ones used
+    most first."""
+    peaks: dict[str, int] = {}
+    for balance in samples.balances:
+        peaks[balance.quota] = max(peaks.get(balance.quota, 0), _peak(balance))
+    names = sorted(peaks, key=lambda name: (-peaks[name], name))
     ran_out = {r.name: r.first for r in found if r.kind == "quota" and r.first}
-    yield Chart(
-        "Quotas over time", TIME, Column("used of the limit", Unit.PPM),
-        tuple(Series(_owner(b), samples.at_ns, _used_ppm(b), Mark.STEP)
-              for _, b in peaks[:QUOTAS_DRAWN]),
-        (Line("the limit", PPM),
-         *(Line(f"{name} denied first", first.at_ns, vertical=True)
-           for name, first in ran_out.items())),
-        note="Where a line falls its window was reset."
-        + (f" Drawn are the {QUOTAS_DRAWN} used most." if len(peaks) > QUOTAS_DRAWN else ""))
-    units = {"bytes": Unit.BYTES, "cost": Unit.MONEY}
-    for unit in (Unit.COUNT, Unit.BYTES, Unit.MONEY):
-        rows = [(peak, b) for peak, b in peaks if units.get(b.kind, Unit.COUNT) is unit]
+    for name in names[:QUOTAS_DRAWN]:
+        yield _burn_down(samples, [b for b in samples.balances if b.quota == name],
+                         ran_out.get(name))
+    for unit, title in ((Unit.COUNT, "Quotas"), (Unit.BYTES, "Quotas of bytes"),
+                        (Unit.MONEY, "Budgets")):
+        rows = [b for name in names for b in samples.balances
+                if b.quota == name and QUOTA_UNITS.get(b.kind, Unit.COUNT) is unit]
         if rows:
-            yield _quota_table(unit, rows, ran_out)
+            yield _quota_table(title, unit, rows, ran_out)
 
 
-def _quota_table(unit: Unit, rows: list[tuple[int, Balance]],
+def _burn_down(samples: Samples, owners: list[Balance], ran_out: First | None) -> Section:
+    kind = owners[0].kind
+    drawn = [Series(_owner(b), samples.at_ns, b.used, Mark.STEP) for b in owners]
+    limits = {limit for b in owners for limit in _known(b.limit)}
+    lines = [Line("limit", limits.pop())] if len(limits) == 1 else []
+    if not lines:
+        drawn += [Series(f"limit of {_owner(b)}", samples.at_ns, b.limit, Mark.STEP)
+                  for b in owners]
+    if ran_out is not None:
+        lines.append(Line("first denial", ran_out.at_ns, vertical=True))
+    return Chart(f"Quota {owners[0].quota}", TIME,
+                 Column(f"{kind} used", QUOTA_UNITS.get(kind, Unit.COUNT)), tuple(drawn),
+                 tuple(lines), brief=True)
+
+
+def _quota_table(title: str, unit: Unit, rows: list[Balance],
                  ran_out: dict[str, First]) -> Section:
-    def peak_of(ys: tuple[int | None, ...]) -> int | None:
-        return max((y for y in ys if y is not None), default=None)
-
-    title = {Unit.BYTES: "Quotas of bytes", Unit.MONEY: "Budgets"}.get(unit, "Quotas")
     return Table(
         title,
-        (Column("quota"), Column("counts"), Column("most used", unit), Column("limit", unit),
-         Column("at most", Unit.PPM, bar=True), Column("first denial", Unit.INSTANT)),
-        tuple((_owner(b), b.kind, peak_of(b.used), peak_of(b.limit), peak,
-               _at(ran_out.get(b.quota))) for peak, b in rows),
-        note="As sampled at the ends of the chart's intervals; the first denial is of any of the "
-             "quota's owners, to the request.")
+        (Column("quota"), Column("of"), Column("counts"), Column("most used", unit),
+         Column("limit", unit), Column("at most", Unit.PPM, bar=True),
+         Column("first denial", Unit.INSTANT)),
+        tuple((b.quota, _owner(b), b.kind, max(_known(b.used), default=None),
+               max(_known(b.limit), default=None), _peak(b), _at(ran_out.get(b.quota)))
+              for b in rows),
+        note="Use is read at the ends of the charts' intervals. The first denial is exact, and is "
+             "of whichever owner's request came first.")
 
 
 # -- queues and promises ---------------------------------------------------------------------------

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: MIT
 """A report as one HTML file that opens offline: style, script, Bokeh and data inside it.
 
-The page asks for nothing: its content policy forbids every request. All text is what `printable`
-makes of it and is escaped, so a name in a log cannot become markup. The same report and the same
+The page asks for nothing: its content policy forbids every request, and every script but the two
+it brings. All text is what `printable` makes of it and is escaped, so a name in a log cannot become
+markup. The same report and the same
 Bokeh give the same bytes.
 """
 
 from __future__ import annotations
 
+import base64
 import errno
+import functools
+import hashlib
 import importlib.resources
 import json
 import os
@@ -28,8 +32,9 @@ ROWS_MIN = 10
 SHOWN_POINTS = 24       # rows of the table that stands for a chart
 NAVIGATED = 5           # sections from which on a list of them stands at the top
 LONG_FIGURE = 12        # characters from which on a figure is written smaller
-POLICY = ("default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
-          "img-src data:; base-uri 'none'; form-action 'none'")
+SHORT_TEXT = 28         # characters up to which a column's texts are not broken over lines
+POLICY = ("default-src 'none'; script-src {}; style-src 'unsafe-inline'; img-src data:; "
+          "base-uri 'none'; form-action 'none'")
 
 
 def page(report: Report) -> str:
@@ -68,6 +73,13 @@ def _part(name: str) -> str:
     return importlib.resources.files("host_sim.report").joinpath(name).read_text("ascii")
 
 
+def _source(script: str) -> str:
+    """A script as a content policy names it."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return f"'sha256-{digest}'"
+
+
+@functools.cache
 def _bokeh() -> str:
     script = importlib.resources.files("bokeh").joinpath("server/static/js/bokeh.min.js")
     # Escapes keep it ASCII and of one meaning in any encoding; the sequence would end the element.
@@ -95,24 +107,26 @@ class _Page:
 
     def text(self) -> str:
         body = "\n".join(self.body())
+        scripts = [_bokeh(), f"\n{_part('page.js')}"] if self.charts else []
+        policy = POLICY.format(" ".join(map(_source, scripts)) or "'none'")
         title = _said(f"{self.report.title} - raygate")
         return (
             '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-            f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+            f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             '<meta name="color-scheme" content="light dark">\n'
             f'<link rel="icon" href="data:,">\n<title>{title}</title>\n'
             f"<style>\n{_part('page.css')}</style>\n</head>\n<body>\n{body}\n"
-            f"{self.scripts()}</body>\n</html>\n")
+            f"{self.data()}{''.join(f'<script>{script}</script>' for script in scripts)}"
+            "</body>\n</html>\n")
 
-    def scripts(self) -> str:
+    def data(self) -> str:
         if not self.charts:
             return ""
         document, roots = plots.documents(self.charts, self.points)
         data = {"document": document, "root_ids": roots,
                 "roots": {root: f"chart-{place}" for place, root in enumerate(roots, 1)}}
-        return (f'<script type="application/json" id="charts">{_json(data)}</script>\n'
-                f"<script>{_bokeh()}</script>\n<script>\n{_part('page.js')}</script>\n")
+        return f'<script type="application/json" id="charts">{_json(data)}</script>\n'
 
     # -- body -----------------------------------------------------------------------------------
     def body(self) -> Iterator[str]:
@@ -208,7 +222,8 @@ class _Page:
         yield "</ul>"
         label = _said(f"Chart: {chart.title}. " + " ".join(_told(chart, s) for s in chart.series)
                       + " Keys: plus and minus zoom, arrows move, 0 shows all.")
-        yield (f'<div class="chart" id="chart-{drawn}" tabindex="0" role="group" '
+        brief = " brief" if chart.brief else ""
+        yield (f'<div class="chart{brief}" id="chart-{drawn}" tabindex="0" role="group" '
                f'aria-label="{label}"></div>')
         yield from _numbers_of(chart)
         yield "</figure>"
@@ -261,16 +276,19 @@ def _grid(title: str, columns: Sequence[Column], rows: Sequence[Sequence[Cell]])
 
 
 def _cells(column: Column, values: Sequence[Cell]) -> Iterator[str]:
+    said = units.column(values, column.unit)
     style = _style(column.unit)
+    if style == "text" and max(map(len, said), default=0) <= SHORT_TEXT:
+        style = "at"
     most = max((value for value in values if isinstance(value, int)), default=0)
-    for value, said in zip(values, units.column(values, column.unit), strict=True):
+    for value, shown in zip(values, said, strict=True):
         if column.bar and isinstance(value, int) and most > 0:
             permille = max(0, value) * 1000 // most
             harm = " harm" if column.bad else ""
             yield (f'<td class="{style} bar{harm}" style="--w:{permille // 10}.{permille % 10}%">'
-                   f"{escape(said)}</td>")
+                   f"{escape(shown)}</td>")
         else:
-            yield f'<td class="{style}">{escape(said)}</td>'
+            yield f'<td class="{style}">{escape(shown)}</td>'
 
 
 def _told(chart: Chart, series: Series) -> str:

@@ -83,7 +83,7 @@ class Line:
 
 @dataclasses.dataclass(frozen=True)
 class Chart:
-    """Series over one x. `note` says below it what a reader must know."""
+    """Series over one x. `note` says below it what a reader must know; `brief` draws it lower."""
 
     title: str
     x: Column
@@ -91,6 +91,7 @@ class Chart:
     series: tuple[Series, ...]
     lines: tuple[Line, ...] = ()
     note: str = ""
+    brief: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,7 +21,7 @@ HARM = "#d1493f"
 CALM = ("#4a7fb5", "#3d8f86", "#b07d2b", "#8a6fb0", "#7d848e", "#5f8f4e")
 INK = "#7d848e"         # of axes; the page's script sets the theme's
 MILLISECOND = 1_000_000
-HEIGHT = 240
+HEIGHT, BRIEF = 240, 150
 FLAT = 4                # a level may be so much higher than what is drawn
 INT_MAX = 1 << 53
 
@@ -168,10 +168,11 @@ def _figure(chart: Chart, most: int, ranges: _Ranges) -> Any:
     x_divisor = ranges.scale(chart.x.unit)[0]
     low, high = y_ends(chart)
     made = figure(
-        x_axis_type="datetime" if timed else "linear", height=HEIGHT, sizing_mode="stretch_width",
+        x_axis_type="datetime" if timed else "linear", height=BRIEF if chart.brief else HEIGHT,
+        sizing_mode="stretch_width",
         x_range=ranges.of(chart.x.unit), y_range=Range1d(start=low / divisor, end=high / divisor),
         tools="xpan,xbox_zoom,reset", active_drag="xbox_zoom", toolbar_location="above",
-        output_backend="canvas", min_border_left=52, min_border_right=12)
+        output_backend="canvas", min_border_left=60, min_border_right=12)
     made.toolbar.logo, made.toolbar.autohide, made.toolbar_inner = None, True, True
     _dress(made)
     for source, group in _sources(chart, most, x_divisor, divisor):
@@ -201,7 +202,7 @@ def _dress(made: Any) -> None:
         axis.major_label_text_font = "system-ui, sans-serif"
         axis.major_label_text_font_size = "12px"
     made.yaxis.axis_line_color = made.yaxis.major_tick_line_color = None
-    made.yaxis.ticker.desired_num_ticks = 4
+    made.yaxis.ticker.desired_num_ticks = 3 if made.height == BRIEF else 4
 
 
 Group = list[tuple[str, Series, str]]  # column, series, colour

@@ -24,8 +24,9 @@ from host_sim.report.model import Chart, Column, Fact, Mark, Report, Series, Tab
 
 HARM, MUTED, STRONG = "red", "dim", "bold"
 ASCII_LEVELS, BLOCK_LEVELS = " .:-=+*#", " ▁▂▃▄▅▆▇█"
-BAR_COLUMNS, AREA_ROWS, FACT_COLUMNS = 12, 4, 32
-WIDTH_MIN, SPARK_MAX, UNBROKEN, TEXT_MIN = 40, 120, 24, 16
+BAR_COLUMNS, AREA_ROWS, BRIEF_ROWS, FACT_COLUMNS = 12, 4, 2, 32
+WIDTH_MIN, SPARK_MAX, UNBROKEN, TEXT_MIN = 40, 120, 24, 12
+HASH_COLUMNS = 64
 HEAD = box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
 
 
@@ -242,7 +243,7 @@ class _Page:
         name_columns = min(max(map(len, names)), 24)
         rest = self.width - 6 - name_columns - max(map(len, most))
         columns = max(8, min(rest, SPARK_MAX))
-        rows = AREA_ROWS if len(chart.series) == 1 else 1
+        rows = 1 if len(chart.series) > 1 else BRIEF_ROWS if chart.brief else AREA_ROWS
         within = None if self.apart(chart) else extent(y for s in chart.series for y in s.ys)
         for series, name, said in zip(chart.series, names, most, strict=True):
             drawn = spark(columned(series, first, last, columns), blocks=self.blocks, rows=rows,
@@ -291,9 +292,11 @@ class _Page:
         self.say()
         self.say("Proof", STRONG)
         grid = Grid.grid(padding=(0, 1))
-        whole = max(len(printable(name)) for name, _ in proof) <= UNBROKEN
+        longest = max(len(printable(name)) for name, _ in proof)
+        whole = longest <= UNBROKEN
+        indent = max(0, min(2, self.width - longest - 1 - HASH_COLUMNS))  # a hash on one line
         grid.add_column(style=MUTED, no_wrap=whole, overflow="fold")
         grid.add_column(overflow="fold")
         for name, value in proof:
             grid.add_row(Words(printable(name)), Words(printable(value), overflow="fold"))
-        self.console.print(Padding(grid, (0, 0, 0, 2)))
+        self.console.print(Padding(grid, (0, 0, 0, indent)))

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import re
 
 import pytest
 from click.testing import CliRunner
@@ -128,8 +129,8 @@ def test_every_row_has_as_many_cells_as_columns_and_every_series_as_many_ys_as_x
         s = run.run_host()
     document = s.report()
     titles = [section.title for section in document.sections]
-    for title in ("Requests over time", "Users hurt first", "Tenants", "Quotas over time",
-                  "Waits by class", "Classes that waited", "Promises", "Charged so far",
+    for title in ("Requests over time", "Users hurt first", "Tenants", "Quota acme-budget",
+                  "Quotas", "Waits by class", "Classes that waited", "Promises", "Charged so far",
                   "Bill by tenant", "Bill by service", "Alerts", "Policies", "Services"):
         assert title in titles
     for section in document.sections:
@@ -159,6 +160,17 @@ def test_what_makes_the_result_less_than_true_is_said():
     assert {fact.label: fact.value for fact in told.facts}["throttled in the log"] == 1
 
 
+def test_the_pages_example_runs(tmp_path, monkeypatch, capsys):
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/report.md").read_text(), re.S)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    known = {}
+    exec(example, known)
+    assert "would have been denied" in capsys.readouterr().out
+    assert (tmp_path / "report.html").stat().st_size > 1_000_000
+    assert known["first"].first.seq == 32 and sum(known["over_time"].requests) == 358
+
+
 # -- the command -----------------------------------------------------------------------------------
 @pytest.fixture
 def files(tmp_path):
@@ -185,6 +197,14 @@ def test_the_command_writes_the_page_and_prints_what_it_prints_without(files):
     assert (files / "page.html").read_text("ascii") == page
     again = run(files, "c.toml", "a.log", "--html", "page.html").stdout
     assert again.splitlines()[:-1] == plain.stdout.splitlines()[:-1]
+
+
+def test_the_report_may_stand_on_the_terminal(files):
+    got = run(files, "c.toml", "a.log", "--report")
+    assert got.exit_code == 0 and "How far to trust this" in got.stdout
+    assert f"raygatereplay{files / 'c.toml'}{files / 'a.log'}--report" in "".join(
+        got.stdout.split())
+    assert run(files, "c.toml", "a.log", "--report", "--json").exit_code == 2
 
 
 def test_a_page_that_cannot_be_written_is_said_before_the_work(files):

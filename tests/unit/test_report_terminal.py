@@ -46,9 +46,9 @@ How far to trust this
   99 of 99 lines were read.
 
 Proof
-  configuration abababababababababababababababababababababababababababab
-                abababab
-  seed          00000000000000000000000000000000
+configuration ababababababababababababababababababababababababababababab
+              ababab
+seed          00000000000000000000000000000000
 """
 
 
