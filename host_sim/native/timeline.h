@@ -67,7 +67,7 @@ typedef struct ray_timeline_shape {
     uint32_t quota_count;
 } ray_timeline_shape;
 
-/* NULL when memory is out. About 330 KB. */
+/* NULL when memory is out. About 280 KB. */
 ray_timeline *ray_timeline_open(void);
 void ray_timeline_close(ray_timeline *timeline);
 

@@ -171,8 +171,11 @@ class _Page:
         elif isinstance(section, Chart):
             yield from self.chart(section, drawn)
         else:
-            lines = "\n".join(_said(line) for line in section.lines)
+            shown = section.lines[: self.rows]
+            self.thinned |= len(shown) < len(section.lines)
+            lines = "\n".join(_said(line) for line in shown)
             yield f'<pre tabindex="0">{lines}</pre>'
+            yield from _more(len(section.lines) - len(shown))
 
     def end(self) -> Iterator[str]:
         report = self.report
@@ -180,7 +183,8 @@ class _Page:
         if self.thinned:
             trust.append(f"This page is kept below {SIZE_MAX:,} bytes: where a series has more "
                          f"than {self.points:,} points each point shows the highest of its group, "
-                         f"and tables end after {self.rows:,} rows. --json has everything.")
+                         f"and tables and texts end after {self.rows:,} rows. --json has "
+                         "everything.")
         if trust:
             yield ('<section aria-labelledby="trust">\n<h2 id="trust">How far to trust this</h2>'
                    '\n<ul class="trust">')
@@ -201,9 +205,7 @@ class _Page:
             yield '<p class="note">nothing</p>'
             return
         yield from _grid(table.title, table.columns, shown)
-        left = table.more + len(table.rows) - len(shown)
-        if left:
-            yield f'<p class="note">and {left:,} more</p>'
+        yield from _more(table.more + len(table.rows) - len(shown))
 
     # -- charts ---------------------------------------------------------------------------------
     def chart(self, chart: Chart, drawn: int) -> Iterator[str]:
@@ -239,6 +241,11 @@ _ZOOM = """<div class="zoom" id="zoom" hidden role="group" aria-label="Zoom all 
 </div>
 <noscript><p class="note">The charts need a script; every number also stands in the tables.</p>
 </noscript>"""
+
+
+def _more(left: int) -> Iterator[str]:
+    if left:
+        yield f'<p class="note">and {left:,} more</p>'
 
 
 def _drawable(chart: Chart) -> bool:

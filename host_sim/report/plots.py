@@ -24,6 +24,7 @@ MILLISECOND = 1_000_000
 HEIGHT, BRIEF = 240, 150
 FLAT = 4                # a level may be so much higher than what is drawn
 INT_MAX = 1 << 53
+DECIMALS = {Unit.PPM: 4, Unit.MONEY: 9}  # under the pointer, where not 3
 
 
 def colors(chart: Chart) -> list[str]:
@@ -269,7 +270,7 @@ def _hover(made: Any, source: Any, group: Group, chart: Chart, divisor: int) -> 
     from bokeh.models import HoverTool
 
     word = y_scale(chart)[1]
-    digits = "0,0" if divisor == 1 else "0,0.[000000]"
+    digits = "0,0" if divisor == 1 else f"0,0.[{'0' * DECIMALS.get(chart.y.unit, 3)}]"
     timed = chart.x.unit is Unit.INSTANT
     x = "@x{%F %T}" if timed else "@x{0,0.[000]}"
     tips = [(printable(chart.x.title), x)]
@@ -278,5 +279,6 @@ def _hover(made: Any, source: Any, group: Group, chart: Chart, divisor: int) -> 
     level = "at" if "at" in source.data else group[-1][0]
     target = made.line(x="x", y=level, source=source, line_alpha=0, line_width=1)
     made.add_tools(HoverTool(
-        renderers=[target], mode="vline", line_policy="nearest", tooltips=tips,
+        renderers=[target], mode="vline", line_policy="none", tooltips=tips,
+        attachment="horizontal",
         formatters={"@x": "datetime"} if timed else {}, visible=False))
