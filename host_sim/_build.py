@@ -98,6 +98,14 @@ static uint32_t ray_host_replay(ray_replay *replay, struct ray *ray)
     PyEval_RestoreThread(thread);
     return state;
 }
+
+static uint32_t ray_host_simulate(ray_simulation *simulation, struct ray *ray)
+{
+    PyThreadState *thread = PyEval_SaveThread();
+    uint32_t state = ray_simulate_run(simulation, ray);
+    PyEval_RestoreThread(thread);
+    return state;
+}
 """
 HOST_DECLARATIONS = """
 /* ray_step_batch with the GIL released. */
@@ -105,6 +113,8 @@ ray_status ray_host_step(struct ray *ray, const ray_rows *rows, uint32_t n,
                          ray_answer *answers);
 /* ray_replay_run with the GIL released. */
 uint32_t ray_host_replay(ray_replay *replay, struct ray *ray);
+/* ray_simulate_run with the GIL released. */
+uint32_t ray_host_simulate(ray_simulation *simulation, struct ray *ray);
 """
 
 

@@ -370,13 +370,14 @@ class Kernel(Answers):
         """
         self._fill(RowKind.EXCHANGE, None, 0, RowFlag(0))
         self._point_at(self._fill_request(target, request))
-        text, now = self._text(TEXT_BYTES), self.lib.ray_clock_now(self.ray)
-        check(
-            self.lib.ray_explain(self.ray, now, self._rows, int(as_json), text),
-            f"explain {target!r}",
-        )
-        said = self._said(text)
+        said = self.explain_rows(self._rows, self.lib.ray_clock_now(self.ray), as_json=as_json)
         return json.loads(said) if as_json else said
+
+    def explain_rows(self, rows: Any, now_ns: int, *, as_json: bool = False) -> str:
+        """The same of the first of `rows`, a cffi `ray_rows *`: text, or JSON text."""
+        text = self._text(TEXT_BYTES)
+        check(self.lib.ray_explain(self.ray, now_ns, rows, int(as_json), text), "explain")
+        return self._said(text)
 
     def shell(self, line: str, *, now_ns: int | None = None) -> ShellResult:
         """Runs one console command; the clock moves to `now_ns` first when it is given."""

@@ -33,6 +33,7 @@ CODES: dict[str, str] = {
     "bad-path": "a path no normalised request could ever have",
     "bad-regex": "the expression does not parse, is outside the dialect, or its table is too large",
     "bad-host": "a host name does not parse",
+    "bad-check": "a scenario's check is no comparison of numbers that are counted",
     "bad-header": "a header or parameter name or value does not fit",
     "out-of-range": "a number is outside the range its rule can hold",
     "duplicate-name": "two rows of one kind have the same name",

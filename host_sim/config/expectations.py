@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from host_sim.config import Config, Request
-from host_sim.config.expected import Expectation
+from host_sim.config.expected import Expectation, ExpectedRequest
 from host_sim.config.identity import ROLES, address_of
 from host_sim.config.model import CLASSES
 from host_sim.errors import RaygateError
@@ -70,7 +70,7 @@ def coverage(config: Config, outcomes: list[Outcome]) -> Coverage:
 def _run_one(config: Config, kernel: Kernel, test: Expectation, fallback: str) -> Outcome:
     name = test.name or f"{fallback}: {test.request.method} {test.request.path}"
     at_ns = test.at or 0
-    fields = _fields(config, test)
+    fields = fields_of(config, test.request)
     try:
         for _ in range(test.repeat):
             decision = kernel.admit(test.request.path, at_ns=at_ns, exchange=True, **fields)
@@ -80,9 +80,9 @@ def _run_one(config: Config, kernel: Kernel, test: Expectation, fallback: str) -
     return Outcome(name, tuple(_differences(test, decision)), decision.route, met)
 
 
-def _fields(config: Config, test: Expectation) -> dict[str, Any]:
-    """The request as the core takes it: who it is from is said by [[identity]], as in a replay."""
-    request = test.request
+def fields_of(config: Config, request: ExpectedRequest) -> dict[str, Any]:
+    """The request as `Kernel.admit` takes it: who it is from is said by [[identity]], as in a
+    replay."""
     stated = request.user is not None or request.tenant is not None or request.role is not None
     credentials = {"authorization", config.file.auth.header.lower()}
     shows = credentials & {name.lower() for name in request.headers}

@@ -146,6 +146,15 @@ def _explain(error: ErrorDetails, model: type[Model], path: Path) -> tuple[str, 
             f'"{_last_word(path)}" must be {words_for} {context[key]}, not {value}',
             False,
         )
+    if kind in ("too_short", "too_long"):
+        short = kind == "too_short"
+        word, most = ("at least", "min_length") if short else ("at most", "max_length")
+        return (
+            "out-of-range",
+            f'"{_last_word(path)}" has {word} {context[most]} entries, '
+            f"not {context['actual_length']}",
+            False,
+        )
     if kind == "int_parsing_size":
         return "out-of-range", f'"{_last_word(path)}" does not fit 64 bits', False
     return kind, error["msg"], False

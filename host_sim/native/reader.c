@@ -59,7 +59,7 @@ static uint32_t copy_fields(ray_reader *reader, const ray_reader_spec *spec)
     for (uint32_t i = 0; i < spec->field_count; i++) {
         const ray_reader_field *field = &spec->fields[i];
         if (field->name_length > RAY_READER_NAME_BYTES || field->target >= RAY_READER_TARGET_MAX
-            || field->also >= RAY_READER_TARGET_MAX)
+            || field->also >= RAY_READER_TARGET_MAX || field->escape > RAY_READER_HASH)
             return 0;
         reader->fields[i] = *field;
         prepare(&reader->literals[i], field);
@@ -90,6 +90,10 @@ ray_reader *ray_reader_open(const ray_reader_spec *spec)
     reader->delimiter = spec->delimiter;
     reader->quotes = spec->quotes;
     reader->time_is_end = spec->time_is_end;
+    reader->needs_path = spec->needs_path;
+    reader->comment = spec->comment ? spec->comment : 256u;
+    reader->id_base = (uint64_t)spec->source << 48;
+    reader->last_time_ns = UINT64_MAX;
     if (!reader->input || !copy_fields(reader, spec) || !copy_rules(reader, spec)
         || !ray_reader_names_fill(&reader->services, spec->services, spec->service_count)
         || !ray_reader_names_fill(&reader->tenants, spec->tenants, spec->tenant_count)) {
@@ -176,6 +180,10 @@ static void read_line(ray_reader *reader, const uint8_t *line, const uint8_t *en
         end--;
     if (reader->line_number <= reader->skip_lines)
         return;
+    if (line < end && *line == reader->comment) {
+        ray_reader_directive(reader, line, (uint64_t)(end - line));
+        return;
+    }
     reader->stats.line_count++;
     if (line == end) {
         reader->stats.blank_count++;
@@ -187,7 +195,8 @@ static void read_line(ray_reader *reader, const uint8_t *line, const uint8_t *en
     }
     for (uint32_t i = 0; i < reader->used_count; i++)
         cells[reader->used[i]].at = NULL;
-    fits = reader->shape == RAY_READER_FORMAT  ? ray_reader_split_format(reader, line, end, cells)
+    fits = reader->other_fields                   ? 0
+           : reader->shape == RAY_READER_FORMAT ? ray_reader_split_format(reader, line, end, cells)
            : reader->shape == RAY_READER_TABLE ? ray_reader_split_table(reader, line, end, cells)
                                                : ray_reader_split_json(reader, line, end, cells);
     fault = fits ? ray_reader_row(reader, cells, block) : (uint32_t)RAY_READER_FAULT_SHAPE;

@@ -22,7 +22,8 @@ enum ray_reader_constant {
     RAY_READER_KEY_BYTES = 1024,  /* the longest client or user name */
     RAY_READER_ROW_BYTES = 24576, /* the most one row adds to the byte store */
     RAY_READER_SAMPLE_MAX = 5,
-    RAY_READER_SAMPLE_BYTES = 120
+    RAY_READER_SAMPLE_BYTES = 120,
+    RAY_READER_UNKNOWN_MAX = 4 /* names that are kept to be shown */
 };
 
 enum ray_reader_shape {
@@ -52,8 +53,13 @@ enum ray_reader_target {
     RAY_READER_COMPUTE = 16,
     RAY_READER_CUSTOM = 17,
     RAY_READER_PRIORITY = 18, /* critical, high, normal, low, batch */
-    RAY_READER_HEADER = 20,
-    RAY_READER_TARGET_MAX = 28
+    RAY_READER_DATE = 19,     /* the day, where TIME is only the time of day */
+    RAY_READER_END = 20,      /* a second instant: the duration is from TIME to it */
+    RAY_READER_ERROR = 21,    /* what went wrong, in words: a throttled request becomes a 429 */
+    RAY_READER_DURATION_2 = 22, /* further parts of the duration, which is their sum */
+    RAY_READER_DURATION_3 = 23,
+    RAY_READER_HEADER = 24,
+    RAY_READER_TARGET_MAX = 32
 };
 
 /* How a time or a duration is written. AUTO tells seconds to nanoseconds by their size, for times
@@ -64,7 +70,18 @@ enum ray_reader_unit {
     RAY_READER_SECONDS = 1,
     RAY_READER_MILLISECONDS = 2,
     RAY_READER_MICROSECONDS = 3,
-    RAY_READER_NANOSECONDS = 4
+    RAY_READER_NANOSECONDS = 4,
+    RAY_READER_PORT = 5 /* CLIENT: behind the last colon is a port, brackets or not */
+};
+
+/* How the bytes of a field were written down. JSON and quoted cells of a table know by themselves. */
+enum ray_reader_escape {
+    RAY_READER_PLAIN = 0,
+    RAY_READER_BACKSLASH = 1, /* Apache and nginx: \" \\ \n \xHH */
+    RAY_READER_DOUBLED = 2,   /* CSV: "" is one quote */
+    RAY_READER_JSON_TEXT = 3, /* \n \uXXXX */
+    RAY_READER_PERCENT = 4,   /* CloudFront: %HH, once */
+    RAY_READER_HASH = 5       /* HAProxy: #HH */
 };
 
 /* TABLE: the n-th field is the n-th column. */
@@ -77,7 +94,8 @@ typedef struct ray_reader_field {
     uint8_t unit;   /* enum ray_reader_unit */
     uint8_t quoted; /* FORMAT: ends at a quote that no backslash precedes */
     uint8_t last;   /* FORMAT: only the literal; the line must end behind it */
-    uint8_t reserved[3];
+    uint8_t escape; /* enum ray_reader_escape */
+    uint8_t reserved[2];
 } ray_reader_field;
 
 enum ray_reader_user_from {
@@ -118,7 +136,10 @@ typedef struct ray_reader_spec {
     uint8_t delimiter;
     uint8_t quotes;      /* TABLE: cells may be quoted (RFC 4180) */
     uint8_t time_is_end; /* the time is when the answer left: the duration is taken off */
-    uint8_t reserved[5];
+    uint8_t comment;     /* not 0: lines that begin with it are no rows (W3C: '#') */
+    uint8_t source;      /* which of several logs this is; bits 48 to 55 of a row's id */
+    uint8_t needs_path;  /* a line without a path or a request line is no request */
+    uint8_t reserved[2];
 } ray_reader_spec;
 
 enum ray_reader_fault {
@@ -148,8 +169,17 @@ typedef struct ray_reader_stats {
     uint64_t unknown_service_count; /* rows that name a service the configuration does not have */
     uint64_t unknown_tenant_count;
     uint64_t duration_count; /* rows with a duration */
+    uint64_t throttled_count; /* rows that the log says were answered 429 */
+    uint64_t failed_count;    /* rows answered 5xx */
+    uint64_t comment_count;   /* lines that begin with the comment byte */
+    uint64_t instant_count;   /* changes of the time from one row to the next */
+    uint64_t resolution_ns;   /* the coarsest of h, min, s, ms, us, ns that all times are whole in */
     uint32_t sample_count;
+    uint32_t unknown_service_names; /* of the arrays below, how many are filled */
+    uint32_t unknown_tenant_names;
     uint32_t reserved;
+    ray_name unknown_service[RAY_READER_UNKNOWN_MAX];
+    ray_name unknown_tenant[RAY_READER_UNKNOWN_MAX];
     ray_reader_sample sample[RAY_READER_SAMPLE_MAX];
 } ray_reader_stats;
 
@@ -176,7 +206,8 @@ void ray_reader_feed(ray_reader *reader, uint64_t length);
 void ray_reader_end(ray_reader *reader);
 
 /* Reads lines into `block` until it is full (returns 1) or the bytes are used up (returns 0). Rows
- * come as EXCHANGE, or as ADMIT with duration_ns set where the log gives a duration; id is 0. */
+ * come as EXCHANGE, with duration_ns set where the log gives a duration; id is the line's number, and
+ * the source in bits 48 to 55. */
 uint32_t ray_reader_read(ray_reader *reader, ray_reader_block *block);
 /* 1 once the end was said and every line was read. */
 uint32_t ray_reader_done(const ray_reader *reader);

@@ -71,6 +71,15 @@ static inline uint32_t ray_reader_absent(const ray_reader_cell *cell)
     return !cell->at || cell->length == 0 || (cell->length == 1 && *cell->at == '-');
 }
 
+/* An unsigned number; an absent one is 0. */
+static inline uint32_t ray_reader_number(const ray_reader_cell *cell, uint64_t most, uint64_t *out)
+{
+    *out = 0;
+    return ray_reader_absent(cell) || ray_reader_digits(cell->at, cell->length, out)
+               ? *out <= most
+               : ray_reader_decimal(cell->at, cell->length, 0, out) && *out <= most;
+}
+
 /* Stores a field's text as the cell of its target, and of the second one. */
 static inline void ray_reader_put(ray_reader_cell *cells, const ray_reader_field *field,
                                   const uint8_t *at, uint64_t length, uint32_t escape)

@@ -9,14 +9,6 @@ enum ray_reader_slack {
     RAY_READER_SLACK = 64 /* bytes that may be touched behind the input and a block's end */
 };
 
-/* How the bytes of a cell were written down. */
-enum ray_reader_escape {
-    RAY_READER_PLAIN = 0,
-    RAY_READER_BACKSLASH = 1, /* Apache and nginx: \" \\ \n \xHH */
-    RAY_READER_DOUBLED = 2,   /* CSV: "" is one quote */
-    RAY_READER_JSON_TEXT = 3  /* \n \uXXXX */
-};
-
 /* The value of a hexadecimal digit of either case, 16 of any other byte. */
 static inline uint32_t ray_reader_hex(uint8_t c)
 {
@@ -72,6 +64,9 @@ struct ray_reader {
     uint64_t input_length;
     uint64_t searched; /* of the unread bytes, how many hold no line feed */
     uint64_t line_number;
+    uint64_t id_base;      /* the source, in bits 48 to 55 */
+    uint64_t last_time_ns; /* of the row before, as the log has it */
+    uint64_t fields_hash;  /* of the first #Fields line, 0: none yet */
     ray_reader_stats stats;
     ray_reader_cell cells[RAY_READER_TARGET_MAX]; /* of the line at hand, by target */
     uint8_t used[RAY_READER_TARGET_MAX];          /* the targets any field has */
@@ -83,11 +78,14 @@ struct ray_reader {
     uint32_t shape;
     uint32_t skip_lines;
     uint32_t ended;
-    uint32_t overlong; /* inside a line that is being skipped */
+    uint32_t overlong;     /* inside a line that is being skipped */
+    uint32_t comment;      /* the byte, 256: none */
+    uint32_t other_fields; /* 1: below a #Fields line that is not the first one's */
+    uint32_t step;         /* of the resolution */
     uint8_t delimiter;
     uint8_t quotes;
     uint8_t time_is_end;
-    uint8_t reserved;
+    uint8_t needs_path;
 };
 
 /* Each takes one line apart into cells (by target); 0 when the line does not fit the shape. */
@@ -100,6 +98,13 @@ uint32_t ray_reader_split_json(const ray_reader *reader, const uint8_t *line, co
 
 /* Makes the row; returns enum ray_reader_fault. block->bytes has RAY_READER_ROW_BYTES to spare. */
 uint32_t ray_reader_row(ray_reader *reader, const ray_reader_cell *cells, ray_reader_block *block);
+
+/* The time a line came and what it took; returns a fault. */
+uint32_t ray_reader_when(ray_reader *reader, const ray_reader_cell *cells, ray_row *row);
+/* The answer's status as the log has it, with what an error column adds; 0: no number. */
+uint32_t ray_reader_outcome(const ray_reader_cell *cells, ray_row *row);
+/* A line that begins with the comment byte. */
+void ray_reader_directive(ray_reader *reader, const uint8_t *line, uint64_t length);
 
 /* The client, the tenant and the user, once the row's target and headers are in the block. Returns
  * a fault. */

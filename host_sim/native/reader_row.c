@@ -3,9 +3,7 @@
  * packed headers. */
 #include "reader_fast_parts.h"
 
-enum { HEADER_BYTES_KEPT = RAY_HEADER_BYTES_MAX + 8, HOST_BYTES_KEPT = 255 };
-
-static const uint64_t DURATION_NS_MAX = (uint64_t)366 * 86400 * 1000000000;
+enum { HEADER_BYTES_KEPT = RAY_HEADER_BYTES_MAX + 8, HOST_BYTES_KEPT = 255, THROTTLED = 429 };
 
 /* -- text -- */
 
@@ -97,12 +95,24 @@ static uint32_t json_escape(const uint8_t *at, uint32_t left, uint8_t out[4], ui
     return 6;
 }
 
+/* Two hexadecimal digits behind '%' or '#'; without them the marker is itself. */
+static uint32_t two_digits(const uint8_t *at, uint32_t left, uint8_t *out)
+{
+    if (left < 3 || ray_reader_hex(at[1]) > 15 || ray_reader_hex(at[2]) > 15)
+        return 1;
+    *out = (uint8_t)(ray_reader_hex(at[1]) << 4 | ray_reader_hex(at[2]));
+    return 3;
+}
+
+/* What begins an escape, by enum ray_reader_escape. */
+static const uint8_t markers[] = { 0, '\\', '"', '\\', '%', '#' };
+
 uint32_t ray_reader_copy(const ray_reader_cell *cell, uint8_t *to, uint32_t most, uint32_t *whole)
 {
     const uint8_t *at = cell->at;
     uint32_t left = cell->length;
     uint32_t length = 0;
-    uint8_t special = cell->escape == RAY_READER_DOUBLED ? '"' : '\\';
+    uint8_t special = markers[cell->escape];
 
     *whole = 1;
     if (cell->escape == RAY_READER_PLAIN || !ray_reader_seek(at, at + left, special)) {
@@ -118,6 +128,8 @@ uint32_t ray_reader_copy(const ray_reader_cell *cell, uint8_t *to, uint32_t most
         if (*at == special) {
             if (special == '"')
                 took = left >= 2 ? 2 : 1;
+            else if (special != '\\')
+                took = two_digits(at, left, out);
             else if (cell->escape == RAY_READER_JSON_TEXT)
                 took = json_escape(at, left, out, &out_length);
             else
@@ -136,15 +148,6 @@ uint32_t ray_reader_copy(const ray_reader_cell *cell, uint8_t *to, uint32_t most
 }
 
 /* -- parts of a row -- */
-
-/* An unsigned number; an absent one is 0. */
-static uint32_t number(const ray_reader_cell *cell, uint64_t most, uint64_t *out)
-{
-    *out = 0;
-    return ray_reader_absent(cell) || ray_reader_digits(cell->at, cell->length, out)
-               ? *out <= most
-               : ray_reader_decimal(cell->at, cell->length, 0, out) && *out <= most;
-}
 
 /* Appends a cell to the block and says where it is; `most` bytes, the rest is cut. Returns 1 when
  * it is whole. */
@@ -168,7 +171,7 @@ static uint32_t split_request(const ray_reader_cell *request, ray_reader_cell *m
     const uint8_t *space = memchr(at, ' ', request->length);
     const uint8_t *protocol = end;
 
-    if (ray_reader_absent(request) || !space || space == at)
+    if (ray_reader_absent(request) || !space || space == at || (space == at + 1 && *at == '-'))
         return 0;
     *method = *request;
     method->length = (uint32_t)(space - at);
@@ -181,13 +184,24 @@ static uint32_t split_request(const ray_reader_cell *request, ray_reader_cell *m
     return 1;
 }
 
+/* Bytes of "http://", or of another scheme of HTTP, that `path` begins with. */
+static uint32_t scheme_length(const ray_reader_cell *path)
+{
+    static const char *const schemes[] = { "http://", "https://", "ws://", "wss://" };
+
+    for (uint32_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
+        uint32_t length = (uint32_t)strlen(schemes[i]);
+        if (path->length > length && memcmp(path->at, schemes[i], length) == 0)
+            return length;
+    }
+    return 0;
+}
+
 /* The part of an absolute-form target that is its authority goes to host; what is left starts with
  * '/'. */
 static void split_authority(ray_reader_cell *path, ray_reader_cell *host)
 {
-    uint32_t scheme = path->length > 7 && memcmp(path->at, "http://", 7) == 0    ? 7
-                      : path->length > 8 && memcmp(path->at, "https://", 8) == 0 ? 8
-                                                                                 : 0;
+    uint32_t scheme = scheme_length(path);
     const uint8_t *authority = path->at + scheme;
     const uint8_t *slash;
 
@@ -215,7 +229,8 @@ static uint8_t method_of(const ray_reader_cell *cell)
 
 /* Method, target and host. A target past what the gateway takes is cut one byte past it: 414 all
  * the same. */
-static uint32_t put_request(const ray_reader_cell *cells, ray_reader_block *block, ray_row *row)
+static uint32_t put_request(const ray_reader *reader, const ray_reader_cell *cells,
+                            ray_reader_block *block, ray_row *row)
 {
     ray_reader_cell method = cells[RAY_READER_METHOD];
     ray_reader_cell path = cells[RAY_READER_PATH];
@@ -224,9 +239,11 @@ static uint32_t put_request(const ray_reader_cell *cells, ray_reader_block *bloc
 
     if (cells[RAY_READER_REQUEST].at && !split_request(&cells[RAY_READER_REQUEST], &method, &path))
         return RAY_READER_FAULT_REQUEST;
+    if (reader->needs_path && !path.at)
+        return RAY_READER_FAULT_REQUEST;
     row->method = method_of(&method);
     if (!ray_reader_absent(&path)) {
-        if (path.at[0] == 'h')
+        if (path.at[0] == 'h' || path.at[0] == 'w')
             split_authority(&path, &host);
         append(block, &path, RAY_TARGET_BYTES_MAX + 1, &row->target_at, &row->target_length);
     }
@@ -276,54 +293,19 @@ static void put_headers(const ray_reader *reader, const ray_reader_cell *cells,
 
 static uint32_t put_numbers(const ray_reader_cell *cells, ray_row *row)
 {
-    uint64_t status;
     uint64_t weight;
 
-    if (!number(&cells[RAY_READER_HTTP_STATUS], 999, &status)
-        || !number(&cells[RAY_READER_RESPONSE_BYTES], INT64_MAX, &row->response_bytes)
-        || !number(&cells[RAY_READER_REQUEST_BYTES], INT64_MAX, &row->request_bytes)
-        || !number(&cells[RAY_READER_WEIGHT], UINT32_MAX, &weight)
-        || !number(&cells[RAY_READER_COMPUTE], INT64_MAX, &row->compute_units)
-        || !number(&cells[RAY_READER_CUSTOM], INT64_MAX, &row->custom_units))
+    if (!ray_reader_outcome(cells, row)
+        || !ray_reader_number(&cells[RAY_READER_RESPONSE_BYTES], INT64_MAX, &row->response_bytes)
+        || !ray_reader_number(&cells[RAY_READER_REQUEST_BYTES], INT64_MAX, &row->request_bytes)
+        || !ray_reader_number(&cells[RAY_READER_WEIGHT], UINT32_MAX, &weight)
+        || !ray_reader_number(&cells[RAY_READER_COMPUTE], INT64_MAX, &row->compute_units)
+        || !ray_reader_number(&cells[RAY_READER_CUSTOM], INT64_MAX, &row->custom_units))
         return 0;
-    row->http_status = (uint16_t)status;
     row->weight = (uint32_t)weight;
     if (!ray_reader_absent(&cells[RAY_READER_WEIGHT]))
         row->flags |= RAY_ROW_WEIGHT;   /* a stated 0 takes nothing */
     return 1;
-}
-
-static uint32_t put_time(ray_reader *reader, const ray_reader_cell *cells, ray_row *row)
-{
-    const ray_reader_cell *time = &cells[RAY_READER_TIME];
-    const ray_reader_cell *duration = &cells[RAY_READER_DURATION];
-    uint64_t seconds;
-    uint32_t fine;
-
-    if (!time->at)
-        return RAY_READER_FAULT_TIME;
-    if (time->unit == RAY_READER_AUTO && time->length >= 20 && time->at[2] == '/')
-        fine = ray_reader_clf(&reader->day, time->at, time->length, &row->at_ns);
-    else if (time->unit == RAY_READER_AUTO && time->length < 11
-             && ray_reader_digits(time->at, time->length, &seconds)) {
-        row->at_ns = seconds * 1000000000u;
-        fine = 1;
-    } else
-        fine = ray_reader_parse_time(time->at, time->length, time->unit, &row->at_ns);
-    if (!fine)
-        return RAY_READER_FAULT_TIME;
-    row->kind = RAY_ROW_EXCHANGE;
-    row->flags |= RAY_ROW_VOUCHED;   /* a log says who it was, and carries no credential */
-    if (ray_reader_absent(duration))
-        return RAY_READER_FINE;
-    if (!ray_reader_parse_duration(duration->at, duration->length, duration->unit,
-                                   &row->duration_ns)
-        || row->duration_ns > DURATION_NS_MAX)
-        return RAY_READER_FAULT_NUMBER;
-    if (reader->time_is_end)
-        row->at_ns -= row->duration_ns < row->at_ns ? row->duration_ns : row->at_ns;
-    reader->stats.duration_count++;
-    return RAY_READER_FINE;
 }
 
 static uint8_t class_of(const ray_reader_cell *cell)
@@ -343,11 +325,12 @@ uint32_t ray_reader_row(ray_reader *reader, const ray_reader_cell *cells, ray_re
     uint32_t fault;
 
     memset(row, 0, sizeof *row);
-    fault = put_time(reader, cells, row);
+    row->id = reader->id_base + reader->line_number;
+    fault = ray_reader_when(reader, cells, row);
     if (!fault && !put_numbers(cells, row))
         fault = RAY_READER_FAULT_NUMBER;
     if (!fault)
-        fault = put_request(cells, block, row);
+        fault = put_request(reader, cells, block, row);
     if (!fault) {
         row->priority = class_of(&cells[RAY_READER_PRIORITY]);
         if (reader->header_count)
@@ -357,6 +340,10 @@ uint32_t ray_reader_row(ray_reader *reader, const ray_reader_cell *cells, ray_re
     if (fault) {
         block->bytes_length = start;
         return fault;
+    }
+    if (row->http_status >= THROTTLED) {
+        reader->stats.throttled_count += row->http_status == THROTTLED;
+        reader->stats.failed_count += row->http_status / 100 == 5;
     }
     block->row_count++;
     return RAY_READER_FINE;

@@ -65,7 +65,7 @@ uint32_t ray_reader_split_format(const ray_reader *reader, const uint8_t *line, 
         if (!stop)
             return 0;
         if (field->target)
-            ray_reader_put(cells, field, p, (uint64_t)(stop - p), RAY_READER_BACKSLASH);
+            ray_reader_put(cells, field, p, (uint64_t)(stop - p), field->escape);
         p = stop;
     }
     return 1;
@@ -139,13 +139,13 @@ uint32_t ray_reader_split_table(const ray_reader *reader, const uint8_t *line, c
             if (stop >= end)
                 break;
             if (field->target)
-                ray_reader_put(cells, field, from, (uint64_t)(stop - from), RAY_READER_PLAIN);
+                ray_reader_put(cells, field, from, (uint64_t)(stop - from), field->escape);
             from = stop + 1;
             if (field++ == last)
                 return 0;
         }
     }
     if (field->target)
-        ray_reader_put(cells, field, from, (uint64_t)(end - from), RAY_READER_PLAIN);
+        ray_reader_put(cells, field, from, (uint64_t)(end - from), field->escape);
     return 1;
 }

@@ -248,6 +248,10 @@ uint32_t ray_reader_decimal(const uint8_t *at, uint64_t length, uint32_t power, 
     int64_t places; /* digits that stay in front of the point once multiplied */
     int32_t exponent;
 
+    if (length > 1 && *at == '+') { /* HAProxy: at least so much, it was not over when logged */
+        p = ++at;
+        length--;
+    }
     if (length == 0 || length > 64
         || !decimal_parts(at, at + length, &point, &mantissa_end, &exponent))
         return 0;

@@ -77,16 +77,46 @@ static uint32_t put_name(ray_reader_block *block, const ray_reader_cell *cell, r
     return whole;
 }
 
+/* The last address of a list, as X-Forwarded-For is one: each proxy appends whom it saw, so the last
+ * is the one no client can make up. */
+static uint32_t last_address(const ray_reader_cell *list, ray_address *out)
+{
+    const uint8_t *end = list->at + list->length;
+    const uint8_t *last = end;
+
+    while (last > list->at && last[-1] != ',')
+        last--;
+    if (last == list->at)
+        return 0;
+    while (last < end && *last == ' ')
+        last++;
+    return ray_reader_parse_address(last, (uint64_t)(end - last), out);
+}
+
+/* Bytes of a port and its colon at the end of an address that has no brackets. */
+static uint32_t port_length(const ray_reader_cell *cell)
+{
+    uint32_t at = cell->length;
+
+    while (at && cell->at[at - 1] >= '0' && cell->at[at - 1] <= '9')
+        at--;
+    return at > 1 && at < cell->length && cell->at[at - 1] == ':' ? cell->length - at + 1 : 0;
+}
+
 /* The client: an address, else its name as the log writes it. */
 static uint32_t put_client(sender *from, uint64_t *named_count)
 {
-    const ray_reader_cell *cell = &from->cells[RAY_READER_CLIENT];
+    ray_reader_cell bare = from->cells[RAY_READER_CLIENT];
+    const ray_reader_cell *cell = &bare;
     const struct ray *trust = from->reader->trust;
     ray_row *row = from->row;
 
     if (ray_reader_absent(cell))
         return 1;
-    if (!ray_reader_parse_address(cell->at, cell->length, &row->address)) {
+    if (cell->unit == RAY_READER_PORT)
+        bare.length -= port_length(cell);
+    if (!ray_reader_parse_address(cell->at, cell->length, &row->address)
+        && !last_address(cell, &row->address)) {
         ++*named_count;
         if (!put_name(from->block, cell, &from->client))
             return 0;
@@ -142,9 +172,25 @@ static uint32_t put_user(sender *from, const ray_reader_identity *rule)
     return 1;
 }
 
+/* Keeps a name that is not known yet, while there is room. */
+static void keep_name(ray_name *kept, uint32_t *count, const uint8_t *name, uint32_t length)
+{
+    for (uint32_t i = 0; i < *count; i++)
+        if (ray_reader_name_length(&kept[i]) == length && memcmp(kept[i].at, name, length) == 0)
+            return;
+    if (*count < RAY_READER_UNKNOWN_MAX)
+        memcpy(kept[(*count)++].at, name, length);
+}
+
+/* Where names go that the configuration does not have. */
+typedef struct unknown {
+    uint64_t *count;
+    ray_name *kept;
+    uint32_t *kept_count;
+} unknown;
+
 /* A tenant or service cell's id; RAY_NONE when absent or unknown, and the unknown are counted. */
-static uint32_t id_of(const ray_reader_names *names, const ray_reader_cell *cell,
-                      uint64_t *unknown_count)
+static uint32_t id_of(const ray_reader_names *names, const ray_reader_cell *cell, unknown strangers)
 {
     uint8_t name[RAY_NAME_BYTES];
     uint32_t length;
@@ -155,8 +201,10 @@ static uint32_t id_of(const ray_reader_names *names, const ray_reader_cell *cell
         return RAY_NONE;
     length = ray_reader_copy(cell, name, RAY_NAME_BYTES - 1, &whole);
     id = whole ? ray_reader_names_find(names, name, length) : RAY_NONE;
-    if (id == RAY_NONE)
-        ++*unknown_count;
+    if (id == RAY_NONE) {
+        ++*strangers.count;
+        keep_name(strangers.kept, strangers.kept_count, name, length);
+    }
     return id;
 }
 
@@ -164,12 +212,15 @@ uint32_t ray_reader_who(ray_reader *reader, const ray_reader_cell *cells, ray_re
                         ray_row *row)
 {
     sender from = { .reader = reader, .cells = cells, .block = block, .row = row };
+    ray_reader_stats *stats = &reader->stats;
     const ray_reader_identity *rule;
 
-    row->service =
-        id_of(&reader->services, &cells[RAY_READER_SERVICE], &reader->stats.unknown_service_count);
-    row->tenant =
-        id_of(&reader->tenants, &cells[RAY_READER_TENANT], &reader->stats.unknown_tenant_count);
+    row->service = id_of(&reader->services, &cells[RAY_READER_SERVICE],
+                         (unknown){ &stats->unknown_service_count, stats->unknown_service,
+                                    &stats->unknown_service_names });
+    row->tenant = id_of(&reader->tenants, &cells[RAY_READER_TENANT],
+                        (unknown){ &stats->unknown_tenant_count, stats->unknown_tenant,
+                                   &stats->unknown_tenant_names });
     from.path.at = block->bytes + row->target_at;
     from.path.length = row->target_length;
     if (!put_client(&from, &reader->stats.named_client_count)

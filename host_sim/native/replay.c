@@ -10,6 +10,7 @@ enum {
     PAYLOAD_HEAD = 8,
     DIRECT_MIN = 64,       /* a run this long is stepped where it lies, without a copy */
     ROWS_PER_CALL = 65536, /* then the caller gets a moment for signals */
+    NOTES_PER_CALL = 8192, /* the same where notes are kept: they are taken meanwhile */
     TEXT_FULL = 1048576
 };
 
@@ -19,24 +20,28 @@ typedef struct slot {
     uint8_t *payload;
     uint64_t payload_length;
     ray_reader_block block; /* rows point into payload, bytes are apart until then */
+    uint64_t lines[RAY_REPLAY_ROWS_MAX]; /* of the rows, whose own ids are running numbers */
 } slot;
 
 struct ray_replay {
-    ray_reader *reader;
     const struct ray *names;
-    ray_replay_sorter sorter;
+    ray_replay_merge merge;
     ray_replay_tally tally;
     ray_replay_lines lines;
-    ray_replay_run_of_rows run; /* rows that left the sorter and are not in a batch yet */
+    ray_replay_notes notes;
+    ray_columns *columns;
+    ray_replay_run_of_rows run; /* rows that left the merge and are not in a batch yet */
     slot slots[RAY_REPLAY_SLOT_MAX];
     ray_answer *answers;
     uint8_t *scratch;
     uint64_t last_id;
+    uint64_t watch; /* 0, or the row before which run stops */
     uint32_t first_out; /* slots that are out: from here, round */
     uint32_t out_count;
     uint32_t batch_rows;
     uint32_t batch_bytes;
     uint32_t decisions;
+    uint32_t keeps_notes;
     uint32_t stopped;
     uint32_t settled; /* 1: the last row was made */
     uint32_t failed; /* enum ray_replay_state, once it is over for good */
@@ -64,17 +69,18 @@ ray_replay *ray_replay_open(const ray_replay_spec *spec)
 
     if (!replay)
         return NULL;
-    replay->reader = spec->reader;
     replay->names = spec->names;
     replay->batch_rows = spec->batch_rows;
     replay->batch_bytes = spec->batch_bytes;
     replay->decisions = spec->decisions;
+    replay->columns = spec->columns;
+    replay->keeps_notes = spec->notes;
     replay->answers = calloc(RAY_REPLAY_ROWS_MAX, sizeof *replay->answers);
     replay->scratch = malloc(RAY_TARGET_BYTES_MAX);
     if (!replay->answers || !replay->scratch || spec->order > RAY_REPLAY_REJECT
         || spec->batch_rows == 0 || spec->batch_rows > RAY_REPLAY_ROWS_MAX
         || spec->batch_bytes < RAY_READER_ROW_BYTES + 4096 || !open_slots(replay)
-        || !ray_replay_sorter_open(&replay->sorter, spec->order, spec->window_rows)
+        || !ray_replay_merge_open(&replay->merge, spec)
         || !ray_replay_tally_open(&replay->tally, spec)) {
         ray_replay_close(replay);
         return NULL;
@@ -90,9 +96,10 @@ void ray_replay_close(ray_replay *replay)
         free(replay->slots[i].payload);
         free(replay->slots[i].block.bytes);
     }
-    ray_replay_sorter_close(&replay->sorter);
+    ray_replay_merge_close(&replay->merge);
     ray_replay_tally_close(&replay->tally);
     free(replay->lines.at);
+    ray_replay_notes_close(&replay->notes);
     free(replay->answers);
     free(replay->scratch);
     free(replay);
@@ -102,8 +109,13 @@ void ray_replay_stop(ray_replay *replay)
 {
     replay->stopped = 1;
     replay->tally.stats.dropped_count +=
-        ray_replay_sorter_drop(&replay->sorter) + replay->run.count;
+        ray_replay_merge_drop(&replay->merge) + replay->run.count;
     replay->run.count = 0;
+}
+
+uint32_t ray_replay_wants(const ray_replay *replay)
+{
+    return ray_replay_merge_wants(&replay->merge);
 }
 
 /* -- filling a batch -- */
@@ -140,9 +152,9 @@ static void settle(ray_replay *replay, slot *s)
 static uint32_t have_run(ray_replay *replay)
 {
     if (replay->run.count == 0 && !replay->stopped)
-        ray_replay_sorter_next(&replay->sorter, replay->reader, RAY_REPLAY_ROWS_MAX,
-                               &replay->tally.stats, &replay->run);
-    if (replay->sorter.failed)
+        ray_replay_merge_next(&replay->merge, RAY_REPLAY_ROWS_MAX, &replay->tally.stats,
+                              &replay->run);
+    if (replay->merge.failed)
         replay->failed = RAY_REPLAY_MEMORY;
     return replay->run.count > 0;
 }
@@ -152,19 +164,37 @@ static uint32_t why_none(const ray_replay *replay)
 {
     if (replay->failed)
         return replay->failed;
-    return replay->stopped || ray_reader_done(replay->reader) ? RAY_REPLAY_DONE : RAY_REPLAY_INPUT;
+    return replay->stopped || ray_replay_merge_done(&replay->merge) ? RAY_REPLAY_DONE : RAY_REPLAY_INPUT;
 }
 
-/* Adds rows to the batch until it is full (returns MORE), or there is none now (INPUT), or ever
- * (DONE). */
+/* How many rows are left before the one that is watched for. */
+static uint64_t until_watched(const ray_replay *replay)
+{
+    return replay->watch > replay->last_id ? replay->watch - 1 - replay->last_id : UINT64_MAX;
+}
+
+/* Gives the row its running number; returns its line. */
+static uint64_t number(ray_replay *replay, ray_row *row)
+{
+    uint64_t line = row->id;
+
+    row->id = ++replay->last_id;
+    return line;
+}
+
+/* Adds rows to the batch until it is full (returns MORE), the next is watched for (HERE), or there
+ * is none now (INPUT), or ever (DONE). */
 static uint32_t fill(ray_replay *replay, slot *s)
 {
     ray_replay_run_of_rows *run = &replay->run;
 
     while (have_run(replay)) {
+        uint64_t *line = &s->lines[s->block.row_count];
+        if (until_watched(replay) == 0)
+            return RAY_REPLAY_HERE;
         if (!has_room(replay, s, row_bytes(run->rows)))
             return RAY_REPLAY_MORE;
-        ray_replay_block_add(&s->block, run->rows, run->bytes)->id = ++replay->last_id;
+        *line = number(replay, ray_replay_block_add(&s->block, run->rows, run->bytes));
         run->rows++;
         run->count--;
     }
@@ -178,32 +208,38 @@ static uint32_t fill(ray_replay *replay, slot *s)
 
 /* -- answers -- */
 
-static uint32_t count(ray_replay *replay, const ray_row *rows, const uint8_t *bytes, uint32_t n,
-                      const ray_answer *answers)
+static uint32_t count(ray_replay *replay, const ray_row *rows, const uint64_t *lines,
+                      const uint8_t *bytes, uint32_t n, const ray_answer *answers)
 {
     uint32_t fine = ray_replay_tally_add(&replay->tally, rows, bytes, n, answers);
 
     if (replay->decisions)
-        fine &= ray_replay_lines_add(&replay->lines, replay->names, rows, n, answers);
+        fine &= ray_replay_lines_add(&replay->lines, replay->names, rows, lines, n, answers);
+    if (replay->columns)
+        fine &= ray_columns_add(replay->columns, rows, bytes, n, answers);
+    if (replay->keeps_notes)
+        fine &= ray_replay_notes_add(&replay->notes, rows, lines, bytes, n, answers);
     if (!fine)
         replay->failed = RAY_REPLAY_MEMORY;
     return fine;
 }
 
-/* Steps rows and counts them, in parts: the timeline takes a sample between two. */
+/* Steps rows and counts them, in parts: the timeline takes a sample between two. The rows' lines are
+ * those of the first slot, where no batch is handed out. */
 static uint32_t step(ray_replay *replay, struct ray *ray, ray_row *rows, uint32_t n,
                      const uint8_t *bytes, uint64_t bytes_length)
 {
     ray_rows batch = { rows, bytes, bytes_length, replay->scratch, NULL };
     ray_timeline *timeline = replay->tally.timeline;
+    const uint64_t *lines = replay->slots[0].lines;
 
-    for (uint32_t part; n; n -= part, batch.row += part) {
+    for (uint32_t part; n; n -= part, batch.row += part, lines += part) {
         part = ray_timeline_span(timeline, ray, batch.row, n);
         if (ray_step_batch(ray, &batch, part, replay->answers) != RAY_OK) {
             replay->failed = RAY_REPLAY_REFUSED;
             return 0;
         }
-        if (!count(replay, batch.row, bytes, part, replay->answers))
+        if (!count(replay, batch.row, lines, bytes, part, replay->answers))
             return 0;
         if (batch.row[part - 1].kind == RAY_ROW_SETTLE)
             ray_timeline_sample(timeline, ray, ray_clock_now(ray));
@@ -217,6 +253,8 @@ static uint32_t direct(const ray_replay *replay)
     const ray_replay_run_of_rows *run = &replay->run;
     uint32_t most = run->count < replay->batch_rows ? run->count : replay->batch_rows;
 
+    if (most > until_watched(replay))
+        most = (uint32_t)until_watched(replay);
     return most >= DIRECT_MIN ? most : 0;
 }
 
@@ -226,7 +264,7 @@ static uint32_t step_direct(ray_replay *replay, struct ray *ray, uint32_t n)
     uint32_t fine;
 
     for (uint32_t i = 0; i < n; i++)
-        run->rows[i].id = ++replay->last_id;
+        replay->slots[0].lines[i] = number(replay, &run->rows[i]);
     fine = step(replay, ray, run->rows, n, run->bytes, run->bytes_length);
     run->rows += n;
     run->count -= n;
@@ -236,7 +274,7 @@ static uint32_t step_direct(ray_replay *replay, struct ray *ray, uint32_t n)
 uint32_t ray_replay_run(ray_replay *replay, struct ray *ray)
 {
     slot *s = &replay->slots[0];
-    uint64_t until = replay->last_id + ROWS_PER_CALL;
+    uint64_t until = replay->last_id + (replay->keeps_notes ? NOTES_PER_CALL : ROWS_PER_CALL);
 
     while (!replay->failed) {
         uint32_t n;
@@ -295,7 +333,7 @@ ray_status ray_replay_take(ray_replay *replay, const ray_answer *answers, uint32
 
     if (replay->out_count == 0 || n != s->block.row_count)
         return RAY_E_ARGUMENT;
-    count(replay, s->block.rows, s->block.bytes, n, answers);
+    count(replay, s->block.rows, s->lines, s->block.bytes, n, answers);
     s->block.row_count = 0;
     s->block.bytes_length = 0;
     replay->first_out = (replay->first_out + 1) % RAY_REPLAY_SLOT_MAX;
@@ -304,6 +342,24 @@ ray_status ray_replay_take(ray_replay *replay, const ray_answer *answers, uint32
 }
 
 /* -- reading -- */
+
+void ray_replay_watch(ray_replay *replay, uint64_t position)
+{
+    replay->watch = position;
+}
+
+void ray_replay_here(const ray_replay *replay, ray_rows *rows, uint64_t *line)
+{
+    const ray_replay_run_of_rows *run = &replay->run;
+
+    *rows = (ray_rows){ run->rows, run->bytes, run->bytes_length, replay->scratch, NULL };
+    *line = run->rows->id;
+}
+
+ray_replay_notes *ray_replay_notes_of(ray_replay *replay)
+{
+    return replay->keeps_notes ? &replay->notes : NULL;
+}
 
 const uint8_t *ray_replay_text(const ray_replay *replay, uint64_t *length)
 {
@@ -330,4 +386,14 @@ void ray_replay_read(const ray_replay *replay, ray_replay_stats *out)
 const ray_replay_tally *ray_replay_tally_of(const ray_replay *replay)
 {
     return &replay->tally;
+}
+
+uint64_t ray_replay_requests_of(const ray_replay *replay, uint32_t users, const uint8_t *name,
+                                uint32_t length, uint32_t address)
+{
+    const ray_replay_tally *tally = &replay->tally;
+    const ray_replay_entry *entry = ray_replay_keys_find(users ? &tally->users : &tally->clients,
+                                                         tally->hash_key, name, length, address);
+
+    return entry ? entry->request_count : 0;
 }

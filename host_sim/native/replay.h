@@ -3,6 +3,7 @@
 #define RAY_REPLAY_H
 #include <stdint.h>
 #include "ray/ray.h"
+#include "columns.h"
 #include "reader.h"
 
 /* replay: a log's rows put in time order, stepped through a core in batches, and what came of them.
@@ -19,6 +20,7 @@ enum ray_replay_constant {
     RAY_REPLAY_KEY_MAX = 1048576,  /* clients, or users, that are told apart in the totals */
     RAY_REPLAY_SLOT_MAX = 8,       /* batches on their way */
     RAY_REPLAY_ROWS_MAX = 1024,    /* rows of one batch */
+    RAY_REPLAY_SOURCE_MAX = 256,   /* logs that are read at once */
     RAY_REPLAY_REASON_MAX = 1152   /* above every code of enum ray_reason */
 };
 
@@ -28,19 +30,34 @@ enum ray_replay_order {
     RAY_REPLAY_REJECT = 2 /* a row that steps back is left out */
 };
 
+/* What becomes of rows that share a unit of a clock too coarse to tell them apart. */
+enum ray_replay_spread_how {
+    RAY_REPLAY_SPREAD_NONE = 0,   /* they happen at once */
+    RAY_REPLAY_SPREAD_EVEN = 1,   /* evenly over the unit, the first at its begin */
+    RAY_REPLAY_SPREAD_POISSON = 2 /* as a Poisson process would, given how many they are */
+};
+
 enum ray_replay_state {
-    RAY_REPLAY_INPUT = 0,  /* wants bytes: feed the reader, or end it */
+    RAY_REPLAY_INPUT = 0,  /* wants bytes: feed the reader of ray_replay_wants, or end it */
     RAY_REPLAY_OUTPUT = 1, /* decision text has gathered: take it */
     RAY_REPLAY_MORE = 2,   /* call again; a moment for signals and progress */
     RAY_REPLAY_BATCH = 3,  /* next: a batch was handed out */
     RAY_REPLAY_WAIT = 4,   /* next: answers must be taken first */
     RAY_REPLAY_DONE = 5,
     RAY_REPLAY_MEMORY = 6, /* out of memory, or a window past 4 GiB of text */
-    RAY_REPLAY_REFUSED = 7 /* the core refused a whole batch */
+    RAY_REPLAY_REFUSED = 7, /* the core refused a whole batch */
+    RAY_REPLAY_HERE = 8     /* run: the next row is the one that is watched for */
 };
 
-typedef struct ray_replay_spec {
+/* One of several logs. */
+typedef struct ray_replay_input {
     ray_reader *reader; /* borrowed; must outlive the replay */
+    uint64_t unit_ns;   /* of its clock, for the spread; 0: its rows are left where they are */
+} ray_replay_input;
+
+typedef struct ray_replay_spec {
+    ray_reader *reader; /* borrowed; must outlive the replay; not read where there are inputs */
+    const ray_replay_input *inputs; /* copied: logs that are merged by time, ties in their order */
     const struct ray
         *names;        /* borrowed: who limits and services are; may be the state that is stepped */
     uint64_t hash_key; /* of the key totals: any number an attacker cannot guess */
@@ -49,7 +66,11 @@ typedef struct ray_replay_spec {
     uint32_t batch_rows;  /* 1..RAY_REPLAY_ROWS_MAX */
     uint32_t batch_bytes; /* of a batch as a link payload, at least RAY_READER_ROW_BYTES + 4096 */
     uint32_t decisions;   /* 1: write decision text */
-    uint32_t reserved;
+    uint32_t input_count; /* 0: `reader` alone, nothing spread; at most RAY_REPLAY_SOURCE_MAX */
+    uint64_t spread_seed; /* POISSON: the same seed and log give the same times */
+    uint32_t spread;      /* enum ray_replay_spread_how */
+    uint32_t notes;       /* 1: keep what a comparison needs of every answer, see compare.h */
+    ray_columns *columns; /* borrowed, may be NULL: every decision goes there as well */
 } ray_replay_spec;
 
 typedef struct ray_replay_stats {
@@ -71,6 +92,9 @@ typedef struct ray_replay_stats {
     uint64_t hurt_user_count;
     uint64_t folded_client_count; /* requests of clients past RAY_REPLAY_KEY_MAX */
     uint64_t folded_user_count;
+    uint64_t shared_count; /* rows at the same instant as another of their log, before a spread */
+    uint64_t instant_rows_max; /* most of them at one instant */
+    uint64_t spread_count;     /* rows whose time a spread chose */
     uint64_t reason_count[RAY_REPLAY_REASON_MAX];
 } ray_replay_stats;
 
@@ -147,6 +171,14 @@ uint32_t ray_replay_next(ray_replay *replay, const uint8_t **payload, uint64_t *
  * rows. */
 ray_status ray_replay_take(ray_replay *replay, const ray_answer *answers, uint32_t count);
 
+/* After INPUT: which input needs bytes. */
+uint32_t ray_replay_wants(const ray_replay *replay);
+/* Makes run stop before the row with this running number, from 1, is stepped; 0: before none. What
+ * is stepped, and in which order, stays the same. */
+void ray_replay_watch(ray_replay *replay, uint64_t position);
+/* After HERE: the row as it will be stepped, and its line. Valid until the next run. */
+void ray_replay_here(const ray_replay *replay, ray_rows *rows, uint64_t *line);
+
 /* Reads no more rows; what is in flight is still completed. */
 void ray_replay_stop(ray_replay *replay);
 
@@ -170,5 +202,8 @@ uint32_t ray_replay_hurt(const ray_replay *replay, uint32_t users, uint32_t most
 uint32_t ray_replay_tenant_read(const ray_replay *replay, uint32_t index, ray_replay_tenant *out);
 /* What came of requests over time; the replay's, until it is closed. */
 const struct ray_timeline *ray_replay_timeline(const ray_replay *replay);
+/* How many requests a client (or user: 1) made; 0 of one that was not seen, or folded. */
+uint64_t ray_replay_requests_of(const ray_replay *replay, uint32_t users, const uint8_t *name,
+                                uint32_t length, uint32_t address);
 
 #endif

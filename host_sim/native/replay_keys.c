@@ -46,7 +46,7 @@ static uint64_t word_of(const uint8_t *at, uint32_t length)
 
 /* Eight bytes at a time, the last eight overlapping; the key keeps a log's author from choosing
  * collisions. Never 0. */
-static uint64_t hash_of(uint64_t key, const uint8_t *at, uint32_t length, uint32_t address)
+uint64_t ray_replay_hash(uint64_t key, const uint8_t *at, uint32_t length, uint32_t address)
 {
     uint64_t hash = mix(key, length * 2u + address);
 
@@ -94,10 +94,32 @@ static uint32_t keep_name(ray_replay_keys *keys, const uint8_t *name, uint32_t l
     return 1;
 }
 
+static uint32_t is_of(const ray_replay_keys *keys, const ray_replay_entry *entry, uint64_t hash,
+                      const uint8_t *name, uint32_t length, uint32_t address)
+{
+    return entry->hash == hash && entry->length == length && entry->address == address
+           && memcmp(keys->names + entry->name_at, name, length) == 0;
+}
+
+const ray_replay_entry *ray_replay_keys_find(const ray_replay_keys *keys, uint64_t hash_key,
+                                             const uint8_t *name, uint32_t length,
+                                             uint32_t address)
+{
+    uint64_t hash = ray_replay_hash(hash_key, name, length, address);
+
+    for (uint64_t slot = hash;; slot++) {
+        const ray_replay_entry *entry = &keys->entries[slot & keys->mask];
+        if (!entry->hash)
+            return NULL;
+        if (is_of(keys, entry, hash, name, length, address))
+            return entry;
+    }
+}
+
 ray_replay_entry *ray_replay_keys_entry(ray_replay_keys *keys, uint64_t hash_key,
                                         const uint8_t *name, uint32_t length, uint32_t address)
 {
-    uint64_t hash = hash_of(hash_key, name, length, address);
+    uint64_t hash = ray_replay_hash(hash_key, name, length, address);
     uint64_t slot = hash;
     ray_replay_entry *entry;
 
@@ -105,8 +127,7 @@ ray_replay_entry *ray_replay_keys_entry(ray_replay_keys *keys, uint64_t hash_key
         entry = &keys->entries[slot & keys->mask];
         if (!entry->hash)
             break;
-        if (entry->hash == hash && entry->length == length && entry->address == address
-            && memcmp(keys->names + entry->name_at, name, length) == 0)
+        if (is_of(keys, entry, hash, name, length, address))
             return entry;
     }
     if (keys->count == RAY_REPLAY_KEY_MAX || (keys->count * 2 >= keys->mask && !grow(keys))
@@ -121,7 +142,7 @@ ray_replay_entry *ray_replay_keys_entry(ray_replay_keys *keys, uint64_t hash_key
     entry->name_at = keys->names_length - length;
     entry->length = length & 0x7fffffffu;
     entry->address = address & 1;
-    keys->count++;
+    entry->place = keys->count++;
     return entry;
 }
 

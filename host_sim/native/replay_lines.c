@@ -109,6 +109,18 @@ static void put_shadows(ray_replay_lines *lines, const struct ray *names, const 
     }
 }
 
+/* Where the row stands in the log; the number of the file where there are several. */
+static void put_line(ray_replay_lines *lines, uint64_t line)
+{
+    PUT(lines, ",\"line\":");
+    put_u64(lines, line & 0xffffffffffff);
+    if (line >> 48) {
+        PUT(lines, ",\"source\":");
+        put_u64(lines, line >> 48);
+    }
+    PUT(lines, "}\n");
+}
+
 /* A row that the core refused has no decision: seq is null, the verdict is "error" and the reason
  * its status. */
 static void put_refused(ray_replay_lines *lines, const ray_row *row, const ray_answer *answer)
@@ -117,7 +129,7 @@ static void put_refused(ray_replay_lines *lines, const ray_row *row, const ray_a
     put_u64(lines, row->at_ns);
     PUT(lines, ",\"verdict\":\"error\",\"reason\":");
     put_word(lines, ray_status_word(answer->status));
-    PUT(lines, ",\"by\":null,\"retry_after_ns\":null,\"shadow\":[]}\n");
+    PUT(lines, ",\"by\":null,\"retry_after_ns\":null,\"shadow\":[]");
 }
 
 static void put_decision(ray_replay_lines *lines, const struct ray *names, const ray_answer *answer)
@@ -139,11 +151,11 @@ static void put_decision(ray_replay_lines *lines, const struct ray *names, const
         put_retry(lines, answer->retry_after_ns);
     PUT(lines, ",\"shadow\":[");
     put_shadows(lines, names, answer);
-    PUT(lines, "]}\n");
+    PUT(lines, "]");
 }
 
 uint32_t ray_replay_lines_add(ray_replay_lines *lines, const struct ray *names, const ray_row *rows,
-                              uint32_t count, const ray_answer *answers)
+                              const uint64_t *line, uint32_t count, const ray_answer *answers)
 {
     for (uint32_t i = 0; i < count; i++) {
         if (rows[i].kind == RAY_ROW_SETTLE)
@@ -154,6 +166,7 @@ uint32_t ray_replay_lines_add(ray_replay_lines *lines, const struct ray *names, 
             put_refused(lines, &rows[i], &answers[i]);
         else
             put_decision(lines, names, &answers[i]);
+        put_line(lines, line[i]);
     }
     return 1;
 }

@@ -6,8 +6,14 @@
 #include "replay_parts.h"
 
 /* A window is full at WINDOW_BYTES of text too, so that long targets cannot make it large; an
- * unbounded one never is. */
-enum { STREAM_ROWS = 1024, FIRST_ROWS = 4096, FIRST_BYTES = 1048576, WINDOW_BYTES = 134217728 };
+ * unbounded one never is. Logs that are read at once share both, but each has SHARE_ROWS_MIN. */
+enum {
+    STREAM_ROWS = 1024,
+    FIRST_ROWS = 4096,
+    FIRST_BYTES = 1048576,
+    WINDOW_BYTES = 134217728,
+    SHARE_ROWS_MIN = 4096
+};
 
 /* -- blocks -- */
 
@@ -73,13 +79,25 @@ ray_row *ray_replay_block_add(ray_reader_block *to, const ray_row *row, const ui
 
 /* -- opening -- */
 
-uint32_t ray_replay_sorter_open(ray_replay_sorter *sorter, uint32_t order, uint32_t window_rows)
+/* A log's part of a window of rows. */
+static uint32_t part_of(uint32_t window_rows, uint32_t share)
+{
+    uint32_t part = window_rows / share;
+
+    return part >= SHARE_ROWS_MIN         ? part
+           : window_rows < SHARE_ROWS_MIN ? window_rows
+                                          : (uint32_t)SHARE_ROWS_MIN;
+}
+
+uint32_t ray_replay_sorter_open(ray_replay_sorter *sorter, uint32_t order, uint32_t window_rows,
+                                uint32_t share)
 {
     memset(sorter, 0, sizeof *sorter);
     sorter->order = order;
     sorter->window_rows = order != RAY_REPLAY_SORT ? STREAM_ROWS
-                          : window_rows            ? window_rows
+                          : window_rows            ? part_of(window_rows, share)
                                                    : UINT32_MAX;
+    sorter->window_bytes = WINDOW_BYTES / share;
     return 1;
 }
 
@@ -210,7 +228,7 @@ static uint32_t fill_fresh(ray_replay_sorter *sorter, ray_reader *reader, ray_re
         if (!full)
             break;
         if (fresh->row_count >= sorter->window_rows
-            || (sorter->window_rows != UINT32_MAX && fresh->bytes_length > WINDOW_BYTES))
+            || (sorter->window_rows != UINT32_MAX && fresh->bytes_length > sorter->window_bytes))
             return 1;
         if (!ray_replay_block_grow(fresh, fresh->row_count == fresh->row_capacity,
                                    RAY_READER_ROW_BYTES)) {
@@ -324,6 +342,31 @@ static uint32_t least(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
+/* Raises rows that come too late for the window, and counts those that have their instant with
+ * others. */
+static void leave(ray_replay_sorter *sorter, ray_replay_stats *stats, ray_row *rows, uint32_t count)
+{
+    uint64_t last_ns = sorter->last_left_ns;
+    uint64_t same = sorter->instant_rows;
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (rows[i].at_ns < last_ns) {
+            rows[i].at_ns = last_ns;
+            stats->late_count++;
+        }
+        if (rows[i].at_ns != last_ns) {
+            last_ns = rows[i].at_ns;
+            same = 1;
+            continue;
+        }
+        stats->shared_count += ++same == 2 ? 2 : same > 2;
+        if (same > stats->instant_rows_max)
+            stats->instant_rows_max = same;
+    }
+    sorter->last_left_ns = last_ns;
+    sorter->instant_rows = same;
+}
+
 uint32_t ray_replay_sorter_next(ray_replay_sorter *sorter, ray_reader *reader, uint32_t most,
                                 ray_replay_stats *stats, ray_replay_run_of_rows *out)
 {
@@ -348,10 +391,6 @@ uint32_t ray_replay_sorter_next(ray_replay_sorter *sorter, ray_reader *reader, u
         out->count = run_length(out->rows, out->count, other->rows[other_at].at_ns, from_held);
     *at += out->count;
     sorter->leaving -= out->count;
-    for (uint32_t i = 0; i < out->count && out->rows[i].at_ns < sorter->last_left_ns; i++) {
-        out->rows[i].at_ns = sorter->last_left_ns;
-        stats->late_count++;
-    }
-    sorter->last_left_ns = out->rows[out->count - 1].at_ns;
+    leave(sorter, stats, out->rows, out->count);
     return out->count;
 }

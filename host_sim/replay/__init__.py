@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -22,20 +23,23 @@ __all__ = ["image_replay", "replay"]
 
 
 def replay(
-    config: Config, log: str | os.PathLike[str], *, profile: str = "seed",
+    config: Config, *logs: str | os.PathLike[str], profile: str = "seed",
     options: Options | None = None, link: Any = None,
 ) -> Summary:
-    """Replays a log (plain or gzip, "-" for standard input) through a configuration.
+    """Replays a log (plain, gzip, zstd or Parquet, "-" for standard input), or several merged by
+    time, through a configuration.
 
     `link` is a shell.Link: then the core at its other end decides, with the same digests as here.
     Raises OSError and FormatError for a log that cannot be read.
     """
-    from host_sim.replay.engine import Replay
-    from host_sim.replay.source import Source
+    from host_sim.replay.engine import Options, Replay
+    from host_sim.replay.source import opened
 
+    options = options or Options()
     with (
-        Source(os.fspath(log)) as source,
-        Replay(config, source, profile=profile, options=options) as run,
+        contextlib.ExitStack() as stack,
+        Replay(config, [stack.enter_context(opened(os.fspath(log), options.maps)) for log in logs],
+               profile=profile, options=options) as run,
     ):
         return run.run_host() if link is None else run.run_image(link)
 

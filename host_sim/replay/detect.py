@@ -4,13 +4,17 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
+import functools
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
+from host_sim.replay import directives, proxies, w3c
 from host_sim.replay.formats import NAMED, compile_apache, compile_format
-from host_sim.replay.mapping import Maps, fields_for, guess
+from host_sim.replay.mapping import Mapping, Maps, fields_for, guess, plain
 from host_sim.replay.program import Field, FormatError, Program
-from host_sim.replay.reader import Reader
+from host_sim.replay.reader import Reader, ReaderStats
 
 if TYPE_CHECKING:
     from host_sim._raw import Raw
@@ -22,29 +26,50 @@ JSON_NAMES = ("json", "jsonl", "ndjson")
 
 
 def program_for(
-    raw: Raw, sample: bytes, *, form: str = "auto", maps: Maps | None = None
+    raw: Raw, sample: bytes, *, form: str = "auto", maps: Maps | None = None,
+    headers: tuple[str, ...] = (), log: str = "",
 ) -> Program:
-    """The program for a log that begins with `sample`.
+    """The program for a log that begins with `sample` and is called `log`.
 
-    `form` is auto, a named format, csv, tsv, jsonl, a LogFormat or a log_format. Raises FormatError
-    that says what was seen and what to give.
+    `form` is auto, a named format, csv, tsv, jsonl, w3c, a format string, or the path of a server's
+    configuration; `headers` are those a configuration looks at. Raises FormatError that says what
+    was seen and what to give.
     """
     maps = maps or Maps()
     lines = _whole_lines(sample)
     if form in TABLES:
         return _table(lines, (TABLES[form],), maps)
     if form in JSON_NAMES:
-        return _json(lines, maps)
+        return _json(lines, maps, headers)
+    if form == "w3c" and lines:
+        return w3c.w3c(lines, maps)
     if form != "auto":
         if maps:
             raise FormatError("--map is for tables and JSON; a format string names its fields")
-        return compile_format(form)
+        return _given(raw, lines, form, log)
     if not lines:
         raise FormatError("the log is empty")
     if lines[0].lstrip().startswith(b"{"):
-        return _json(lines, maps)
-    best = None if maps else _best_format(raw, lines)
+        return _json(lines, maps, headers)
+    if w3c.is_w3c(lines):
+        return w3c.w3c(lines, maps)
+    best = None if maps else _best(raw, lines, _known())
     return best or _table(lines, tuple(DELIMITERS), maps)
+
+
+def _given(raw: Raw, lines: list[bytes], form: str, log: str) -> Program:
+    """The program of --format; of several ways a line may look, the one the first lines have."""
+    configuration = directives.split_form(form)
+    if configuration and form not in NAMED:
+        return directives.program_of(*configuration, log=log)
+    programs = proxies.candidates(form)
+    return _best(raw, lines, programs) or (programs[0] if programs else compile_format(form))
+
+
+@functools.cache
+def _known() -> tuple[Program, ...]:
+    return (*(compile_apache(form, label=name) for name, form in NAMED.items()),
+            *(program for name in proxies.NAMED for program in proxies.candidates(name)))
 
 
 def _whole_lines(sample: bytes) -> list[bytes]:
@@ -56,20 +81,24 @@ def _whole_lines(sample: bytes) -> list[bytes]:
     return [line.rstrip(b"\r") for line in lines if line.strip()]
 
 
-def _best_format(raw: Raw, lines: list[bytes]) -> Program | None:
-    """The named format most of the lines fit, if any does. A tie is the richer one's."""
+def _best(raw: Raw, lines: list[bytes], programs: tuple[Program, ...]) -> Program | None:
+    """The format most of the lines fit, if any does. A tie is the richer one's."""
     text = b"\n".join(lines[:200])
     best: tuple[int, int] = (0, 0)
     found: Program | None = None
-    for name, form in NAMED.items():
-        program = compile_apache(form, label=name)
-        with Reader(raw, program) as reader:
-            for _ in reader.blocks(text):
-                pass
-            score = (reader.stats().row_count, len(program.fields))
+    for program in programs:
+        score = (look(raw, program, text).row_count, len(program.fields))
         if score[0] and score > best:
             best, found = score, program
     return found
+
+
+def look(raw: Raw, program: Program, sample: bytes) -> ReaderStats:
+    """What a program makes of the first lines of a log."""
+    with Reader(raw, program) as reader:
+        for _ in reader.blocks(sample):
+            pass
+        return reader.stats()
 
 
 # -- tables -------------------------------------------------------------------------------------
@@ -108,6 +137,8 @@ def _table(lines: list[bytes], delimiters: tuple[str, ...], maps: Maps) -> Progr
     if len(set(names)) != len(names):
         names = [name if names.index(name) == place else f"{name}#{place + 1}"
                  for place, name in enumerate(names)]
+    if header and len(lines) > 1:
+        maps = _with_date(names, _cells(lines[1], delimiter), maps)
     fields = fields_for(names, maps)
     if not any("time" in (field.target, field.also) for field in fields):
         raise FormatError("no column is known as the time; say which with --map time=COLUMN. "
@@ -115,6 +146,18 @@ def _table(lines: list[bytes], delimiters: tuple[str, ...], maps: Maps) -> Progr
     return Program("TABLE", fields, DELIMITERS.get(delimiter, "table"), delimiter=delimiter,
                    quotes=delimiter != "\t", skip_lines=1 if header else 0,
                    time_is_end=maps.time_is_end)
+
+
+def _with_date(names: list[str], cells: list[str], maps: Maps) -> Maps:
+    """A table whose first row has the day in one column and the time of day in another."""
+    row = {plain(name): (name, cell) for name, cell in zip(names, cells, strict=False)}
+    (day, date), (clock, time) = row.get("date", ("", "")), row.get("time", ("", ""))
+    if (any(m.target in ("time", "date") for m in maps.maps)
+            or not re.fullmatch(r"\d{4}[-/]\d\d[-/]\d\d", date)
+            or not re.fullmatch(r"\d\d:\d\d(:\d\d([.,]\d+)?)?", time)):
+        return maps
+    both = (Mapping("date", day), Mapping("time", clock))
+    return dataclasses.replace(maps, maps=(*maps.maps, *both))
 
 
 # -- JSON lines ---------------------------------------------------------------------------------
@@ -131,7 +174,7 @@ def _keys(value: Any, prefix: str, out: dict[str, None], depth: int = 0) -> None
         out[prefix] = None
 
 
-def _json(lines: list[bytes], maps: Maps) -> Program:
+def _json(lines: list[bytes], maps: Maps, headers: tuple[str, ...]) -> Program:
     names: dict[str, None] = {}
     for line in lines[:100]:
         try:
@@ -143,8 +186,44 @@ def _json(lines: list[bytes], maps: Maps) -> Program:
     for mapping in maps.maps:
         names.setdefault(mapping.column, None)
     known = [name for name in names if len(name.encode("utf-8", "surrogatepass")) <= 64]
+    product = _product(known)
+    if product == "Caddy":  # a header only some requests carry need not be in the first lines
+        known = list(dict.fromkeys([*known, *(f"request.headers.{name}" for name in headers)]))
+    maps = dataclasses.replace(maps, maps=(*maps.maps, *_of_product(product, known, maps)))
     fields = tuple(f for f in fields_for(known, maps) if f.target != "skip") or (Field("skip"),)
     if not any("time" in (field.target, field.also) for field in fields):
         raise FormatError("no key is known as the time; say which with --map time=KEY. "
                           f"The keys are: {', '.join(known[:40]) or 'none'}")
-    return Program("JSON", fields, "JSON lines", time_is_end=maps.time_is_end)
+    return Program("JSON", fields, f"{product} JSON lines".strip(),
+                   time_is_end=maps.time_is_end or product == "Caddy", needs_path=bool(product))
+
+
+def _product(names: list[str]) -> str:
+    """Whose JSON that is, by keys that no other has together."""
+    plains = {plain(name) for name in names}
+    if {"ts", "request.uri", "request.method", "duration"} <= set(names):
+        return "Caddy"
+    if {"start_time", "response_code", "duration"} <= plains and "path" in plains:
+        return "Envoy"
+    return ""
+
+
+# Keys whose meaning is the product's: Caddy counts durations in seconds, Envoy in milliseconds.
+_MEANT = {
+    "Caddy": {"ip": ("request_client_ip", "request_remote_ip"), "duration": ("duration",)},
+    "Envoy": {"ip": ("downstream_remote_address_without_port", "downstream_remote_address",
+                     "x_forwarded_for", "downstream_direct_remote_address"),
+              "time": ("start_time",), "duration": ("duration",)},
+}
+_UNITS = {"Caddy": "s", "Envoy": "ms"}
+
+
+def _of_product(product: str, names: list[str], maps: Maps) -> list[Mapping]:
+    found = []
+    for target, words in _MEANT.get(product, {}).items():
+        name = next((n for word in words for n in names if plain(n) == word), "")
+        if name and not any(m.target == target for m in maps.maps):
+            found.append(Mapping(target, name, _UNITS[product] if target == "duration" else ""))
+            if plain(name) == "x_forwarded_for":
+                found.append(Mapping("header", name, header="X-Forwarded-For"))
+    return found

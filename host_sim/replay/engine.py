@@ -9,31 +9,32 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import ipaddress
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from host_sim import _raw
 from host_sim.errors import BusyError, RaygateError, check
 from host_sim.kernel import Digests, Kernel
-from host_sim.replay import detect, governed, timeline
+from host_sim.replay import governed, timeline, trust
+from host_sim.replay.inputs import Inputs
 from host_sim.replay.mapping import Maps
-from host_sim.replay.program import FormatError, Program
-from host_sim.replay.reader import Reader
-from host_sim.replay.source import CHUNK, Source
-from host_sim.replay.summary import VERDICTS, First, Key, Rule, Service, Summary, Tenant
+from host_sim.replay.program import FormatError
+from host_sim.replay.source import Source
+from host_sim.replay.summary import VERDICTS, LogFile, Summary
+from host_sim.replay.tally import Tally, address_of, firm
 
 if TYPE_CHECKING:
     from host_sim.config import Config
+    from host_sim.tables import Columns
 
 ORDERS = ("sort", "clamp", "reject")
+SPREADS = ("none", "even", "poisson")
 WINDOW = 262_144
 HOST_BATCH = 512
 LINK_PAYLOAD = 65_536
 TOP = 10
-RANKED = 4096  # clients and users that are ranked; at most 1000 of them are shown
 
 Progress = Callable[[int, int, int], None]  # bytes read, bytes in all (0 unknown), requests
 
@@ -51,42 +52,51 @@ class StopReading(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """How to replay. `window` is how many rows late one may come with order sort, 0 any."""
+    """How to replay. `window` is how many rows late one may come with order sort, 0 any; several
+    logs share it. `spread` is what becomes of rows that share a unit of their log's clock."""
 
     order: str = "sort"
     window: int = WINDOW
     form: str = "auto"
     maps: Maps = Maps()
     top: int = TOP
+    spread: str = "none"
+    spread_seed: int = 0
 
 
 class Replay:
-    """One replay of one log. Make it, run it on one engine, read the summary; then close it.
+    """One replay of one log, or of several merged by time. Make it, run it on one engine, read the
+    summary; then close it.
 
     `stopping` is asked between steps: once it is true no more is read, what is in flight completes,
-    and the summary tells what is known.
+    and the summary tells what is known. `columns` gathers every decision.
     """
 
     def __init__(
-        self, config: Config, source: Source, *, profile: str = "seed",
+        self, config: Config, source: Source | Sequence[Source], *, profile: str = "seed",
         options: Options | None = None, decisions: Sink | None = None,
         progress: Progress | None = None, stopping: Callable[[], bool] | None = None,
+        columns: Columns | None = None, notes: bool = False,
     ) -> None:
-        self.config, self.source, self.profile = config, source, profile
+        self.columns = columns
+        self.config, self.profile = config, profile
+        self.sources = (source,) if isinstance(source, Source) else tuple(source)
         self.options = options or Options()
         if self.options.order not in ORDERS:
             raise FormatError(f"unknown order {self.options.order!r}: use {', '.join(ORDERS)}")
-        self._decisions, self._progress = decisions, progress
+        if self.options.spread not in SPREADS:
+            raise FormatError(f"unknown spread {self.options.spread!r}: use {', '.join(SPREADS)}")
+        self._decisions, self._progress, self._notes = decisions, progress, notes
         self._stopping = stopping or (lambda: False)
         self._raw = _raw.load(profile)
         self.ffi, self.lib = self._raw.ffi, self._raw.lib
         self.kernel = Kernel(profile=profile, config=config)
-        self.program: Program = detect.program_for(
-            self._raw, source.peek(detect.SAMPLE), form=self.options.form, maps=self.options.maps)
-        self.reader = Reader(self._raw, self.program, config=config, core=self.kernel.ray)
+        self.inputs = Inputs(self._raw, self.sources, config, self.kernel.ray,
+                             form=self.options.form, maps=self.options.maps)
         self._replay = self.ffi.NULL
         self._stopped = False
         self.waiting = False  # for input: a signal handler may raise StopReading meanwhile
+        self.fed_count = 0  # bytes of the log, unpacked, that were given to the reader
         self._read_stats = self.ffi.new("ray_replay_stats *")
 
     def __enter__(self) -> Replay:
@@ -96,39 +106,47 @@ class Replay:
         self.close()
 
     def close(self) -> None:
-        """Frees the reader and the replay; the kernel stays."""
+        """Frees the readers and the replay; the kernel stays."""
         self.lib.ray_replay_close(self._replay)
         self._replay = self.ffi.NULL
-        self.reader.close()
+        self.inputs.close()
+
+    @property
+    def raw_replay(self) -> Any:
+        """The `ray_replay *`, for what works on it in C."""
+        return self._replay
 
     def _open(self, batch_rows: int, batch_bytes: int) -> None:
         if self._replay != self.ffi.NULL:
             raise RaygateError("a replay runs once")
+        inputs = self.inputs.rows(self.options.spread != "none")
         self._replay = self.lib.ray_replay_open(self.ffi.new("ray_replay_spec *", {
-            "reader": self.reader.reader, "names": self.kernel.ray,
+            "inputs": inputs, "input_count": len(inputs),
+            "spread": SPREADS.index(self.options.spread),
+            "spread_seed": self.options.spread_seed, "names": self.kernel.ray,
             "hash_key": int.from_bytes(os.urandom(8), "little"),
             "order": ORDERS.index(self.options.order), "window_rows": self.options.window,
             "batch_rows": batch_rows, "batch_bytes": batch_bytes,
-            "decisions": self._decisions is not None}))
+            "decisions": self._decisions is not None, "notes": self._notes,
+            "columns": self.ffi.NULL if self.columns is None else self.columns.columns}))
         if self._replay == self.ffi.NULL:
             raise MemoryError("no memory for a replay")
 
     # -- what a state asks for ------------------------------------------------------------------
     def _feed(self) -> None:
+        place = self.lib.ray_replay_wants(self._replay)
         try:
             self.waiting = True
-            data = self.source.read(CHUNK)
+            data = self.inputs.read(place)
         except StopReading:
             return
         finally:
             self.waiting = False
-        if not data:
-            self.reader.end()
-            return
-        while data:
-            data = data[self.reader.feed(data) :]
+        self.fed_count += len(data)
+        self.inputs.feed(place, data)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Hands on the decision lines that have gathered."""
         if self._decisions is None:
             return
         length = self.ffi.new("uint64_t *")
@@ -141,15 +159,14 @@ class Replay:
         """Does what `state` asks for; False when the replay is over."""
         lib = self.lib
         if self._stopping() and not self._stopped:
-            self._stopped = True
-            lib.ray_replay_stop(self._replay)
+            self.stop()
         if state == lib.RAY_REPLAY_DONE:
             return False
         self._report()
         if state == lib.RAY_REPLAY_INPUT and not self._stopped:
             self._feed()
         elif state == lib.RAY_REPLAY_OUTPUT:
-            self._flush()
+            self.flush()
         elif state == lib.RAY_REPLAY_MEMORY:
             raise MemoryError("memory ran out; a smaller --window needs less")
         elif state == lib.RAY_REPLAY_REFUSED:
@@ -159,20 +176,59 @@ class Replay:
     def _report(self) -> None:
         if self._progress is not None:
             self.lib.ray_replay_read(self._replay, self._read_stats)
-            self._progress(self.source.raw_count, self.source.raw_total,
-                           int(self._read_stats.request_count))
+            self._progress(*self.inputs.progress(), int(self._read_stats.request_count))
 
     # -- the two engines ------------------------------------------------------------------------
     def run_host(self) -> Summary:
         """Steps the core in this process, with the GIL released."""
+        self.begin()
+        while self.advance():
+            pass
+        return self.end()
+
+    def begin(self) -> None:
+        """Gets ready to be run on the host a step at a time: begin, advance until it is False,
+        end. What is decided does not depend on the steps."""
         self._open(HOST_BATCH, HOST_BATCH * 1024)
-        kernel, started = self.kernel, time.perf_counter_ns()
-        with _entered(kernel):
-            while self._serve(self.lib.ray_host_replay(self._replay, kernel.ray)):
-                pass
-        self._flush()
-        elapsed = time.perf_counter_ns() - started
-        return self._summary("host", kernel.digest(), elapsed)
+        self._started_ns = time.perf_counter_ns()
+
+    def advance(self) -> bool:
+        """One step: some rows through the core, or some bytes to the reader. False at the end."""
+        with _entered(self.kernel):
+            state = self.lib.ray_host_replay(self._replay, self.kernel.ray)
+        return self._serve(state)
+
+    def stop(self) -> None:
+        """Reads no more: what is in flight completes with the next steps."""
+        self._stopped = True
+        self.lib.ray_replay_stop(self._replay)
+
+    @property
+    def stopped(self) -> bool:
+        """Was it told to read no more?"""
+        return self._stopped
+
+    def end(self) -> Summary:
+        """What came of it, after advance was False."""
+        self.flush()
+        elapsed = time.perf_counter_ns() - self._started_ns
+        return self._summary("host", self.kernel.digest(), elapsed)
+
+    def walk_to(
+        self, position: int, giving_up: Callable[[], bool] = lambda: False
+    ) -> Here | None:
+        """Goes on until just before the row with this running number (from 1) is decided; None
+        when the log ends before it, or `giving_up` is true. After `begin`, only ever forwards."""
+        self.lib.ray_replay_watch(self._replay, position)
+        while True:
+            with _entered(self.kernel):
+                state = self.lib.ray_host_replay(self._replay, self.kernel.ray)
+            if state == self.lib.RAY_REPLAY_HERE:
+                self.flush()
+                return Here(self)
+            if giving_up() or not self._serve(state):
+                self.flush()
+                return None
 
     def run_image(self, link: Any) -> Summary:
         """Steps the core at the other end of a machine link (shell.Link): empties it, loads the
@@ -192,8 +248,8 @@ class Replay:
             data = self.ffi.from_buffer("ray_answer[]", answers)
             check(self.lib.ray_replay_take(self._replay, data, len(answers) // size),
                   "the image answered another number of rows than were sent")
-            self._flush()
-        self._flush()
+            self.flush()
+        self.flush()
         elapsed = time.perf_counter_ns() - started
         got = link.digest()
         state = link.snapshot()
@@ -224,12 +280,14 @@ class Replay:
         limits = self.ffi.new("ray_ratelimit_stats *")
         lib.ray_ratelimit_read(lib.ray_ratelimit_of(self.kernel.ray), limits)
         ended = self.kernel.stats()
-        clients, users = self._keys(0), self._keys(1)
+        tally = Tally(self.kernel, self._replay, self.options.top)
+        clients, users = tally.keys(0), tally.keys(1)
         return Summary(
-            log=self.source.name, config=self.config.path, engine=engine, profile=self.profile,
-            form=self.program.label, columns=self.program.said(), order=self.options.order,
-            window=self.options.window, lines=self.reader.stats(),
-            requests=int(out.request_count), verdicts=verdicts, reasons=self._reasons(out),
+            log=", ".join(source.name for source in self.sources), config=self.config.path,
+            engine=engine, profile=self.profile,
+            form=self.inputs.label(), columns=self.inputs.said(), order=self.options.order,
+            window=self.options.window, lines=self.inputs.stats(),
+            requests=int(out.request_count), verdicts=verdicts, reasons=tally.reasons(out),
             would_deny=int(out.would_deny_count), queued=int(out.queued_count),
             completed=ended["completed_count"], expired=ended["expired_count"],
             dropped=ended["dropped_count"],
@@ -238,101 +296,62 @@ class Replay:
             not_replayed=int(out.dropped_count),
             concurrent_max=ended["inflight_count_max"],
             first_ns=int(out.first_ns), last_ns=int(out.last_ns),
-            rules=tuple(self._rules()), services=tuple(self._services()),
+            rules=tuple(tally.rules()), services=tuple(tally.services()),
             clients=clients[: self.options.top], client_count=int(out.client_count),
             users=users[: self.options.top], user_count=int(out.user_count),
             users_differ=out.client_count != out.user_count
-            or _firm(clients, out.client_count) != _firm(users, out.user_count),
+            or firm(clients, out.client_count) != firm(users, out.user_count),
             folded_totals=int(out.folded_client_count + out.folded_user_count),
             folded_keys=int(limits.overflow_count),
             config_hash=digests.config, decision_digest=digests.decision,
             state_digest=digests.state, book_digest=digests.book, elapsed_ns=elapsed_ns,
-            governed=governed.read(self.kernel), tenants=tuple(self._tenants()),
-            hurt_clients=self._hurt(0), hurt_client_count=int(out.hurt_client_count),
-            hurt_users=self._hurt(1), hurt_user_count=int(out.hurt_user_count),
+            governed=governed.read(self.kernel), tenants=tuple(tally.tenants()),
+            hurt_clients=tally.hurt(0), hurt_client_count=int(out.hurt_client_count),
+            hurt_users=tally.hurt(1), hurt_user_count=int(out.hurt_user_count),
             timeline=timeline.read(self.kernel, lib.ray_replay_timeline(self._replay)),
-            log_sha256=self.source.sha256(), log_bytes=self.source.raw_count,
-            problem=self.source.problem, interrupted=self._stopped)
+            logs=tuple(LogFile(source.name, source.raw_count, source.sha256())
+                       for source in self.sources),
+            trust=self._trust(out), problem=self.inputs.problem(), interrupted=self._stopped)
 
-    def _word(self, word: Any) -> str:
-        return bytes(self.ffi.string(word)).decode()
-
-    def _reasons(self, out: Any) -> dict[str, int]:
-        found = {self._word(self.lib.ray_reason_word(code)): int(number)
-                 for code, number in enumerate(out.reason_count) if number}
-        return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
-
-    def _rules(self) -> list[Rule]:
-        row = self.ffi.new("ray_replay_rule *")
-        rules: list[Rule] = []
-        while self.lib.ray_replay_rule_read(self._replay, len(rules), row):
-            rules.append(Rule(
-                self._word(self.lib.ray_by_word(row.by_kind)), self._word(row.name.at),
-                int(row.denied_count), int(row.would_deny_count), int(row.retry_after_ns_max),
-                int(row.never_count), self._first(row.first), self._first(row.first_would)))
-        return sorted(rules, key=lambda r: (-r.denied, -r.would_deny, r.kind, r.name))
-
-    def _services(self) -> list[Service]:
-        row = self.ffi.new("ray_replay_service *")
-        services: list[Service] = []
-        while self.lib.ray_replay_service_read(self._replay, len(services), row):
-            services.append(Service(
-                self._word(row.name.at), int(row.request_count), int(row.allowed_count),
-                int(row.denied_count), int(row.delayed_count), int(row.response_bytes)))
-        return sorted(services, key=lambda s: (-s.requests, s.name))
-
-    def _keys(self, users: int) -> tuple[Key, ...]:
-        """The first RANKED keys, ties by name as it is printed (the core's are by its bytes)."""
-        rows = self.ffi.new("ray_replay_key[]", RANKED)
-        count = self.lib.ray_replay_top(self._replay, users, RANKED, rows)
-        keys = (self._key(row) for row in rows[0:count])
-        return tuple(sorted(keys, key=lambda key: (*_rank(key), key.name)))
-
-    def _hurt(self, users: int) -> tuple[Key, ...]:
-        rows = self.ffi.new("ray_replay_key[]", self.options.top)
-        count = self.lib.ray_replay_hurt(self._replay, users, self.options.top, rows)
-        return tuple(self._key(row) for row in rows[0:count])
-
-    def _key(self, row: Any) -> Key:
-        return Key(self._key_name(row), int(row.request_count), int(row.denied_count),
-                   int(row.delayed_count), int(row.would_deny_count), self._first(row.first))
-
-    def _first(self, row: Any) -> First | None:
-        if not row.at_ns:
-            return None
-        by, name = self._word(self.lib.ray_reason_word(row.reason)), self.ffi.new("ray_name *")
-        if row.by_kind != self.lib.RAY_BY_NONE:
-            self.lib.ray_by_name(self.kernel.ray, row.by_kind, row.by_id, name)
-            by = f"{self._word(self.lib.ray_by_word(row.by_kind))} {self._word(name.at)}"
-        return First(int(row.at_ns), int(row.seq), by)
-
-    def _tenants(self) -> Iterator[Tenant]:
-        row, place = self.ffi.new("ray_replay_tenant *"), 0
-        while self.lib.ray_replay_tenant_read(self._replay, place, row):
-            place += 1
-            if row.request_count:
-                yield Tenant(governed.tenant_name(self.kernel, row.tenant),
-                             int(row.request_count), int(row.allowed_count),
-                             int(row.denied_count), int(row.delayed_count),
-                             int(row.would_deny_count), self._first(row.first))
-
-    def _key_name(self, row: Any) -> str:
-        raw = bytes(self.ffi.buffer(row.name, row.length))
-        if not row.address:
-            return raw.decode("utf-8", "backslashreplace")
-        ip = ipaddress.IPv6Address(raw)
-        return str(ip.ipv4_mapped or ip)
+    def _trust(self, out: Any) -> trust.Trust:
+        return trust.of(
+            self.inputs.stats(), trust.missing(self.config, self.inputs.programs),
+            shared=int(out.shared_count), instant_max=int(out.instant_rows_max),
+            spread=self.options.spread, spread_seed=self.options.spread_seed,
+            spread_rows=int(out.spread_count))
 
 
-def _rank(key: Key) -> tuple[int, int, int]:
-    return -key.denied, -key.would_deny, -key.requests
+class Here:
+    """A row that is about to be decided, see Replay.walk_to; good until the replay goes on."""
 
+    def __init__(self, replay: Replay) -> None:
+        self._replay, ffi = replay, replay.ffi
+        self._rows, line = ffi.new("ray_rows *"), ffi.new("uint64_t *")
+        replay.lib.ray_replay_here(replay.raw_replay, self._rows, line)
+        self.line = int(line[0])  # as the reader counts; a source's number is in bits 48 to 55
+        self.at_ns = int(self._rows.row.at_ns)
 
-def _firm(keys: tuple[Key, ...], total: int) -> tuple[Key, ...]:
-    """The keys whose place a cut did not choose: of a tie that goes on past the end it took any."""
-    if len(keys) == total or _rank(keys[0]) == _rank(keys[-1]):
-        return keys
-    return tuple(key for key in keys if _rank(key) != _rank(keys[-1]))
+    def text(self, part: str) -> bytes:
+        """`target`, `host`, `headers`, `user` or `client` of the row."""
+        row = self._rows.row
+        at, length = getattr(row, f"{part}_at"), getattr(row, f"{part}_length")
+        return bytes(self._replay.ffi.buffer(self._rows.bytes + at, length))
+
+    def client(self) -> str:
+        """The client's address, or its name."""
+        row = self._rows.row
+        if not row.flags & self._replay.lib.RAY_ROW_ADDRESS:
+            return self.text("client").decode("utf-8", "backslashreplace")
+        return address_of(bytes(row.address.at))
+
+    def explain(self, *, as_json: bool = False) -> str:
+        """The row's journey stage by stage, by the state just before it; text or JSON text.
+
+        What is due by then happens first, as it would for the row itself. Nothing is decided.
+        """
+        kernel = self._replay.kernel
+        now = kernel.tick(max(self.at_ns, int(kernel.lib.ray_clock_now(kernel.ray))))
+        return kernel.explain_rows(self._rows, now, as_json=as_json)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from host_sim.replay.program import TARGETS, UNITS, Field, FormatError
+from host_sim.replay.program import TARGETS, TIMED, UNITS, Field, FormatError
 
 # Names seen in real logs, best first, in lower case with _ for anything between words. A unit at
 # the end (start_ns, latency_ms) is taken off before a name is looked up.
@@ -36,17 +36,19 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "weight": ("weight", "tokens"),
     "tenant": ("tenant", "tenant_id", "tenant_name"),
     "service": ("service", "service_name"),
-    "host": ("vhost", "server_name", "http_host", "request_host", "cs_host", "authority",
-             "virtual_host", "host"),
+    "host": ("vhost", "server_name", "http_host", "request_host", "x_host_header", "cs_host",
+             "authority", "virtual_host", "host"),
     "priority": ("priority", "class"),
+    "error": ("error", "error_code", "errorcode", "exception"),
 }
 HEADER_ALIASES = {"referer": "Referer", "referrer": "Referer", "useragent": "User-Agent",
                   "user_agent": "User-Agent", "http_user_agent": "User-Agent",
                   "http_referer": "Referer", "x_forwarded_for": "X-Forwarded-For",
                   "http_x_forwarded_for": "X-Forwarded-For"}
+# request.headers.User-Agent of Caddy, cs(User-Agent) of W3C logs: a header by its own name.
+_HEADER_KEYS = re.compile(r"(?:^|\.)headers\.([^.]+)$|^cs\(([^)]+)\)$")
 _UNIT_WORDS = {"ns": "ns", "nanos": "ns", "us": "us", "micros": "us", "ms": "ms", "millis": "ms",
                "s": "s", "sec": "s", "secs": "s", "seconds": "s"}
-_TIMED = ("time", "duration")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,11 +89,11 @@ def parse_maps(texts: tuple[str, ...]) -> Maps:
             known = ", ".join(t for t in TARGETS if t not in ("skip", "header"))
             raise FormatError(f"--map {word!r} is no field: use {known} or header:NAME")
         unit = ""
-        while target in _TIMED and ":" in column:
+        while target in TIMED and ":" in column:
             head, _, tail = column.rpartition(":")
             if tail == "end" and target == "time":
                 time_is_end = True
-            elif tail in UNITS and tail:
+            elif tail in UNITS and tail not in ("", "port"):
                 unit = tail
             else:
                 break
@@ -105,6 +107,12 @@ def parse_maps(texts: tuple[str, ...]) -> Maps:
 def plain(name: str) -> str:
     """A column's name without case and punctuation: `@Start-Time` is start_time."""
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+
+
+def header_of(name: str) -> str:
+    """The request header a column or key holds, by its name; empty when it holds none."""
+    found = _HEADER_KEYS.search(name)
+    return HEADER_ALIASES.get(plain(name), "") or (found[1] or found[2] if found else "")
 
 
 def _with_unit(name: str) -> tuple[str, str]:
@@ -122,7 +130,7 @@ def guess(names: list[str]) -> dict[str, tuple[str, str]]:
     for target, aliases in ALIASES.items():
         for alias in aliases:
             name, unit = plain_names.get(alias, ""), ""
-            if not name and target in _TIMED:
+            if not name and target in TIMED:
                 name, unit = based.get(alias, ("", ""))
             if name and name not in used:
                 found[target] = (name, unit)
@@ -138,8 +146,7 @@ def fields_for(names: list[str], maps: Maps) -> tuple[Field, ...]:
     from 1. Raises FormatError for a column that does not exist.
     """
     chosen = guess(names)
-    headers = {header: name for name in reversed(names)
-               if (header := HEADER_ALIASES.get(plain(name)))}
+    headers = {header: name for name in reversed(names) if (header := header_of(name))}
     wanted: dict[str, list[Mapping]] = {name: [] for name in names}
     taken = {m.target for m in maps.maps if m.target != "header"}
     given = {_column(names, m.column): None for m in maps.maps}
@@ -171,7 +178,7 @@ def _field(name: str, maps: list[Mapping]) -> Field:
 
 def _default_unit(mapping: Mapping, name: str) -> str:
     """A mapped column's own name may still tell its unit."""
-    return _with_unit(name)[1] if mapping.target in _TIMED else ""
+    return _with_unit(name)[1] if mapping.target in TIMED else ""
 
 
 def _column(names: list[str], wanted: str) -> str:

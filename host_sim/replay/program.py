@@ -27,11 +27,21 @@ TARGETS = {
     "compute": "COMPUTE",
     "custom": "CUSTOM",
     "priority": "PRIORITY",
+    "date": "DATE",
+    "end": "END",
+    "error": "ERROR",
+    "duration_2": "DURATION_2",
+    "duration_3": "DURATION_3",
     "header": "HEADER",
 }
 UNITS = {
     "": "AUTO", "s": "SECONDS", "ms": "MILLISECONDS", "us": "MICROSECONDS", "ns": "NANOSECONDS",
+    "port": "PORT",
 }
+# How a log writes down the bytes it cannot write as they are (enum ray_reader_escape).
+ESCAPES = {"plain": "PLAIN", "backslash": "BACKSLASH", "json": "JSON_TEXT", "percent": "PERCENT",
+           "hash": "HASH"}
+TIMED = ("time", "end", "duration", "duration_2", "duration_3")  # what a unit may follow
 
 
 class FormatError(ValueError):
@@ -52,6 +62,7 @@ class Field:
     quoted: bool = False
     last: bool = False
     also: str = ""
+    escape: str = "plain"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +76,8 @@ class Program:
     quotes: bool = False
     skip_lines: int = 0
     time_is_end: bool = False
+    comment: str = ""               # lines that begin with it are no rows
+    needs_path: bool = False        # lines without a path are no requests
 
     def has(self, target: str) -> bool:
         """True when a field of the line is for `target`."""
@@ -78,6 +91,6 @@ class Program:
                 if target != "skip":
                     kind = f"header:{field.header}" if target == "header" else target
                     source = field.name if self.shape != "FORMAT" else ""
-                    unit = f":{field.unit}" if field.unit else ""
+                    unit = f":{field.unit}" if field.unit and target in TIMED else ""
                     words.append(f"{kind}={source}{unit}" if source else kind)
         return " ".join(words)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from host_sim.replay.program import TARGETS, UNITS, FormatError, Program
+from host_sim.replay.program import ESCAPES, TARGETS, UNITS, Field, FormatError, Program
 
 if TYPE_CHECKING:
     from host_sim._raw import Raw
@@ -46,6 +46,12 @@ class ReaderStats:
     unknown_service_count: int
     unknown_tenant_count: int
     duration_count: int
+    throttled_count: int
+    failed_count: int
+    comment_count: int
+    resolution_ns: int
+    unknown_services: tuple[str, ...]
+    unknown_tenants: tuple[str, ...]
     samples: tuple[Unparsable, ...]
 
 
@@ -68,15 +74,19 @@ def headers_wanted(config: Config | None) -> tuple[str, ...]:
 
 class Reader:
     """One log being read. `config` gives services, tenants and identities; `core` is a configured
-    `struct ray *` that says who trusted proxies are. Close it, or use it in a with statement."""
+    `struct ray *` that says who trusted proxies are, `source` tells several logs' rows apart. Close
+    it, or use it in a with statement."""
 
     def __init__(
-        self, raw: Raw, program: Program, *, config: Config | None = None, core: Any = None
+        self, raw: Raw, program: Program, *, config: Config | None = None, core: Any = None,
+        source: int = 0, headers: tuple[str, ...] = (),
     ) -> None:
         self.ffi, self.lib = raw.ffi, raw.lib
         self.program = program
         self._keep: list[Any] = []
+        self._more = headers  # packed besides those the configuration looks at
         spec = self._spec(program, config, core)
+        spec.source = source
         self.reader = self.lib.ray_reader_open(spec)
         self._keep.clear()
         if self.reader == self.ffi.NULL:
@@ -100,7 +110,7 @@ class Reader:
     # -- what C is told -------------------------------------------------------------------------
     def _spec(self, program: Program, config: Config | None, core: Any) -> Any:
         ffi, lib = self.ffi, self.lib
-        headers = headers_wanted(config)
+        headers = (*headers_wanted(config), *self._more)
         if len(headers) > lib.RAY_READER_HEADER_MAX:
             raise FormatError(f"a replay looks at {lib.RAY_READER_HEADER_MAX} headers at most; "
                               f"the configuration names {', '.join(headers)}")
@@ -124,6 +134,7 @@ class Reader:
         spec.skip_lines = program.skip_lines
         spec.delimiter = ord(program.delimiter or "\0")
         spec.quotes, spec.time_is_end = program.quotes, program.time_is_end
+        spec.comment, spec.needs_path = ord(program.comment or "\0"), program.needs_path
         return spec
 
     def _new(self, kind: str, count: int) -> Any:
@@ -140,7 +151,7 @@ class Reader:
             self.ffi.memmove(row.at, raw, len(raw))
         return rows
 
-    def _field(self, out: Any, field: Any, places: dict[str, int]) -> None:
+    def _field(self, out: Any, field: Field, places: dict[str, int]) -> None:
         name = field.name.encode() if self.program.shape != "TABLE" else b""
         if len(name) > self.lib.RAY_READER_NAME_BYTES:
             raise FormatError(f"{field.name!r} is longer than 64 bytes")
@@ -151,6 +162,7 @@ class Reader:
         if out.also and not out.target:
             out.target, out.also = out.also, 0
         out.unit = getattr(self.lib, f"RAY_READER_{UNITS[field.unit]}")
+        out.escape = getattr(self.lib, f"RAY_READER_{ESCAPES[field.escape]}")
         out.quoted, out.last = field.quoted, field.last
 
     def _target(self, target: str, header: str, places: dict[str, int]) -> int:
@@ -239,4 +251,38 @@ class Reader:
             named_client_count=int(out.named_client_count),
             unknown_service_count=int(out.unknown_service_count),
             unknown_tenant_count=int(out.unknown_tenant_count),
-            duration_count=int(out.duration_count), samples=samples)
+            duration_count=int(out.duration_count), throttled_count=int(out.throttled_count),
+            failed_count=int(out.failed_count), comment_count=int(out.comment_count),
+            resolution_ns=_resolution(out),
+            unknown_services=self._kept(out.unknown_service, out.unknown_service_names),
+            unknown_tenants=self._kept(out.unknown_tenant, out.unknown_tenant_names),
+            samples=samples)
+
+    def _kept(self, names: Any, number: int) -> tuple[str, ...]:
+        return tuple(bytes(self.ffi.string(name.at, 47)).decode("utf-8", "backslashreplace")
+                     for name in names[0:number])
+
+
+S_NS = 1_000_000_000
+INSTANTS_MIN = 16  # fewer different times than this may be whole minutes by chance
+
+
+def _resolution(out: Any) -> int:
+    found = int(out.resolution_ns)
+    return min(found, S_NS) if out.instant_count < INSTANTS_MIN else found
+
+
+def together(stats: list[ReaderStats]) -> ReaderStats:
+    """The counts of several logs as those of one; the resolution is the coarsest of them."""
+    if len(stats) == 1:
+        return stats[0]
+    sums = {field.name: sum(getattr(s, field.name) for s in stats)
+            for field in dataclasses.fields(ReaderStats) if field.type == "int"}
+    faults = {why: number for why in FAULTS.values()
+              if (number := sum(s.unparsable_by.get(why, 0) for s in stats))}
+    return ReaderStats(**{
+        **sums, "unparsable_by": faults,
+        "resolution_ns": max((s.resolution_ns for s in stats), default=0),
+        "unknown_services": tuple(dict.fromkeys(n for s in stats for n in s.unknown_services)),
+        "unknown_tenants": tuple(dict.fromkeys(n for s in stats for n in s.unknown_tenants)),
+        "samples": tuple(sample for s in stats for sample in s.samples)[:5]})

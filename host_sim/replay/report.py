@@ -7,7 +7,7 @@ import importlib.metadata
 from collections.abc import Iterator
 
 from host_sim.printing import printable
-from host_sim.replay import sections
+from host_sim.replay import sections, trust
 from host_sim.replay.summary import Key, Summary, count, order_said, share
 from host_sim.report.model import Fact, Report, Section, Unit
 from host_sim.report.units import duration, instant
@@ -135,14 +135,7 @@ def _trust(s: Summary) -> Iterator[str]:
     if s.requests:
         yield ("The log is taken as it was: who is denied in a replay neither gives up nor tries "
                "again, and the requests that a limit of that day turned away may be missing.")
-    if lines.duration_count and lines.duration_count == lines.row_count:
-        yield "Every request brings the time its service took, as the log has it."
-    elif lines.duration_count:
-        yield (f"{count(lines.duration_count, 'request')} bring the time their service took; the "
-               "others end as soon as they are sent.")
-    if throttled := sum(s.timeline.throttled):
-        yield (f"{count(throttled, 'request')} of the log had been throttled that day "
-               "(status 429); they are replayed like the others.")
+    yield from (f"{said.strip()[0].upper()}{said.strip()[1:]}." for said in trust.lines(s.trust))
     if s.timeline.requests and not s.timeline.samples.at_ns:
         yield ("Quotas, waits and money over time are not shown: they are read from the core as it "
                "runs, and this one ran in the image. Their totals are.")
@@ -156,9 +149,9 @@ def _trust(s: Summary) -> Iterator[str]:
 
 def _proof(s: Summary) -> Iterator[tuple[str, str]]:
     yield "configuration", s.config_hash
-    if s.log_sha256:
-        yield "log (SHA-256)", s.log_sha256
-    yield "log bytes", f"{s.log_bytes:,}"
+    for log in s.logs:
+        yield f"log {log.name}" if len(s.logs) > 1 else "log (SHA-256)", log.sha256 or "not asked"
+    yield "log bytes", f"{sum(log.bytes for log in s.logs):,}"
     if s.requests:
         yield "log time", f"{instant(s.first_ns)} to {instant(s.last_ns)}"
     yield "seed", "0" * 32  # of a Kernel nobody gave one, and of the image's reset

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from host_sim.printing import printable
-from host_sim.replay import governed
+from host_sim.replay import governed, trust
 from host_sim.replay.reader import ReaderStats
 from host_sim.replay.timeline import Timeline
 from host_sim.report.model import Report
@@ -80,6 +80,15 @@ class Tenant:
 
 
 @dataclasses.dataclass(frozen=True)
+class LogFile:
+    """A log as a file: bytes read of it, and its SHA-256 ("" where that was not asked for)."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Summary:
     """Everything a replay tells. Times are Unix nanoseconds, digests lower-case hexadecimal."""
 
@@ -130,9 +139,9 @@ class Summary:
     hurt_users: tuple[Key, ...] = ()
     hurt_user_count: int = 0
     timeline: Timeline = Timeline()
-    log_sha256: str = ""                # of the file as it is, packed or not; "" where not asked
-    log_bytes: int = 0
+    logs: tuple[LogFile, ...] = ()
     command: str = ""                   # the line that makes this again
+    trust: trust.Trust = trust.Trust()
     problem: str = ""
     interrupted: bool = False
 
@@ -246,11 +255,12 @@ def _lines(s: Summary) -> Iterator[str]:
         yield f"  {count(lines.blank_count, 'line')} blank"
     if lines.unknown_service_count:
         yield (f"  {count(lines.unknown_service_count, 'line')} name a service the configuration "
-               "does not have; they are routed by path")
+               f"does not have{trust.some(lines.unknown_services)}; they are routed by path")
     if lines.unknown_tenant_count:
         yield (f"  {count(lines.unknown_tenant_count, 'line')} name a tenant the configuration "
-               "does not have")
+               f"does not have{trust.some(lines.unknown_tenants)}")
     yield f"  {order_said(s)}"
+    yield from (f"  {statement}" for statement in trust.lines(s.trust))
 
 
 def order_said(s: Summary) -> str:

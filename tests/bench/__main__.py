@@ -13,7 +13,18 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 
-from . import core_side, formats, image, measure, picks, policy, python_side, tokens
+from . import (
+    core_side,
+    formats,
+    image,
+    measure,
+    picks,
+    policy,
+    python_side,
+    recommend,
+    simulate,
+    tokens,
+)
 from .measure import Result
 
 PARTS: dict[str, Callable[[], Iterator[Result]]] = {
@@ -29,6 +40,8 @@ PARTS: dict[str, Callable[[], Iterator[Result]]] = {
     "python": python_side.scalars,
     "batch": python_side.batches,
     "replay": python_side.replays,
+    "recommend": recommend.results,
+    "simulate": simulate.simulations,
     "image": image.images,
 }
 

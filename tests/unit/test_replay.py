@@ -141,11 +141,11 @@ def test_decisions_have_one_shape():
     would = {"by": "total", "reason": "rate-limited", "retry_after_ns": 3599 * S}
     assert decisions == [
         {"seq": 0, "t_ns": S, "verdict": "allow", "reason": "ok", "by": None,
-         "retry_after_ns": None, "shadow": []},
+         "retry_after_ns": None, "shadow": [], "line": 2},
         {"seq": 2, "t_ns": S, "verdict": "allow", "reason": "ok", "by": None,
-         "retry_after_ns": None, "shadow": [would]},
+         "retry_after_ns": None, "shadow": [would], "line": 3},
         {"seq": 4, "t_ns": S, "verdict": "deny", "reason": "rate-limited", "by": "per-client",
-         "retry_after_ns": S, "shadow": [would]},
+         "retry_after_ns": S, "shadow": [would], "line": 4},
     ]
 
 

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: MIT
+"""`raygate plan`: what changes for whom when a new configuration replaces the old one."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+
+import click
+
+from host_sim.commands_support import (
+    BAD,
+    Interrupt,
+    LogOptions,
+    Output,
+    OutputFailed,
+    blaming,
+    fail,
+    load_config,
+    log_options,
+    progress_bar,
+    tell,
+)
+from host_sim.plan import budget
+from host_sim.plan.logs import Log
+from host_sim.plan.result import Plan
+from host_sim.plan.run import Runner
+from host_sim.replay.engine import TOP
+
+
+@click.command("plan", short_help="Say what a new configuration would change.")
+@click.argument("old", type=click.Path(dir_okay=False))
+@click.argument("new", type=click.Path(dir_okay=False))
+@click.option("--log", required=True, type=click.Path(dir_okay=False, allow_dash=True),
+              help="The access log, plain or gzip; - is standard input.")
+@log_options
+@click.option("--budget", "budgets", multiple=True, metavar="BUDGET",
+              help="A gate: 'newly-denied<=0.1%', 'tenant:acme newly-denied<=100', "
+                   "'plan:gold changed<=0', 'service:web newly-allowed<=1%', 'bill<=+5%'. "
+                   "May be given several times.")
+@click.option("--flips", metavar="FILE",
+              help="Write one JSON line for each request with another verdict; - is stdout.")
+@click.option("--top", type=click.IntRange(0, 1000), default=TOP, show_default=True,
+              help="How many rows a table has.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a page.")
+@click.option("--html", metavar="FILE", help="Write the page as one HTML file.")
+def command(
+    old: str, new: str, log: str, reading: LogOptions, budgets: tuple[str, ...],
+    flips: str | None, top: int, as_json: bool, html: str | None,
+) -> None:
+    """Replays the log through OLD and through NEW, request by request, and says which requests
+    would be decided otherwise, who is hurt, by which rule, and what it costs.
+
+    Ends with 0 when no verdict, wait or bill changes, 1 when something does, 2 for bad usage or a
+    bad file. With budgets: 0 when all are kept, 1 when one is exceeded.
+    """
+    if flips == "-" and as_json:
+        raise click.UsageError("--flips - and --json both want standard output")
+    try:
+        wanted = [budget.parse(one) for one in budgets]
+        with blaming(log):
+            told = _plan(old, new, log, reading, wanted, flips, top)
+    except (budget.BudgetError, OutputFailed) as error:
+        fail(BAD, str(error))
+    tell(told, as_json=as_json, html=html, err=flips == "-")
+    sys.exit(told.exit_code)
+
+
+def _plan(
+    old: str, new: str, log: str, reading: LogOptions, budgets: list[budget.Budget],
+    flips: str | None, top: int,
+) -> Plan:
+    sides = [load_config(path, reading.profile, f"it is the {word} side: nothing was planned")
+             for path, word in ((old, "old"), (new, "new"))]
+    source, reader, interrupt = Log(log), Interrupt(), Interrupt()
+    with contextlib.ExitStack() as stack:
+        with reader.armed(source):
+            stack.enter_context(source)
+        sink = None if flips is None else stack.enter_context(Output(flips))
+        progress = stack.enter_context(progress_bar("plan"))
+        runner = Runner(sides[0], sides[1], source, reading.replay(top), reading.profile, budgets,
+                        sink, progress, interrupt)
+        stack.enter_context(interrupt.armed(runner))
+        return runner.run()

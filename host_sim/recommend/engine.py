@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: MIT
+"""Finds the limits, proves them by a replay, and says what is left to know."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from host_sim.config import ConfigError
+from host_sim.recommend import propose
+from host_sim.recommend.curve import ALGORITHMS, Curve, Interrupted
+from host_sim.recommend.infer import Common, Inferred, common, infer
+from host_sim.recommend.proof import Proof, compiled, prove
+from host_sim.recommend.propose import Proposal
+from host_sim.recommend.result import Answer, Recommendation
+from host_sim.recommend.search import Burst, Found, Task, search
+from host_sim.recommend.trace import Facts, Group, Shape, Trace
+from host_sim.replay.engine import Options, Progress
+from host_sim.replay.program import FormatError
+from host_sim.report.units import duration
+
+if TYPE_CHECKING:
+    from host_sim.config import Config
+
+PPM = 1_000_000
+ADJUST_MAX = 16     # replays that move a limit on where a configuration's own rules interfere
+TRADE = ((1, 60), (1, 10), (1, 4), (1, 1), (4, 1))   # bursts that are compared, in periods
+PERIODS = {"s": 10**9, "min": 60 * 10**9, "h": 3600 * 10**9, "day": 86400 * 10**9}
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """What to recommend. `burst` is a duration's worth of the rate, tokens, or None: what one
+    period brings. `infer` groups what was throttled by these parts, None: as the log allows."""
+
+    deny_at_most_ppm: int
+    shape: Shape = Shape()
+    algorithm: str = "token_bucket"
+    period_ns: int = 60 * 10**9
+    burst: Burst | None = None
+    drop_throttled: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.deny_at_most_ppm <= PPM:
+            raise FormatError("denied requests per million are 0 to 1,000,000")
+        if self.algorithm not in ALGORITHMS:
+            raise FormatError(f"unknown algorithm {self.algorithm!r}: use {', '.join(ALGORITHMS)}")
+        propose.check_shape(self.shape)
+
+
+def recommend(
+    logs: Sequence[str], wanted: Wanted, *, config: Config | None = None,
+    options: Options | None = None, progress: Progress | None = None,
+    stopping: Callable[[], bool] | None = None,
+) -> Recommendation:
+    """The smallest limits that deny at most `wanted.deny_at_most_ppm` of what `logs` show.
+
+    OSError for a log that cannot be read, FormatError for one that is none or a class that it does
+    not have.
+    """
+    started = time.perf_counter_ns()
+    with Trace(logs, wanted.shape, config=config, options=options, progress=progress,
+               stopping=stopping) as trace:
+        facts = trace.gather()
+        made = _Making(trace, facts, wanted, progress, stopping).make()
+    inferred, shared, why_not = _inferred(logs, facts, config, options, trace, progress, stopping)
+    return dataclasses.replace(made, inferred=inferred, common=shared,
+                               not_inferred=why_not,
+                               interrupted=made.interrupted or trace.stopped,
+                               elapsed_ns=time.perf_counter_ns() - started)
+
+
+def _inferred(
+    logs: Sequence[str], facts: Facts, config: Config | None, options: Options | None, seen: Trace,
+    progress: Progress | None, stopping: Callable[[], bool] | None,
+) -> tuple[tuple[Inferred, ...], Common | None, str]:
+    """What throttled the log's throttled requests, by service and operation where it has them."""
+    if not facts.throttled or seen.stopped:
+        return (), None, ""
+    if "-" in logs:
+        return (), None, "standard input can be read once: give a file to infer what throttled it"
+    for each in (("service", "operation"), ("operation",), ("service",), ()):
+        with (
+            contextlib.suppress(FormatError),
+            Trace(logs, Shape(each), config=config, options=options, progress=progress,
+                  stopping=stopping) as trace,
+        ):
+            found = trace.gather()
+            curve = Curve(trace, progress=progress, stopping=stopping)
+            try:
+                answers = tuple(infer(trace, found, curve))
+                return answers, common(curve, answers), ""
+            except Interrupted:
+                break
+    return (), None, ""
+
+
+class _Making:
+    """One recommendation in the making."""
+
+    def __init__(
+        self, trace: Trace, facts: Facts, wanted: Wanted, progress: Progress | None,
+        stopping: Callable[[], bool] | None,
+    ) -> None:
+        self.trace, self.facts, self.wanted = trace, facts, wanted
+        self.progress, self.stopping = progress, stopping
+        self.curve = Curve(trace, drop_throttled=wanted.drop_throttled, progress=progress,
+                           stopping=stopping)
+        self.base = Path(trace.config.path).read_text() if trace.config else None
+        self.why = (f"raygate recommend: the smallest limits that would have denied at most "
+                    f"{wanted.deny_at_most_ppm:,} ppm of the requests")
+        self.interrupted = False
+
+    def make(self) -> Recommendation:
+        """Searches, proposes and proves."""
+        groups, left_out = self._groups()
+        founds: list[Found] = []
+        trade: tuple[Found, ...] = ()
+        proof = below = None
+        proposals: list[Proposal] = []
+        try:
+            founds = search(self.curve, self.facts, [self._task(group) for group in groups])
+            if len(groups) == 1 and self.wanted.algorithm in ("token_bucket", "leaky_bucket"):
+                trade = self._trade(groups[0])
+            proposals = self._proposals(founds)
+            if proposals:
+                proposals, proof, below = self._prove(founds, proposals)
+        except Interrupted:
+            self.interrupted = True
+        names = {proposal.group: proposal for proposal in proposals}
+        answers = tuple(Answer(found, names.get(found.task.group)) for found in founds)
+        return Recommendation(
+            logs=self.trace.logs, config=self.trace.config.path if self.trace.config else "",
+            wanted_ppm=self.wanted.deny_at_most_ppm, shape=self.trace.shape,
+            dropped_throttled=self.wanted.drop_throttled, facts=self.facts, answers=answers,
+            trade=trade, left_out=tuple(left_out), proof=proof, proof_below=below,
+            fragment=propose.fragment(self.trace.shape, proposals) if proposals else "",
+            toml=propose.whole(self.trace.shape, proposals, self.base, self.why)
+            if proposals else "", passes=self.curve.passes, candidates=self.curve.tried,
+            overflow=self.curve.overflow, interrupted=self.interrupted)
+
+    def _groups(self) -> tuple[list[Group | None], list[tuple[str, int, str]]]:
+        """Whom to find limits for, busiest first, and whom not: name, requests, why."""
+        if not self.trace.shape.each:
+            return [None], []
+        most = propose.most_of(self.trace.shape)
+        chosen: list[Group | None] = []
+        left: list[tuple[str, int, str]] = []
+        for group in sorted(self.trace.groups(), key=lambda g: (-g.requests, g.place)):
+            why = propose.can_stand(self.trace.shape, group)
+            if not why and len(chosen) == most:
+                why = f"more than the {most} that one file takes"
+            if why:
+                left.append((group.name, group.requests, why))
+            else:
+                chosen.append(group)
+        return chosen, left
+
+    def _task(self, group: Group | None, burst: Burst | None = None) -> Task:
+        wanted = self.wanted
+        asked = self.facts.events if group is None else group.requests
+        if wanted.drop_throttled:
+            asked -= self.facts.throttled if group is None else group.throttled
+        burst = burst or wanted.burst or Burst("one period", span_ns=wanted.period_ns)
+        return Task(group, wanted.algorithm, wanted.period_ns, burst,
+                    asked * wanted.deny_at_most_ppm // PPM, asked)
+
+    def _trade(self, group: Group | None) -> tuple[Found, ...]:
+        spans = [max(1, self.wanted.period_ns * over // under) for over, under in TRADE]
+        bursts = [Burst(duration(span), span_ns=span) for span in spans]
+        return tuple(search(self.curve, self.facts, [self._task(group, b) for b in bursts]))
+
+    def _proposals(self, founds: Sequence[Found]) -> list[Proposal]:
+        taken = list(self.trace.config.limits + self.trace.config.policies) if (
+            self.trace.config) else []
+        proposals = []
+        for found in founds:
+            if found.best is None:
+                continue
+            name = propose.name_of(self.trace.shape, found.task.group, taken)
+            taken.append(name)
+            proposals.append(Proposal(name, found.best.candidate, found.task.group))
+        return proposals
+
+    def _prove(
+        self, founds: Sequence[Found], proposals: list[Proposal]
+    ) -> tuple[list[Proposal], Proof, Proof | None]:
+        """Replays the limits, and the next smaller ones. A configuration's own rules may let
+        through to a limit what they denied without it: then the limit is moved up until the replay
+        agrees."""
+        tasks = {found.task.group: found.task for found in founds}
+        for _ in range(ADJUST_MAX):
+            proof = self._replay(proposals)
+            over = [p for p in proposals
+                    if proof.denied.get(p.name, 0) > tasks[p.group].allowed]
+            if not over or self.wanted.drop_throttled:
+                break
+            proposals = [self._moved(p, tasks[p.group], 1 + p.candidate.rate // 64)
+                         if p in over else p for p in proposals]
+        smaller = [self._moved(p, tasks[p.group], -1) for p in proposals if p.candidate.rate > 1]
+        return proposals, proof, self._replay(smaller) if smaller else None
+
+    def _moved(self, proposal: Proposal, task: Task, by: int) -> Proposal:
+        return dataclasses.replace(proposal, candidate=task.candidate(proposal.candidate.rate + by))
+
+    def _replay(self, proposals: Sequence[Proposal]) -> Proof:
+        try:
+            config = compiled(self.trace, proposals, self.base, self.why)
+        except ConfigError as error:
+            raise FormatError(f"the limits cannot stand in one file: {error}") from error
+        return prove(self.trace, config, self.progress, self.stopping)

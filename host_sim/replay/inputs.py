@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+"""The logs of one replay: each with its own program and reader, fed as the merge asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from host_sim.replay import detect
+from host_sim.replay.mapping import Maps
+from host_sim.replay.program import FormatError, Program
+from host_sim.replay.reader import Reader, ReaderStats, headers_wanted, together
+from host_sim.replay.source import CHUNK, Source
+
+if TYPE_CHECKING:
+    from host_sim._raw import Raw
+    from host_sim.config import Config
+
+CHUNK_MIN = 1 << 16
+
+
+class Inputs:
+    """Opens a reader for each source; logs of one program are told as one."""
+
+    def __init__(
+        self, raw: Raw, sources: Sequence[Source], config: Config, core: Any, *,
+        form: str = "auto", maps: Maps | None = None,
+    ) -> None:
+        self.ffi, self.sources = raw.ffi, sources
+        most = int(raw.lib.RAY_REPLAY_SOURCE_MAX)
+        if not 0 < len(sources) <= most:
+            raise FormatError(f"a replay reads 1 to {most} logs, not {len(sources)}")
+        self.programs: list[Program] = []
+        self.readers: list[Reader] = []
+        self._raw, self._chunk = raw, max(CHUNK_MIN, CHUNK // len(sources))
+        headers = headers_wanted(config)
+        for place, source in enumerate(sources):
+            try:
+                program = source.program or detect.program_for(
+                    raw, source.peek(detect.SAMPLE), form=form, maps=maps, headers=headers,
+                    log=source.name)
+                self.readers.append(Reader(raw, program, config=config, core=core, source=place))
+            except FormatError as error:
+                self.close()
+                raise FormatError(f"{source.name}: {error}") from error
+            self.programs.append(program)
+
+    def close(self) -> None:
+        """Frees the readers."""
+        for reader in self.readers:
+            reader.close()
+
+    def rows(self, spread: bool) -> Any:
+        """`ray_replay_input` of each; with `spread` the unit of its clock, by its first lines."""
+        rows = self.ffi.new("ray_replay_input[]", len(self.readers))
+        for row, reader, source, program in zip(
+                rows, self.readers, self.sources, self.programs, strict=True):
+            row.reader = reader.reader
+            if spread:
+                sample = source.peek(detect.SAMPLE)
+                row.unit_ns = detect.look(self._raw, program, sample).resolution_ns
+        return rows
+
+    def read(self, place: int) -> bytes:
+        """The next bytes of one source; may wait for them."""
+        return self.sources[place].read(self._chunk)
+
+    def feed(self, place: int, data: bytes) -> None:
+        """Gives the reader of one source what was read, or says that there is no more."""
+        reader = self.readers[place]
+        if not data:
+            reader.end()
+        while data:
+            data = data[reader.feed(data) :]
+
+    # -- what is told about them ----------------------------------------------------------------
+    def label(self) -> str:
+        """What the logs are read as."""
+        return ", ".join(dict.fromkeys(program.label for program in self.programs))
+
+    def said(self) -> str:
+        """Which column is read as what, where all logs agree."""
+        said = dict.fromkeys(program.said() for program in self.programs)
+        return next(iter(said)) if len(said) == 1 else ""
+
+    def stats(self) -> ReaderStats:
+        """The counts of all."""
+        return together([reader.stats() for reader in self.readers])
+
+    def problem(self) -> str:
+        """What was wrong with the sources' bytes."""
+        return "; ".join(source.problem for source in self.sources if source.problem)
+
+    def progress(self) -> tuple[int, int]:
+        """Bytes read and bytes in all; the latter is 0 when one source cannot tell."""
+        totals = [source.raw_total for source in self.sources]
+        return sum(s.raw_count for s in self.sources), sum(totals) if all(totals) else 0

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: MIT
+"""A group of clients that is an access log: its bytes and the reader that takes them apart."""
+
+from __future__ import annotations
+
+from host_sim._raw import Raw
+from host_sim.kernel import Kernel
+from host_sim.replay import detect
+from host_sim.replay.mapping import parse_maps
+from host_sim.replay.reader import Reader
+from host_sim.replay.source import CHUNK, Source
+from host_sim.simulation.model import Client
+from host_sim.simulation.scenario import Scenario
+
+
+class Logged:
+    """Opens the log of a client group. Raises OSError when it cannot be read, FormatError when
+    its lines make no sense."""
+
+    def __init__(self, raw: Raw, scenario: Scenario, client: Client, kernel: Kernel) -> None:
+        log = client.arrivals.log
+        assert log is not None
+        self._source = Source(scenario.beside(log.file))
+        program = detect.program_for(raw, self._source.peek(detect.SAMPLE), form=log.format,
+                                     maps=parse_maps(tuple(log.map)))
+        self.reader = Reader(raw, program, config=scenario.config, core=kernel.ray)
+
+    def feed(self) -> None:
+        """The next bytes, or the end of them."""
+        data = self._source.read(CHUNK)
+        if not data:
+            self.reader.end()
+        while data:
+            data = data[self.reader.feed(data) :]
+
+    def __enter__(self) -> Logged:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.reader.close()
+        self._source.close()

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: MIT
+"""What came of a simulation: the numbers as one object."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from host_sim.kernel import Digests, Kernel
+from host_sim.replay import governed
+from host_sim.replay.governed import Governed
+from host_sim.report.model import Report
+from host_sim.simulation.counts import Count, total
+from host_sim.simulation.expect import Check, Numbers
+
+WAYS = ("denied", "dropped", "preempted", "dispatched", "queued")
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """A limit, quota, queue, breaker that said no: how often, and the longest wait it named."""
+
+    kind: str
+    name: str
+    denied: int
+    retry_after_ns_max: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Second:
+    """One part of the timeline, from `at_ns` after the start on. `waiting_max` is the longest the
+    gateway's queues were together."""
+
+    at_ns: int
+    offered: int
+    allowed: int
+    denied: int
+    dropped: int
+    ok: int
+    failed: int
+    sent: int
+    waiting_max: int
+
+    @classmethod
+    def of(cls, bucket: Any, width_ns: int, index: int) -> Second:
+        """From a ray_simulate_bucket."""
+        fields = ("offered", "allowed", "denied", "dropped", "ok", "failed", "sent")
+        return cls(at_ns=index * width_ns, waiting_max=int(bucket.waiting_count_max),
+                   **{name: int(getattr(bucket, f"{name}_count")) for name in fields})
+
+
+@dataclasses.dataclass(frozen=True)
+class Expected:
+    """A sentence of the scenario, and whether the run bears it out: the two numbers compared."""
+
+    says: str
+    check: str
+    holds: bool
+    left: int
+    right: int
+
+    @classmethod
+    def of(cls, says: str, text: str, check: Check, numbers: Numbers) -> Expected:
+        """The check on these numbers."""
+        return cls(says, text, *check.holds(numbers))
+
+
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    """The same rows at the other end of a link: how many, and the digests there."""
+
+    rows: int
+    digests: Digests
+
+
+@dataclasses.dataclass(frozen=True)
+class Window:
+    """Where checks find their numbers: a stretch's counters, or the whole run's."""
+
+    result: Result
+    counts: tuple[Count, ...]
+
+    def number(self, metric: str, kind: str, name: str) -> int:
+        """See host_sim.simulation.expect."""
+        known = self.result.known(metric, kind, name)
+        if known is not None:
+            return known
+        if not kind:
+            return total([one for one in self.counts if one.kind == "group"]).number(metric)
+        found = (one for one in self.counts if (one.kind, one.name) == (kind, name))
+        count = next(found, None)
+        return 0 if count is None else count.number(metric)
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """Everything a simulation tells. Times are nanoseconds, instants Unix time, digests lower-case
+    hexadecimal. `counts` has every group and instance, and the classes and services in use."""
+
+    name: str
+    title: str
+    what: str
+    seed: int
+    start_ns: int
+    duration_ns: int
+    end_ns: int
+    config: str
+    scenario_hash: str
+    total: Count
+    counts: tuple[Count, ...]
+    timeline: tuple[Second, ...]
+    rules: tuple[Rule, ...]
+    reasons: dict[str, int]
+    rows: int
+    errors: int
+    unplaced: int
+    held_max: int
+    elapsed_ns: int
+    interrupted: bool
+    classes: tuple[str, ...]
+    core: dict[str, int]
+    held: dict[str, int]
+    digests: Digests
+    governed: Governed
+    moments: tuple[tuple[int, str], ...] = ()  # ns after the start, and what happened then
+    expected: tuple[Expected, ...] = ()
+    machine: Machine | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether it went as the scenario expects, to its end, and nothing was lost or kept."""
+        return (all(one.holds for one in self.expected) and not self.interrupted
+                and self.lost == 0 and not any(self.held.values()) and self.same_bits)
+
+    @property
+    def lost(self) -> int:
+        """Requests offered to the core that are nowhere: 0 by the law of conservation."""
+        return self.core["asked_count"] - sum(self.core[f"{way}_count"] for way in WAYS)
+
+    @property
+    def same_bits(self) -> bool:
+        """False when a machine was fed the same rows and has other digests."""
+        return self.machine is None or self.machine.digests == self.digests
+
+    def known(self, metric: str, kind: str, name: str) -> int | None:
+        """What is known of the whole run only; None for anything that is counted."""
+        if metric == "bill":
+            return sum(one.nano for one in self.governed.bills if not kind or one.tenant == name)
+        if kind == "rule":
+            return sum(one.denied for one in self.rules if one.name == name)
+        if kind == "reason":
+            return self.reasons.get(name, 0)
+        if metric == "breaches":
+            return sum(one.breaches for one in self.governed.promises
+                       if not kind or one.service == name)
+        if metric in ("passed_by", "passed_by_bound"):
+            return max((getattr(one, metric) for one in self.governed.queues
+                        if not kind or one.priority == name), default=0)
+        totals = {"held": sum(self.held.values()), "lost": self.lost, "rows": self.rows,
+                  "errors": self.errors}
+        return totals.get(metric)
+
+    def window(self, counts: Sequence[Count] | None) -> Window:
+        """The numbers of a stretch, or of the whole run."""
+        return Window(self, self.counts if counts is None else tuple(counts))
+
+    def with_expected(self, expected: tuple[Expected, ...]) -> Result:
+        """The same with its expectations."""
+        return dataclasses.replace(self, expected=expected)
+
+    def with_machine(self, machine: Machine) -> Result:
+        """The same with what another machine made of the rows."""
+        return dataclasses.replace(self, machine=machine)
+
+    def report(self) -> Report:
+        """The document: for a terminal by host_sim.report.terminal, as a page by its html."""
+        from host_sim.simulation import report
+
+        return report.report(self)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data."""
+        said = dataclasses.asdict(self)
+        for one in (said["total"], *said["counts"]):
+            del one["latencies"], one["waits"]
+        return said | {"holds": self.holds, "lost": self.lost, "same_bits": self.same_bits}
+
+
+def outcome(kernel: Kernel) -> dict[str, Any]:
+    """What the core itself says at the end, as fields of a Result."""
+    stats = kernel.stats()
+    lib, ffi = kernel.lib, kernel.ffi
+    balancer, guards = ffi.new("ray_lb_stats *"), ffi.new("ray_resilience_stats *")
+    lib.ray_lb_read(lib.ray_lb_of(kernel.ray), balancer)
+    lib.ray_resilience_read(lib.ray_resilience_of(kernel.ray), guards)
+    held: Mapping[str, int] = {
+        "in flight": stats["inflight_count"], "queued": stats["queued_count"],
+        "connections": int(balancer.connection_count), "permits": int(guards.in_use_count)}
+    return {"core": stats, "held": dict(held), "digests": kernel.digest(),
+            "governed": governed.read(kernel)}

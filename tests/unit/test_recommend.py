@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: MIT
+"""recommend: classes, curves, proofs, what was throttled, and what is said of it all."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from host_sim.cli import main
+from host_sim.config import load, loads
+from host_sim.recommend.curve import Candidate, Curve
+from host_sim.recommend.engine import Wanted, recommend
+from host_sim.recommend.infer import infer
+from host_sim.recommend.propose import check_shape
+from host_sim.recommend.search import Burst
+from host_sim.recommend.trace import Shape, Trace
+from host_sim.replay.program import FormatError
+from host_sim.report.model import Report
+from tests.recommending import MIN, S, denied_by_bucket, log_file
+
+BURST = [(n // 4, f"10.0.0.{n % 3}", f"u{n % 2}", "ab"[n % 5 == 0], f"/x/{n % 2}", 200)
+         for n in range(60)]
+BASE = """
+version = 1
+[service.a]
+[service.b]
+[tenant.gold]
+[[route]]
+name = "xs"
+service = "a"
+path = { prefix = "/x" }
+weight = 2
+[[policy]]
+name = "no-b"
+when = { service = "b" }
+action = "deny"
+[[policy]]
+name = "others"
+when = {}
+action = "allow"
+"""
+
+
+def groups(log, shape, config=None):
+    """Requests by group name, and the facts."""
+    with Trace([log], shape, config=config) as trace:
+        facts = trace.gather()
+        return {group.name: group.requests for group in trace.groups()}, facts
+
+
+# -- the trace -------------------------------------------------------------------------------------
+def test_each_class_is_counted(tmp_path):
+    log = log_file(tmp_path, BURST)
+    assert groups(log, Shape(("service",)))[0] == {"b": 12, "a": 48}
+    assert groups(log, Shape(("path",), depth=2))[0] == {"/x/0": 30, "/x/1": 30}
+    assert groups(log, Shape(("service", "path")))[0] == {"b /x": 12, "a /x": 48}
+    assert groups(log, Shape())[0] == {"all": 60}
+
+
+def test_a_query_and_a_last_slash_are_no_part_of_a_path(tmp_path):
+    log = log_file(tmp_path, [(0, "-", "-", "-", path) for path in ("/a?b=/c", "/a/", "/a", "/")])
+    assert groups(log, Shape(("path",), depth=3))[0] == {"/a": 3, "/": 1}
+
+
+def test_operations_come_from_their_column(tmp_path):
+    log = tmp_path / "calls.jsonl"
+    log.write_text("".join(json.dumps({"time": n, "operation": f"op{n % 2}"}) + "\n"
+                           for n in range(6)))
+    assert groups(str(log), Shape(("operation",)))[0] == {"op0": 3, "op1": 3}
+    with pytest.raises(FormatError, match="no column is known as the operation"):
+        groups(log_file(tmp_path, BURST), Shape(("operation",)))
+
+
+def test_a_configuration_names_classes_and_leaves_out_what_it_denies(tmp_path):
+    log = log_file(tmp_path, BURST)
+    found, facts = groups(log, Shape(("service",)), loads(BASE, profile="edge"))
+    assert found == {"a": 48}
+    assert (facts.requests, facts.events, facts.refused) == (60, 48, 12)
+    routed = log_file(tmp_path, [(0, "-", "-", "-", "/x"), (1, "-", "-", "-", "/y")], "r.csv")
+    found, facts = groups(routed, Shape(("route",)), loads(BASE, profile="edge"))
+    assert found == {"xs": 1} and facts.refused == 1     # /y has no route: 404
+    assert (facts.weighted, facts.tokens) == (1, 2)      # a request of the route takes two
+
+
+def test_many_groups_share_the_last(tmp_path):
+    log = log_file(tmp_path, [(0, "-", "-", f"s{n}") for n in range(1500)])
+    found, facts = groups(log, Shape(("service",)))
+    assert len(found) == 1024 and facts.folded == 1500 - 1023
+    assert sum(found.values()) == 1500
+
+
+def test_an_error_that_throttles_is_429(tmp_path):
+    log = tmp_path / "calls.jsonl"
+    errors = ["ThrottlingException", "TooManyRequests", "SlowDown", "AccessDenied", None,
+              "Client.RequestLimitExceeded", "rate EXCEEDED"]
+    log.write_text("".join(json.dumps({"time": n, "error": e}) + "\n"
+                           for n, e in enumerate(errors)))
+    assert groups(str(log), Shape())[1].throttled == 5
+
+
+def test_logs_must_follow_one_another(tmp_path):
+    first = log_file(tmp_path, [(0, "a"), (9, "a")], "1.csv")
+    second = log_file(tmp_path, [(10, "a"), (11, "a")], "2.csv")
+    with Trace([first, second], Shape()) as trace:
+        facts = trace.gather()
+    assert (facts.events, facts.overlap) == (4, 0)
+    assert recommend([first, second], Wanted(0)).proof.requests == 4
+    made = recommend([second, first], Wanted(0))
+    assert "older than the end of the log before" in made.findings()[0]
+
+
+# -- candidates ------------------------------------------------------------------------------------
+def test_candidates_know_nothing_of_each_other(tmp_path):
+    log = log_file(tmp_path, BURST)
+    many = [Candidate(rate, MIN, 1 + rate % 7) for rate in range(1, 300)]
+    with Trace([log], Shape(key="client")) as trace:
+        trace.gather()
+        curve = Curve(trace)
+        together = curve.run(many)
+        assert curve.passes == 1
+        for candidate in many[::37]:
+            assert curve.run([candidate])[0] == together[many.index(candidate)]
+
+
+def test_what_no_core_takes_is_said(tmp_path):
+    with Trace([log_file(tmp_path, BURST)], Shape()) as trace:
+        trace.gather()
+        tried = Curve(trace).run([Candidate(0, MIN, 1), Candidate(1, MIN, 1)])
+    assert [one.refused for one in tried] == ["RangeError", ""]
+
+
+def test_throttled_requests_can_be_left_out(tmp_path):
+    log = log_file(tmp_path, [(n // 2, "a", "-", "-", "/", 429 if n % 2 else 200)
+                              for n in range(40)])
+    kept = recommend([log], Wanted(0, Shape(), burst=Burst("1", tokens=1)))
+    dropped = recommend([log], Wanted(0, Shape(), burst=Burst("1", tokens=1),
+                                      drop_throttled=True))
+    assert kept.answers[0].found.best is None      # two at one instant, and one token
+    assert dropped.answers[0].found.best.candidate.rate == 60
+    assert "use a larger one" in kept.findings()[0]
+
+
+# -- answers ---------------------------------------------------------------------------------------
+def test_each_service_has_its_own_answer_and_its_own_proof(tmp_path):
+    made = recommend([log_file(tmp_path, BURST)], Wanted(100_000, Shape(("service",))))
+    assert [answer.name for answer in made.answers] == ["a", "b"]
+    for answer in made.answers:
+        task, name = answer.found.task, answer.proposal.name
+        assert made.proof.denied.get(name, 0) == answer.found.best.denied <= task.allowed
+        assert made.proof_below.denied[name] > task.allowed
+    assert loads(made.toml).limits == ("a-total", "b-total")
+
+
+def test_named_limits_are_met_through_policies(tmp_path):
+    log = tmp_path / "calls.jsonl"
+    log.write_text("".join(
+        json.dumps({"time": n // 3, "service": "db", "operation": f"Op{n % 2}"}) + "\n"
+        for n in range(60)))
+    made = recommend([str(log)], Wanted(200_000, Shape(("service", "operation"))))
+    for answer in made.answers:
+        assert made.proof.denied[answer.proposal.name] == answer.found.best.denied > 0
+
+
+def test_paths_are_met_through_routes(tmp_path):
+    rows = [(n // 3, "-", "-", "-", f"/{'ab'[n % 2]}/{n}") for n in range(60)]
+    made = recommend([log_file(tmp_path, rows)], Wanted(200_000, Shape(("path",))))
+    for answer in made.answers:
+        assert made.proof.denied[answer.proposal.name] == answer.found.best.denied > 0
+
+
+def test_a_base_keeps_what_it_has(tmp_path):
+    base = tmp_path / "base.toml"
+    base.write_text(BASE)
+    log = log_file(tmp_path, BURST)
+    made = recommend([log], Wanted(100_000, Shape(("service",), "client")),
+                     config=load(base, profile="edge"))
+    assert made.toml.startswith(BASE.rstrip())
+    assert "a-per-client" in loads(made.toml).limits
+    assert made.proof.denied.get("a-per-client", 0) <= 4 < made.proof_below.denied["a-per-client"]
+    assert "12 requests are denied by the configuration itself" in " ".join(made.report().trust)
+
+
+def test_who_is_hurt_is_named(tmp_path):
+    rows = [(n, "10.0.0.1") for n in range(100)] + [(50, "10.0.0.2")] * 9
+    made = recommend([log_file(tmp_path, rows)], Wanted(30_000, Shape(key="client")))
+    assert made.proof.who == "client" and made.proof.keys == 2
+    assert {key.name for key in made.proof.hurt} <= {"10.0.0.1", "10.0.0.2"}
+    assert sum(key.denied for key in made.proof.hurt) == sum(made.proof.denied.values()) > 0
+
+
+def test_weights_that_are_not_monotone_are_said(tmp_path):
+    """In a bucket of three the rate decides whether a request of three finds it full: a faster one
+    grants it and denies the two small ones behind it, a slower one denies it alone."""
+    rows = [(0, "-", "-", "-", "/", 200, 3), (3, "-", "-", "-", "/", 200, 3),
+            (3, "-", "-", "-", "/", 200, 1), (3, "-", "-", "-", "/", 200, 1)]
+    made = recommend([log_file(tmp_path, rows)],
+                     Wanted(250_000, Shape(), burst=Burst("3", tokens=3)))
+    assert not made.answers[0].found.monotone
+    assert made.answers[0].found.best.candidate.rate == 40
+    assert any("do not fall" in finding for finding in made.findings())
+
+
+# -- what throttled it -----------------------------------------------------------------------------
+@pytest.mark.parametrize(("rate", "burst"), [(120, 10), (45, 25), (300, 4)])
+def test_a_bucket_that_throttled_is_found_again(tmp_path, rate, burst):
+    """A log with a known bucket's denials in it, its times cut to seconds."""
+    times = sorted((n * 7919 % 90_000) * 10**6 // (1 + n % 3) for n in range(600))
+    rows, seen = [], []
+    for at in times:
+        seen.append((at, ""))
+        said = 429 if denied_by_bucket(seen, rate, MIN, burst) > sum(r[5] == 429 for r in rows) \
+            else 200
+        rows.append((at // S, "-", "-", "-", "/", said))
+    with Trace([log_file(tmp_path, rows)], Shape()) as trace:
+        found = infer(trace, trace.gather(), Curve(trace))[0]
+    assert found.precision_ppm > 900_000 and found.recall_ppm > 900_000
+    assert found.rate_low * 0.9 <= rate <= found.rate_high * 1.1
+    assert abs(found.best.rate - rate) <= rate * 0.15
+    assert found.burst_low - 3 <= burst <= found.burst_high + 3     # a second brings some tokens
+
+
+# -- the command -----------------------------------------------------------------------------------
+def run(*words):
+    return CliRunner().invoke(main, ["recommend", *words])
+
+
+def test_the_page_says_it_all(tmp_path):
+    log, target = log_file(tmp_path, BURST), tmp_path / "new.toml"
+    said = run("--log", log, "--deny-at-most", "50000", "--write", str(target))
+    assert said.exit_code == 0, said.output
+    assert "would have denied" in said.output and "[[limit]]" in said.output
+    assert "denied if one smaller" in said.output and "How far to trust this" in said.output
+    assert load(target).limits == ("per-client",)
+    assert run("--log", log, "--deny-at-most", "0", "--write", str(target)).exit_code == 2
+
+
+def test_json_is_the_same(tmp_path):
+    said = run("--log", log_file(tmp_path, BURST), "--deny-at-most", "0", "--for", "all", "--json")
+    told = json.loads(said.output)
+    assert told["limits"][0]["best"]["denied"] == 0 < told["limits"][0]["below"]["denied"]
+    assert told["proof"]["requests"] == 60 and told["findings"] == []
+
+
+@pytest.mark.parametrize(("words", "what"), [
+    (["--deny-at-most", "2000000"], "0<=x<=1000000"),
+    (["--deny-at-most", "1", "--burst", "0"], "at least one token"),
+    (["--deny-at-most", "1", "--burst", "10x"], "number of tokens"),
+    (["--deny-at-most", "1", "--each", "planet"], "use service, operation"),
+    (["--deny-at-most", "1", "--each", "route"], "give it with --config"),
+    (["--deny-at-most", "1", "--each", "service,service"], "two different ones"),
+    (["--deny-at-most", "1", "--each", "path", "--for", "user"], "cannot be configured"),
+])
+def test_wrong_words_are_explained(tmp_path, words, what):
+    said = run("--log", log_file(tmp_path, BURST), *words)
+    assert said.exit_code == 2 and what in " ".join(said.output.split())
+
+
+def test_what_cannot_be_read_is_named(tmp_path):
+    said = run("--log", str(tmp_path / "none.log"), "--deny-at-most", "1")
+    assert said.exit_code == 2 and "none.log" in said.output
+    with pytest.raises(FormatError, match="cannot be configured"):
+        check_shape(Shape(("operation",), "user"))
+
+
+def test_a_report_is_one(tmp_path):
+    made = recommend([log_file(tmp_path, BURST)], Wanted(50_000))
+    report = made.report()
+    assert isinstance(report, Report) and report.proof[0][0] == "configuration"
+    for section in report.sections:
+        for row in getattr(section, "rows", ()):
+            assert len(row) == len(section.columns)
