@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from host_sim.kernel import Kernel
+    from host_sim.plan import Plan
     from host_sim.replay.front import Replay
     from host_sim.testing import Gate
 
-__all__ = ["Gate", "Kernel", "Replay"]
+__all__ = ["Gate", "Kernel", "Plan", "Replay"]
 
 # Loaded when they are asked for: an image is built before there is a compiled extension.
-_HOMES = {"Gate": "host_sim.testing", "Kernel": "host_sim.kernel",
+_HOMES = {"Gate": "host_sim.testing", "Kernel": "host_sim.kernel", "Plan": "host_sim.plan",
           "Replay": "host_sim.replay.front"}
 
 

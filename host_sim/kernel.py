@@ -364,9 +364,8 @@ class Kernel(Answers):
     def explain(
         self, target: str | bytes = "/", *, as_json: bool = False, **request: Unpack[RequestFields]
     ) -> Any:
-        """The journey of a request as it would be now, stage by stage; changes nothing.
-
-        Takes what `admit` takes. Returns text, or a dict with `as_json`.
+        """The journey of a request as it would be now, stage by stage; changes nothing. Takes what
+        `admit` takes; returns text, or a dict with `as_json`.
         """
         self._fill(RowKind.EXCHANGE, None, 0, RowFlag(0))
         self._point_at(self._fill_request(target, request))

@@ -4,6 +4,7 @@ as two separate replays say them."""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 from typing import Any
@@ -70,24 +71,24 @@ def log_of(rows: list[tuple[Any, ...]]) -> bytes:
 
 
 def decisions(
-    config: Config, path: str, options: Options, profile: str = "tiny"
+    config: Config, paths: str | list[str], options: Options, profile: str = "tiny"
 ) -> dict[tuple[int, int], dict[str, Any]]:
     """A replay's decisions by source and line."""
     sink = io.BytesIO()
-    with (
-        Source(path) as source,
-        Replay(config, source, profile=profile, options=options, decisions=sink) as run,
-    ):
-        run.run_host()
+    logs = [paths] if isinstance(paths, str) else paths
+    with contextlib.ExitStack() as stack:
+        sources = [stack.enter_context(Source(path)) for path in logs]
+        stack.enter_context(Replay(config, sources, profile=profile, options=options,
+                                   decisions=sink)).run_host()
     rows = [json.loads(line) for line in sink.getvalue().splitlines()]
     return {(row.get("source", 0), row["line"]): row for row in rows}
 
 
 def separate_flips(
-    old: Config, new: Config, path: str, options: Options, profile: str = "tiny"
+    old: Config, new: Config, paths: str | list[str], options: Options, profile: str = "tiny"
 ) -> dict[tuple[int, int], dict[str, Any]]:
     """Line by line, where two separate replays say another verdict: what `--flips` must write."""
-    sides = [decisions(config, path, options, profile) for config in (old, new)]
+    sides = [decisions(config, paths, options, profile) for config in (old, new)]
     found = {}
     for line in sides[0].keys() & sides[1].keys():
         one, other = sides[0][line], sides[1][line]

@@ -22,7 +22,7 @@ from host_sim.commands_support import (
     tell,
 )
 from host_sim.plan import budget
-from host_sim.plan.logs import Log
+from host_sim.plan.logs import Logs
 from host_sim.plan.result import Plan
 from host_sim.plan.run import Runner
 from host_sim.replay.engine import TOP
@@ -31,8 +31,9 @@ from host_sim.replay.engine import TOP
 @click.command("plan", short_help="Say what a new configuration would change.")
 @click.argument("old", type=click.Path(dir_okay=False))
 @click.argument("new", type=click.Path(dir_okay=False))
-@click.option("--log", required=True, type=click.Path(dir_okay=False, allow_dash=True),
-              help="The access log, plain or gzip; - is standard input.")
+@click.option("--log", "logs", required=True, multiple=True,
+              type=click.Path(dir_okay=False, allow_dash=True),
+              help="The access log, - is standard input; several are merged by time.")
 @log_options
 @click.option("--budget", "budgets", multiple=True, metavar="BUDGET",
               help="A gate: 'newly-denied<=0.1%', 'tenant:acme newly-denied<=100', "
@@ -45,21 +46,23 @@ from host_sim.replay.engine import TOP
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a page.")
 @click.option("--html", metavar="FILE", help="Write the page as one HTML file.")
 def command(
-    old: str, new: str, log: str, reading: LogOptions, budgets: tuple[str, ...],
+    old: str, new: str, logs: tuple[str, ...], reading: LogOptions, budgets: tuple[str, ...],
     flips: str | None, top: int, as_json: bool, html: str | None,
 ) -> None:
-    """Replays the log through OLD and through NEW, request by request, and says which requests
+    """Replays the logs through OLD and through NEW, request by request, and says which requests
     would be decided otherwise, who is hurt, by which rule, and what it costs.
 
     Ends with 0 when no verdict, wait or bill changes, 1 when something does, 2 for bad usage or a
     bad file. With budgets: 0 when all are kept, 1 when one is exceeded.
     """
+    if logs.count("-") > 1:
+        raise click.UsageError("standard input can be read once")
     if flips == "-" and as_json:
         raise click.UsageError("--flips - and --json both want standard output")
     try:
         wanted = [budget.parse(one) for one in budgets]
-        with blaming(log):
-            told = _plan(old, new, log, reading, wanted, flips, top)
+        with blaming(", ".join(logs)):
+            told = _plan(old, new, logs, reading, wanted, flips, top)
     except (budget.BudgetError, OutputFailed) as error:
         fail(BAD, str(error))
     tell(told, as_json=as_json, html=html, err=flips == "-")
@@ -67,18 +70,19 @@ def command(
 
 
 def _plan(
-    old: str, new: str, log: str, reading: LogOptions, budgets: list[budget.Budget],
+    old: str, new: str, logs: tuple[str, ...], reading: LogOptions, budgets: list[budget.Budget],
     flips: str | None, top: int,
 ) -> Plan:
     sides = [load_config(path, reading.profile, f"it is the {word} side: nothing was planned")
              for path, word in ((old, "old"), (new, "new"))]
-    source, reader, interrupt = Log(log), Interrupt(), Interrupt()
+    options = reading.replay(top)
+    source, reader, interrupt = Logs(*logs, maps=options.maps), Interrupt(), Interrupt()
     with contextlib.ExitStack() as stack:
         with reader.armed(source):
             stack.enter_context(source)
         sink = None if flips is None else stack.enter_context(Output(flips))
         progress = stack.enter_context(progress_bar("plan"))
-        runner = Runner(sides[0], sides[1], source, reading.replay(top), reading.profile, budgets,
-                        sink, progress, interrupt)
+        runner = Runner(sides[0], sides[1], source, options, reading.profile, budgets, sink,
+                        progress, interrupt)
         stack.enter_context(interrupt.armed(runner))
         return runner.run()

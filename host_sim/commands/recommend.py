@@ -50,7 +50,7 @@ def _burst(said: str | None) -> Burst | None:
 @click.command("recommend", short_help="Find the smallest limit that would have hurt so few.")
 @click.option("--log", "logs", multiple=True, required=True, metavar="LOG",
               type=click.Path(dir_okay=False, allow_dash=True),
-              help="An access log, plain or gzip; several follow one another in time.")
+              help="An access log, plain or gzip; several are merged by time.")
 @click.option("--deny-at-most", "ppm", required=True, type=click.IntRange(0, 1_000_000),
               metavar="PPM", help="How many of a million requests may be denied; 0: nobody is.")
 @click.option("--for", "key", type=click.Choice(KEYS), default=None,

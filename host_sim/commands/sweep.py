@@ -31,7 +31,7 @@ from host_sim.sweep.patch import PatchError
 @click.argument("config", type=click.Path(dir_okay=False))
 @click.option("--log", "logs", multiple=True, required=True, metavar="LOG",
               type=click.Path(dir_okay=False),
-              help="An access log, plain or gzip; several follow one another in time.")
+              help="An access log, plain or gzip; several are merged by time.")
 @click.option("--vary", "varies", multiple=True, required=True, metavar="PATH=LOW..HIGH",
               help="One value by its path, and a range with a unit (limit.api.rate=50..500/min) or "
                    "a list (queue.servers=2,4,8). Several make every combination.")
@@ -61,7 +61,8 @@ def command(
             sweep = Sweep(
                 config, logs, [parse_vary(one, steps, scale) for one in varies],
                 processes=processes, reading=Reading(
-                    reading.maps, reading.form, reading.order, reading.window, reading.profile))
+                    reading.maps, reading.form, reading.order, reading.window, reading.profile,
+                    reading.spread, reading.spread_seed))
             with progress_bar("sweep", "requests") as progress, interrupt.armed():
                 swept = sweep.run(progress=progress, stopping=interrupt)
     except (GridError, PatchError, tomllib.TOMLDecodeError) as error:

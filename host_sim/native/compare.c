@@ -35,7 +35,7 @@ void ray_compare_close(ray_compare *compare)
     if (!compare)
         return;
     for (uint32_t side = 0; side < 2; side++) {
-        for (uint32_t i = 0; compare->orphans[side] && i < RAY_COMPARE_APART; i++)
+        for (uint32_t i = 0; compare->orphan_count && i < RAY_COMPARE_APART; i++)
             free(compare->orphans[side][i].who);
         free(compare->orphans[side]);
     }
@@ -208,8 +208,9 @@ static void count_only(ray_compare *compare, uint32_t side, const ray_replay_not
         stats->only_line[side] = note->line;
 }
 
-static void forget(ray_compare_orphan *orphan)
+static void forget(ray_compare *compare, ray_compare_orphan *orphan)
 {
+    compare->orphan_count--;
     free(orphan->who);
     memset(orphan, 0, sizeof *orphan);
 }
@@ -223,13 +224,14 @@ static uint32_t keep(ray_compare *compare, uint32_t side, const ray_replay_note 
 
     if (orphan->note.line) {
         count_only(compare, side, &orphan->note);
-        forget(orphan);
+        forget(compare, orphan);
     }
     orphan->who = malloc(length + 1);
     if (!orphan->who)
         return 0;
     memcpy(orphan->who, who, length);
     orphan->note = *note;
+    compare->orphan_count++;
     return 1;
 }
 
@@ -244,7 +246,7 @@ static uint32_t take_one(ray_compare *compare, uint32_t side, const ray_replay_n
         return keep(compare, side, note, who);
     fine = side ? pair(compare, &orphan->note, orphan->who, note, who)
                 : pair(compare, note, who, &orphan->note, orphan->who);
-    forget(orphan);
+    forget(compare, orphan);
     return fine;
 }
 
@@ -286,11 +288,11 @@ void ray_compare_end(ray_compare *compare, ray_replay *old_side, ray_replay *new
             take_one(compare, side, &notes->at[i], notes->bytes + notes->at[i].who_at);
         ray_replay_notes_forget(notes, notes->count);
     }
-    for (uint32_t side = 0; side < 2; side++)
+    for (uint32_t side = 0; side < 2 && compare->orphan_count; side++)
         for (uint32_t i = 0; i < RAY_COMPARE_APART; i++)
             if (compare->orphans[side][i].note.line) {
                 count_only(compare, side, &compare->orphans[side][i].note);
-                forget(&compare->orphans[side][i]);
+                forget(compare, &compare->orphans[side][i]);
             }
 }
 

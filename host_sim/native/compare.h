@@ -16,6 +16,7 @@ typedef struct ray_replay ray_replay; /* see replay.h */
 
 enum ray_compare_constant {
     RAY_COMPARE_APART = 262144,     /* how many lines apart the two may be in their orders */
+    RAY_COMPARE_BUCKET_MAX = 256,   /* of the series over time */
     RAY_COMPARE_PAIR_MAX = 65536,   /* pairs of outcomes told apart; the rest is folded */
     RAY_COMPARE_VERDICT_MAX = 16    /* above every enum ray_verdict; 0 is a row the core refused */
 };
@@ -75,8 +76,8 @@ enum ray_compare_kind {
     RAY_COMPARE_KIND_MAX = 3
 };
 
-/* A tenant, service or route; the same holds for users. A request counts for the old side's; for the new side's where the old
- * one knows none. */
+/* A tenant, service or route. A request counts for the old side's; for the new side's where the old
+ * one knows none. The same holds for users. */
 typedef struct ray_compare_group {
     ray_name name;              /* empty: neither side knows one */
     uint64_t request_count;
@@ -97,6 +98,11 @@ typedef struct ray_compare_key {
     uint32_t address;           /* 1: 16 bytes of an address */
 } ray_compare_key;
 
+/* The requests of one stretch of time, by enum ray_compare_change. */
+typedef struct ray_compare_bucket {
+    uint64_t change_count[4];
+} ray_compare_bucket;
+
 /* NULL when memory is out. */
 ray_compare *ray_compare_open(const ray_compare_spec *spec);
 void ray_compare_close(ray_compare *compare);
@@ -115,6 +121,11 @@ void ray_compare_read(const ray_compare *compare, ray_compare_stats *out);
 uint32_t ray_compare_pair_read(const ray_compare *compare, uint32_t index, ray_compare_pair *out);
 uint32_t ray_compare_group_read(const ray_compare *compare, uint32_t kind, uint32_t index,
                                 ray_compare_group *out);
+/* All requests over time, RAY_COMPARE_BUCKET_MAX stretches of the same width that begin with the
+ * first one's multiple of it; the width is a power of two times a millisecond. How many are used.
+ * What comes before the first (the sides' orders may differ a little) counts in it. */
+uint32_t ray_compare_series(const ray_compare *compare, uint64_t *first_ns, uint64_t *width_ns,
+                            ray_compare_bucket *out);
 /* The `most` clients (users: 1) with the most changes of a kind, who came first before who came
  * later; how many. */
 uint32_t ray_compare_top(const ray_compare *compare, uint32_t users, uint32_t change,

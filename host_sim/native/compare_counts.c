@@ -278,6 +278,7 @@ static uint32_t count_people(ray_compare_counts *counts, const ray_compare_twin 
 
 uint32_t ray_compare_count(ray_compare_counts *counts, const ray_compare_twin *twin)
 {
+    ray_compare_time_count(&counts->time, twin->note[0]->at_ns, twin->change);
     counts->stats.pair_count++;
     counts->stats.change_count[twin->change]++;
     counts->stats.verdict_count[(twin->note[0]->verdict & 15) * RAY_COMPARE_VERDICT_MAX

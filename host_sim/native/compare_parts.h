@@ -39,8 +39,19 @@ typedef struct ray_compare_people {
     uint64_t capacity;
 } ray_compare_people;
 
+/* Whatever the log's length there are as many buckets: when time runs past the last, two become
+ * one. */
+typedef struct ray_compare_time {
+    ray_compare_bucket at[RAY_COMPARE_BUCKET_MAX];
+    uint64_t width_ns; /* 0: nothing yet */
+    uint64_t first;    /* of the first bucket, in widths */
+    uint32_t count;
+    uint32_t reserved;
+} ray_compare_time;
+
 typedef struct ray_compare_counts {
     ray_compare_stats stats;
+    ray_compare_time time;
     ray_compare_groups groups[RAY_COMPARE_KIND_MAX];
     ray_compare_people people[2]; /* clients, users */
     ray_compare_pair *pairs;
@@ -54,6 +65,7 @@ typedef struct ray_compare_counts {
 struct ray_compare {
     ray_compare_counts counts;
     ray_compare_orphan *orphans[2]; /* by line, RAY_COMPARE_APART places */
+    uint64_t orphan_count;          /* of both; in almost every log there is never one */
     uint8_t *text;
     uint64_t text_length;
     uint64_t text_capacity;
@@ -63,6 +75,8 @@ struct ray_compare {
 
 uint32_t ray_compare_counts_open(ray_compare_counts *counts, const ray_compare_spec *spec);
 void ray_compare_counts_close(ray_compare_counts *counts);
+/* Counts a request at its time. */
+void ray_compare_time_count(ray_compare_time *time, uint64_t at_ns, uint32_t change);
 /* Counts a request; 0 when memory is out. */
 uint32_t ray_compare_count(ray_compare_counts *counts, const ray_compare_twin *twin);
 void ray_compare_tenant_name(const struct ray *names, uint32_t tenant, ray_name *out);

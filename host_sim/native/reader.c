@@ -83,9 +83,9 @@ ray_reader *ray_reader_open(const ray_reader_spec *spec)
 
     if (!reader)
         return NULL;
-    reader->input = calloc(1, INPUT_BYTES + RAY_READER_SLACK);
+    reader->input = malloc(INPUT_BYTES + RAY_READER_SLACK); /* what is not fed is not touched */
     reader->trust = spec->trust;
-    reader->shape = spec->shape;
+    reader->shape = reader->own_shape = spec->shape;
     reader->skip_lines = spec->skip_lines;
     reader->delimiter = spec->delimiter;
     reader->quotes = spec->quotes;
@@ -195,10 +195,10 @@ static void read_line(ray_reader *reader, const uint8_t *line, const uint8_t *en
     }
     for (uint32_t i = 0; i < reader->used_count; i++)
         cells[reader->used[i]].at = NULL;
-    fits = reader->other_fields                   ? 0
-           : reader->shape == RAY_READER_FORMAT ? ray_reader_split_format(reader, line, end, cells)
+    fits = reader->shape == RAY_READER_FORMAT  ? ray_reader_split_format(reader, line, end, cells)
            : reader->shape == RAY_READER_TABLE ? ray_reader_split_table(reader, line, end, cells)
-                                               : ray_reader_split_json(reader, line, end, cells);
+           : reader->shape == RAY_READER_JSON  ? ray_reader_split_json(reader, line, end, cells)
+                                               : 0;
     fault = fits ? ray_reader_row(reader, cells, block) : (uint32_t)RAY_READER_FAULT_SHAPE;
     if (fault)
         note_fault(reader, fault, line, (uint64_t)(end - line));

@@ -74,7 +74,7 @@ enum ray_reader_unit {
     RAY_READER_PORT = 5 /* CLIENT: behind the last colon is a port, brackets or not */
 };
 
-/* How the bytes of a field were written down. JSON and quoted cells of a table know by themselves. */
+/* How the bytes of a field were written down. JSON and quoted cells know by themselves. */
 enum ray_reader_escape {
     RAY_READER_PLAIN = 0,
     RAY_READER_BACKSLASH = 1, /* Apache and nginx: \" \\ \n \xHH */
@@ -91,10 +91,10 @@ typedef struct ray_reader_field {
     uint32_t name_length;
     uint8_t target; /* enum ray_reader_target */
     uint8_t also;   /* a second one the same text is for, 0: none */
+    uint8_t escape; /* enum ray_reader_escape */
     uint8_t unit;   /* enum ray_reader_unit */
     uint8_t quoted; /* FORMAT: ends at a quote that no backslash precedes */
     uint8_t last;   /* FORMAT: only the literal; the line must end behind it */
-    uint8_t escape; /* enum ray_reader_escape */
     uint8_t reserved[2];
 } ray_reader_field;
 
@@ -173,7 +173,7 @@ typedef struct ray_reader_stats {
     uint64_t failed_count;    /* rows answered 5xx */
     uint64_t comment_count;   /* lines that begin with the comment byte */
     uint64_t instant_count;   /* changes of the time from one row to the next */
-    uint64_t resolution_ns;   /* the coarsest of h, min, s, ms, us, ns that all times are whole in */
+    uint64_t resolution_ns;   /* coarsest of h, min, s, ms, us, ns that all times are whole in */
     uint32_t sample_count;
     uint32_t unknown_service_names; /* of the arrays below, how many are filled */
     uint32_t unknown_tenant_names;
@@ -206,8 +206,8 @@ void ray_reader_feed(ray_reader *reader, uint64_t length);
 void ray_reader_end(ray_reader *reader);
 
 /* Reads lines into `block` until it is full (returns 1) or the bytes are used up (returns 0). Rows
- * come as EXCHANGE, with duration_ns set where the log gives a duration; id is the line's number, and
- * the source in bits 48 to 55. */
+ * come as EXCHANGE, with duration_ns set where the log gives a duration; id is the line's number,
+ * and the source in bits 48 to 55. */
 uint32_t ray_reader_read(ray_reader *reader, ray_reader_block *block);
 /* 1 once the end was said and every line was read. */
 uint32_t ray_reader_done(const ray_reader *reader);

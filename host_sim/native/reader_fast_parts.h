@@ -71,6 +71,13 @@ static inline uint32_t ray_reader_absent(const ray_reader_cell *cell)
     return !cell->at || cell->length == 0 || (cell->length == 1 && *cell->at == '-');
 }
 
+/* A number that a log does not have: "-", nothing, or -1. */
+static inline uint32_t ray_reader_unknown(const ray_reader_cell *cell)
+{
+    return ray_reader_absent(cell)
+           || (cell->length == 2 && cell->at[0] == '-' && cell->at[1] == '1');
+}
+
 /* An unsigned number; an absent one is 0. */
 static inline uint32_t ray_reader_number(const ray_reader_cell *cell, uint64_t most, uint64_t *out)
 {
@@ -86,6 +93,18 @@ static inline void ray_reader_put(ray_reader_cell *cells, const ray_reader_field
 {
     ray_reader_cell cell = { at, (uint32_t)length, (uint8_t)escape, field->unit, { 0, 0 } };
 
+    cells[field->target] = cell;
+    if (field->also)
+        cells[field->also] = cell;
+}
+
+/* The same, written down as the field says. */
+static inline void ray_reader_put_plain(ray_reader_cell *cells, const ray_reader_field *field,
+                                        const uint8_t *at, uint64_t length)
+{
+    ray_reader_cell cell = { at, (uint32_t)length, 0, 0, { 0, 0 } };
+
+    memcpy(&cell.escape, &field->escape, 2); /* and the unit: one load */
     cells[field->target] = cell;
     if (field->also)
         cells[field->also] = cell;

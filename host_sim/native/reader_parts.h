@@ -21,7 +21,7 @@ static inline uint32_t ray_reader_hex(uint8_t c)
 typedef struct ray_reader_cell {
     const uint8_t *at; /* NULL: the line does not have it */
     uint32_t length;
-    uint8_t escape; /* enum ray_reader_escape */
+    uint8_t escape; /* enum ray_reader_escape; this and unit as in ray_reader_field */
     uint8_t unit;
     uint8_t reserved[2];
 } ray_reader_cell;
@@ -75,13 +75,13 @@ struct ray_reader {
     uint32_t field_count;
     uint32_t header_count;
     uint32_t identity_count;
-    uint32_t shape;
+    uint32_t shape;     /* 0 below a #Fields line that is not the first one's */
+    uint32_t own_shape; /* as it was opened */
     uint32_t skip_lines;
     uint32_t ended;
-    uint32_t overlong;     /* inside a line that is being skipped */
-    uint32_t comment;      /* the byte, 256: none */
-    uint32_t other_fields; /* 1: below a #Fields line that is not the first one's */
-    uint32_t step;         /* of the resolution */
+    uint32_t overlong; /* inside a line that is being skipped */
+    uint32_t comment;  /* the byte, 256: none */
+    uint32_t step;     /* of the resolution */
     uint8_t delimiter;
     uint8_t quotes;
     uint8_t time_is_end;
@@ -101,8 +101,8 @@ uint32_t ray_reader_row(ray_reader *reader, const ray_reader_cell *cells, ray_re
 
 /* The time a line came and what it took; returns a fault. */
 uint32_t ray_reader_when(ray_reader *reader, const ray_reader_cell *cells, ray_row *row);
-/* The answer's status as the log has it, with what an error column adds; 0: no number. */
-uint32_t ray_reader_outcome(const ray_reader_cell *cells, ray_row *row);
+/* The status of a row whose log has an error column. */
+uint32_t ray_reader_error_status(const ray_reader_cell *error, uint32_t status);
 /* A line that begins with the comment byte. */
 void ray_reader_directive(ray_reader *reader, const uint8_t *line, uint64_t length);
 

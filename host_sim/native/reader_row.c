@@ -293,10 +293,17 @@ static void put_headers(const ray_reader *reader, const ray_reader_cell *cells,
 
 static uint32_t put_numbers(const ray_reader_cell *cells, ray_row *row)
 {
+    uint64_t status;
     uint64_t weight;
 
-    if (!ray_reader_outcome(cells, row)
-        || !ray_reader_number(&cells[RAY_READER_RESPONSE_BYTES], INT64_MAX, &row->response_bytes)
+    if (ray_reader_unknown(&cells[RAY_READER_HTTP_STATUS]))
+        status = 0;
+    else if (!ray_reader_number(&cells[RAY_READER_HTTP_STATUS], 999, &status))
+        return 0;
+    if (cells[RAY_READER_ERROR].at)
+        status = ray_reader_error_status(&cells[RAY_READER_ERROR], (uint32_t)status);
+    row->http_status = (uint16_t)status;
+    if (!ray_reader_number(&cells[RAY_READER_RESPONSE_BYTES], INT64_MAX, &row->response_bytes)
         || !ray_reader_number(&cells[RAY_READER_REQUEST_BYTES], INT64_MAX, &row->request_bytes)
         || !ray_reader_number(&cells[RAY_READER_WEIGHT], UINT32_MAX, &weight)
         || !ray_reader_number(&cells[RAY_READER_COMPUTE], INT64_MAX, &row->compute_units)

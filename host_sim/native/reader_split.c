@@ -65,7 +65,7 @@ uint32_t ray_reader_split_format(const ray_reader *reader, const uint8_t *line, 
         if (!stop)
             return 0;
         if (field->target)
-            ray_reader_put(cells, field, p, (uint64_t)(stop - p), field->escape);
+            ray_reader_put_plain(cells, field, p, (uint64_t)(stop - p));
         p = stop;
     }
     return 1;
@@ -98,7 +98,7 @@ static uint32_t split_quoted(const ray_reader *reader, const uint8_t *line, cons
     for (uint32_t i = 0; i < reader->field_count; i++) {
         const uint8_t *from = p;
         const uint8_t *stop;
-        uint32_t escape = RAY_READER_PLAIN;
+        uint32_t escape = reader->fields[i].escape;
         if (reader->quotes && p < end && *p == '"') {
             from = ++p;
             if (!quoted_cell(&p, end, &escape))
@@ -139,13 +139,13 @@ uint32_t ray_reader_split_table(const ray_reader *reader, const uint8_t *line, c
             if (stop >= end)
                 break;
             if (field->target)
-                ray_reader_put(cells, field, from, (uint64_t)(stop - from), field->escape);
+                ray_reader_put_plain(cells, field, from, (uint64_t)(stop - from));
             from = stop + 1;
             if (field++ == last)
                 return 0;
         }
     }
     if (field->target)
-        ray_reader_put(cells, field, from, (uint64_t)(end - from), field->escape);
+        ray_reader_put_plain(cells, field, from, (uint64_t)(end - from));
     return 1;
 }

@@ -9,7 +9,7 @@ static const uint64_t DURATION_NS_MAX = (uint64_t)366 * 86400 * 1000000000;
 
 /* -- the clock -- */
 
-/* Notes a time that is not the one of the row before: what all times so far are whole in. */
+/* Notes a time that differs from the row before: what are all times so far whole in? */
 static void note_instant(ray_reader *reader, uint64_t at_ns)
 {
     static const uint64_t steps[] = { 3600000000000u, 60000000000u, 1000000000u, 1000000u, 1000u,
@@ -37,7 +37,8 @@ static uint32_t join(const ray_reader_cell *date, const ray_reader_cell *time, u
 }
 
 /* One cell as an instant. */
-static uint32_t instant_of(ray_reader *reader, const ray_reader_cell *time, uint64_t *unix_ns)
+static inline uint32_t instant_of(ray_reader *reader, const ray_reader_cell *time,
+                                  uint64_t *unix_ns)
 {
     uint64_t seconds;
 
@@ -53,13 +54,6 @@ static uint32_t instant_of(ray_reader *reader, const ray_reader_cell *time, uint
 
 /* -- durations -- */
 
-/* A duration that a log has no number for: "-", nothing, or -1. */
-static uint32_t unknown(const ray_reader_cell *cell)
-{
-    return ray_reader_absent(cell)
-           || (cell->length == 2 && cell->at[0] == '-' && cell->at[1] == '1');
-}
-
 /* Adds the further parts of a duration; 0 when one of them is no number. *known is 0 when one is
  * not known: then neither is the sum. */
 static uint32_t add_parts(const ray_reader_cell *cells, uint32_t *known, uint64_t *sum_ns)
@@ -69,7 +63,7 @@ static uint32_t add_parts(const ray_reader_cell *cells, uint32_t *known, uint64_
         uint64_t ns;
         if (!part->at)
             continue;
-        *known &= !unknown(part);
+        *known &= !ray_reader_unknown(part);
         if (!*known)
             continue;
         if (!ray_reader_parse_duration(part->at, part->length, part->unit, &ns)
@@ -103,17 +97,21 @@ uint32_t ray_reader_when(ray_reader *reader, const ray_reader_cell *cells, ray_r
     const ray_reader_cell *time = &cells[RAY_READER_TIME];
     const ray_reader_cell *duration = &cells[RAY_READER_DURATION];
     uint32_t known = 1;
+    uint32_t fine;
 
-    if (!time->at
-        || !(cells[RAY_READER_DATE].at ? join(&cells[RAY_READER_DATE], time, &row->at_ns)
-                                       : instant_of(reader, time, &row->at_ns)))
+    if (!time->at)
+        return RAY_READER_FAULT_TIME;
+    fine = cells[RAY_READER_DATE].at ? join(&cells[RAY_READER_DATE], time, &row->at_ns)
+                                     : instant_of(reader, time, &row->at_ns);
+    if (!fine)
         return RAY_READER_FAULT_TIME;
     row->kind = RAY_ROW_EXCHANGE;
     row->flags |= RAY_ROW_VOUCHED; /* a log says who it was, and carries no credential */
     if (row->at_ns != reader->last_time_ns)
         note_instant(reader, row->at_ns);
-    if (unknown(duration))
-        return until_end(reader, &cells[RAY_READER_END], row);
+    if (ray_reader_unknown(duration))
+        return cells[RAY_READER_END].at ? until_end(reader, &cells[RAY_READER_END], row)
+                                        : (uint32_t)RAY_READER_FINE;
     if (!ray_reader_parse_duration(duration->at, duration->length, duration->unit,
                                    &row->duration_ns)
         || row->duration_ns > DURATION_NS_MAX || !add_parts(cells, &known, &row->duration_ns))
@@ -174,18 +172,11 @@ static uint32_t is_none(const ray_reader_cell *error)
     return 0;
 }
 
-uint32_t ray_reader_outcome(const ray_reader_cell *cells, ray_row *row)
+uint32_t ray_reader_error_status(const ray_reader_cell *error, uint32_t status)
 {
-    const ray_reader_cell *said = &cells[RAY_READER_HTTP_STATUS];
-    const ray_reader_cell *error = &cells[RAY_READER_ERROR];
-    uint64_t status = 0;
-
-    if (!unknown(said) && !ray_reader_number(said, 999, &status))
-        return 0;
-    if (!ray_reader_absent(error) && !is_none(error))
-        status = throttles(error) ? THROTTLED : status ? status : REFUSED;
-    row->http_status = (uint16_t)status;
-    return 1;
+    if (ray_reader_absent(error) || is_none(error))
+        return status;
+    return throttles(error) ? (uint32_t)THROTTLED : status ? status : (uint32_t)REFUSED;
 }
 
 /* -- lines about lines -- */
@@ -211,5 +202,5 @@ void ray_reader_directive(ray_reader *reader, const uint8_t *line, uint64_t leng
     hash = hash_of(line, length);
     if (!reader->fields_hash)
         reader->fields_hash = hash;
-    reader->other_fields = hash != reader->fields_hash;
+    reader->shape = hash == reader->fields_hash ? reader->own_shape : 0;
 }

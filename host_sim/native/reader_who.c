@@ -77,17 +77,17 @@ static uint32_t put_name(ray_reader_block *block, const ray_reader_cell *cell, r
     return whole;
 }
 
-/* The last address of a list, as X-Forwarded-For is one: each proxy appends whom it saw, so the last
- * is the one no client can make up. */
+/* The last address of a list, as X-Forwarded-For is one: each proxy appends whom it saw, so the
+ * last is the one no client can make up. */
 static uint32_t last_address(const ray_reader_cell *list, ray_address *out)
 {
     const uint8_t *end = list->at + list->length;
     const uint8_t *last = end;
 
-    while (last > list->at && last[-1] != ',')
-        last--;
-    if (last == list->at)
+    if (!ray_reader_seek(list->at, end, ','))
         return 0;
+    while (last[-1] != ',')
+        last--;
     while (last < end && *last == ' ')
         last++;
     return ray_reader_parse_address(last, (uint64_t)(end - last), out);
@@ -106,15 +106,18 @@ static uint32_t port_length(const ray_reader_cell *cell)
 /* The client: an address, else its name as the log writes it. */
 static uint32_t put_client(sender *from, uint64_t *named_count)
 {
-    ray_reader_cell bare = from->cells[RAY_READER_CLIENT];
-    const ray_reader_cell *cell = &bare;
+    const ray_reader_cell *cell = &from->cells[RAY_READER_CLIENT];
+    ray_reader_cell bare;
     const struct ray *trust = from->reader->trust;
     ray_row *row = from->row;
 
     if (ray_reader_absent(cell))
         return 1;
-    if (cell->unit == RAY_READER_PORT)
+    if (cell->unit == RAY_READER_PORT) {
+        bare = *cell;
         bare.length -= port_length(cell);
+        cell = &bare;
+    }
     if (!ray_reader_parse_address(cell->at, cell->length, &row->address)
         && !last_address(cell, &row->address)) {
         ++*named_count;
@@ -172,26 +175,23 @@ static uint32_t put_user(sender *from, const ray_reader_identity *rule)
     return 1;
 }
 
-/* Keeps a name that is not known yet, while there is room. */
-static void keep_name(ray_name *kept, uint32_t *count, const uint8_t *name, uint32_t length)
+/* Counts a name the configuration does not have, and keeps it while there is room. */
+static void note_unknown(uint64_t *unknown_count, ray_name *kept, uint32_t *kept_count,
+                         const uint8_t *name, uint32_t length)
 {
-    for (uint32_t i = 0; i < *count; i++)
+    ++*unknown_count;
+    for (uint32_t i = 0; i < *kept_count; i++)
         if (ray_reader_name_length(&kept[i]) == length && memcmp(kept[i].at, name, length) == 0)
             return;
-    if (*count < RAY_READER_UNKNOWN_MAX)
-        memcpy(kept[(*count)++].at, name, length);
+    if (*kept_count < RAY_READER_UNKNOWN_MAX)
+        memcpy(kept[(*kept_count)++].at, name, length);
 }
 
-/* Where names go that the configuration does not have. */
-typedef struct unknown {
-    uint64_t *count;
-    ray_name *kept;
-    uint32_t *kept_count;
-} unknown;
-
-/* A tenant or service cell's id; RAY_NONE when absent or unknown, and the unknown are counted. */
-static uint32_t id_of(const ray_reader_names *names, const ray_reader_cell *cell, unknown strangers)
+/* The id of the service or the tenant a cell names; RAY_NONE when it is absent or unknown. */
+static uint32_t id_of(ray_reader *reader, const ray_reader_cell *cells, uint32_t target)
 {
+    ray_reader_stats *stats = &reader->stats;
+    const ray_reader_cell *cell = &cells[target];
     uint8_t name[RAY_NAME_BYTES];
     uint32_t length;
     uint32_t whole;
@@ -200,27 +200,29 @@ static uint32_t id_of(const ray_reader_names *names, const ray_reader_cell *cell
     if (ray_reader_absent(cell))
         return RAY_NONE;
     length = ray_reader_copy(cell, name, RAY_NAME_BYTES - 1, &whole);
-    id = whole ? ray_reader_names_find(names, name, length) : RAY_NONE;
-    if (id == RAY_NONE) {
-        ++*strangers.count;
-        keep_name(strangers.kept, strangers.kept_count, name, length);
-    }
-    return id;
+    id = !whole ? RAY_NONE
+                : ray_reader_names_find(
+                      target == RAY_READER_SERVICE ? &reader->services : &reader->tenants, name,
+                      length);
+    if (id != RAY_NONE)
+        return id;
+    if (target == RAY_READER_SERVICE)
+        note_unknown(&stats->unknown_service_count, stats->unknown_service,
+                     &stats->unknown_service_names, name, length);
+    else
+        note_unknown(&stats->unknown_tenant_count, stats->unknown_tenant,
+                     &stats->unknown_tenant_names, name, length);
+    return RAY_NONE;
 }
 
 uint32_t ray_reader_who(ray_reader *reader, const ray_reader_cell *cells, ray_reader_block *block,
                         ray_row *row)
 {
     sender from = { .reader = reader, .cells = cells, .block = block, .row = row };
-    ray_reader_stats *stats = &reader->stats;
     const ray_reader_identity *rule;
 
-    row->service = id_of(&reader->services, &cells[RAY_READER_SERVICE],
-                         (unknown){ &stats->unknown_service_count, stats->unknown_service,
-                                    &stats->unknown_service_names });
-    row->tenant = id_of(&reader->tenants, &cells[RAY_READER_TENANT],
-                        (unknown){ &stats->unknown_tenant_count, stats->unknown_tenant,
-                                   &stats->unknown_tenant_names });
+    row->service = id_of(reader, cells, RAY_READER_SERVICE);
+    row->tenant = id_of(reader, cells, RAY_READER_TENANT);
     from.path.at = block->bytes + row->target_at;
     from.path.length = row->target_length;
     if (!put_client(&from, &reader->stats.named_client_count)

@@ -164,7 +164,8 @@ static uint32_t why_none(const ray_replay *replay)
 {
     if (replay->failed)
         return replay->failed;
-    return replay->stopped || ray_replay_merge_done(&replay->merge) ? RAY_REPLAY_DONE : RAY_REPLAY_INPUT;
+    return replay->stopped || ray_replay_merge_done(&replay->merge) ? RAY_REPLAY_DONE
+                                                                    : RAY_REPLAY_INPUT;
 }
 
 /* How many rows are left before the one that is watched for. */
@@ -224,8 +225,8 @@ static uint32_t count(ray_replay *replay, const ray_row *rows, const uint64_t *l
     return fine;
 }
 
-/* Steps rows and counts them, in parts: the timeline takes a sample between two. The rows' lines are
- * those of the first slot, where no batch is handed out. */
+/* Steps rows and counts them, in parts: the timeline takes a sample between two. The rows' lines
+ * are those of the first slot, where no batch is handed out. */
 static uint32_t step(ray_replay *replay, struct ray *ray, ray_row *rows, uint32_t n,
                      const uint8_t *bytes, uint64_t bytes_length)
 {
@@ -372,28 +373,7 @@ void ray_replay_text_clear(ray_replay *replay)
     replay->lines.length = 0;
 }
 
-void ray_replay_read(const ray_replay *replay, ray_replay_stats *out)
-{
-    *out = replay->tally.stats;
-    out->client_count = replay->tally.clients.count;
-    out->user_count = replay->tally.users.count;
-    out->hurt_client_count = replay->tally.clients.first_count;
-    out->hurt_user_count = replay->tally.users.first_count;
-    out->folded_client_count = replay->tally.clients.folded_count;
-    out->folded_user_count = replay->tally.users.folded_count;
-}
-
 const ray_replay_tally *ray_replay_tally_of(const ray_replay *replay)
 {
     return &replay->tally;
-}
-
-uint64_t ray_replay_requests_of(const ray_replay *replay, uint32_t users, const uint8_t *name,
-                                uint32_t length, uint32_t address)
-{
-    const ray_replay_tally *tally = &replay->tally;
-    const ray_replay_entry *entry = ray_replay_keys_find(users ? &tally->users : &tally->clients,
-                                                         tally->hash_key, name, length, address);
-
-    return entry ? entry->request_count : 0;
 }

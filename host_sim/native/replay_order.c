@@ -9,10 +9,10 @@
  * unbounded one never is. Logs that are read at once share both, but each has SHARE_ROWS_MIN. */
 enum {
     STREAM_ROWS = 1024,
-    FIRST_ROWS = 4096,
-    FIRST_BYTES = 1048576,
+    FIRST_ROWS = 1024,
+    FIRST_BYTES = 262144,
     WINDOW_BYTES = 134217728,
-    SHARE_ROWS_MIN = 4096
+    SHARE_ROWS_MIN = 1024
 };
 
 /* -- blocks -- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* replay_spread.c - rows that share a second (or another unit of a coarse clock) get times within
- * it, in the order they are in: evenly, or as the order statistics of uniform draws, which is what a
- * Poisson process is once its number of arrivals is known (Karlin and Taylor, A First Course in
+ * it, in the order they are in: evenly, or as the order statistics of uniform draws, which is what
+ * a Poisson process is once its number of arrivals is known (Karlin and Taylor, A First Course in
  * Stochastic Processes, theorem 4.2.3). */
 #include <stdlib.h>
 #include <string.h>

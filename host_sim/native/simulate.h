@@ -70,7 +70,8 @@ enum ray_simulate_arrivals {
 /* What a client does with a no that may become a yes: 429, 5xx, or no answer at all. */
 enum ray_simulate_again {
     RAY_SIMULATE_GIVE_UP = 0,
-    RAY_SIMULATE_HONOUR = 1,             /* after Retry-After; after delay_ns where there is none */
+    RAY_SIMULATE_HONOUR = 1,             /* after Retry-After, which is in whole seconds; after
+                                            delay_ns where there is none */
     RAY_SIMULATE_FIXED = 2,              /* after delay_ns, whatever it was told */
     RAY_SIMULATE_BACK_OFF = 3            /* anywhere up to delay_ns 2^n, at most longest_ns */
 };

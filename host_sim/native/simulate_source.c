@@ -5,6 +5,8 @@
 #include <string.h>
 #include "simulate_parts.h"
 
+#define SECOND_NS 1000000000ull
+
 enum { USER_DIGITS = 20, HEARING_NS = 1000, LOG_ROWS = 256, LOG_BYTES = 524288 };
 
 /* -- rates -- */
@@ -257,8 +259,10 @@ static uint64_t wait_of(ray_simulation *sim, const sim_job *job)
 
     if (spec->again_kind == RAY_SIMULATE_GIVE_UP || job->tries >= spec->tries || !may_help(job))
         return RAY_NEVER;
+    if (spec->again_kind == RAY_SIMULATE_HONOUR && job->retry_after_ns > spec->longest_ns)
+        return RAY_NEVER;
     if (spec->again_kind == RAY_SIMULATE_HONOUR && job->retry_after_ns != 0)
-        return job->retry_after_ns <= spec->longest_ns ? job->retry_after_ns : (uint64_t)RAY_NEVER;
+        return (job->retry_after_ns + SECOND_NS - 1) / SECOND_NS * SECOND_NS;
     if (spec->again_kind != RAY_SIMULATE_BACK_OFF)
         return spec->delay_ns;
     most_ns = job->tries < 40 && spec->delay_ns < spec->longest_ns >> (job->tries - 1)

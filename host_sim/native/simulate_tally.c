@@ -126,10 +126,10 @@ void sim_bucket_at(ray_simulation *sim, uint64_t now_ns)
 {
     uint64_t at = (now_ns - sim->begin_ns) / sim->stats.bucket_ns;
 
-    if (at >= RAY_SIMULATE_BUCKET_MAX)
-        at = RAY_SIMULATE_BUCKET_MAX - 1;
+    if (at > RAY_SIMULATE_BUCKET_MAX)
+        at = RAY_SIMULATE_BUCKET_MAX;     /* what ends after the end is not shown */
     sim->bucket = &sim->buckets[at];
-    sim->bucket_end_ns = at == RAY_SIMULATE_BUCKET_MAX - 1
+    sim->bucket_end_ns = at == RAY_SIMULATE_BUCKET_MAX
                              ? UINT64_MAX
                              : sim->begin_ns + (at + 1) * sim->stats.bucket_ns;
 }
@@ -140,7 +140,7 @@ uint32_t sim_tally_open(ray_simulation *sim)
                        + sim->upstream_count;
     sim->counts = calloc(sim->count_count, sizeof *sim->counts);
     sim->histograms = calloc((size_t)sim->count_count * 2 * RAY_SIMULATE_FINE, 8);
-    sim->buckets = calloc(RAY_SIMULATE_BUCKET_MAX, sizeof *sim->buckets);
+    sim->buckets = calloc(RAY_SIMULATE_BUCKET_MAX + 1, sizeof *sim->buckets);
     sim->stats.bucket_ns =
         (sim->end_ns - sim->begin_ns + RAY_SIMULATE_BUCKET_MAX - 1) / RAY_SIMULATE_BUCKET_MAX;
     if (!sim->counts || !sim->histograms || !sim->buckets)

@@ -17,8 +17,8 @@ static const uint64_t SECOND_NS = 1000000000;
 struct ray_trace {
     ray_trace_spec spec;
     ray_trace_stats stats;
-    ray_replay_stats order; /* what the sorter counts */
-    ray_replay_sorter sorter;
+    ray_replay_stats order; /* what the merge counts */
+    ray_replay_merge merge;
     ray_name headers[RAY_TRACE_PART_MAX];
     uint32_t *route_weight;
     ray_trace_group *groups;
@@ -49,10 +49,8 @@ ray_trace *ray_trace_open(const ray_trace_spec *spec)
     trace->route_weight = calloc(spec->route_count + 1u, sizeof *trace->route_weight);
     if (!trace->groups || !trace->answers || !trace->scratch || !trace->route_weight
         || spec->part_count > RAY_TRACE_PART_MAX || spec->header_count > RAY_TRACE_PART_MAX
-        || spec->order > RAY_REPLAY_REJECT || spec->window_rows > UINT32_MAX
-        || spec->prefix_v4 > 32 || spec->prefix_v6 > 128
-        || !ray_replay_sorter_open(&trace->sorter, spec->order, (uint32_t)spec->window_rows,
-                                   1)) {
+        || spec->replay->order > RAY_REPLAY_REJECT || spec->prefix_v4 > 32
+        || spec->prefix_v6 > 128 || !ray_replay_merge_open(&trace->merge, spec->replay)) {
         ray_trace_close(trace);
         return NULL;
     }
@@ -69,7 +67,7 @@ void ray_trace_close(ray_trace *trace)
 {
     if (!trace)
         return;
-    ray_replay_sorter_close(&trace->sorter);
+    ray_replay_merge_close(&trace->merge);
     free(trace->groups);
     free(trace->answers);
     free(trace->scratch);
@@ -80,7 +78,7 @@ void ray_trace_close(ray_trace *trace)
 void ray_trace_stop(ray_trace *trace)
 {
     trace->stopped = 1;
-    ray_replay_sorter_drop(&trace->sorter);
+    ray_replay_merge_drop(&trace->merge);
 }
 
 static uint32_t flush(ray_trace *trace)
@@ -295,8 +293,7 @@ static uint32_t add(ray_trace *trace, const ray_row *row, const uint8_t *bytes,
     }
     name_group(trace, row, bytes, answer, &name);
     group = group_of(trace, &name);
-    event->at_ns = row->at_ns > stats->last_ns ? row->at_ns : stats->last_ns;
-    stats->overlap_count += row->at_ns < stats->last_ns;
+    event->at_ns = row->at_ns;
     event->key = key_of(&trace->spec, row, bytes);
     event->group = group;
     event->tokens = row->weight || row->flags & RAY_ROW_WEIGHT ? row->weight
@@ -336,35 +333,32 @@ static uint32_t step(ray_trace *trace, const ray_replay_run_of_rows *run, struct
     return 1;
 }
 
-/* One log is over: another may follow, with a sorter that has not ended. */
-static uint32_t end(ray_trace *trace)
+uint32_t ray_trace_wants(const ray_trace *trace)
 {
-    if (!flush(trace))
-        return trace->failed;
-    ray_replay_sorter_close(&trace->sorter);
-    if (!ray_replay_sorter_open(&trace->sorter, trace->spec.order,
-                                (uint32_t)trace->spec.window_rows, 1))
-        trace->failed = RAY_REPLAY_MEMORY;
-    return trace->failed ? trace->failed : RAY_REPLAY_DONE;
+    return ray_replay_merge_wants(&trace->merge);
 }
 
-uint32_t ray_trace_run(ray_trace *trace, ray_reader *reader, struct ray *core)
+/* Why there is no row: what the caller must do. */
+static uint32_t why_none(ray_trace *trace)
+{
+    if (trace->merge.failed)
+        trace->failed = RAY_REPLAY_MEMORY;
+    else if (!trace->stopped && !ray_replay_merge_done(&trace->merge))
+        return RAY_REPLAY_INPUT;
+    else if (flush(trace))
+        return RAY_REPLAY_DONE;
+    return trace->failed;
+}
+
+uint32_t ray_trace_run(ray_trace *trace, struct ray *core)
 {
     uint64_t until = trace->last_id + EVENTS_PER_CALL;
     ray_replay_run_of_rows run;
 
     while (!trace->failed && trace->last_id < until) {
         if (trace->stopped
-            || !ray_replay_sorter_next(&trace->sorter, reader, RAY_REPLAY_ROWS_MAX, &trace->order,
-                                       &run)) {
-            if (trace->sorter.failed)
-                trace->failed = RAY_REPLAY_MEMORY;
-            else if (!trace->stopped && !ray_reader_done(reader))
-                return RAY_REPLAY_INPUT;
-            else
-                return end(trace);
-            break;
-        }
+            || !ray_replay_merge_next(&trace->merge, RAY_REPLAY_ROWS_MAX, &trace->order, &run))
+            return why_none(trace);
         if (!step(trace, &run, core))
             break;
     }

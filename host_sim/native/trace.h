@@ -3,7 +3,7 @@
 #define RAY_TRACE_H
 #include <stdint.h>
 #include "ray/ray.h"
-#include "reader.h"
+#include "replay.h"
 
 /* trace: a log's requests as a limiter sees them, 24 bytes each, in a file of the caller's.
  *
@@ -50,18 +50,16 @@ typedef struct ray_trace_spec {
     const ray_name *headers;      /* names for PART_HEADER, at most RAY_TRACE_PART_MAX */
     const uint32_t *route_weight; /* tokens a request of each route takes; NULL: 1 */
     uint64_t hash_key;            /* of groups and keys: any number an attacker cannot guess */
-    uint64_t window_rows;         /* how late a row may come, 0: the whole log is held */
+    const ray_replay_spec *replay; /* its inputs, order, window and spread; only while opening */
     uint32_t part_count;
     uint32_t part[RAY_TRACE_PART_MAX];
     uint32_t argument[RAY_TRACE_PART_MAX];
     uint32_t key; /* enum ray_trace_key */
     uint32_t header_count;
     uint32_t route_count;
-    uint32_t order;    /* enum ray_replay_order */
     uint32_t prefix_v4;
     uint32_t prefix_v6;
-    uint32_t fd;       /* where events go: a file open for writing, at its end */
-    uint32_t reserved;
+    uint32_t fd; /* where events go: a file open for writing, at its end */
 } ray_trace_spec;
 
 typedef struct ray_trace_stats {
@@ -73,7 +71,6 @@ typedef struct ray_trace_stats {
     uint64_t weighted_count;  /* events that take other than one token */
     uint64_t stepped_back_count;
     uint64_t late_count;
-    uint64_t overlap_count;   /* rows of a log that are older than the log before it ends */
     uint64_t first_ns;
     uint64_t last_ns;
     uint64_t finest_ns;       /* the largest power of ten that divides every time, at most 1 s */
@@ -99,12 +96,13 @@ typedef struct ray_trace_group {
 ray_trace *ray_trace_open(const ray_trace_spec *spec);
 void ray_trace_close(ray_trace *trace);
 
-/* Takes what `reader` has. `core`: NULL, or a configured state that judges each request first; what
- * it denies is not written. Returns RAY_REPLAY_INPUT, MORE, DONE (all of this reader's is
- * written; another may follow, of a later log), MEMORY, or REFUSED: the file takes no more, or the
- * core refused a batch. */
-uint32_t ray_trace_run(ray_trace *trace, ray_reader *reader, struct ray *core);
-/* Drops what was read and not yet taken; DONE comes next, of every reader. */
+/* Takes what the readers have. `core`: NULL, or a configured state that judges each request first;
+ * what it denies is not written. Returns RAY_REPLAY_INPUT (of ray_trace_wants), MORE, DONE (all is
+ * written), MEMORY, or REFUSED: the file takes no more, or the core refused a batch. */
+uint32_t ray_trace_run(ray_trace *trace, struct ray *core);
+/* Which input waits for bytes. */
+uint32_t ray_trace_wants(const ray_trace *trace);
+/* Drops what was read and not yet taken; DONE comes next. */
 void ray_trace_stop(ray_trace *trace);
 
 void ray_trace_read(const ray_trace *trace, ray_trace_stats *out);

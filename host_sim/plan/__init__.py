@@ -24,22 +24,24 @@ __all__ = ["Plan", "plan"]
 
 def plan(
     old: str | os.PathLike[str] | Config, new: str | os.PathLike[str] | Config,
-    log: str | os.PathLike[str], *, profile: str = "seed", options: Options | None = None,
+    *logs: str | os.PathLike[str], profile: str = "seed", options: Options | None = None,
     budgets: Sequence[str] = (), flips: Sink | None = None,
 ) -> Plan:
-    """The decisions of two configurations on one log (plain or gzip, "-" for standard input).
+    """The decisions of two configurations on one log (as a replay reads them, "-" for standard
+    input), or on several merged by time.
 
     `budgets` are texts as in --budget; `flips` takes an NDJSON line for each request whose verdict
     differs. Raises ConfigError, OSError, FormatError and BudgetError.
     """
     from host_sim.config import Config, load
     from host_sim.plan import budget
-    from host_sim.plan.logs import Log
+    from host_sim.plan.logs import Logs
     from host_sim.plan.run import Runner
     from host_sim.replay.engine import Options
 
     sides = [side if isinstance(side, Config) else load(side, profile=profile)
              for side in (old, new)]
-    with Log(log) as source:
-        return Runner(sides[0], sides[1], source, options or Options(), profile,
+    options = options or Options()
+    with Logs(*logs, maps=options.maps) as source:
+        return Runner(sides[0], sides[1], source, options, profile,
                       [budget.parse(text) for text in budgets], flips).run()

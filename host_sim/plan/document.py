@@ -6,10 +6,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from host_sim.plan import budget
+from host_sim.plan.logs import place_of
 from host_sim.plan.result import CHANGES, NANO, Group, Pair, Person, Plan, total
+from host_sim.replay import trust
 from host_sim.replay.summary import VERDICTS, Summary, count, share
-from host_sim.report.model import Cell, Column, Fact, Report, Section, Table, Text, Unit
-from host_sim.report.units import instant
+from host_sim.report.model import (
+    Cell,
+    Chart,
+    Column,
+    Fact,
+    Mark,
+    Report,
+    Section,
+    Series,
+    Table,
+    Text,
+    Unit,
+)
+from host_sim.report.units import duration, instant
 
 PPM = 1_000_000
 WORDS = {"allow": "allowed", "deny": "denied", "delay": "delayed", "redirect": "redirected",
@@ -117,6 +131,7 @@ def _ppm(part: int, whole: int) -> int:
 def _sections(plan: Plan) -> Iterator[Section]:
     yield from _budgets(plan.budgets)
     yield _matrix(plan)
+    yield from _course(plan)
     yield from _rules(plan)
     yield from _waits(plan)
     for title, rows in (("Tenants", plan.tenants), ("Services", plan.services),
@@ -157,18 +172,31 @@ def _matrix(plan: Plan) -> Table:
         Column("before"), *(Column(WORDS[new], Unit.COUNT) for new in news)), rows)
 
 
+def _course(plan: Plan) -> Iterator[Chart]:
+    course = plan.course
+    if not plan.changed or len(course.requests) < 3:
+        return
+    xs = [course.first_ns + place * course.width_ns for place in range(len(course.requests))]
+    series = [Series(SAID[word], xs, ys, Mark.STEP, bad=word == "newly-denied")
+              for word, ys in (("newly-denied", course.newly_denied),
+                               ("newly-allowed", course.newly_allowed), ("other", course.other))
+              if any(ys)]
+    yield Chart(f"Changes over time, by {duration(course.width_ns)}",
+                Column("time", Unit.INSTANT), Column("requests", Unit.COUNT), tuple(series))
+
+
 def _rules(plan: Plan) -> Iterator[Table]:
     titles = {"newly-denied": "Newly denied, by the new file's rule",
               "newly-allowed": "Newly allowed, by the old file's rule that denied them",
               "other": "Other verdicts, by what the new file says"}
     columns = (Column("rule"), Column("reason"), Column("requests", Unit.COUNT, bar=True),
-               Column("first at", Unit.INSTANT), Column("line", Unit.COUNT))
+               Column("first at", Unit.INSTANT), Column("line"))
     for change in CHANGES[1:]:
         blamed = plan.blamed(change)
         if blamed:
             rows = tuple(
                 (outcome.rule, _because(change, outcome.reason, pairs), total(pairs),
-                 _first(pairs).at_ns, _line(_first(pairs).line)) for outcome, pairs in blamed)
+                 _first(pairs).at_ns, _line(plan, _first(pairs).line)) for outcome, pairs in blamed)
             yield Table(titles[change], columns, rows[: plan.top],
                         more=max(0, len(rows) - plan.top))
     others = sorted((pair for pair in plan.pairs
@@ -194,31 +222,34 @@ def _first(pairs: list[Pair]) -> Pair:
     return min(pairs, key=lambda pair: pair.position)
 
 
-def _line(line: int) -> int:
-    return line & 0xFFFF_FFFF_FFFF  # a source's number stands above
+def _line(plan: Plan, line: int) -> str:
+    """`287`, and of several logs `b.csv:287`."""
+    place, number = place_of(line)
+    return f"{number:,}" if len(plan.logs) == 1 else f"{plan.logs[place]}:{number:,}"
 
 
 def _waits(plan: Plan) -> Iterator[Table]:
-    rows = tuple((pair.old.reason, pair.new.reason, pair.requests, pair.rewaited)
+    rows = tuple((pair.old.reason, pair.new.reason, pair.requests)
                  for pair in sorted(plan.pairs, key=lambda pair: -pair.requests) if pair.waits)
     if rows:
         yield Table("Let through by both, and yet not alike", (
-            Column("before"), Column("after"), Column("requests", Unit.COUNT),
-            Column("wait otherwise", Unit.COUNT)), rows)
+            Column("before"), Column("after"), Column("requests", Unit.COUNT)), rows)
 
 
 def _groups(title: str, groups: Sequence[Group], top: int) -> Iterator[Table]:
-    rows = tuple(
+    other = any(group.other for group in groups)
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
         (group.name or "(none)", group.requests, _ppm(group.old_refused, group.requests),
          _ppm(group.new_refused, group.requests), group.newly_denied, group.newly_allowed,
-         group.other, group.first_denied_ns or None)
+         *((group.other,) if other else ()), group.first_denied_ns or None)
         for group in groups if group.changed)
     if rows and (len(groups) > 1 or title == "Tenants"):  # the only one is all there is
         yield Table(title, (
             Column(title[:-1].lower()), Column("requests", Unit.COUNT),
             Column("refused before", Unit.PPM), Column("after", Unit.PPM),
             Column("newly denied", Unit.COUNT), Column("newly allowed", Unit.COUNT),
-            Column("other", Unit.COUNT), Column("first denied at", Unit.INSTANT)), rows[:top],
+            *((Column("other", Unit.COUNT),) if other else ()),
+            Column("first denied at", Unit.INSTANT)), rows[:top],
             note=_unchanged(title, len(groups) - len(rows)), more=max(0, len(rows) - top))
 
 
@@ -254,7 +285,7 @@ def _victims(plan: Plan) -> Iterator[Text]:
             f", user {victim.user}" if victim.user and victim.user != victim.client else "")
         yield Text(
             f"The first {SAID[victim.change]} by {victim.rule} (of {victim.requests:,})",
-            (f"line {_line(victim.line):,} at {instant(victim.at_ns)}, {who}",
+            (f"line {_line(plan, victim.line)} at {instant(victim.at_ns)}, {who}",
              victim.text.replace("\t", " "), "before:",
              *(f"  {line}" for line in victim.old.rstrip().split("\n")), "after:",
              *(f"  {line}" for line in victim.new.rstrip().split("\n"))))
@@ -332,22 +363,23 @@ def _trust(plan: Plan) -> Iterator[str]:
         if number and not plan.incomplete:
             which = ("old", "new")[side]
             yield (f"{count(number, 'row')} became a request by the {which} file only, the first "
-                   f"on line {_line(plan.only_line[side]):,}; they are not compared.")
+                   f"on line {_line(plan, plan.only_line[side])}; they are not compared.")
     if plan.folded:
         yield (f"{count(plan.folded, 'request')} of further rules, clients or users are in the "
                "totals and in no table.")
     if plan.problem:
         yield plan.problem + "."
-    said = plan.old.findings()
-    yield from (f"{finding}." for finding in said)
-    yield from (f"By the new file: {finding}." for finding in plan.new.findings()
-                if finding not in said)
+    said, more = ([*(f"{finding}." for finding in side.findings()), *trust.lines(side.trust)]
+                  for side in (plan.old, plan.new))
+    yield from said
+    yield from (f"By the new file: {sentence}" for sentence in more if sentence not in said)
     yield ("The log holds what reached the old gateway: what clients would have asked had they "
            "been answered otherwise (retries, pages not loaded) is not in it.")
 
 
 def _proof(plan: Plan) -> Iterator[tuple[str, str]]:
-    yield "log", f"{plan.log_sha256} (SHA-256 of {plan.log} as read)"
+    for name, sha256 in plan.log_sha256.items():
+        yield "log", f"{sha256} (SHA-256 of {name} as read)"
     for word, side in (("old", plan.old), ("new", plan.new)):
         yield f"{word} configuration", side.config_hash
         yield f"{word} decision digest", side.decision_digest

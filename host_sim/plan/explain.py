@@ -4,6 +4,7 @@ just before it and asks the core why."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Callable, Iterator
@@ -11,12 +12,10 @@ from typing import Any
 
 from host_sim.config import Config
 from host_sim.errors import UnknownError
-from host_sim.plan.logs import Log
+from host_sim.plan.logs import LINE_BITS, Logs, close, place_of
 from host_sim.printing import printable
-from host_sim.replay.engine import Options, Progress, Replay
+from host_sim.replay.engine import Options, Progress, Replay, Sink
 from host_sim.report.units import instant
-
-LINE_BITS = 48
 
 
 class NoDecisionError(UnknownError):
@@ -55,7 +54,8 @@ class Explanation:
         who = f"client {printable(self.client) or '(unknown)'}"
         if self.user and self.user != self.client:
             who += f", user {printable(self.user)}"
-        yield f"line {told['line']:,} at {instant(told['t_ns'])}, {who}"
+        where = f" of log {told['source']}" if "source" in told else ""
+        yield f"line {told['line']:,}{where} at {instant(told['t_ns'])}, {who}"
         yield f"  {printable(self.text.replace(chr(9), ' '))}"
         yield ""
         yield from self.page.rstrip().split("\n")
@@ -73,7 +73,7 @@ class _Finder:
         self.before: dict[str, Any] | None = None
         self.after: dict[str, Any] | None = None
         self._needle = (b'{"seq":%d,' % seq if seq is not None
-                        else b',"line":%d' % (line or 0))
+                        else b',"line":%d' % place_of(line or 0)[1])
 
     @property
     def over(self) -> bool:
@@ -118,48 +118,61 @@ class _Finder:
 
 
 def explain(
-    config: Config, log: Log, *, seq: int | None = None, line: int | None = None,
+    config: Config, log: Logs, *, seq: int | None = None, line: int | None = None,
     options: Options | None = None, profile: str = "seed", progress: Progress | None = None,
     stopping: Callable[[], bool] = lambda: False,
 ) -> Explanation:
-    """Decision `seq` of the replay of `log` through `config`, or the one of its `line`, from 1.
+    """Decision `seq` of the replay of `log` through `config`, or the one of its `line`, from 1 and
+    with the log's number from 0 above bit 48 where there are several.
 
     Raises NoDecisionError when there is none, OSError and FormatError as a replay does.
     """
     finder = _Finder(seq, line)
 
-    def replay(source: Any, sink: Any = None) -> Replay:
-        return Replay(config, source, profile=profile, options=options, decisions=sink,
-                      progress=progress, stopping=stopping)
+    @contextlib.contextmanager
+    def replay(sink: Sink | None = None) -> Iterator[Replay]:
+        sources = log.open()
+        try:
+            with Replay(config, sources, profile=profile, options=options, decisions=sink,
+                        progress=progress, stopping=stopping) as run:
+                run.begin()
+                yield run
+        finally:
+            close(sources)
 
-    with log.open() as source, replay(source, finder) as run:
-        run.begin()
+    with replay(finder) as run:
         while run.advance() and not finder.over:
             pass
         run.flush()
-        lines = run.inputs.stats().line_count + run.inputs.programs[0].skip_lines
+        lines = _lines_of(run, place_of(line or 0)[0])
     if finder.found is None:
         raise NoDecisionError(_why_not(finder, stopping(), lines))
-    with log.open() as source, replay(source) as run:
-        run.begin()
+    with replay() as run:
         here = run.walk_to(finder.position, stopping)
         if here is None:
             raise NoDecisionError("interrupted before the decision was reached")
         page, journey = here.explain(), json.loads(here.explain(as_json=True))
         return Explanation(
             log.name, config.path, config.hash, finder.found, finder.position, here.client(),
-            here.text("user").decode("utf-8", "backslashreplace"),
-            log.line(here.line & (1 << LINE_BITS) - 1).decode("utf-8", "backslashreplace"),
-            journey, page)
+            here.text("user").decode("utf-8", "backslashreplace"), log.line(here.line), journey,
+            page)
+
+
+def _lines_of(run: Replay, place: int) -> int:
+    """How many lines one of the logs has."""
+    if place >= len(run.inputs.readers):
+        return 0
+    return run.inputs.readers[place].stats().line_count + run.inputs.programs[place].skip_lines
 
 
 def _why_not(finder: _Finder, stopped: bool, lines: int) -> str:
     if stopped:
         return "interrupted before the decision was found"
     if finder.seq is None:
-        return (f"line {finder.line} became no request (a header, blank, or it could not be read); "
-                f"the log has {lines:,} lines" if (finder.line or 0) <= lines
-                else f"the log has no line {finder.line}: it has {lines:,}")
+        number = place_of(finder.line or 0)[1]
+        return (f"line {number} became no request (a header, blank, or it could not be read); "
+                f"the log has {lines:,} lines" if number <= lines
+                else f"the log has no line {number}: it has {lines:,}")
     if finder.before is None and finder.after is None:
         return "no request was decided: there is nothing to explain"
     if finder.after is None and finder.before is not None:

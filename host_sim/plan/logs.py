@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A log that is read more than once, and hashed the first time."""
+"""Logs that are read more than once, and hashed the first time."""
 
 from __future__ import annotations
 
@@ -11,43 +11,53 @@ import tempfile
 from typing import Any, BinaryIO
 
 from host_sim.replay.engine import StopReading
-from host_sim.replay.source import CHUNK, Source
+from host_sim.replay.mapping import Maps
+from host_sim.replay.source import CHUNK, Source, opened
 
 LINE_SHOWN = 4096
+LINE_BITS = 48  # of a row's line; above them the number of its log
+
+
+def place_of(line: int) -> tuple[int, int]:
+    """(number of the log from 0, line in it from 1) of a row's line as the core counts."""
+    return line >> LINE_BITS, line & (1 << LINE_BITS) - 1
 
 
 class _Hashing:
     """A file whose bytes are hashed on their way."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file, self.sha = file, hashlib.sha256()
+    def __init__(self, file: BinaryIO, sha: Any) -> None:
+        self._file, self._sha = file, sha
 
     def read(self, size: int = -1) -> bytes:
         data = self._file.read(size)
-        self.sha.update(data)
+        self._sha.update(data)
         return data
 
     def close(self) -> None:
         self._file.close()
 
 
-class Log:
-    """A log by its path; "-" is standard input, which is kept in a temporary file meanwhile.
+class Logs:
+    """One log by its path, or several that are merged by time; "-" is standard input, which is kept
+    in a temporary file meanwhile. `maps` says what a Parquet file's columns are.
 
     `waiting` is true while standard input is waited for: a signal handler may raise StopReading
     then, and the log ends there.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.fspath(path)
-        self.name = "standard input" if self.path == "-" else self.path
+    def __init__(self, *paths: str | os.PathLike[str], maps: Maps | None = None) -> None:
+        self.paths = [os.fspath(path) for path in paths]
+        self.names = tuple("standard input" if path == "-" else path for path in self.paths)
+        self.name = ", ".join(self.names)
         self.problem = ""
         self.waiting = False
+        self._maps = maps
         self._kept: str | None = None
-        self._hashing: _Hashing | None = None
+        self._hashes: list[Any] = []
 
-    def __enter__(self) -> Log:
-        if self.path == "-":
+    def __enter__(self) -> Logs:
+        if "-" in self.paths:
             self._keep()
         return self
 
@@ -68,36 +78,64 @@ class Log:
             finally:
                 self.waiting = False
 
-    def open(self, *, hashing: bool = False) -> Source:
-        """The log from its beginning; `sha256` is that of the last one that was opened so."""
-        path = self._kept or self.path
-        file: Any = open(path, "rb", buffering=0)
-        size = os.fstat(file.fileno()).st_size
+    def open(self, *, hashing: bool = False) -> list[Source]:
+        """The logs from their beginning; `hashes` are of those that were opened hashing."""
         if hashing:
-            file = self._hashing = _Hashing(file)
-        source = Source(self.name, file)
-        source.raw_total = size
+            self._hashes = [hashlib.sha256() for _ in self.paths]
+        sources: list[Source] = []
+        try:
+            for place in range(len(self.paths)):
+                sources.append(self._open(place, self._hashes[place] if hashing else None))
+        except BaseException:
+            close(sources)
+            raise
+        return sources
+
+    def _open(self, place: int, sha: Any) -> Source:
+        path = self._kept if self.paths[place] == "-" else self.paths[place]
+        source = opened(str(path), self._maps)
+        if sha is not None and source.packing == "parquet":  # it is not read from front to end
+            with open(str(path), "rb") as file:
+                while data := file.read(CHUNK):
+                    sha.update(data)
+        elif sha is not None:
+            total = source.raw_total
+            source.close()
+            hashing: Any = _Hashing(open(str(path), "rb", buffering=0), sha)
+            source = Source(str(path), hashing)
+            source.raw_total = total
+        source.name = self.names[place]
         return source
 
-    @property
-    def sha256(self) -> str:
-        """Of the bytes read so far by the source that was opened hashing; "" before. A gzip file is
-        hashed as it is stored, so `sha256sum` says the same."""
-        return self._hashing.sha.hexdigest() if self._hashing else ""
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 by the log's name, of the bytes read so far by those that were opened hashing. A
+        packed file is hashed as it is stored, so `sha256sum` says the same."""
+        return {name: sha.hexdigest() for name, sha in zip(self.names, self._hashes, strict=True)}
 
-    def line(self, number: int) -> bytes:
-        """A line by its number from 1, without its end; at most 4096 bytes of it."""
-        with self.open() as source:
-            seen, rest = 0, b""
-            while data := source.read(CHUNK):
-                feeds = data.count(b"\n")
-                if seen + feeds < number - 1:
-                    seen, rest = seen + feeds, b""
-                    continue
-                rest += data
-                lines = rest.split(b"\n")
-                if len(lines) > number - seen:
-                    return lines[number - seen - 1].rstrip(b"\r")[:LINE_SHOWN]
-            lines = rest.split(b"\n")
-            place = number - seen - 1
-            return lines[place].rstrip(b"\r")[:LINE_SHOWN] if 0 <= place < len(lines) else b""
+    def line(self, line: int) -> str:
+        """The text of a row's line without its end; at most 4096 bytes of it."""
+        place, number = place_of(line)
+        with self._open(place, None) as source:
+            return _line(source, number)[:LINE_SHOWN].decode("utf-8", "backslashreplace")
+
+
+def close(sources: list[Source]) -> None:
+    """Closes them all."""
+    for source in sources:
+        source.close()
+
+
+def _line(source: Source, number: int) -> bytes:
+    seen, rest = 0, b""
+    while data := source.read(CHUNK):
+        feeds = data.count(b"\n")
+        if seen + feeds < number - 1:
+            seen, rest = seen + feeds, b""
+            continue
+        rest += data
+        lines = rest.split(b"\n")
+        if len(lines) > number - seen:
+            return lines[number - seen - 1].rstrip(b"\r")
+    lines = rest.split(b"\n")
+    place = number - seen - 1
+    return lines[place].rstrip(b"\r") if 0 <= place < len(lines) else b""

@@ -38,9 +38,9 @@ class Outcome:
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
-    """Requests that the old file answered so and the new one so. `line`, `at_ns`, `seq` and
-    `position` (running number) are of the first; the last two by side. `rewaited` counts those that
-    were told another wait."""
+    """Requests that the old file answered so and the new one so. `line` (its log's number above bit
+    48), `at_ns`, `seq` and `position` (running number) are of the first; the last two by side.
+    `rewaited` counts those that were told another wait."""
 
     old: Outcome
     new: Outcome
@@ -91,6 +91,19 @@ class Group:
 
 
 @dataclasses.dataclass(frozen=True)
+class Course:
+    """Requests over time, in stretches of `width_ns` from `first_ns`: how many in all, newly
+    denied, newly allowed and decided otherwise."""
+
+    first_ns: int
+    width_ns: int
+    requests: tuple[int, ...]
+    newly_denied: tuple[int, ...]
+    newly_allowed: tuple[int, ...]
+    other: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class Person:
     """A client or user whose requests flip; `first_ns` is when the first did."""
 
@@ -138,8 +151,8 @@ class Plan:
     """Everything a plan tells. `old` and `new` are the summaries of the two replays, with their
     digests; `only` counts rows that one side alone took, by side."""
 
-    log: str
-    log_sha256: str
+    logs: tuple[str, ...]
+    log_sha256: dict[str, str]  # by the log's name
     requests: int
     newly_denied: int
     newly_allowed: int
@@ -148,6 +161,7 @@ class Plan:
     only_line: tuple[int, int]
     verdicts: dict[str, dict[str, int]]
     pairs: tuple[Pair, ...]
+    course: Course
     tenants: tuple[Group, ...]
     services: tuple[Group, ...]
     routes: tuple[Group, ...]
@@ -166,6 +180,13 @@ class Plan:
     folded: int = 0             # requests that are in the totals and in no table
     problem: str = ""
     top: int = 10
+
+    @classmethod
+    def of(cls, old: Any, new: Any, *logs: Any, **how: Any) -> Plan:
+        """Runs one, see host_sim.plan.plan: `Plan.of("old.toml", "new.toml", "access.log")`."""
+        from host_sim.plan import plan
+
+        return plan(old, new, *logs, **how)
 
     @property
     def changed(self) -> int:

@@ -7,19 +7,20 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import dataclasses
-import ipaddress
 import os
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from host_sim.config import Config
+from host_sim.config.identity import address_text
 from host_sim.plan import budget, structure
-from host_sim.plan.logs import Log
+from host_sim.plan.logs import Logs, close
 from host_sim.plan.result import (
     ALLOWED,
     CHANGES,
     DENIED,
+    Course,
     Group,
     Outcome,
     Pair,
@@ -49,7 +50,7 @@ class Runner:
 
     old: Config
     new: Config
-    log: Log
+    log: Logs
     options: Options = Options()
     profile: str = "seed"
     budgets: Sequence[budget.Budget] = ()
@@ -84,12 +85,13 @@ class Runner:
         self, config: Config, *, hashing: bool = False, progress: Progress | None = None,
         notes: bool = True,
     ) -> Iterator[Replay]:
-        with (
-            self.log.open(hashing=hashing) as source,
-            Replay(config, source, profile=self.profile, options=self.options, progress=progress,
-                   notes=notes) as replay,
-        ):
-            yield replay
+        sources = self.log.open(hashing=hashing)
+        try:
+            with Replay(config, sources, profile=self.profile, options=self.options,
+                        progress=progress, notes=notes) as replay:
+                yield replay
+        finally:
+            close(sources)
 
     def _step_both(self, old: Replay, new: Replay, comparison: _Comparison) -> None:
         """Advances the side that has read less, both where they have read the same, so that they
@@ -123,12 +125,13 @@ class Runner:
         people = {(users, change): comparison.people(users, change, top)
                   for users in (0, 1) for change in (DENIED, ALLOWED)}
         return Plan(
-            log=self.log.name, log_sha256=self.log.sha256,
+            logs=self.log.names, log_sha256=self.log.hashes(),
             requests=whole.requests, newly_denied=whole.newly_denied,
             newly_allowed=whole.newly_allowed, other=whole.other,
             only=(int(stats.only_count[0]), int(stats.only_count[1])),
             only_line=(int(stats.only_line[0]), int(stats.only_line[1])),
             verdicts=comparison.verdicts(stats), pairs=tuple(comparison.pairs()),
+            course=comparison.course(),
             tenants=groups["tenant"], services=groups["service"], routes=groups["route"],
             clients_denied=people[0, DENIED], clients_allowed=people[0, ALLOWED],
             users_denied=people[1, DENIED], users_allowed=people[1, ALLOWED],
@@ -161,8 +164,7 @@ class Runner:
             if old is not None and new is not None:
                 victims.append(Victim(
                     change, rule, requests, first.line, first.at_ns, old.client, old.user,
-                    self.log.line(first.line).decode("utf-8", "backslashreplace"), old.text,
-                    new.text))
+                    self.log.line(first.line), old.text, new.text))
         return dataclasses.replace(plan, victims=tuple(victims),
                                    victims_left_out=len(blamed) - len(victims))
 
@@ -268,6 +270,15 @@ class _Comparison:
                        self._word(self._lib.ray_reason_word(told.reason)), kind,
                        self._word(row.by[side].at))
 
+    def course(self) -> Course:
+        """The changes over time."""
+        first, width = self._ffi.new("uint64_t *"), self._ffi.new("uint64_t *")
+        rows = self._ffi.new("ray_compare_bucket[]", self._lib.RAY_COMPARE_BUCKET_MAX)
+        count = self._lib.ray_compare_series(self._raw, first, width, rows)
+        counts = [[int(number) for number in row.change_count] for row in rows[0:count]]
+        parts = [tuple(row[change] for row in counts) for change in range(4)]
+        return Course(int(first[0]), int(width[0]), tuple(map(sum, counts)), *parts[1:])
+
     def groups(self, kind: int) -> tuple[Group, ...]:
         """Tenants, services or routes, joined by name, most new denials first."""
         row, index = self._ffi.new("ray_compare_group *"), 0
@@ -292,11 +303,7 @@ class _Comparison:
         asked = max(self._lib.ray_replay_requests_of(side.raw_replay, users, row.name, row.length,
                                                      row.address) for side in self._sides)
         raw = bytes(self._ffi.buffer(row.name, row.length))
-        if row.address:
-            ip = ipaddress.IPv6Address(raw)
-            name = str(ip.ipv4_mapped or ip)
-        else:
-            name = raw.decode("utf-8", "backslashreplace")
+        name = address_text(raw) if row.address else raw.decode("utf-8", "backslashreplace")
         return Person(name, int(asked), *_changes(row), int(row.first_ns))
 
 

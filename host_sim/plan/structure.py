@@ -130,7 +130,8 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str
 def written(value: Any) -> str:
     """A value on one line, as TOML has it."""
     if isinstance(value, dict):
-        return "{}" if not value else "{ " + ", ".join(f"{key} = {written(one)}" for key, one in value.items()) + " }"
+        inner = ", ".join(f"{key} = {written(one)}" for key, one in value.items())
+        return f"{{ {inner} }}" if inner else "{}"
     if isinstance(value, list):
         return "[" + ", ".join(map(written, value)) + "]"
     if isinstance(value, bool):

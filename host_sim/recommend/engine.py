@@ -110,6 +110,7 @@ class _Making:
         self.progress, self.stopping = progress, stopping
         self.curve = Curve(trace, drop_throttled=wanted.drop_throttled, progress=progress,
                            stopping=stopping)
+        self.mode = trace.config.file.mode if trace.config else "enforce"
         self.base = Path(trace.config.path).read_text() if trace.config else None
         self.why = (f"raygate recommend: the smallest limits that would have denied at most "
                     f"{wanted.deny_at_most_ppm:,} ppm of the requests")
@@ -138,10 +139,12 @@ class _Making:
             wanted_ppm=self.wanted.deny_at_most_ppm, shape=self.trace.shape,
             dropped_throttled=self.wanted.drop_throttled, facts=self.facts, answers=answers,
             trade=trade, left_out=tuple(left_out), proof=proof, proof_below=below,
-            fragment=propose.fragment(self.trace.shape, proposals) if proposals else "",
-            toml=propose.whole(self.trace.shape, proposals, self.base, self.why)
+            fragment=propose.fragment(self.trace.shape, proposals, self.mode)
+            if proposals else "",
+            toml=propose.whole(self.trace.shape, proposals, self.base, self.why, self.mode)
             if proposals else "", passes=self.curve.passes, candidates=self.curve.tried,
-            overflow=self.curve.overflow, interrupted=self.interrupted)
+            overflow=self.curve.overflow, spread=self.trace.options.spread,
+            interrupted=self.interrupted)
 
     def _groups(self) -> tuple[list[Group | None], list[tuple[str, int, str]]]:
         """Whom to find limits for, busiest first, and whom not: name, requests, why."""

@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Sequence
 
 from host_sim.config import Config, loads
+from host_sim.plan.logs import Logs
+from host_sim.plan.result import Plan
+from host_sim.plan.run import Runner
 from host_sim.recommend.curve import Interrupted
 from host_sim.recommend.propose import Proposal, whole
 from host_sim.recommend.trace import PROFILE, Trace
 from host_sim.replay.engine import Progress, Replay
-from host_sim.replay.source import Source
+from host_sim.replay.source import opened
 from host_sim.replay.summary import Key, Summary
 
 VICTIMS = 1000
@@ -20,7 +24,8 @@ VICTIMS = 1000
 @dataclasses.dataclass(frozen=True)
 class Proof:
     """One replay: denials by the name of the limit, who was denied most (at most 1,000), how many
-    there are in all, and what the replay can be traced to."""
+    there are in all, and what the replay can be traced to. Of a configuration that was there
+    before, only requests that it did not deny itself."""
 
     requests: int
     denied: dict[str, int]
@@ -32,54 +37,46 @@ class Proof:
     elapsed_ns: int
 
 
-class Chain(Source):
-    """Logs of one format one after the other, the later ones without their header lines."""
-
-    def __init__(self, paths: Sequence[str], skip_lines: int) -> None:
-        self._paths, self._skip_lines = list(paths[1:]), skip_lines
-        super().__init__(paths[0])
-
-    def read(self, size: int) -> bytes:
-        """The next bytes, 1 to `size`; empty at the end of the last log."""
-        data = super().read(size)
-        while not data and self._paths and not self.problem:
-            self.close()
-            name = self._paths.pop(0)
-            super().__init__(name)
-            for _ in range(self._skip_lines):
-                while b"\n" not in self._ahead and (more := self._next(1 << 20)):
-                    self._ahead += more
-                self._ahead = self._ahead.partition(b"\n")[2]
-            self._ahead = b"\n" + self._ahead   # the log before may end without one
-            data = super().read(size)
-        return data
-
-
 def compiled(trace: Trace, proposals: Sequence[Proposal], base: str | None, why: str) -> Config:
     """The configuration that has these limits; ConfigError where it cannot be."""
     name = trace.config.path if trace.config else "<recommended>"
-    return loads(whole(trace.shape, proposals, base, why), name=name, profile=PROFILE)
+    mode = trace.config.file.mode if trace.config else "enforce"
+    return loads(whole(trace.shape, proposals, base, why, mode), name=name, profile=PROFILE)
 
 
 def prove(
     trace: Trace, config: Config, progress: Progress | None = None,
     stopping: Callable[[], bool] | None = None,
 ) -> Proof:
-    """Replays the trace's logs through `config`. Interrupted: half a replay proves nothing."""
+    """Replays the trace's logs through `config`; beside the configuration it grew out of, where
+    there is one, so that only what is newly denied counts. Interrupted: half a replay proves
+    nothing."""
     options = dataclasses.replace(trace.options, maps=trace.maps, top=VICTIMS)
-    with (
-        Chain(trace.logs, trace.skip_lines) as source,
-        Replay(config, source, profile=PROFILE, options=options, progress=progress,
-               stopping=stopping) as replay,
-    ):
-        summary = replay.run_host()
-    if summary.interrupted:
+    stopping = stopping or (lambda: False)
+    if trace.config is not None:
+        with Logs(*trace.logs, maps=trace.maps) as log:
+            told = Runner(trace.config, config, log, options, PROFILE, progress=progress,
+                          stopping=stopping).run()
+        proof = _compared(trace, told)
+    else:
+        with (
+            contextlib.ExitStack() as stack,
+            Replay(config, [stack.enter_context(opened(log, trace.maps)) for log in trace.logs],
+                   profile=PROFILE, options=options, progress=progress,
+                   stopping=stopping) as replay,
+        ):
+            proof = _alone(trace, replay.run_host())
+    if stopping():
         raise Interrupted
-    return _proof(trace, summary)
+    return proof
 
 
-def _proof(trace: Trace, summary: Summary) -> Proof:
-    users = trace.shape.key == "user" or (trace.shape.key == "all" and trace.has.get("user", False))
+def _by_user(trace: Trace) -> bool:
+    return trace.shape.key == "user" or (trace.shape.key == "all" and trace.has_user)
+
+
+def _alone(trace: Trace, summary: Summary) -> Proof:
+    users = _by_user(trace)
     keys = summary.users if users else summary.clients
     return Proof(
         summary.requests,
@@ -87,3 +84,19 @@ def _proof(trace: Trace, summary: Summary) -> Proof:
         tuple(key for key in keys if key.denied), summary.user_count if users
         else summary.client_count, "user" if users else "client", summary.config_hash,
         summary.decision_digest, summary.elapsed_ns)
+
+
+def _compared(trace: Trace, told: Plan) -> Proof:
+    users = _by_user(trace)
+    denied: dict[str, int] = {}
+    for pair in told.pairs:
+        if pair.change == "newly-denied" and pair.new.kind == "limit":
+            denied[pair.new.name] = denied.get(pair.new.name, 0) + pair.requests
+    people = told.users_denied if users else told.clients_denied
+    return Proof(
+        told.requests, denied,
+        tuple(Key(one.name, one.requests, one.newly_denied, 0, 0) for one in people
+              if one.newly_denied), told.new.user_count if users
+        else told.new.client_count,
+        "user" if users else "client", told.new.config_hash, told.new.decision_digest,
+        told.new.elapsed_ns)

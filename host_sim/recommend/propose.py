@@ -16,7 +16,7 @@ from host_sim.replay.program import FormatError
 
 SCOPES = {"all": "service", "user": "user", "client": "ip"}
 UNITS = {1_000_000_000: "s", 60_000_000_000: "min", 3_600_000_000_000: "h",
-         86_400_000_000_000: "day"}
+         86_400_000_000_000: "d"}
 OTHER = "other"      # the service of what none of the file's services is for
 NAMED_MAX = 100      # limits that a policy each adds
 SERVICE_MAX = 200
@@ -62,16 +62,20 @@ def name_of(shape: Shape, group: Group | None, taken: Sequence[str]) -> str:
     return name
 
 
-def fragment(shape: Shape, proposals: Sequence[Proposal]) -> str:
-    """The limits, and what makes requests meet them, as TOML to paste at the end of a file."""
-    return "\n".join(_limit(shape, proposal) for proposal in proposals)
+def fragment(shape: Shape, proposals: Sequence[Proposal], mode: str = "enforce") -> str:
+    """The limits, and what makes requests meet them, as TOML to paste at the end of a file whose
+    own mode is `mode`; they are enforced whatever it is."""
+    enforced = "" if mode == "enforce" else 'mode = "enforce"'
+    return "\n".join(_limit(shape, proposal, enforced) for proposal in proposals)
 
 
-def whole(shape: Shape, proposals: Sequence[Proposal], base: str | None, why: str) -> str:
+def whole(
+    shape: Shape, proposals: Sequence[Proposal], base: str | None, why: str, mode: str = "enforce",
+) -> str:
     """A configuration that can be replayed: the base with the fragment behind it, else the least
     that a file needs."""
     if base is not None:
-        return f"{base.rstrip()}\n\n# {why}\n{fragment(shape, proposals)}"
+        return f"{base.rstrip()}\n\n# {why}\n{fragment(shape, proposals, mode)}"
     services = sorted({_service(shape, proposal.group) for proposal in proposals} - {""})
     lines = [f"# {why}", "version = 1", ""]
     lines += [f"[service.{_quoted(name)}]" for name in (*services, OTHER)]
@@ -86,7 +90,7 @@ def whole(shape: Shape, proposals: Sequence[Proposal], base: str | None, why: st
     return "\n".join(lines) + "\n" + fragment(shape, proposals)
 
 
-def _limit(shape: Shape, proposal: Proposal) -> str:
+def _limit(shape: Shape, proposal: Proposal, enforced: str) -> str:
     named = bool(shape.each) and shape.each != ("service",)
     candidate, service = proposal.candidate, _service(shape, proposal.group)
     lines = ["[[limit]]", f'name = "{proposal.name}"',
@@ -97,10 +101,12 @@ def _limit(shape: Shape, proposal: Proposal) -> str:
               f'rate = "{rate_text(candidate.rate, candidate.period_ns)}"']
     if candidate.algorithm in BUCKETS:
         lines.append(f"burst = {candidate.capacity}")
+    lines += [enforced] if enforced else []
     if named and "path" not in shape.each:
         lines += ["", "[[policy]]", f'name = "{proposal.name}"', 'type = "ratelimit"',
                   f"when = {{ {_when(shape, proposal.group)} }}", 'action = "throttle"',
                   f'limit = "{proposal.name}"']
+        lines += [enforced] if enforced else []
     return "\n".join(lines) + "\n"
 
 

@@ -75,6 +75,7 @@ class Recommendation:
     inferred: tuple[Inferred, ...] = ()
     common: Common | None = None
     not_inferred: str = ""
+    spread: str = "none"
     interrupted: bool = False
     elapsed_ns: int = 0
 
@@ -198,7 +199,8 @@ def _limits(r: Recommendation) -> Table | None:
          Column("denied", Unit.COUNT), Column("share", Unit.PPM),
          Column("denied if one smaller", Unit.COUNT)), tuple(rows[:LIMITS_MAX]),
         more=max(0, len(rows) - LIMITS_MAX),
-        note="" if r.proof is None else "Denials are those of a replay through the whole core.")
+        note="" if r.proof is None else "Denials are those of a replay through the whole core"
+        + (", of requests that the configuration allows without the limit." if r.config else "."))
 
 
 def _ppm(part: int, whole: int) -> int:

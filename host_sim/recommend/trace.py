@@ -7,6 +7,7 @@ group) and which bucket of that limit (its key). native/trace.h has the layout.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import tempfile
@@ -17,11 +18,11 @@ from host_sim import _raw
 from host_sim.errors import RaygateError
 from host_sim.kernel import Kernel
 from host_sim.replay import detect
-from host_sim.replay.engine import ORDERS, Options, Progress, StopReading
+from host_sim.replay.engine import ORDERS, SPREADS, Options, Progress, StopReading
+from host_sim.replay.inputs import Inputs
 from host_sim.replay.mapping import Mapping, Maps
 from host_sim.replay.program import FormatError, Program
-from host_sim.replay.reader import Reader
-from host_sim.replay.source import CHUNK, Source
+from host_sim.replay.source import Source, opened
 
 if TYPE_CHECKING:
     from host_sim.config import Config
@@ -79,7 +80,6 @@ class Facts:
     unparsable: int
     stepped_back: int
     late: int
-    overlap: int
     folded: int
     first_ns: int
     last_ns: int
@@ -87,7 +87,7 @@ class Facts:
 
 
 class Trace:
-    """One log, or several one after the other in time, as events in a temporary file.
+    """One log, or several merged by time, as events in a temporary file.
 
     Without a configuration the log's own columns name services and tenants; with one each request
     goes through it first, and what it denies by itself is left out. Use it in a with statement.
@@ -101,9 +101,8 @@ class Trace:
         self.logs, self.shape, self.config = tuple(logs), shape, config
         self.options = options or Options()
         self.labels: list[str] = []
-        self.has: dict[str, bool] = {}
+        self.has_user = False
         self.maps = self.options.maps
-        self.skip_lines = 0     # of a table's header
         self.waiting = self.stopped = False
         self._progress, self._stopping = progress, stopping or (lambda: False)
         self._raw = _raw.load(PROFILE)
@@ -129,56 +128,47 @@ class Trace:
     def gather(self) -> Facts:
         """Reads every log. FormatError for one that is not a log, or without what the shape needs;
         OSError for one that cannot be read."""
-        self._trace = self.lib.ray_trace_open(self._spec())
-        if self._trace == self.ffi.NULL:
-            raise MemoryError("no memory for a trace")
         kernel = Kernel(profile=PROFILE, config=self.config) if self.config else None
-        for log in self.logs:
-            with Source(log) as source:
-                self._read(source, kernel)
-            if self.stopped:
-                break
+        with contextlib.ExitStack() as stack:
+            sources = [stack.enter_context(opened(log, self.options.maps)) for log in self.logs]
+            for source in sources:
+                source.program = self._program(source)
+            inputs = Inputs(self._raw, sources, self.config, kernel.ray if kernel else None,
+                            form=self.options.form, maps=self.maps, headers=self._headers())
+            stack.callback(inputs.close)
+            self._read(inputs, kernel.ray if kernel else self.ffi.NULL)
+            read = inputs.stats()
+            self._lines, self._unparsable = read.line_count, read.unparsable_count
         return self.facts()
 
-    def _read(self, source: Source, kernel: Kernel | None) -> None:
-        program = self._program(source)
-        core = kernel.ray if kernel else self.ffi.NULL
-        with Reader(self._raw, program, config=self.config, core=core if kernel else None,
-                    headers=self._headers()) as reader:
-            while True:
-                state = self.lib.ray_trace_run(self._trace, reader.reader, core)
-                if self._stopping() and not self.stopped:
-                    self.stopped = True
-                    self.lib.ray_trace_stop(self._trace)
-                if state == self.lib.RAY_REPLAY_DONE:
-                    break
-                if state == self.lib.RAY_REPLAY_MEMORY:
-                    raise MemoryError("memory ran out; a smaller --window needs less")
-                if state == self.lib.RAY_REPLAY_REFUSED:
-                    raise RaygateError("the temporary file takes no more: is the disk full?")
-                if state == self.lib.RAY_REPLAY_INPUT and not self.stopped:
-                    self._feed(source, reader)
-                self._report(source)
-            read = reader.stats()
-            self._lines += read.line_count
-            self._unparsable += read.unparsable_count
+    def _read(self, inputs: Inputs, core: Any) -> None:
+        self._trace = self.lib.ray_trace_open(self._spec(inputs))
+        if self._trace == self.ffi.NULL:
+            raise MemoryError("no memory for a trace")
+        lib = self.lib
+        while (state := lib.ray_trace_run(self._trace, core)) != lib.RAY_REPLAY_DONE:
+            if state == lib.RAY_REPLAY_MEMORY:
+                raise MemoryError("memory ran out; a smaller --window needs less")
+            if state == lib.RAY_REPLAY_REFUSED:
+                raise RaygateError("the temporary file takes no more: is the disk full?")
+            if self._stopping() and not self.stopped:
+                self.stopped = True
+                lib.ray_trace_stop(self._trace)
+            if state == lib.RAY_REPLAY_INPUT and not self.stopped:
+                self._feed(inputs)
+            if self._progress is not None:
+                self._progress(*inputs.progress(), self.facts().requests)
 
-    def _feed(self, source: Source, reader: Reader) -> None:
+    def _feed(self, inputs: Inputs) -> None:
+        place = self.lib.ray_trace_wants(self._trace)
         try:
             self.waiting = True
-            data = source.read(CHUNK)
+            data = inputs.read(place)
         except StopReading:
             return
         finally:
             self.waiting = False
-        if not data:
-            reader.end()
-        while data:
-            data = data[reader.feed(data):]
-
-    def _report(self, source: Source) -> None:
-        if self._progress is not None:
-            self._progress(source.raw_count, source.raw_total, self.facts().requests)
+        inputs.feed(place, data)
 
     # -- what C is told -------------------------------------------------------------------------
     def _headers(self) -> tuple[str, ...]:
@@ -187,20 +177,24 @@ class Trace:
     def _by_header(self, part: str) -> bool:
         return part == "operation" or (self.config is None and part in ("service", "tenant"))
 
-    def _spec(self) -> Any:
+    def _spec(self, inputs: Inputs) -> Any:
         headers = self._headers()
         names = self.ffi.new("ray_name[]", max(len(headers), 1))
         for row, name in zip(names, headers, strict=False):
             self.ffi.memmove(row.at, name.encode(), len(name))
         weights = [route.weight for route in self.config.file.route] if self.config else []
-        self._keep = (names, self.ffi.new("uint32_t[]", weights or [1]))
+        rows = inputs.rows(self.options.spread != "none")
+        replay = self.ffi.new("ray_replay_spec *", {
+            "inputs": rows, "input_count": len(rows), "order": ORDERS.index(self.options.order),
+            "window_rows": self.options.window, "spread": SPREADS.index(self.options.spread),
+            "spread_seed": self.options.spread_seed})
+        self._keep = (names, self.ffi.new("uint32_t[]", weights or [1]), rows, replay)
         spec = self.ffi.new("ray_trace_spec *", {
             "headers": names, "header_count": len(headers), "route_weight": self._keep[1],
             "hash_key": int.from_bytes(os.urandom(8), "little"),
-            "route_count": len(weights), "window_rows": self.options.window,
+            "route_count": len(weights), "replay": replay,
             "part_count": len(self.shape.each), "key": KEYS.index(self.shape.key),
-            "order": ORDERS.index(self.options.order), "prefix_v4": 32, "prefix_v6": 64,
-            "fd": self.file.fileno()})
+            "prefix_v4": 32, "prefix_v6": 64, "fd": self.file.fileno()})
         for place, part in enumerate(self.shape.each):
             kind = "HEADER" if self._by_header(part) else PARTS.get(part, "PATH")
             spec.part[place] = getattr(self.lib, f"RAY_TRACE_PART_{kind}")
@@ -209,6 +203,7 @@ class Trace:
         return spec
 
     def _program(self, source: Source) -> Program:
+        """What a log's lines are, with the columns that name classes kept beside the rest."""
         sample = source.peek(detect.SAMPLE)
         maps = self.options.maps
         if "operation" in self.shape.each and not any(m.header == "X-Operation" for m in maps.maps):
@@ -218,24 +213,23 @@ class Trace:
                                   "--map header:X-Operation=COLUMN")
             maps = Maps((*maps.maps, Mapping("header", column, header="X-Operation")),
                         maps.time_is_end)
-        program = detect.program_for(self._raw, sample, form=self.options.form, maps=maps)
         self.maps = maps
+        program = source.program or detect.program_for(
+            self._raw, sample, form=self.options.form, maps=maps, log=source.name)
         self.labels.append(program.label)
-        self.skip_lines = program.skip_lines
-        self.has = {target: program.has(target)
-                    for target in ("service", "tenant", "user", "ip", "path", "status", "error")}
-        fields = list(program.fields)
-        for part in self.shape.each:
-            if part in ("path", "operation", "route") or not self._by_header(part):
-                continue
-            if not program.has(part):
-                raise FormatError(f"no column is known as the {part}; say which with "
-                                  f"--map {part}=COLUMN, or leave --each {part} out")
-            fields = [dataclasses.replace(field, target="header", header=HEADERS[part], also=part)
-                      if field.target == part else field for field in fields]
-        if self.shape.key == "user" and not program.has("user") and not self.config:
+        self.has_user = program.has("user")
+        if self.shape.key == "user" and not self.has_user and not self.config:
             raise FormatError("no column is known as the user; say which with --map user=COLUMN")
-        return dataclasses.replace(program, fields=tuple(fields))
+        fields = program.fields
+        for part in self.shape.each:
+            if part in ("service", "tenant") and self._by_header(part):
+                if not program.has(part):
+                    raise FormatError(f"no column is known as the {part}; say which with "
+                                      f"--map {part}=COLUMN, or leave --each {part} out")
+                fields = tuple(
+                    dataclasses.replace(field, target="header", header=HEADERS[part], also=part)
+                    if field.target == part else field for field in fields)
+        return dataclasses.replace(program, fields=fields)
 
     # -- what there is --------------------------------------------------------------------------
     def facts(self) -> Facts:
@@ -246,8 +240,8 @@ class Trace:
             int(out.request_count), int(out.event_count), int(out.refused_count),
             int(out.throttled_count), int(out.weighted_count),
             int(out.token_count), self._lines, self._unparsable,
-            int(out.stepped_back_count), int(out.late_count), int(out.overlap_count),
-            int(out.folded_count), int(out.first_ns), int(out.last_ns), int(out.finest_ns))
+            int(out.stepped_back_count), int(out.late_count), int(out.folded_count),
+            int(out.first_ns), int(out.last_ns), int(out.finest_ns))
 
     def groups(self) -> list[Group]:
         """Every group, in the order of first appearance."""

@@ -26,16 +26,14 @@ def findings(r: Recommendation) -> list[str]:
             least = min(tried.denied for tried in answer.found.tried)
             found.append(
                 f"{answer.name}: no rate denies at most "
-                f"{count(answer.found.task.allowed, 'request')}; with this burst at least {least:,} are denied at one instant: use a larger one")
+                f"{count(answer.found.task.allowed, 'request')}; with this burst at least "
+                f"{least:,} are denied at one instant: use a larger one")
         if not answer.found.monotone:
             found.append(
                 f"{answer.name}: denials do not fall with every larger limit (requests take "
                 "different numbers of tokens); a smaller rate than this may do as well")
     if facts.unparsable * PPM > facts.lines * UNPARSABLE_FINDING_PPM:
         found.append(f"{count(facts.unparsable, 'line')} of {facts.lines:,} could not be read")
-    if facts.overlap:
-        found.append(f"{count(facts.overlap, 'row')} are older than the end of the log before: "
-                     "give the logs in the order of their times")
     if facts.late:
         found.append(f"{count(facts.late, 'row')} came too late for the sorting window")
     if r.overflow:
@@ -68,6 +66,9 @@ def said(r: Recommendation) -> list[str]:
     if facts.finest_ns == SECOND_NS and facts.events:
         lines.append("The log's times are whole seconds: requests of one second are judged at its "
                      "beginning, all at once, so a burst is counted as its worst case.")
+    if r.spread != "none":
+        lines.append(f"Requests that share a second were spread over it (--spread {r.spread}): the "
+                     "log does not say when in it they came.")
     if facts.throttled:
         kept = "left out" if r.dropped_throttled else "kept as traffic"
         lines.append(
@@ -84,6 +85,7 @@ def said(r: Recommendation) -> list[str]:
                      "and are not asked of a new limit.")
     if facts.unparsable:
         lines.append(f"{count(facts.unparsable, 'line')} of {facts.lines:,} could not be read.")
+    lines += _inference(r)
     if r.not_inferred:
         lines.append(f"What throttled the log was not inferred: {r.not_inferred}.")
     span = facts.last_ns - facts.first_ns
@@ -99,16 +101,24 @@ def inferred_note(r: Recommendation) -> str:
     throttled = sum(one.group.throttled for one in r.inferred)
     matched = sum(one.matched for one in r.inferred)
     denied = sum(one.denied for one in r.inferred)
-    seconds = "; one second is as fine as the log is, so the order within it, and about one " \
-              "second's worth of the rate, cannot be known" if (
-                  r.facts.finest_ns == SECOND_NS) else ""
     shared = "" if r.common is None else (
-        f"One size of bucket for each of them, {per_second(r.common.best.rate)} and "
-        f"{r.common.best.burst} at once, would deny {r.common.denied:,}, {r.common.matched:,} of "
-        "them in those seconds. ")
-    return (f"{shared}As good: buckets that this log cannot tell from the best. As many: the smallest rate "
-            "with that burst that denies no more than were throttled. "
-            f"Together the buckets deny {denied:,}, {matched:,} of them in the seconds of the "
-            f"{throttled:,} recorded. Precision: of the bucket's denials, those in a second that "
-            f"recorded one; recall the other way round{seconds}. A limiter that is no single token "
-            "bucket (several servers that share counts late, for example) is matched by none.")
+        f"One size for each of them, {per_second(r.common.best.rate)} and "
+        f"{r.common.best.burst} at once, would deny {r.common.denied:,}, "
+        f"{r.common.matched:,} in those seconds. ")
+    return (f"Together these buckets deny {denied:,}, {matched:,} in the seconds of the "
+            f"{throttled:,} recorded. {shared}Rates and bursts as good: this log cannot tell them "
+            "from the best. Precision: of a bucket's denials, those in a second that recorded "
+            "one; recall: of the recorded ones, those it denies. As many: the smallest rate with "
+            "that burst that denies no more than were throttled.")
+
+
+def _inference(r: Recommendation) -> list[str]:
+    """What it cannot know."""
+    if not r.inferred:
+        return []
+    said = ["What throttled the log was no single token bucket where the agreement is low: several "
+            "servers that share their counts late, for example, are matched by none."]
+    if r.facts.finest_ns == SECOND_NS:
+        said.append("With times of whole seconds the order within a second is lost, and a burst is "
+                    "uncertain by what the rate brings in one.")
+    return said

@@ -81,7 +81,8 @@ def _chosen(path: pathlib.Path, found: _Found, log: str) -> str:
     if len(used) == 1:
         return used.pop()
     if not used:
-        raise FormatError(f"{path} has no log format in it: nginx says log_format, Apache LogFormat")
+        raise FormatError(f"{path} has no log format in it: nginx says log_format, Apache "
+                          "LogFormat")
     raise FormatError(f"{path} has several log formats in use: say which with --format "
                       f"{path}:NAME, one of {', '.join(sorted(used))}")
 

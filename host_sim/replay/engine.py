@@ -18,12 +18,13 @@ from host_sim import _raw
 from host_sim.errors import BusyError, RaygateError, check
 from host_sim.kernel import Digests, Kernel
 from host_sim.replay import governed, timeline, trust
+from host_sim.replay.here import Here
 from host_sim.replay.inputs import Inputs
 from host_sim.replay.mapping import Maps
 from host_sim.replay.program import FormatError
 from host_sim.replay.source import Source
-from host_sim.replay.summary import VERDICTS, LogFile, Summary
-from host_sim.replay.tally import Tally, address_of, firm
+from host_sim.replay.summary import VERDICTS, Summary
+from host_sim.replay.tally import Tally, firm
 
 if TYPE_CHECKING:
     from host_sim.config import Config
@@ -283,8 +284,7 @@ class Replay:
         tally = Tally(self.kernel, self._replay, self.options.top)
         clients, users = tally.keys(0), tally.keys(1)
         return Summary(
-            log=", ".join(source.name for source in self.sources), config=self.config.path,
-            engine=engine, profile=self.profile,
+            log=self.inputs.names(), config=self.config.path, engine=engine, profile=self.profile,
             form=self.inputs.label(), columns=self.inputs.said(), order=self.options.order,
             window=self.options.window, lines=self.inputs.stats(),
             requests=int(out.request_count), verdicts=verdicts, reasons=tally.reasons(out),
@@ -309,9 +309,8 @@ class Replay:
             hurt_clients=tally.hurt(0), hurt_client_count=int(out.hurt_client_count),
             hurt_users=tally.hurt(1), hurt_user_count=int(out.hurt_user_count),
             timeline=timeline.read(self.kernel, lib.ray_replay_timeline(self._replay)),
-            logs=tuple(LogFile(source.name, source.raw_count, source.sha256())
-                       for source in self.sources),
-            trust=self._trust(out), problem=self.inputs.problem(), interrupted=self._stopped)
+            trust=self._trust(out), logs=self.inputs.each(), problem=self.inputs.problem(),
+            interrupted=self._stopped)
 
     def _trust(self, out: Any) -> trust.Trust:
         return trust.of(
@@ -320,38 +319,6 @@ class Replay:
             spread=self.options.spread, spread_seed=self.options.spread_seed,
             spread_rows=int(out.spread_count))
 
-
-class Here:
-    """A row that is about to be decided, see Replay.walk_to; good until the replay goes on."""
-
-    def __init__(self, replay: Replay) -> None:
-        self._replay, ffi = replay, replay.ffi
-        self._rows, line = ffi.new("ray_rows *"), ffi.new("uint64_t *")
-        replay.lib.ray_replay_here(replay.raw_replay, self._rows, line)
-        self.line = int(line[0])  # as the reader counts; a source's number is in bits 48 to 55
-        self.at_ns = int(self._rows.row.at_ns)
-
-    def text(self, part: str) -> bytes:
-        """`target`, `host`, `headers`, `user` or `client` of the row."""
-        row = self._rows.row
-        at, length = getattr(row, f"{part}_at"), getattr(row, f"{part}_length")
-        return bytes(self._replay.ffi.buffer(self._rows.bytes + at, length))
-
-    def client(self) -> str:
-        """The client's address, or its name."""
-        row = self._rows.row
-        if not row.flags & self._replay.lib.RAY_ROW_ADDRESS:
-            return self.text("client").decode("utf-8", "backslashreplace")
-        return address_of(bytes(row.address.at))
-
-    def explain(self, *, as_json: bool = False) -> str:
-        """The row's journey stage by stage, by the state just before it; text or JSON text.
-
-        What is due by then happens first, as it would for the row itself. Nothing is decided.
-        """
-        kernel = self._replay.kernel
-        now = kernel.tick(max(self.at_ns, int(kernel.lib.ray_clock_now(kernel.ray))))
-        return kernel.explain_rows(self._rows, now, as_json=as_json)
 
 
 @contextlib.contextmanager

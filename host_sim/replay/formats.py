@@ -177,7 +177,7 @@ def json_fields(text: str, pattern: re.Pattern[str], found: Found) -> tuple[Fiel
     marked, marks = _marked(text, pattern)
     try:
         value = json.loads(marked)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FormatError(f"the format begins like a JSON object and is none: {error}") from error
     fields: list[Field] = []
     seen: set[tuple[str, str]] = set()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +18,32 @@ if TYPE_CHECKING:
     from host_sim.config import Config
 
 CHUNK_MIN = 1 << 16
+NAMES_MAX = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class LogRead:
+    """One log: what it was read as, how much of it, and what was wrong with its bytes. `sha256` is
+    of the file, packed or not, and empty where it was not asked for."""
+
+    name: str
+    form: str
+    columns: str
+    lines: int
+    rows: int
+    unparsable: int
+    resolution_ns: int
+    problem: str = ""
+    bytes: int = 0
+    sha256: str = ""
 
 
 class Inputs:
     """Opens a reader for each source; logs of one program are told as one."""
 
     def __init__(
-        self, raw: Raw, sources: Sequence[Source], config: Config, core: Any, *,
-        form: str = "auto", maps: Maps | None = None,
+        self, raw: Raw, sources: Sequence[Source], config: Config | None, core: Any, *,
+        form: str = "auto", maps: Maps | None = None, headers: tuple[str, ...] = (),
     ) -> None:
         self.ffi, self.sources = raw.ffi, sources
         most = int(raw.lib.RAY_REPLAY_SOURCE_MAX)
@@ -33,13 +52,14 @@ class Inputs:
         self.programs: list[Program] = []
         self.readers: list[Reader] = []
         self._raw, self._chunk = raw, max(CHUNK_MIN, CHUNK // len(sources))
-        headers = headers_wanted(config)
+        wanted = (*headers_wanted(config), *headers)
         for place, source in enumerate(sources):
             try:
                 program = source.program or detect.program_for(
-                    raw, source.peek(detect.SAMPLE), form=form, maps=maps, headers=headers,
+                    raw, source.peek(detect.SAMPLE), form=form, maps=maps, headers=wanted,
                     log=source.name)
-                self.readers.append(Reader(raw, program, config=config, core=core, source=place))
+                self.readers.append(Reader(raw, program, config=config, core=core, source=place,
+                                           headers=headers))
             except FormatError as error:
                 self.close()
                 raise FormatError(f"{source.name}: {error}") from error
@@ -74,6 +94,12 @@ class Inputs:
             data = data[reader.feed(data) :]
 
     # -- what is told about them ----------------------------------------------------------------
+    def names(self) -> str:
+        """The logs' names; of many the first ones and how many more there are."""
+        names = [source.name for source in self.sources]
+        more = len(names) - NAMES_MAX
+        return ", ".join(names[:NAMES_MAX]) + (f" and {more} more" if more > 0 else "")
+
     def label(self) -> str:
         """What the logs are read as."""
         return ", ".join(dict.fromkeys(program.label for program in self.programs))
@@ -85,7 +111,21 @@ class Inputs:
 
     def stats(self) -> ReaderStats:
         """The counts of all."""
-        return together([reader.stats() for reader in self.readers])
+        found = [reader.stats() for reader in self.readers]
+        if len(found) > 1:
+            found = [dataclasses.replace(stats, samples=tuple(
+                dataclasses.replace(sample, log=source.name) for sample in stats.samples))
+                for stats, source in zip(found, self.sources, strict=True)]
+        return together(found)
+
+    def each(self) -> tuple[LogRead, ...]:
+        """What was read of each log."""
+        return tuple(
+            LogRead(source.name, program.label, program.said(), stats.line_count, stats.row_count,
+                    stats.unparsable_count, stats.resolution_ns, source.problem,
+                    source.raw_count, source.sha256())
+            for source, program, stats in zip(
+                self.sources, self.programs, (r.stats() for r in self.readers), strict=True))
 
     def problem(self) -> str:
         """What was wrong with the sources' bytes."""

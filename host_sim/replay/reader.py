@@ -25,11 +25,13 @@ FAULTS = {
 
 @dataclasses.dataclass(frozen=True)
 class Unparsable:
-    """A line that was left out: its number from 1, why, and its first bytes."""
+    """A line that was left out: its number from 1, why, its first bytes, and of several logs the
+    one it is in."""
 
     line: int
     why: str
     text: bytes
+    log: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Protocol
 from host_sim.replay.program import FormatError, Program
 
 CHUNK = 1 << 20
+FIRST = 1 << 16             # of a log that waits until it is its turn no more is held
 MAGIC_BYTES = 4
 ZSTD_SLICE = 512            # packed bytes at a time: they unpack to at most 16 MiB
 ZSTD_WINDOW_MAX = 1 << 27   # what zstd itself unpacks without being asked
@@ -130,7 +131,7 @@ class Source:
             self._hash = hashlib.sha256()
         self._ahead = b""  # unpacked, not handed out yet
         self._packed = b""  # read, not unpacked yet
-        first = self._read_raw()
+        first = self._read_raw(FIRST)
         self._unpack = _unpacker(first)
         self.packing = self._unpack.kind if self._unpack else ""
         self._packed, self._ahead = (first, b"") if self._unpack else (b"", first)
@@ -156,8 +157,8 @@ class Source:
             self._hash.update(data)
         return data
 
-    def _read_raw(self) -> bytes:
-        data = self._take(CHUNK)
+    def _read_raw(self, size: int = CHUNK) -> bytes:
+        data = self._take(size)
         while data and len(data) < MAGIC_BYTES:           # a pipe may bring one byte
             more = self._take(CHUNK)
             if not more:

@@ -9,12 +9,14 @@ from typing import Any
 
 from host_sim.printing import printable
 from host_sim.replay import governed, trust
+from host_sim.replay.inputs import LogRead
 from host_sim.replay.reader import ReaderStats
 from host_sim.replay.timeline import Timeline
 from host_sim.report.model import Report
 from host_sim.report.units import duration, instant
 
 UNPARSABLE_FINDING_PPM = 10_000  # more than 1 % of the lines is a finding
+LOGS_SHOWN = 12
 VERDICTS = ("allow", "deny", "delay", "redirect", "dropped")
 
 
@@ -80,15 +82,6 @@ class Tenant:
 
 
 @dataclasses.dataclass(frozen=True)
-class LogFile:
-    """A log as a file: bytes read of it, and its SHA-256 ("" where that was not asked for)."""
-
-    name: str
-    bytes: int
-    sha256: str
-
-
-@dataclasses.dataclass(frozen=True)
 class Summary:
     """Everything a replay tells. Times are Unix nanoseconds, digests lower-case hexadecimal."""
 
@@ -139,9 +132,9 @@ class Summary:
     hurt_users: tuple[Key, ...] = ()
     hurt_user_count: int = 0
     timeline: Timeline = Timeline()
-    logs: tuple[LogFile, ...] = ()
     command: str = ""                   # the line that makes this again
     trust: trust.Trust = trust.Trust()
+    logs: tuple[LogRead, ...] = ()
     problem: str = ""
     interrupted: bool = False
 
@@ -246,11 +239,17 @@ def _lines(s: Summary) -> Iterator[str]:
     lines = s.lines
     yield (f"Read {count(lines.line_count, 'line')} as {s.form}"
            + (f" ({printable(s.columns)})" if "=" in s.columns else ""))
+    for log in s.logs[:LOGS_SHOWN] if len(s.logs) > 1 else ():
+        yield f"  {log.lines:>13,}  {printable(log.name)}, {log.form}"
+    if len(s.logs) > LOGS_SHOWN:
+        rest = s.logs[LOGS_SHOWN:]
+        yield f"  {sum(log.lines for log in rest):>13,}  in {len(rest):,} more logs"
     if lines.unparsable_count:
         yield f"  {count(lines.unparsable_count, 'line')} could not be read and count for nothing:"
         for sample in lines.samples:
             text = printable(sample.text.decode("latin-1"))
-            yield f"    line {sample.line}: {sample.why}: {text[:76]}"
+            where = f"{printable(sample.log)} " if sample.log else ""
+            yield f"    {where}line {sample.line}: {sample.why}: {text[:76]}"
     if lines.blank_count:
         yield f"  {count(lines.blank_count, 'line')} blank"
     if lines.unknown_service_count:

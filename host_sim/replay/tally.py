@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from host_sim.config.identity import address_text
 from host_sim.replay import governed
 from host_sim.replay.summary import First, Key, Rule, Service, Tenant
 
@@ -95,13 +95,7 @@ class Tally:
         raw = bytes(self.ffi.buffer(row.name, row.length))
         if not row.address:
             return raw.decode("utf-8", "backslashreplace")
-        return address_of(raw)
-
-
-def address_of(raw: bytes) -> str:
-    """An address as it is written, IPv4 where it is one."""
-    ip = ipaddress.IPv6Address(raw)
-    return str(ip.ipv4_mapped or ip)
+        return address_text(raw)
 
 
 def _rank(key: Key) -> tuple[int, int, int]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How far a replay can be believed: what the log does not say, and what the result is without it."""
+"""How far a replay can be believed: what the log does not say, and what comes of that."""
 
 from __future__ import annotations
 
@@ -114,17 +114,19 @@ def lines(trust: Trust) -> Iterator[str]:
         return
     yield from _clock(trust)
     if trust.durations < trust.rows and "duration" not in trust.missing:
-        yield (f"{count(trust.rows - trust.durations, 'row')} have no duration: they are over as "
-               "soon as they are sent")
+        without = trust.rows - trust.durations
+        yield (f"{count(without, 'row')} {'has' if without == 1 else 'have'} no duration: over as "
+               "soon as sent")
     if trust.named_clients:
-        yield (f"{count(trust.named_clients, 'row')} name their client by a name, not an address: "
+        gives = "gives its" if trust.named_clients == 1 else "give their"
+        yield (f"{count(trust.named_clients, 'row')} {gives} client by name, not by address: "
                "networks do not hold them")
     if trust.throttled:
-        yield (f"{count(trust.throttled, 'request')} ({share(trust.throttled, trust.rows)}) were "
-               "throttled when the log was written; what they kept away is not in it")
+        yield (f"{count(trust.throttled, 'request')} ({share(trust.throttled, trust.rows)}) "
+               "throttled when the log was written: what that kept away is not in it")
     if trust.failed:
-        yield (f"{count(trust.failed, 'request')} ({share(trust.failed, trust.rows)}) had failed "
-               "(5xx)")
+        yield (f"{count(trust.failed, 'request')} ({share(trust.failed, trust.rows)}) "
+               "failed (5xx) when it was written")
     headers = [printable(what.removeprefix("header ")) for what in trust.missing
                if what.startswith("header ")]
     if headers:
@@ -148,10 +150,11 @@ def _clock(trust: Trust) -> Iterator[str]:
     if not trust.shared:
         yield f"Times are whole {unit}; no two rows have the same one"
         return
-    yield (f"Times are whole {unit}: {count(trust.shared, 'row')} ({share(trust.shared, trust.rows)}) "
-           f"share theirs, at most {trust.instant_max:,} at once")
+    yield (f"Times are whole {unit}: {count(trust.shared, 'row')} "
+           f"({share(trust.shared, trust.rows)}) share theirs, at most {trust.instant_max:,} "
+           "at once")
     if trust.spread != "none":
         how = f"at random (seed {trust.spread_seed})" if trust.spread == "poisson" else "evenly"
-        yield f"  --spread {trust.spread} put {count(trust.spread_rows, 'row')} into theirs {how}"
+        yield f"  {count(trust.spread_rows, 'row')} put {how} into theirs (--spread {trust.spread})"
     elif trust.resolution_ns >= 1_000_000_000:
         yield "  here they arrive as one burst, in truth they did not: see --spread"

@@ -96,8 +96,10 @@ class Simulation:
         if self.kernel.stats()["now_ns"]:
             self.kernel = self._new_kernel()
         with contextlib.ExitStack() as opened:
-            logs = {one.name: opened.enter_context(Logged(self._raw, self.scenario, one, self.kernel))
-                    for one in self.scenario.clients if one.arrivals.log is not None}
+            logs = {
+                one.name: opened.enter_context(
+                    Logged(self._raw, self.scenario, one, self.kernel))
+                for one in self.scenario.clients if one.arrivals.log is not None}
             return self._run_with(recording, logs)
 
     def _run_with(self, recording: Recording | None, logs: dict[str, Logged]) -> Result:

@@ -129,7 +129,7 @@ class Again(Model):
     """What a client does when it is told no, and asking again might help: 429, 5xx, no answer."""
 
     how: Literal["honour", "fixed", "back-off"] = Field(
-        description="Wait as long as Retry-After says; a fixed time; or a random one that doubles."
+        description="Wait the seconds Retry-After says; a fixed time; or a random one that doubles."
     )
     tries: int = Field(3, ge=1, le=1000, description="In all, the first included.")
     delay: Duration = Field(

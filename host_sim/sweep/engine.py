@@ -15,8 +15,8 @@ from typing import Any
 from host_sim import _raw
 from host_sim.replay import detect
 from host_sim.replay.engine import Options
-from host_sim.replay.mapping import Maps, parse_maps
-from host_sim.replay.source import Source
+from host_sim.replay.mapping import parse_maps
+from host_sim.replay.source import opened
 from host_sim.sweep.grid import Value, Vary, product
 from host_sim.sweep.patch import dumped, patched, value_at
 from host_sim.sweep.pool import Pool
@@ -36,6 +36,8 @@ class Reading:
     order: str = Options().order
     window: int = Options().window
     profile: str = "seed"
+    spread: str = "none"
+    spread_seed: int = 0
 
 
 class Sweep:
@@ -76,7 +78,7 @@ class Sweep:
     ) -> Swept:
         """Replays every point. With `stopping` true what is finished by then is the result."""
         started = time.perf_counter_ns()
-        skip_lines = self._look()
+        self._look()
         answers: dict[int, dict[str, Any]] = {}
         requests = 0
 
@@ -88,7 +90,7 @@ class Sweep:
                 progress(len(answers), len(self.grid), requests)
 
         whole = Pool(WORKER, self.processes).run(
-            [self._piece(values, skip_lines) for values in self.grid], done,
+            [self._piece(values) for values in self.grid], done,
             stopping or (lambda: False))
         points = [Point.of(values, values == self.current, answers[place])
                   for place, values in enumerate(self.grid) if place in answers]
@@ -104,22 +106,21 @@ class Sweep:
         return tuple(value if numeric else values.index(value) for value, values, numeric in zip(
             map(_ranked, point.values), self._columns, self._numeric, strict=True))
 
-    def _look(self) -> int:
-        """Header lines of the logs; what is wrong with them is raised here, once."""
-        skipped = 0
+    def _look(self) -> None:
+        """What is wrong with the logs is raised here, once."""
+        maps = parse_maps(self.reading.maps)
         for log in self.logs:
-            with Source(log) as source:
-                program = detect.program_for(
-                    _raw.load(self.reading.profile), source.peek(detect.SAMPLE),
-                    form=self.reading.form, maps=_maps(self.reading))
-                skipped = program.skip_lines
-        return skipped
+            with opened(log, maps) as source:
+                if source.program is None:
+                    detect.program_for(
+                        _raw.load(self.reading.profile), source.peek(detect.SAMPLE),
+                        form=self.reading.form, maps=maps, log=source.name)
 
-    def _piece(self, values: tuple[Value, ...], skip_lines: int) -> dict[str, Any]:
+    def _piece(self, values: tuple[Value, ...]) -> dict[str, Any]:
         changes = [(vary.path, value) for vary, value in zip(self.varies, values, strict=True)]
         return {
             "toml": dumped(patched(self._document, changes)), "name": self.config,
-            "logs": list(self.logs), "skip_lines": skip_lines,
+            "logs": list(self.logs),
             **dataclasses.asdict(self.reading)}
 
 
@@ -127,7 +128,3 @@ def _ranked(value: Value) -> Any:
     """A number where it is one, else the word."""
     number = number_of(value)
     return value if number is None else number
-
-
-def _maps(reading: Reading) -> Maps:
-    return parse_maps(reading.maps)

@@ -22,7 +22,7 @@ from host_sim.report.model import (
     Table,
     Unit,
 )
-from host_sim.report.units import duration
+from host_sim.report.units import duration, percent
 from host_sim.sweep.grid import Value
 
 PPM = 1_000_000
@@ -123,16 +123,23 @@ class Swept:
         return tuple(point for point in self.points if not point.error)
 
     def knee(self) -> Point | None:
-        """Where a little more of one varied number stops paying: the point of the curve of lost
-        requests that is farthest below the line between its ends."""
+        """Where a little more of one varied number stops paying: the point farthest below the line
+        between the ends of the curve of lost requests, and of mean waits where there are any; of
+        both, as shares of what they fall by in all."""
         drawn = self.curve()
-        if len(drawn) < 3 or drawn[0][1].lost <= drawn[-1][1].lost:
+        if len(drawn) < 3:
             return None
         (x0, first), (x1, last) = drawn[0], drawn[-1]
-        fall = first.lost - last.lost
+        falls = [(name, getattr(first, name) - getattr(last, name))
+                 for name in ("lost", "wait_ns_mean")]
+        falls = [(name, fall) for name, fall in falls if fall > 0]
+        if not falls:
+            return None
 
         def below(at: tuple[Fraction, Point]) -> Fraction:
-            return Fraction(first.lost - at[1].lost, fall) - (at[0] - x0) / (x1 - x0)
+            fallen = sum((Fraction(getattr(first, name) - getattr(at[1], name), fall)
+                          for name, fall in falls), Fraction(0))
+            return fallen / len(falls) - (at[0] - x0) / (x1 - x0)
 
         best = max(drawn, key=below)
         return best[1] if below(best) > 0 else None
@@ -238,10 +245,11 @@ def headline(swept: Swept) -> str:
     most = max(good, key=lambda point: (point.lost, point.wait_ns_mean))
     now = next((point for point in good if point.current), None)
     knee = swept.knee()
-    text = (f"{count(len(good), 'point')}: {least.lost_ppm:,} ppm of {least.requests:,} requests "
-            f"lost at {_said(least.values)}, {most.lost_ppm:,} ppm at {_said(most.values)}")
+    text = (f"{count(len(good), 'point')}: {percent(least.lost_ppm)} of {least.requests:,} "
+            f"requests lost at {_said(least.values)}, {percent(most.lost_ppm)} at "
+            f"{_said(most.values)}")
     if now is not None:
-        text += f"; {now.lost_ppm:,} ppm now, at {_said(now.values)}"
+        text += f"; {percent(now.lost_ppm)} now, at {_said(now.values)}"
     return text + (f"; more than {_said(knee.values)} pays little" if knee else "")
 
 

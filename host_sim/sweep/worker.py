@@ -4,6 +4,7 @@ line of JSON out tells what came of it; the end of the input ends it."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -12,10 +13,10 @@ from typing import Any
 
 from host_sim.config import ConfigError, loads
 from host_sim.errors import RaygateError
-from host_sim.recommend.proof import Chain
 from host_sim.replay.engine import Options, Replay
 from host_sim.replay.mapping import parse_maps
 from host_sim.replay.program import FormatError
+from host_sim.replay.source import opened
 from host_sim.replay.summary import Summary
 
 
@@ -26,11 +27,14 @@ def run(asked: dict[str, Any]) -> dict[str, Any]:
     except ConfigError as error:
         return {"error": "; ".join(finding.message for finding in error.diagnostics[:3])}
     options = Options(asked["order"], asked["window"], asked["form"],
-                      parse_maps(tuple(asked["maps"])))
+                      parse_maps(tuple(asked["maps"])), spread=asked["spread"],
+                      spread_seed=asked["spread_seed"])
     try:
         with (
-            Chain(asked["logs"], asked["skip_lines"]) as source,
-            Replay(config, source, profile=asked["profile"], options=options) as replay,
+            contextlib.ExitStack() as stack,
+            Replay(config, [stack.enter_context(opened(log, options.maps))
+                            for log in asked["logs"]],
+                   profile=asked["profile"], options=options) as replay,
         ):
             return _told(replay.run_host())
     except OSError as error:

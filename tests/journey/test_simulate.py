@@ -120,6 +120,18 @@ def test_a_broken_expectation_is_told_and_ends_with_1(tmp_path: pathlib.Path) ->
     assert "NOT the fixed window lets twice its limit pass" in words(shown.output)
 
 
+def test_the_page_shows_a_scenario_that_runs(tmp_path: pathlib.Path) -> None:
+    page = (named.FOLDER.parents[1] / "docs/simulate.md").read_text()
+    assert all(f"| `{name}` |" in page for name in NAMES)
+    text = page.partition("```toml\n")[2].partition("```")[0]
+    (tmp_path / "monday.toml").write_text(text)
+    (tmp_path / "gateway.toml").write_text(
+        'version = 1\n[tenant.acme]\n[service.api]\n[[route]]\nname = "r"\nservice = "api"\n'
+        'path = { prefix = "/v1" }\n')
+    result = Simulation(tmp_path / "monday.toml").run()
+    assert result.total.number("requests") > 25_000 and len(result.expected) == 1
+
+
 def test_a_wrong_file_is_told_line_by_line(tmp_path: pathlib.Path) -> None:
     wrong = tmp_path / "wrong.toml"
     wrong.write_text('version = 1\ntitel = "x"\n')

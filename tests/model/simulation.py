@@ -210,7 +210,7 @@ class Model:
         if again is None or job.tries >= again.tries or not helps:
             return None
         if again.how == "honour" and retry_after:
-            return retry_after if retry_after <= again.longest else None
+            return -(-retry_after // 10**9) * 10**9 if retry_after <= again.longest else None
         if again.how != "back-off":
             return int(again.delay)
         most = min(again.delay << (job.tries - 1), again.longest)

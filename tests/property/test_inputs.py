@@ -62,8 +62,8 @@ def haproxy(line: str):
     """HAProxy's httplog, without captures."""
     match = re.fullmatch(
         r'(\S+):(\d+) \[(\d\d)/(\w{3})/(\d{4}):([\d:]+)\.(\d{3})\] (\S+) (\S+)/(\S+) '
-        r'(-?\d+)/(-?\d+)/(-?\d+)/(-?\d+)/(\d+) (\d+) (\d+) - - (\S{4}) (\d+)/(\d+)/(\d+)/(\d+)/(\d+)'
-        r' (\d+)/(\d+) "(\S+) (\S+) HTTP/\S+"', line)
+        r'(-?\d+)/(-?\d+)/(-?\d+)/(-?\d+)/(\d+) (\d+) (\d+) - - (\S{4}) '
+        r'(\d+)/(\d+)/(\d+)/(\d+)/(\d+) (\d+)/(\d+) "(\S+) (\S+) HTTP/\S+"', line)
     if not match:
         return None
     month = [*calendar.month_abbr].index(match[4])

@@ -3,6 +3,7 @@
 itself changes nothing; and exchanging the sides transposes everything."""
 
 import io
+import json
 
 import pytest
 from hypothesis import given, settings
@@ -10,13 +11,14 @@ from hypothesis import strategies as st
 
 from host_sim.plan import plan
 from host_sim.plan.explain import explain
-from host_sim.plan.logs import Log
+from host_sim.plan.logs import Logs
 from host_sim.replay.engine import Options
 from host_sim.replay.mapping import parse_maps
 from tests.planning import LONG, MAPS, both, decisions, log_of, separate_flips, written_flips
 
 OLD, NEW = both()
-ROW = st.tuples(st.integers(0, 9), st.sampled_from(["10.0.0.1", "10.0.0.2", "8.8.8.8"]),
+ROW = st.tuples(st.sampled_from([*range(9), 300, 90_000]),
+                st.sampled_from(["10.0.0.1", "10.0.0.2", "8.8.8.8"]),
                 st.sampled_from(["/a", "/api/b", "/api/c", "/d"]), st.sampled_from([0, 40, 900]),
                 st.sampled_from(["ann", "ben", "", LONG]))
 ROWS = st.lists(ROW, min_size=1, max_size=60)
@@ -39,6 +41,16 @@ def options_of(order, window):
     return Options(order, window, maps=parse_maps(MAPS), top=100)
 
 
+def over_time(course, flips):
+    """The series as the flips say it."""
+    found = {word: [0] * len(course.requests) for word in (
+        "newly-denied", "newly-allowed", "other")}
+    for row in map(json.loads, flips.splitlines()):
+        place = (row["t_ns"] - course.first_ns) // course.width_ns
+        found[row["change"]][max(place, 0)] += 1
+    return tuple(map(tuple, found.values()))
+
+
 @settings(max_examples=40)
 @given(rows=ROWS, order=ORDER, window=st.integers(0, 9))
 def test_the_flips_are_those_of_two_separate_replays(path, rows, order, window):
@@ -48,6 +60,9 @@ def test_the_flips_are_those_of_two_separate_replays(path, rows, order, window):
     flips = written_flips(sink.getvalue())
     assert flips == separate_flips(OLD, NEW, path, options)
     assert told.changed == len(flips)
+    assert over_time(told.course, sink.getvalue()) == (
+        told.course.newly_denied, told.course.newly_allowed, told.course.other)
+    assert sum(told.course.requests) == told.requests
     sides = [decisions(config, path, options) for config in (OLD, NEW)]
     assert told.requests == len(sides[0].keys() & sides[1].keys())
     assert told.only == tuple(len(a.keys() - b.keys()) for a, b in (sides, sides[::-1]))
@@ -96,7 +111,7 @@ def test_an_explanation_ends_in_the_decision(path, rows, pick):
     options = options_of("sort", 0)
     told = decisions(NEW, path, options)
     row = sorted(told.values(), key=lambda one: one["seq"])[pick % len(told)]
-    with Log(path) as log:
+    with Logs(path) as log:
         by_seq = explain(NEW, log, seq=row["seq"], options=options, profile="tiny")
         by_line = explain(NEW, log, line=row["line"], options=options, profile="tiny")
     assert by_seq == by_line

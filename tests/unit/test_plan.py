@@ -11,7 +11,7 @@ from host_sim.config import loads
 from host_sim.plan import plan, structure
 from host_sim.plan.budget import BudgetError, parse
 from host_sim.plan.document import headline, money
-from host_sim.plan.logs import Log
+from host_sim.plan.logs import Logs
 from host_sim.plan.run import Runner
 from host_sim.replay.engine import Options
 from host_sim.replay.mapping import parse_maps
@@ -87,7 +87,7 @@ def test_two_threads_and_one_say_the_same(tmp_path):
     (tmp_path / "a.csv").write_bytes(log_of(rows))
     told = []
     for threads in (1, 2):
-        with Log(tmp_path / "a.csv") as log:
+        with Logs(tmp_path / "a.csv") as log:
             told.append(Runner(*both(), log, OPTIONS, "tiny", threads=threads).run())
     first, second = (one.as_json() for one in told)
     for one in (first, second):
@@ -101,7 +101,7 @@ def test_both_sides_stop_behind_the_same_row(tmp_path):
     rows = [(n // 3, f"10.0.{n % 5}.{n % 7}", "/a", 5, "ann") for n in range(60_000)]
     (tmp_path / "a.csv").write_bytes(log_of(rows))
     asked = iter([False] * 6)
-    with Log(tmp_path / "a.csv") as log:
+    with Logs(tmp_path / "a.csv") as log:
         told = Runner(*both(), log, OPTIONS, "tiny", stopping=lambda: next(asked, True)).run()
     assert 0 < told.requests < 60_000
     assert told.old.requests == told.new.requests == told.requests
@@ -157,6 +157,25 @@ def test_on_real_logs_the_flips_are_those_of_two_separate_replays(files, log, ma
     assert written_flips(sink.getvalue()) == expected
     assert told.changed == len(expected) > 100
     assert told.only == (0, 0)
+
+
+def test_several_logs_are_one_traffic(tmp_path):
+    rows = [(n // 4, f"10.0.0.{n % 3}", "/a" if n % 2 else "/api", n % 50, "ann")
+            for n in range(400)]
+    paths = [str(tmp_path / name) for name in ("a.csv", "b.csv", "c.csv")]
+    for place, path in enumerate(paths):
+        (tmp_path / path).write_bytes(log_of(rows[place::3]))
+    sink = io.BytesIO()
+    told = plan(*both(), *paths, profile="tiny", options=OPTIONS, flips=sink)
+    flips = written_flips(sink.getvalue())
+    assert flips == separate_flips(*both(), paths, OPTIONS)
+    assert {source for source, _ in flips} == {0, 1, 2}
+    assert (told.requests, told.only, list(told.log_sha256)) == (400, (0, 0), paths)
+    texts = {tuple(map(str, row)) for row in rows}
+    assert all(tuple(victim.text.split(",")) in texts for victim in told.victims)
+    shown = [row[-1] for section in told.report().sections for row in getattr(section, "rows", ())
+             if section.title.startswith("Newly denied")]
+    assert all(str(line).rpartition(":")[0] in paths for line in shown)
 
 
 # -- budgets --------------------------------------------------------------------------------------
@@ -278,8 +297,8 @@ def test_what_was_removed_stands_where_it_was():
 ])
 def test_a_line_is_found_by_its_number(tmp_path, text, number, line):
     (tmp_path / "a.log").write_bytes(text)
-    with Log(tmp_path / "a.log") as log:
-        assert log.line(number) == line
+    with Logs(tmp_path / "a.log") as log:
+        assert log.line(number) == line.decode()
 
 
 def test_whom_the_old_file_does_not_know_the_new_one_names(tmp_path):

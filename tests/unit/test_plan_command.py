@@ -46,13 +46,15 @@ def plan(*words, log="a.csv", text=None):
 def test_a_stranger_reads_one_sentence_first(files):
     got = run("plan", SHOP, TIGHTER, "--log", CSV)
     assert got.exit_code == 1, got.output
-    assert got.stdout.splitlines()[0] == (
+    assert got.stdout.splitlines()[0] == f"plan {SHOP} > {TIGHTER}"
+    assert " ".join(got.stdout.splitlines()[1:3]) == (
         "Of 358 requests 13 (3.6 %) would be decided otherwise: 12 newly denied, 1 newly allowed; "
         "worst hit is tenant acme (12), most by quota acme-budget (12); 27 more would leave their "
         "queue unsent.")
+    assert got.stdout.isascii()
     for word in ("The first newly denied by quota acme-budget", "left their queue unsent",
-                 'quota acme-budget: limit "500.00" -> "250.00"', "policy no-night-deletes: removed",
-                 "queue: service.orders.servers 4 -> 3", "SHA-256"):
+                 'quota acme-budget: limit "500.00" -> "250.00"', "SHA-256",
+                 "policy no-night-deletes: removed", "queue: service.orders.servers 4 -> 3"):
         assert word in got.stdout
 
 
@@ -61,14 +63,14 @@ def test_the_log_is_named_by_the_hash_of_its_bytes(files):
     (files / "a.csv.gz").write_bytes(packed)
     for log, raw in (("a.csv", (files / "a.csv").read_bytes()), ("a.csv.gz", packed)):
         told = json.loads(plan("old.toml", "new.toml", "--json", log=log).stdout)
-        assert told["log_sha256"] == hashlib.sha256(raw).hexdigest()
+        assert told["log_sha256"] == {log: hashlib.sha256(raw).hexdigest()}
         assert (told["requests"], told["newly_denied"], told["exit_code"]) == (4, 1, 1)
 
 
 def test_standard_input_is_planned_too_and_its_victims_explained(files):
     got = plan("old.toml", "new.toml", "--json", log="-", text=(files / "a.csv").read_bytes())
     told = json.loads(got.stdout)
-    assert (told["log"], told["requests"], len(told["victims"])) == ("standard input", 4, 1)
+    assert (told["logs"], told["requests"], len(told["victims"])) == (["standard input"], 4, 1)
     assert told["victims"][0]["text"] == "1,10.0.0.1,/a,0,ann"
 
 
@@ -175,6 +177,27 @@ def test_a_decision_that_is_not_there_says_which_are(files, words, why):
     got = run("explain", "new.toml", "a.csv", *words, "--map", *MAPS)
     assert got.exit_code == 2, got.output
     assert why in got.stderr
+
+
+def test_a_line_of_one_of_several_logs_is_explained(files):
+    (files / "b.csv").write_bytes(log_of([(1, "10.0.0.1", "/b", 0, "ben")] * 2))
+    got = run("explain", "new.toml", "a.csv", "b.csv", "--line", "1:3", "--map", *MAPS)
+    assert got.exit_code == 0, got.output
+    assert "line 3 of log 1 at" in got.stdout
+    assert "  1,10.0.0.1,/b,0,ben" in got.stdout
+    got = run("explain", "new.toml", "a.csv", "b.csv", "--line", "1:4", "--map", *MAPS)
+    assert (got.exit_code, "no line 4: it has 3" in got.stderr) == (2, True)
+    got = run("explain", "new.toml", "a.csv", "b.csv", "--line", "x:4", "--map", *MAPS)
+    assert (got.exit_code, "is no line's number" in got.stderr) == (2, True)
+
+
+def test_the_page_is_written_as_one_file(files):
+    assert plan("old.toml", "new.toml", "--html", "p.html").exit_code == 1
+    page = (files / "p.html").read_text()
+    assert "1 (25.0 %) would be decided otherwise" in page
+    assert len(page) < 1_500_000
+    got = plan("old.toml", "new.toml", "--html", "/nowhere/p.html")
+    assert (got.exit_code, "/nowhere/p.html" in got.stderr) == (2, True)
 
 
 # -- the page -------------------------------------------------------------------------------------

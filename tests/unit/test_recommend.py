@@ -14,6 +14,7 @@ from host_sim.recommend.infer import infer
 from host_sim.recommend.propose import check_shape
 from host_sim.recommend.search import Burst
 from host_sim.recommend.trace import Shape, Trace
+from host_sim.replay.engine import Options
 from host_sim.replay.program import FormatError
 from host_sim.report.model import Report
 from tests.recommending import MIN, S, denied_by_bucket, log_file
@@ -98,15 +99,22 @@ def test_an_error_that_throttles_is_429(tmp_path):
     assert groups(str(log), Shape())[1].throttled == 5
 
 
-def test_logs_must_follow_one_another(tmp_path):
-    first = log_file(tmp_path, [(0, "a"), (9, "a")], "1.csv")
-    second = log_file(tmp_path, [(10, "a"), (11, "a")], "2.csv")
-    with Trace([first, second], Shape()) as trace:
-        facts = trace.gather()
-    assert (facts.events, facts.overlap) == (4, 0)
-    assert recommend([first, second], Wanted(0)).proof.requests == 4
-    made = recommend([second, first], Wanted(0))
-    assert "older than the end of the log before" in made.findings()[0]
+def test_logs_are_merged_by_time(tmp_path):
+    halves = [log_file(tmp_path, BURST[half::2], f"{half}.csv") for half in (0, 1)]
+    whole = recommend([log_file(tmp_path, BURST)], Wanted(50_000))
+    parts = recommend(halves[::-1], Wanted(50_000))
+    assert parts.facts.events == parts.proof.requests == 60 and not parts.findings()
+    assert parts.answers[0].found == whole.answers[0].found
+
+
+def test_seconds_can_be_spread(tmp_path):
+    log = log_file(tmp_path, [(n // 10, "a") for n in range(600)])
+    burst = Burst("1", tokens=1)
+    at_once = recommend([log], Wanted(0, burst=burst))
+    spread = recommend([log], Wanted(0, burst=burst), options=Options(spread="even"))
+    assert at_once.answers[0].proposal is None
+    assert spread.answers[0].proposal.candidate.rate == 600     # ten a second, evenly
+    assert any("spread" in sentence for sentence in spread.report().trust)
 
 
 # -- candidates ------------------------------------------------------------------------------------
@@ -151,6 +159,15 @@ def test_each_service_has_its_own_answer_and_its_own_proof(tmp_path):
     assert loads(made.toml).limits == ("a-total", "b-total")
 
 
+@pytest.mark.parametrize("period", [S, MIN, 60 * MIN, 1440 * MIN])
+@pytest.mark.parametrize("algorithm", ["token_bucket", "sliding_window"])
+def test_every_unit_of_a_rate_is_one_a_file_knows(tmp_path, period, algorithm):
+    made = recommend([log_file(tmp_path, BURST)], Wanted(
+        100_000, algorithm=algorithm, period_ns=period))
+    rate = loads(made.toml).file.limit[0].rate
+    assert (rate.count, rate.period_ns) == (made.answers[0].found.best.candidate.rate, period)
+
+
 def test_named_limits_are_met_through_policies(tmp_path):
     log = tmp_path / "calls.jsonl"
     log.write_text("".join(
@@ -180,6 +197,55 @@ def test_a_base_keeps_what_it_has(tmp_path):
     assert "12 requests are denied by the configuration itself" in " ".join(made.report().trust)
 
 
+def test_what_a_base_denies_anyway_is_nobodys_fault(tmp_path):
+    """Its own limit turns a client away for good; the new one is not blamed for him."""
+    base = tmp_path / "base.toml"
+    base.write_text(BASE + '''
+[[limit]]
+name = "pinned"
+scope = "user"
+user = "bad"
+rate = "1/d"
+''')
+    rows = [(n, "10.0.0.9", "bad", "-", "/x") for n in range(50)]
+    rows += [(n // 4, f"10.0.0.{n % 3}", "good", "-", "/x") for n in range(60)]
+    made = recommend([log_file(tmp_path, rows)], Wanted(100_000, Shape(key="client")),
+                     config=load(base, profile="edge"))
+    assert made.proof.keys == 4
+    assert made.facts.refused == 50     # its first takes two tokens of one: never
+    assert {key.name for key in made.proof.hurt} == {"10.0.0.0", "10.0.0.1", "10.0.0.2"}
+    assert made.proof.denied["per-client"] == made.answers[0].found.best.denied
+
+
+def test_what_both_deny_is_not_newly_denied(tmp_path):
+    """The longest wait is named: the replay blames the new limit for some that the base denies."""
+    base = tmp_path / "base.toml"
+    base.write_text(BASE + '''
+[[limit]]
+name = "fast"
+scope = "ip"
+rate = "2/s"
+burst = 2
+''')
+    log = log_file(tmp_path, [(n // 5, "10.0.0.9", "-", "-", "/x") for n in range(100)])
+    made = recommend([log], Wanted(200_000, Shape(key="client")),
+                     config=load(base, profile="edge"))
+    assert made.facts.refused == 80     # one of five a second takes the two tokens there are
+    denied = made.proof.denied["per-client"]
+    assert 0 < denied * 5 <= 20
+    assert sum(key.denied for key in made.proof.hurt) == denied
+
+
+@pytest.mark.parametrize("each", [("service",), ("route",)])
+def test_a_base_in_shadow_mode_does_not_hide_what_a_limit_denies(tmp_path, each):
+    base = tmp_path / "base.toml"
+    base.write_text(BASE.replace("version = 1", 'version = 1\nmode = "shadow"'))
+    log = log_file(tmp_path, [(n // 4, "10.0.0.1", "-", "-", "/x") for n in range(60)])
+    made = recommend([log], Wanted(200_000, Shape(each)), config=load(base, profile="edge"))
+    answer = made.answers[0]
+    assert made.proof.denied[answer.proposal.name] == answer.found.best.denied > 0
+
+
 def test_who_is_hurt_is_named(tmp_path):
     rows = [(n, "10.0.0.1") for n in range(100)] + [(50, "10.0.0.2")] * 9
     made = recommend([log_file(tmp_path, rows)], Wanted(30_000, Shape(key="client")))
@@ -198,6 +264,21 @@ def test_weights_that_are_not_monotone_are_said(tmp_path):
     assert not made.answers[0].found.monotone
     assert made.answers[0].found.best.candidate.rate == 40
     assert any("do not fall" in finding for finding in made.findings())
+
+
+@pytest.mark.parametrize("asked", [1, 2, 4, 6, 8])
+def test_an_interrupted_search_tells_what_it_knows(tmp_path, asked):
+    """Whenever Ctrl-C comes, there is an answer, and it says that it is not the whole one."""
+    left = [asked]
+
+    def stopping():
+        left[0] -= 1
+        return left[0] < 0
+
+    made = recommend([log_file(tmp_path, BURST)], Wanted(50_000), stopping=stopping)
+    assert made.interrupted and made.findings()[-1].startswith("interrupted")
+    assert (made.proof is None) or made.proof.requests == 60
+    assert made.report().headline and json.dumps(made.as_json())
 
 
 # -- what throttled it -----------------------------------------------------------------------------

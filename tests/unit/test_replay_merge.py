@@ -16,6 +16,7 @@ from host_sim.replay.engine import Options, Replay
 from host_sim.replay.program import FormatError
 from host_sim.replay.source import from_bytes
 from tests.data import data
+from tests.products import GOLDEN
 from tests.replaying import CONFIG, S, config_of, log_of
 
 RULES = config_of()
@@ -90,6 +91,15 @@ def test_an_empty_or_unknown_log_among_others_is_named():
         replayed(log_of((1, "x")), b"")
     with pytest.raises(FormatError, match="1 to 256 logs, not 257"):
         replayed(*[log_of((1, "x"))] * 257)
+
+
+def test_each_log_is_told_apart_on_the_page():
+    summary, _ = replayed(log_of((1, "x"), (2, "y")), b"time,ip\n1,x\nnever,y\n")
+    page = summary.text()
+    for said in ("Read 4 lines as CSV", "              2  log 0, CSV\n",
+                 "    log 1 line 3: no time that can be read: never,y"):
+        assert said in page, page
+    assert [(log.lines, log.rows, log.unparsable) for log in summary.logs] == [(2, 2, 0), (2, 1, 1)]
 
 
 def test_many_logs_at_once():
@@ -218,9 +228,9 @@ def test_what_was_throttled_then_is_said_now():
     summary, _ = replayed(b"time,ip,status,duration\n1,10.0.0.1,429,1\n2,db,503,\n3,10.0.0.1,200,1")
     assert (summary.trust.throttled, summary.trust.failed, summary.trust.durations) == (1, 1, 2)
     page = summary.text()
-    for said in ("1 request (33.3 %) were throttled when the log was written",
-                 "1 request (33.3 %) had failed (5xx)", "1 row have no duration",
-                 "1 row name their client by a name"):
+    for said in ("1 request (33.3 %) throttled when the log was written",
+                 "1 request (33.3 %) failed (5xx)", "1 row has no duration",
+                 "1 row gives its client by name, not by address"):
         assert said in page, page
 
 
@@ -256,6 +266,15 @@ def test_the_command_merges_logs_and_spreads(run):
     assert (told["requests"], told["trust"]["spread"], told["trust"]["spread_seed"]) == (
         4, "poisson", 7)
     assert told["log"].endswith("b") and told["first_ns"] // S == 1
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_every_products_log_is_replayed_without_a_flag(run, name):
+    head, line, label, _ = GOLDEN[name]
+    done = run("--top", "0", log=head + line + b"\n")
+    assert done.exit_code == 0, done.output
+    assert f"Read 1 line as {label}" in done.output
+    assert "1 request ran for the time the log says" in done.output
 
 
 @pytest.mark.parametrize(("arguments", "why"), [
