@@ -81,7 +81,7 @@ class Replay:
 
     def report(self) -> Any:
         """The document (host_sim.report.model.Report) that `html` and a notebook show."""
-        return self.summary.report()  # type: ignore[attr-defined]
+        return self.summary.report()
 
     def html(self, path: str | os.PathLike[str]) -> None:
         """Writes the report as one page that opens offline."""

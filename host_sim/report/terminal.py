@@ -125,17 +125,20 @@ def _parts(needed: Sequence[int], width: int) -> list[list[int]]:
 
 def _widths(columns: Sequence[Column], cells: Sequence[Sequence[str]], needed: Sequence[int],
             width: int) -> tuple[list[int], int]:
-    """How wide each column is, and what is left: first what it needs, then its cells unfolded, then
-    its title."""
+    """How wide each column is, and what is left: first what it needs, then its cells in as few lines
+    as fit, then its title."""
     widths = [min(least, width) for least in needed]
     room = width - sum(widths) - 2 * (len(widths) - 1)
     wanted = [[max(map(len, said)) for said in cells],
               [len(printable(column.title)) for column in columns]]
     for want in wanted:
-        for place, most in enumerate(want):
-            more = min(max(most - widths[place], 0), max(room, 0))
-            widths[place] += more
-            room -= more
+        while room > 0:     # each character to the column that is folded into the most lines
+            folded = [-(-most // max(had, 1)) for most, had in zip(want, widths, strict=True)]
+            place = folded.index(max(folded))
+            if folded[place] <= 1:
+                break
+            widths[place] += 1
+            room -= 1
     return widths, room
 
 
