@@ -125,8 +125,8 @@ def _parts(needed: Sequence[int], width: int) -> list[list[int]]:
 
 def _widths(columns: Sequence[Column], cells: Sequence[Sequence[str]], needed: Sequence[int],
             width: int) -> tuple[list[int], int]:
-    """How wide each column is, and what is left: first what it needs, then its cells in as few lines
-    as fit, then its title."""
+    """How wide each column is, and what is left: first what it needs, then its cells in as few
+    lines as fit, then its title."""
     widths = [min(least, width) for least in needed]
     room = width - sum(widths) - 2 * (len(widths) - 1)
     wanted = [[max(map(len, said)) for said in cells],
