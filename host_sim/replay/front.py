@@ -30,10 +30,10 @@ class Replay:
 
     `config` is a TOML file or a Config, each log a file, plain, packed or Parquet, - for standard
     input, or requests in memory: an Arrow table, a data frame or a dict of columns, read as the
-    columns of a file are. Several are merged by time. Nothing is read before it is asked for, and it is
-    read once. `decisions` takes about 80 bytes a request and the texts of its user and client:
-    `gather=False` leaves it out, and then memory does not grow with the log. The rest is as for the
-    command `raygate replay`: `form` is its --format, `maps` its --map.
+    columns of a file are. Several are merged by time. Nothing is read before it is asked for, and
+    it is read once. `decisions` takes about 80 bytes a request and the texts of its user and
+    client: `gather=False` leaves it out, and then memory does not grow with the log. The rest is as
+    for the command `raygate replay`: `form` is its --format, `maps` its --map.
 
     Raises ConfigError, and OSError or FormatError for a log that cannot be read.
     """
@@ -96,7 +96,8 @@ class Replay:
 
     def __repr__(self) -> str:
         if "_ran" not in vars(self):
-            logs = ", ".join(log if isinstance(log, str) else type(log).__name__ for log in self.logs)
+            logs = ", ".join(log if isinstance(log, str) else type(log).__name__
+                             for log in self.logs)
             return f"Replay of {logs} through {self.config.path}, not run yet"
         return self.summary.text()
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A Parquet file, or a table in memory, as a log: a batch of rows at a time, of the columns that are
-read only.
+"""A Parquet file, or a table in memory, as a log: a batch of rows at a time, of the columns that
+are read only.
 
 Batches become lines of a table, which the C reader takes apart: one copy, made by Arrow. Memory is
 one batch, whatever the row groups' size.
