@@ -2,17 +2,18 @@
 /* compare_time.c - changes over time in a fixed number of buckets that widen as they must. */
 #include <string.h>
 #include "compare_parts.h"
+#include "timeline.h"
 
-static const uint64_t WIDTH_NS_FIRST = 1000000;
-
-/* Two buckets become one; the first keeps its place in the new widths. */
+/* Neighbouring buckets become one, as a timeline's do; the first keeps its place in the new
+ * widths. */
 static void widen(ray_compare_time *time)
 {
-    uint64_t first = time->first / 2;
+    uint64_t factor = ray_timeline_factor(time->width_ns);
+    uint64_t first = time->first / factor;
     uint32_t count = 0;
 
     for (uint32_t i = 0; i < time->count; i++) {
-        uint32_t place = (uint32_t)((time->first + i) / 2 - first);
+        uint32_t place = (uint32_t)((time->first + i) / factor - first);
         count = place + 1;
         if (place == i)
             continue;
@@ -22,7 +23,7 @@ static void widen(ray_compare_time *time)
     }
     time->first = first;
     time->count = count;
-    time->width_ns *= 2;
+    time->width_ns *= factor;
 }
 
 void ray_compare_time_count(ray_compare_time *time, uint64_t at_ns, uint32_t change)
@@ -30,8 +31,8 @@ void ray_compare_time_count(ray_compare_time *time, uint64_t at_ns, uint32_t cha
     uint64_t place;
 
     if (time->width_ns == 0) {
-        time->width_ns = WIDTH_NS_FIRST;
-        time->first = at_ns / WIDTH_NS_FIRST;
+        time->width_ns = RAY_TIMELINE_WIDTH_MIN;
+        time->first = at_ns / RAY_TIMELINE_WIDTH_MIN;
     }
     while (at_ns / time->width_ns >= time->first + RAY_COMPARE_BUCKET_MAX)
         widen(time);

@@ -38,8 +38,7 @@ void ray_timeline_close(ray_timeline *timeline)
 
 /* -- buckets -- */
 
-/* How many buckets become one. */
-static uint64_t factor_of(uint64_t width_ns)
+uint64_t ray_timeline_factor(uint64_t width_ns)
 {
     static const struct {
         uint64_t width_ns;
@@ -73,7 +72,7 @@ static void merge(ray_timeline_bucket *to, const ray_timeline_bucket *from)
 /* Of samples the last one of the merged bucket stays. */
 static void widen(ray_timeline *timeline)
 {
-    uint64_t factor = factor_of(timeline->width_ns);
+    uint64_t factor = ray_timeline_factor(timeline->width_ns);
     uint64_t first = timeline->first / factor;
     uint32_t count = 0;
 

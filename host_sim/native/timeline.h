@@ -67,6 +67,10 @@ typedef struct ray_timeline_shape {
     uint32_t quota_count;
 } ray_timeline_shape;
 
+/* How many buckets of this width become one of the next: 1 ms, 5 ms, 10 ms ... 1 min, 5 min ... 1
+ * day, then twice as wide each time. For other series over time as well. */
+uint64_t ray_timeline_factor(uint64_t width_ns);
+
 /* NULL when memory is out. About 280 KB. */
 ray_timeline *ray_timeline_open(void);
 void ray_timeline_close(ray_timeline *timeline);
