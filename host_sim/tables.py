@@ -144,7 +144,7 @@ class _View:
 
 
 class Decisions:
-    """Every decision of a replay, a column each: `seq`, `row`, `at_ns`, `verdict`, `reason`, `by`,
+    """Every decision of a replay or a simulation, a column each: `seq`, `row`, `at_ns`, `verdict`, `reason`, `by`,
     `retry_after_ns`, `status`, `log_status`, `service`, `route`, `tenant`, `user`, `client`,
     `priority`, `queued`, `would_deny`, `response_bytes`.
 

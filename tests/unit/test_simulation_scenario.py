@@ -159,7 +159,7 @@ def test_every_error_is_told_at_once(folder: pathlib.Path) -> None:
 ])  # fmt: skip
 def test_checks_count_as_they_are_written(text: str, left: int, right: int) -> None:
     class Nothing:
-        def number(self, metric: str, kind: str, name: str) -> int:
+        def number(self, term: expect.Term) -> int:
             return 0
 
     assert expect.read(text).holds(Nothing())[1:] == (left, right)
