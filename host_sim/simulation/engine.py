@@ -222,8 +222,7 @@ class Simulation:
             held_max=int(stats.job_count_max), elapsed_ns=elapsed_ns,
             interrupted=self._stopped, classes=CLASSES, **outcome(kernel))
         expected = tuple(
-            Expected.of(row.says, row.check, check,
-                        Window(made, row.during and (row.during[0], row.during[1])))
+            Expected.of(row.says, row.check, check, Window(made, row.during))
             for row, check in zip(scenario.expects, scenario.checks, strict=True)
             if instants(row, check) <= self._marks.keys())
         return made.with_expected(expected)

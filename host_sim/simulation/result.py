@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from host_sim.tables import Decisions
 
 Marks = dict[int, list[Count]]  # every counter at an instant after the start
-Stretch = tuple[int, int]  # from the one instant to the other, nanoseconds after the start
 WAYS = ("denied", "dropped", "preempted", "dispatched", "queued")
 
 
@@ -85,7 +84,7 @@ class Expected:
     @classmethod
     def of(cls, says: str, text: str, check: Check, numbers: Numbers) -> Expected:
         """The check on these numbers."""
-        return cls(says, text, *check.holds(numbers))
+        return cls(says, " ".join(text.split()), *check.holds(numbers))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +100,7 @@ class Window:
     """Where checks find their numbers: a stretch's counters, or the whole run's."""
 
     result: Result
-    during: Stretch | None = None
+    during: Sequence[int] | None = None  # two instants after the start
 
     def number(self, term: Term) -> int:
         """See host_sim.simulation.expect."""
@@ -190,7 +189,7 @@ class Result:
                   "errors": self.errors}
         return totals.get(metric)
 
-    def between(self, during: Stretch | None) -> Sequence[Count]:
+    def between(self, during: Sequence[int] | None) -> Sequence[Count]:
         """What was counted from the one instant to the other, where an expectation asks for both;
         None is the whole run."""
         if during is None:
