@@ -66,4 +66,5 @@ def large(points: int, charts: int, rows: int) -> Report:
         *(Chart(f"chart {place}", Column("x", Unit.COUNT), Column("wait", Unit.DURATION),
                 (Series("one", xs, ys), Series("two", xs, ys[::-1]))) for place in range(charts)),
         Table("rows", (Column("name"),), tuple((f"name {place} " + "x" * 80,)
-                                               for place in range(rows)))))
+                                               for place in range(rows))),
+        Text("lines", tuple(f"line {place} " + "y" * 60 for place in range(rows)))))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import signal
 import sys
 from collections.abc import Iterator
@@ -30,6 +31,8 @@ from host_sim.errors import RaygateError
 from host_sim.printing import json_text
 from host_sim.replay.engine import TOP, Options, Replay
 from host_sim.replay.source import opened
+from host_sim.report import html, terminal
+from host_sim.report.again import command_line
 
 if TYPE_CHECKING:
     from host_sim.config import Config
@@ -81,9 +84,15 @@ def _run(replay: Replay, engine: str) -> Summary:
 @click.option("--top", type=click.IntRange(0, 1000), default=TOP, show_default=True,
               help="How many clients and users to list.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a page.")
+@click.option("--report", "as_report", is_flag=True,
+              help="The report of --html on the terminal, in place of the page.")
+@click.option("--html", "page", metavar="FILE",
+              help="Write a report too: one HTML file with charts that opens offline.")
+@click.pass_context
 def command(
-    config: str, logs: tuple[str, ...], engine: str, reading: LogOptions, decisions: str | None,
-    top: int, as_json: bool,
+    context: click.Context, config: str, logs: tuple[str, ...], engine: str,
+    reading: LogOptions, decisions: str | None, top: int, as_json: bool, as_report: bool,
+    page: str | None,
 ) -> None:
     """Sends every request of LOG (a file, plain, gzip, zstd or Parquet, or - for standard input)
     through CONFIG and says who would have been allowed, denied or delayed, by which rule, and for
@@ -97,14 +106,26 @@ def command(
         raise click.UsageError("standard input can be read once")
     if decisions == "-" and as_json:
         raise click.UsageError("--decisions - and --json both want standard output")
+    if as_report and as_json:
+        raise click.UsageError("--json and --report are two ways to print one result: choose one")
     try:
+        if page is not None:
+            with blaming(page):
+                html.check(page)
         with blaming(", ".join(logs)):
             summary = _replay(load_config(config, reading.profile), logs, engine, reading.profile,
-                              reading.replay(top), decisions)
-    except OutputFailed as error:
+                              reading.replay(top), decisions,
+                              digest=page is not None or as_json or as_report)
+        summary = dataclasses.replace(summary, command=command_line(context))
+        if page is not None:
+            with blaming(page):
+                html.write(summary.report(), page)
+    except (OutputFailed, RaygateError) as error:
         fail(BAD, str(error))
     if as_json:
         click.echo(json_text(summary.as_json(), indent=2))
+    elif as_report:
+        terminal.show(summary.report(), sys.stderr if decisions == "-" else sys.stdout)
     else:
         click.echo(summary.text(), nl=False, err=decisions == "-")
     sys.exit(FINDINGS if summary.findings() else DONE)
@@ -112,14 +133,15 @@ def command(
 
 def _replay(
     config: Config, logs: tuple[str, ...], engine: str, profile: str, options: Options,
-    decisions: str | None,
+    decisions: str | None, *, digest: bool,
 ) -> Summary:
     interrupt = Interrupt()
     with (
         contextlib.ExitStack() as stack,
         contextlib.nullcontext() if decisions is None else Output(decisions) as sink,
         progress_bar("replay") as progress,
-        Replay(config, [stack.enter_context(opened(log, options.maps)) for log in logs],
+        Replay(config, [stack.enter_context(opened(log, options.maps, digest=digest))
+                        for log in logs],
                profile=profile, options=options, decisions=sink, progress=progress,
                stopping=interrupt) as replay,
         interrupt.armed(replay),

@@ -21,6 +21,8 @@ struct ray_curve {
     ray_curve_spec spec;
     ray_ratelimit *limits;
     runner *runners;
+    uint64_t *hurt; /* who was denied by whom: hashes, open addressing, at most half full; 0 free */
+    uint64_t hurt_count;
     uint64_t read_at;
     uint32_t first[LISTS]; /* by group, the last: for all; RAY_NONE */
     uint32_t reserved;
@@ -62,7 +64,9 @@ ray_curve *ray_curve_open(const ray_curve_spec *spec)
     curve->spec = *spec;
     curve->limits = calloc(1, ray_ratelimit_bytes());
     curve->runners = calloc(spec->count + 1u, sizeof *curve->runners);
-    if (!curve->limits || !curve->runners || spec->count > most || !spec->match_ns) {
+    curve->hurt = calloc(2 * (size_t)RAY_CURVE_HURT_MAX, sizeof *curve->hurt);
+    if (!curve->limits || !curve->runners || !curve->hurt || spec->count > most
+        || !spec->match_ns) {
         ray_curve_close(curve);
         return NULL;
     }
@@ -76,6 +80,8 @@ ray_curve *ray_curve_open(const ray_curve_spec *spec)
         candidate->denied_count = 0;
         candidate->matched_count = 0;
         candidate->first_denied_ns = 0;
+        candidate->hurt_count = 0;
+        candidate->hurt_more = 0;
         candidate->status = add_limit(curve, i);
         if (candidate->status != RAY_OK)
             continue;
@@ -91,6 +97,7 @@ void ray_curve_close(ray_curve *curve)
         return;
     free(curve->limits);
     free(curve->runners);
+    free(curve->hurt);
     free(curve);
 }
 
@@ -103,6 +110,31 @@ static void settle(ray_curve_candidate *candidate, runner *at, uint64_t window)
     at->window = window;
     at->denied_now = 0;
     at->recorded_now = 0;
+}
+
+/* Counts a key that candidate `index` denied, once. The key is a keyed hash already: what is mixed
+ * in tells candidates apart. */
+static void count_hurt(ray_curve *curve, uint32_t index, uint64_t key)
+{
+    ray_curve_candidate *candidate = &curve->spec.candidates[index];
+    uint64_t hash = (key ^ (index + 1) * 0x9e3779b97f4a7c15u) | 1;
+    uint64_t slot = (hash * 0xff51afd7ed558ccdu) >> 20;
+
+    for (;; slot++) {
+        uint64_t *place = &curve->hurt[slot & (2 * (uint64_t)RAY_CURVE_HURT_MAX - 1)];
+        if (*place == hash)
+            return;
+        if (*place)
+            continue;
+        if (curve->hurt_count == RAY_CURVE_HURT_MAX) {
+            candidate->hurt_more = 1;
+            return;
+        }
+        *place = hash;
+        curve->hurt_count++;
+        candidate->hurt_count++;
+        return;
+    }
 }
 
 /* `index`: the first candidate of a list. */
@@ -130,6 +162,7 @@ static void judge(ray_curve *curve, uint32_t index, const ray_trace_event *event
         if (granted == 1)
             continue;
         at->denied_now++;
+        count_hurt(curve, index, event->key);
         if (!candidate->denied_count++)
             candidate->first_denied_ns = event->at_ns;
     }

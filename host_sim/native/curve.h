@@ -15,7 +15,8 @@ typedef struct ray_curve ray_curve;
 
 enum ray_curve_constant {
     RAY_CURVE_KEYED_MAX = RAY_LIMIT_USER_MAX,  /* candidates with a bucket per key */
-    RAY_CURVE_PLAIN_MAX = RAY_LIMIT_SERVICE_MAX /* with one bucket */
+    RAY_CURVE_PLAIN_MAX = RAY_LIMIT_SERVICE_MAX, /* with one bucket */
+    RAY_CURVE_HURT_MAX = 1048576 /* (candidate, key) pairs that are told apart */
 };
 
 enum ray_curve_state {
@@ -33,10 +34,11 @@ typedef struct ray_curve_candidate {
     uint64_t denied_count;
     uint64_t matched_count;  /* of both, in each match_ns the smaller number */
     uint64_t first_denied_ns;
+    uint64_t hurt_count;     /* keys that were denied at least once */
     uint32_t group;          /* whose requests; RAY_NONE: all */
     uint32_t algorithm;      /* enum ray_limit_algorithm */
     int32_t status;          /* enum ray_status; not RAY_OK: the core takes no such limit */
-    uint32_t reserved;
+    uint32_t hurt_more;      /* 1: there are more such keys than RAY_CURVE_HURT_MAX over all */
 } ray_curve_candidate;
 
 typedef struct ray_curve_spec {

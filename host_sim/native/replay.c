@@ -225,19 +225,27 @@ static uint32_t count(ray_replay *replay, const ray_row *rows, const uint64_t *l
     return fine;
 }
 
-/* The rows' lines are those of the first slot, where no batch is handed out. */
+/* Steps rows and counts them, in parts: the timeline takes a sample between two. The rows' lines
+ * are those of the first slot, where no batch is handed out. */
 static uint32_t step(ray_replay *replay, struct ray *ray, ray_row *rows, uint32_t n,
                      const uint8_t *bytes, uint64_t bytes_length)
 {
     ray_rows batch = { rows, bytes, bytes_length, replay->scratch, NULL };
+    ray_timeline *timeline = replay->tally.timeline;
+    const uint64_t *lines = replay->slots[0].lines;
 
-    if (n == 0)
-        return 1;
-    if (ray_step_batch(ray, &batch, n, replay->answers) != RAY_OK) {
-        replay->failed = RAY_REPLAY_REFUSED;
-        return 0;
+    for (uint32_t part; n; n -= part, batch.row += part, lines += part) {
+        part = ray_timeline_span(timeline, ray, batch.row, n);
+        if (ray_step_batch(ray, &batch, part, replay->answers) != RAY_OK) {
+            replay->failed = RAY_REPLAY_REFUSED;
+            return 0;
+        }
+        if (!count(replay, batch.row, lines, bytes, part, replay->answers))
+            return 0;
+        if (batch.row[part - 1].kind == RAY_ROW_SETTLE)
+            ray_timeline_sample(timeline, ray, ray_clock_now(ray));
     }
-    return count(replay, rows, replay->slots[0].lines, bytes, n, replay->answers);
+    return 1;
 }
 
 /* How many rows at the front of the run are stepped where they lie. */

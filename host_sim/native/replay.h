@@ -88,6 +88,8 @@ typedef struct ray_replay_stats {
     uint64_t last_ns;
     uint64_t client_count;
     uint64_t user_count;
+    uint64_t hurt_client_count; /* that were denied at least once */
+    uint64_t hurt_user_count;
     uint64_t folded_client_count; /* requests of clients past RAY_REPLAY_KEY_MAX */
     uint64_t folded_user_count;
     uint64_t shared_count; /* rows at the same instant as another of their log, before a spread */
@@ -96,9 +98,20 @@ typedef struct ray_replay_stats {
     uint64_t reason_count[RAY_REPLAY_REASON_MAX];
 } ray_replay_stats;
 
+/* Where a first denial stands: its instant, its decision's number, the rule and the reason. */
+typedef struct ray_replay_first {
+    uint64_t at_ns; /* 0 and the rest too: there was none */
+    uint64_t seq;
+    uint32_t by_id;
+    uint16_t by_kind;
+    uint16_t reason;
+} ray_replay_first;
+
 /* What one rule did: a limit, a quota, a route. */
 typedef struct ray_replay_rule {
     ray_name name;
+    ray_replay_first first;       /* its first denial */
+    ray_replay_first first_would; /* the first it would have made in shadow mode */
     uint64_t denied_count;
     uint64_t would_deny_count;
     uint64_t retry_after_ns_max; /* of its denials, RAY_NEVER left out */
@@ -118,10 +131,23 @@ typedef struct ray_replay_service {
     uint32_t reserved;
 } ray_replay_service;
 
+/* Whom requests counted for; `tenant` RAY_NONE: nobody in particular. */
+typedef struct ray_replay_tenant {
+    ray_replay_first first;
+    uint64_t request_count;
+    uint64_t allowed_count;
+    uint64_t denied_count;
+    uint64_t delayed_count;
+    uint64_t would_deny_count;
+    uint32_t tenant;
+    uint32_t reserved;
+} ray_replay_tenant;
+
 /* A client or a user. An address has length 16 and `address` 1; a name points into the replay's
  * memory. */
 typedef struct ray_replay_key {
     const uint8_t *name;
+    ray_replay_first first;
     uint64_t request_count;
     uint64_t denied_count;
     uint64_t delayed_count;
@@ -169,6 +195,13 @@ uint32_t ray_replay_service_read(const ray_replay *replay, uint32_t index, ray_r
  * name; how many. */
 uint32_t ray_replay_top(const ray_replay *replay, uint32_t users, uint32_t most,
                         ray_replay_key *out);
+/* The `most` clients (users: 1) that were denied first, in that order; how many. */
+uint32_t ray_replay_hurt(const ray_replay *replay, uint32_t users, uint32_t most,
+                         ray_replay_key *out);
+/* By index from 0: nobody's requests, then each tenant's; 0 past the last. */
+uint32_t ray_replay_tenant_read(const ray_replay *replay, uint32_t index, ray_replay_tenant *out);
+/* What came of requests over time; the replay's, until it is closed. */
+const struct ray_timeline *ray_replay_timeline(const ray_replay *replay);
 /* How many requests a client (or user: 1) made; 0 of one that was not seen, or folded. */
 uint64_t ray_replay_requests_of(const ray_replay *replay, uint32_t users, const uint8_t *name,
                                 uint32_t length, uint32_t address);

@@ -5,7 +5,7 @@
 #include <string.h>
 #include "replay_parts.h"
 
-enum { PLACES_FIRST = 4096, NAMES_FIRST = 65536 };
+enum { PLACES_FIRST = 4096, NAMES_FIRST = 65536, FIRSTS_FIRST = 256 };
 
 uint32_t ray_replay_keys_open(ray_replay_keys *keys)
 {
@@ -20,6 +20,7 @@ void ray_replay_keys_close(ray_replay_keys *keys)
 {
     free(keys->entries);
     free(keys->names);
+    free(keys->firsts);
 }
 
 static uint64_t mix(uint64_t a, uint64_t b)
@@ -139,10 +140,30 @@ ray_replay_entry *ray_replay_keys_entry(ray_replay_keys *keys, uint64_t hash_key
     entry = &keys->entries[slot & keys->mask];
     entry->hash = hash;
     entry->name_at = keys->names_length - length;
-    entry->length = length;
-    entry->address = address;
+    entry->length = length & 0x7fffffffu;
+    entry->address = address & 1;
     entry->place = keys->count++;
     return entry;
+}
+
+uint32_t ray_replay_keys_denied(ray_replay_keys *keys, ray_replay_entry *entry,
+                                const ray_answer *answer)
+{
+    if (entry->first)
+        return 1;
+    if (keys->first_count == keys->first_capacity) {
+        uint64_t capacity = keys->first_capacity ? keys->first_capacity * 2 : FIRSTS_FIRST;
+        ray_replay_first *made = realloc(keys->firsts, capacity * sizeof *made);
+        if (!made)
+            return 0;
+        keys->firsts = made;
+        keys->first_capacity = capacity;
+    }
+    keys->firsts[keys->first_count++] =
+        (ray_replay_first){ answer->at_ns, answer->id, answer->by_id, answer->by_kind,
+                            answer->reason };
+    entry->first = (uint32_t)keys->first_count;
+    return 1;
 }
 
 /* -- the first few -- */
@@ -168,29 +189,70 @@ static uint32_t goes_before(const ray_replay_key *a, const ray_replay_key *b)
     return compare_names(a, b) < 0;
 }
 
+static uint32_t was_hurt_before(const ray_replay_key *a, const ray_replay_key *b)
+{
+    return a->first.seq < b->first.seq;
+}
+
+static ray_replay_key key_of(const ray_replay_keys *keys, const ray_replay_entry *entry)
+{
+    static const ray_replay_first never = { 0 };
+
+    return (ray_replay_key){
+        .name = keys->names + entry->name_at,
+        .first = entry->first ? keys->firsts[entry->first - 1] : never,
+        .request_count = entry->request_count,
+        .denied_count = entry->denied_count,
+        .delayed_count = entry->delayed_count,
+        .would_deny_count = entry->would_deny_count,
+        .length = entry->length,
+        .address = entry->address,
+    };
+}
+
+typedef uint32_t key_order(const ray_replay_key *a, const ray_replay_key *b);
+
+/* Puts a key into its place among the `count` there are; at most `most` stay. How many stay. */
+static uint32_t insert(ray_replay_key *out, uint32_t count, uint32_t most,
+                       const ray_replay_key *key, key_order *before)
+{
+    uint32_t i;
+
+    if (count == most && !before(key, &out[count - 1]))
+        return count;
+    if (count < most)
+        count++;
+    for (i = count - 1; i > 0 && before(key, &out[i - 1]); i--)
+        out[i] = out[i - 1];
+    out[i] = *key;
+    return count;
+}
+
 uint32_t ray_replay_keys_top(const ray_replay_keys *keys, uint32_t most, ray_replay_key *out)
 {
     uint32_t count = 0;
 
     for (uint64_t slot = 0; slot <= keys->mask && most; slot++) {
-        const ray_replay_entry *entry = &keys->entries[slot];
-        ray_replay_key key = {
-            .name = keys->names + entry->name_at,
-            .request_count = entry->request_count,
-            .denied_count = entry->denied_count,
-            .delayed_count = entry->delayed_count,
-            .would_deny_count = entry->would_deny_count,
-            .length = entry->length,
-            .address = entry->address,
-        };
-        uint32_t i;
-        if (!entry->hash || (count == most && !goes_before(&key, &out[count - 1])))
+        ray_replay_key key;
+        if (!keys->entries[slot].hash)
             continue;
-        if (count < most)
-            count++;
-        for (i = count - 1; i > 0 && goes_before(&key, &out[i - 1]); i--)
-            out[i] = out[i - 1];
-        out[i] = key;
+        key = key_of(keys, &keys->entries[slot]);
+        count = insert(out, count, most, &key, goes_before);
+    }
+    return count;
+}
+
+uint32_t ray_replay_keys_hurt(const ray_replay_keys *keys, uint32_t most, ray_replay_key *out)
+{
+    uint32_t count = 0;
+
+    for (uint64_t slot = 0; slot <= keys->mask && most; slot++) {
+        ray_replay_key key;
+        if (!keys->entries[slot].hash || !keys->entries[slot].first
+            || keys->entries[slot].first > most)
+            continue;
+        key = key_of(keys, &keys->entries[slot]);
+        count = insert(out, count, most, &key, was_hurt_before);
     }
     return count;
 }

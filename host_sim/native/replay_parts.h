@@ -3,6 +3,7 @@
 #ifndef RAY_REPLAY_PARTS_H
 #define RAY_REPLAY_PARTS_H
 #include "replay.h"
+#include "timeline.h"
 
 /* -- order: rows in, runs of rows in time order out -- */
 
@@ -121,13 +122,17 @@ typedef struct ray_replay_entry {
     uint64_t delayed_count;
     uint64_t would_deny_count;
     uint64_t name_at;
-    uint32_t length;
-    uint32_t address;
+    uint32_t length : 31; /* of its name; the entry stays within a cache line */
+    uint32_t address : 1;
+    uint32_t first; /* 1 + place in firsts of its first denial; 0: was never denied */
 } ray_replay_entry;
 
 typedef struct ray_replay_keys {
     ray_replay_entry *entries; /* open addressing, at most half full */
+    ray_replay_first *firsts;  /* of those denied, in the order it came */
     uint8_t *names;
+    uint64_t first_count;
+    uint64_t first_capacity;
     uint64_t names_length;
     uint64_t names_capacity;
     uint64_t count;
@@ -141,6 +146,8 @@ typedef struct ray_replay_tally {
     ray_replay_keys users;
     ray_replay_rule *rules;
     ray_replay_service *services;
+    ray_replay_tenant *tenants; /* by tenant + 1; 0 is nobody's */
+    ray_timeline *timeline;
     uint32_t *rule_place;    /* by (kind, id), open addressing: 1 + place in rules */
     uint32_t *service_place; /* by service slot + 1: 1 + place in services */
     const struct ray *names;
@@ -178,9 +185,13 @@ ray_replay_entry *ray_replay_keys_entry(ray_replay_keys *keys, uint64_t hash_key
 const ray_replay_entry *ray_replay_keys_find(const ray_replay_keys *keys, uint64_t hash_key,
                                              const uint8_t *name, uint32_t length,
                                              uint32_t address);
+/* The first denial of an entry; 0 when memory is out. */
+uint32_t ray_replay_keys_denied(ray_replay_keys *keys, ray_replay_entry *entry,
+                                const ray_answer *answer);
 
-/* See ray_replay_top. */
+/* See ray_replay_top and ray_replay_hurt. */
 uint32_t ray_replay_keys_top(const ray_replay_keys *keys, uint32_t most, ray_replay_key *out);
+uint32_t ray_replay_keys_hurt(const ray_replay_keys *keys, uint32_t most, ray_replay_key *out);
 
 /* Appends one line for each request of a batch, whose lines in the log are at `line`; 0 when memory
  * is out. */

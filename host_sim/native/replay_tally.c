@@ -19,7 +19,10 @@ uint32_t ray_replay_tally_open(ray_replay_tally *tally, const ray_replay_spec *s
     tally->service_capacity = SERVICES_FIRST;
     tally->services = calloc(SERVICES_FIRST, sizeof *tally->services);
     tally->service_place = calloc(RAY_SERVICE_MAX + 1, sizeof *tally->service_place);
+    tally->tenants = calloc(RAY_TENANT_MAX + 1, sizeof *tally->tenants);
+    tally->timeline = ray_timeline_open();
     return tally->rules && tally->rule_place && tally->services && tally->service_place
+           && tally->tenants && tally->timeline
            && ray_replay_keys_open(&tally->clients) && ray_replay_keys_open(&tally->users);
 }
 
@@ -29,6 +32,8 @@ void ray_replay_tally_close(ray_replay_tally *tally)
     free(tally->rule_place);
     free(tally->services);
     free(tally->service_place);
+    free(tally->tenants);
+    ray_timeline_close(tally->timeline);
     ray_replay_keys_close(&tally->clients);
     ray_replay_keys_close(&tally->users);
 }
@@ -96,6 +101,13 @@ static uint32_t is_refused(const ray_answer *answer)
     return answer->verdict == RAY_VERDICT_DENY || answer->verdict == RAY_VERDICT_DROPPED;
 }
 
+/* Writes down where a first denial stands. */
+static void note_first(ray_replay_first *first, const ray_answer *answer)
+{
+    *first = (ray_replay_first){ answer->at_ns, answer->id, answer->by_id, answer->by_kind,
+                                 answer->reason };
+}
+
 static uint32_t count_denial(ray_replay_tally *tally, const ray_answer *answer)
 {
     ray_replay_rule *rule;
@@ -105,7 +117,8 @@ static uint32_t count_denial(ray_replay_tally *tally, const ray_answer *answer)
     rule = rule_of(tally, answer->by_kind, answer->by_id);
     if (!rule)
         return 0;
-    rule->denied_count++;
+    if (rule->denied_count++ == 0)
+        note_first(&rule->first, answer);
     if (answer->retry_after_ns == RAY_NEVER)
         rule->never_count++;
     else if (answer->retry_after_ns > rule->retry_after_ns_max)
@@ -116,10 +129,13 @@ static uint32_t count_denial(ray_replay_tally *tally, const ray_answer *answer)
 static uint32_t count_shadows(ray_replay_tally *tally, const ray_answer *answer)
 {
     for (uint32_t i = 0; i < answer->shadow_count && i < RAY_REQUEST_LIMIT_MAX; i++) {
-        ray_replay_rule *rule = rule_of(tally, answer->shadow[i].by_kind, answer->shadow[i].by_id);
+        const ray_shadow *shadow = &answer->shadow[i];
+        ray_replay_rule *rule = rule_of(tally, shadow->by_kind, shadow->by_id);
         if (!rule)
             return 0;
-        rule->would_deny_count++;
+        if (rule->would_deny_count++ == 0)
+            rule->first_would = (ray_replay_first){ answer->at_ns, answer->id, shadow->by_id,
+                                                    shadow->by_kind, shadow->reason };
     }
     return 1;
 }
@@ -167,33 +183,57 @@ static uint32_t count_service(ray_replay_tally *tally, const ray_row *row, const
     return 1;
 }
 
-/* -- requests -- */
+/* -- who -- */
 
-static void count_key(ray_replay_entry *entry, const ray_answer *answer)
+static void count_tenant(ray_replay_tally *tally, const ray_answer *answer)
+{
+    uint32_t place = answer->tenant < RAY_TENANT_MAX ? answer->tenant + 1 : 0;
+    ray_replay_tenant *tenant = &tally->tenants[place];
+
+    tenant->request_count++;
+    tenant->allowed_count += answer->verdict == RAY_VERDICT_ALLOW;
+    tenant->delayed_count += answer->verdict == RAY_VERDICT_DELAY;
+    tenant->would_deny_count += answer->would_deny_count != 0;
+    if (is_refused(answer) && tenant->denied_count++ == 0)
+        note_first(&tenant->first, answer);
+}
+
+static uint32_t count_key(ray_replay_keys *keys, ray_replay_entry *entry, const ray_answer *answer)
 {
     if (!entry)
-        return;
+        return 1;
     entry->request_count++;
-    entry->denied_count += is_refused(answer);
     entry->delayed_count += answer->verdict == RAY_VERDICT_DELAY;
     entry->would_deny_count += answer->would_deny_count != 0;
+    if (!is_refused(answer))
+        return 1;
+    entry->denied_count++;
+    return ray_replay_keys_denied(keys, entry, answer);
 }
 
-static void count_keys(ray_replay_tally *tally, const ray_row *row, const uint8_t *bytes,
-                       const ray_answer *answer)
+static uint32_t count_keys(ray_replay_tally *tally, const ray_row *row, const uint8_t *bytes,
+                           const ray_answer *answer)
 {
+    ray_replay_keys *clients = &tally->clients;
+    ray_replay_keys *users = &tally->users;
+    ray_replay_entry *entry = NULL;
+    uint32_t fine;
+
     if (row->flags & RAY_ROW_ADDRESS)
-        count_key(ray_replay_keys_entry(&tally->clients, tally->hash_key, row->address.at, 16, 1),
-                  answer);
+        entry = ray_replay_keys_entry(clients, tally->hash_key, row->address.at, 16, 1);
     else if (row->client_length)
-        count_key(ray_replay_keys_entry(&tally->clients, tally->hash_key, bytes + row->client_at,
-                                        row->client_length, 0),
-                  answer);
+        entry = ray_replay_keys_entry(clients, tally->hash_key, bytes + row->client_at,
+                                      row->client_length, 0);
+    fine = count_key(clients, entry, answer);
     if (row->user_length)
-        count_key(ray_replay_keys_entry(&tally->users, tally->hash_key, bytes + row->user_at,
-                                        row->user_length, 0),
-                  answer);
+        fine &= count_key(users,
+                          ray_replay_keys_entry(users, tally->hash_key, bytes + row->user_at,
+                                                row->user_length, 0),
+                          answer);
+    return fine;
 }
+
+/* -- requests -- */
 
 uint32_t ray_replay_tally_add(ray_replay_tally *tally, const ray_row *rows, const uint8_t *bytes,
                               uint32_t count, const ray_answer *answers)
@@ -225,7 +265,9 @@ uint32_t ray_replay_tally_add(ray_replay_tally *tally, const ray_row *rows, cons
             fine &= count_shadows(tally, answer);
         }
         fine &= count_service(tally, row, answer);
-        count_keys(tally, row, bytes, answer);
+        count_tenant(tally, answer);
+        fine &= count_keys(tally, row, bytes, answer);
+        ray_timeline_note(tally->timeline, answer->at_ns, answer, row);
     }
     return fine;
 }

@@ -33,7 +33,8 @@ class Candidate:
 @dataclasses.dataclass(frozen=True)
 class Tried:
     """What came of a candidate. `matched`: denials that the log recorded too, counted per second as
-    the smaller number of both. `refused` says why the core takes no such limit, else empty."""
+    the smaller number of both. `refused` says why the core takes no such limit, else empty. `hurt`:
+    how many keys were denied at least once, None where there are too many to tell apart."""
 
     candidate: Candidate
     asked: int
@@ -41,6 +42,7 @@ class Tried:
     matched: int
     first_denied_ns: int
     refused: str = ""
+    hurt: int | None = None
 
 
 class Curve:
@@ -103,7 +105,8 @@ class Curve:
         self.overflow = max(self.overflow, overflow)
         return [Tried(candidate, int(row.asked_count), int(row.denied_count),
                       int(row.matched_count), int(row.first_denied_ns),
-                      "" if row.status == 0 else BY_STATUS[int(row.status)].__name__)
+                      "" if row.status == 0 else BY_STATUS[int(row.status)].__name__,
+                      None if row.hurt_more else int(row.hurt_count))
                 for candidate, row in zip(candidates, rows, strict=True)]
 
 

@@ -231,11 +231,12 @@ def _curve(r: Recommendation) -> Table | None:
         return None
     best = answer.found.best.candidate
     rows = tuple((rate_text(t.candidate.rate, t.candidate.period_ns),
-                  t.candidate.capacity or None, t.denied, _ppm(t.denied, t.asked),
+                  t.candidate.capacity or None, t.denied, _ppm(t.denied, t.asked), t.hurt,
                   "<- smallest" if t.candidate == best else "") for t in _shown(answer.found))
+    whom = {"all": "buckets hurt", "user": "users hurt", "client": "clients hurt"}[r.shape.key]
     return Table("Denied against the limit",
                  (Column("rate"), Column("burst", Unit.COUNT), Column("denied", Unit.COUNT),
-                  Column("share", Unit.PPM, bar=True), Column("")), rows)
+                  Column("share", Unit.PPM, bar=True), Column(whom, Unit.COUNT), Column("")), rows)
 
 
 def _drawn(r: Recommendation) -> Chart | None:

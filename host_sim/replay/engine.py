@@ -15,16 +15,16 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from host_sim import _raw
-from host_sim.config.identity import address_text
 from host_sim.errors import BusyError, RaygateError, check
 from host_sim.kernel import Digests, Kernel
-from host_sim.replay import governed, trust
+from host_sim.replay import governed, timeline, trust
 from host_sim.replay.here import Here
 from host_sim.replay.inputs import Inputs
 from host_sim.replay.mapping import Maps
 from host_sim.replay.program import FormatError
 from host_sim.replay.source import Source
-from host_sim.replay.summary import VERDICTS, Key, Rule, Service, Summary
+from host_sim.replay.summary import VERDICTS, Summary
+from host_sim.replay.tally import Tally, firm
 
 if TYPE_CHECKING:
     from host_sim.config import Config
@@ -36,7 +36,6 @@ WINDOW = 262_144
 HOST_BATCH = 512
 LINK_PAYLOAD = 65_536
 TOP = 10
-RANKED = 4096  # clients and users that are ranked; at most 1000 of them are shown
 
 Progress = Callable[[int, int, int], None]  # bytes read, bytes in all (0 unknown), requests
 
@@ -282,12 +281,13 @@ class Replay:
         limits = self.ffi.new("ray_ratelimit_stats *")
         lib.ray_ratelimit_read(lib.ray_ratelimit_of(self.kernel.ray), limits)
         ended = self.kernel.stats()
-        clients, users = self._keys(0), self._keys(1)
+        tally = Tally(self.kernel, self._replay, self.options.top)
+        clients, users = tally.keys(0), tally.keys(1)
         return Summary(
             log=self.inputs.names(), config=self.config.path, engine=engine, profile=self.profile,
             form=self.inputs.label(), columns=self.inputs.said(), order=self.options.order,
             window=self.options.window, lines=self.inputs.stats(),
-            requests=int(out.request_count), verdicts=verdicts, reasons=self._reasons(out),
+            requests=int(out.request_count), verdicts=verdicts, reasons=tally.reasons(out),
             would_deny=int(out.would_deny_count), queued=int(out.queued_count),
             completed=ended["completed_count"], expired=ended["expired_count"],
             dropped=ended["dropped_count"],
@@ -296,18 +296,21 @@ class Replay:
             not_replayed=int(out.dropped_count),
             concurrent_max=ended["inflight_count_max"],
             first_ns=int(out.first_ns), last_ns=int(out.last_ns),
-            rules=tuple(self._rules()), services=tuple(self._services()),
+            rules=tuple(tally.rules()), services=tuple(tally.services()),
             clients=clients[: self.options.top], client_count=int(out.client_count),
             users=users[: self.options.top], user_count=int(out.user_count),
             users_differ=out.client_count != out.user_count
-            or _firm(clients, out.client_count) != _firm(users, out.user_count),
+            or firm(clients, out.client_count) != firm(users, out.user_count),
             folded_totals=int(out.folded_client_count + out.folded_user_count),
             folded_keys=int(limits.overflow_count),
             config_hash=digests.config, decision_digest=digests.decision,
             state_digest=digests.state, book_digest=digests.book, elapsed_ns=elapsed_ns,
-            governed=governed.read(self.kernel), trust=self._trust(out),
-            logs=self.inputs.each(),
-            problem=self.inputs.problem(), interrupted=self._stopped)
+            governed=governed.read(self.kernel), tenants=tuple(tally.tenants()),
+            hurt_clients=tally.hurt(0), hurt_client_count=int(out.hurt_client_count),
+            hurt_users=tally.hurt(1), hurt_user_count=int(out.hurt_user_count),
+            timeline=timeline.read(self.kernel, lib.ray_replay_timeline(self._replay)),
+            trust=self._trust(out), logs=self.inputs.each(), problem=self.inputs.problem(),
+            interrupted=self._stopped)
 
     def _trust(self, out: Any) -> trust.Trust:
         return trust.of(
@@ -316,57 +319,6 @@ class Replay:
             spread=self.options.spread, spread_seed=self.options.spread_seed,
             spread_rows=int(out.spread_count))
 
-    def _word(self, word: Any) -> str:
-        return bytes(self.ffi.string(word)).decode()
-
-    def _reasons(self, out: Any) -> dict[str, int]:
-        found = {self._word(self.lib.ray_reason_word(code)): int(number)
-                 for code, number in enumerate(out.reason_count) if number}
-        return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
-
-    def _rules(self) -> list[Rule]:
-        row = self.ffi.new("ray_replay_rule *")
-        rules: list[Rule] = []
-        while self.lib.ray_replay_rule_read(self._replay, len(rules), row):
-            rules.append(Rule(
-                self._word(self.lib.ray_by_word(row.by_kind)), self._word(row.name.at),
-                int(row.denied_count), int(row.would_deny_count), int(row.retry_after_ns_max),
-                int(row.never_count)))
-        return sorted(rules, key=lambda r: (-r.denied, -r.would_deny, r.kind, r.name))
-
-    def _services(self) -> list[Service]:
-        row = self.ffi.new("ray_replay_service *")
-        services: list[Service] = []
-        while self.lib.ray_replay_service_read(self._replay, len(services), row):
-            services.append(Service(
-                self._word(row.name.at), int(row.request_count), int(row.allowed_count),
-                int(row.denied_count), int(row.delayed_count), int(row.response_bytes)))
-        return sorted(services, key=lambda s: (-s.requests, s.name))
-
-    def _keys(self, users: int) -> tuple[Key, ...]:
-        """The first RANKED keys, ties by name as it is printed (the core's are by its bytes)."""
-        rows = self.ffi.new("ray_replay_key[]", RANKED)
-        count = self.lib.ray_replay_top(self._replay, users, RANKED, rows)
-        keys = (Key(self._key_name(row), int(row.request_count), int(row.denied_count),
-                    int(row.delayed_count), int(row.would_deny_count)) for row in rows[0:count])
-        return tuple(sorted(keys, key=lambda key: (*_rank(key), key.name)))
-
-    def _key_name(self, row: Any) -> str:
-        raw = bytes(self.ffi.buffer(row.name, row.length))
-        if not row.address:
-            return raw.decode("utf-8", "backslashreplace")
-        return address_text(raw)
-
-
-def _rank(key: Key) -> tuple[int, int, int]:
-    return -key.denied, -key.would_deny, -key.requests
-
-
-def _firm(keys: tuple[Key, ...], total: int) -> tuple[Key, ...]:
-    """The keys whose place a cut did not choose: of a tie that goes on past the end it took any."""
-    if len(keys) == total or _rank(keys[0]) == _rank(keys[-1]):
-        return keys
-    return tuple(key for key in keys if _rank(key) != _rank(keys[-1]))
 
 
 @contextlib.contextmanager

@@ -8,12 +8,12 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
+from host_sim.decision import NONE
 from host_sim.kernel import Kernel
 from host_sim.modules.cost_reading import money_of
 from host_sim.printing import printable
 
 COST_ALL = 0xFFFF_FFFE  # enum ray_cost_choice
-NONE = 0xFFFF_FFFF
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +61,14 @@ class Bill:
 
 
 @dataclasses.dataclass(frozen=True)
+class Earned:
+    """What a service's requests were charged; `service` is empty for those of none."""
+
+    service: str
+    nano: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Promise:
     """One service's SLA: outcomes, those that failed or came late, minutes that broke it."""
 
@@ -71,6 +79,9 @@ class Promise:
     missed_deadlines: int
     minutes: int
     breaches: int
+    p95_latency_ns: int = 0     # what was promised; 0 where nothing was
+    deadline_ns: int = 0
+    error_rate_bp: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,6 +102,8 @@ class Governed:
     promises: tuple[Promise, ...] = ()
     policies: tuple[Policy, ...] = ()
     bills: tuple[Bill, ...] = ()
+    earned: tuple[Earned, ...] = ()
+    charged_nano: int = 0  # in all; the bills are rounded down each
     alerts: tuple[Notice, ...] = ()
 
 
@@ -101,6 +114,8 @@ def read(kernel: Kernel) -> Governed:
         tuple(_promises(kernel)),
         tuple(_policies(kernel)),
         tuple(_bills(kernel)),
+        tuple(_earned(kernel)),
+        _charged(kernel, COST_ALL, COST_ALL),
         tuple(_alerts(kernel)),
     )
 
@@ -122,7 +137,8 @@ def _promises(kernel: Kernel) -> Iterator[Promise]:
     for row in _said(kernel, "priority sla", "slas"):
         if row["outcomes"]:
             yield Promise(row["service"], row["outcomes"], row["failed"], row["slow"],
-                          row["missed_deadlines"], row["minutes"], row["breaches"])
+                          row["missed_deadlines"], row["minutes"], row["breaches"],
+                          row["p95_latency_ns"], row["deadline_ns"], row["error_rate_bp"])
 
 
 def _policies(kernel: Kernel) -> Iterator[Policy]:
@@ -131,22 +147,43 @@ def _policies(kernel: Kernel) -> Iterator[Policy]:
                      row["denied_count"], row["would_count"])
 
 
-def _bills(kernel: Kernel) -> Iterator[Bill]:
+def _charged(kernel: Kernel, tenant: int, service: int) -> int:
+    """Everything ever charged to a tenant or a service, in 10^-9 units."""
     lib, ffi = kernel.lib, kernel.ffi
-    cost, money = lib.ray_cost_of(kernel.ray), ffi.new("ray_money *")
-    names = {NONE: "", **{i: _tenant(kernel, i) for i in range(lib.ray_tenant_count(kernel.ray))}}
+    money = ffi.new("ray_money *")
+    which = ffi.new("ray_cost_which *", {"tenant": tenant, "service": service,
+                                         "metric": COST_ALL, "back": COST_ALL})
     now = lib.ray_clock_now(kernel.ray)
-    for tenant, name in names.items():
-        which = ffi.new("ray_cost_which *", {"tenant": tenant, "service": COST_ALL,
-                                             "metric": COST_ALL, "back": COST_ALL})
-        if lib.ray_cost_sum(cost, now, 0, which, money) != 0:
-            continue
-        amount = money_of(money)
-        if amount:
-            yield Bill(name, amount.nano)
+    if lib.ray_cost_sum(lib.ray_cost_of(kernel.ray), now, 0, which, money) != 0:
+        return 0
+    return int(money_of(money).nano)
 
 
-def _tenant(kernel: Kernel, tenant: int) -> str:
+def _bills(kernel: Kernel) -> Iterator[Bill]:
+    for tenant in (NONE, *range(kernel.lib.ray_tenant_count(kernel.ray))):
+        if nano := _charged(kernel, tenant, COST_ALL):
+            yield Bill(tenant_name(kernel, tenant), nano)
+
+
+def _earned(kernel: Kernel) -> Iterator[Earned]:
+    for name, service in [("", NONE), *_services(kernel)]:
+        if nano := _charged(kernel, COST_ALL, service):
+            yield Earned(name, nano)
+
+
+def _services(kernel: Kernel) -> Iterator[tuple[str, int]]:
+    lib, ffi = kernel.lib, kernel.ffi
+    name = ffi.new("ray_name *")
+    for service in range(lib.RAY_SERVICE_MAX):
+        lib.ray_by_name(kernel.ray, lib.RAY_BY_SERVICE, service, name)
+        if said := bytes(ffi.string(name.at)).decode():
+            yield said, service
+
+
+def tenant_name(kernel: Kernel, tenant: int) -> str:
+    """A tenant's name by its handle, "" for NONE."""
+    if tenant == NONE:
+        return ""
     row = kernel.ffi.new("ray_tenant_spec *")
     kernel.lib.ray_tenant_read(kernel.ray, tenant, row)
     return bytes(kernel.ffi.string(row.name.at)).decode()

@@ -23,7 +23,8 @@ NAMES_MAX = 4
 
 @dataclasses.dataclass(frozen=True)
 class LogRead:
-    """One log: what it was read as, how much of it, and what was wrong with its bytes."""
+    """One log: what it was read as, how much of it, and what was wrong with its bytes. `sha256` is
+    of the file, packed or not, and empty where it was not asked for."""
 
     name: str
     form: str
@@ -33,6 +34,8 @@ class LogRead:
     unparsable: int
     resolution_ns: int
     problem: str = ""
+    bytes: int = 0
+    sha256: str = ""
 
 
 class Inputs:
@@ -119,7 +122,8 @@ class Inputs:
         """What was read of each log."""
         return tuple(
             LogRead(source.name, program.label, program.said(), stats.line_count, stats.row_count,
-                    stats.unparsable_count, stats.resolution_ns, source.problem)
+                    stats.unparsable_count, stats.resolution_ns, source.problem,
+                    source.raw_count, source.sha256())
             for source, program, stats in zip(
                 self.sources, self.programs, (r.stats() for r in self.readers), strict=True))
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import pathlib
@@ -101,12 +102,16 @@ class Source:
     """Reads a log and, where it is gzip or zstd (told by its first bytes), unpacks it.
 
     Memory is one chunk. A packed log that ends too early or is damaged gives what came before;
-    `problem` then says so in a sentence.
+    `problem` then says so in a sentence. With `digest` the bytes of the file are hashed as they are
+    read.
     """
 
     program: Program | None = None          # of a source that knows what its lines look like
+    _hash: Any = None
 
-    def __init__(self, path: str | pathlib.Path, file: BinaryIO | None = None) -> None:
+    def __init__(
+        self, path: str | pathlib.Path, file: BinaryIO | None = None, *, digest: bool = False
+    ) -> None:
         self.name = str(path)
         self.problem = ""
         self.raw_count = 0
@@ -121,7 +126,9 @@ class Source:
             self._file = open(path, "rb", buffering=0)
             self.raw_total = os.fstat(self._file.fileno()).st_size
         # What has arrived, at most so much: a live pipe is not waited on until a chunk is full.
-        self._take = getattr(self._file, "read1", self._file.read)
+        self._arrived = getattr(self._file, "read1", self._file.read)
+        if digest:
+            self._hash = hashlib.sha256()
         self._ahead = b""  # unpacked, not handed out yet
         self._packed = b""  # read, not unpacked yet
         first = self._read_raw(FIRST)
@@ -140,8 +147,18 @@ class Source:
         if self._file is not sys.stdin.buffer:
             self._file.close()
 
+    def sha256(self) -> str:
+        """Of what was read so far, as `sha256sum` has it of the whole file; "" without digest."""
+        return self._hash.hexdigest() if self._hash else ""
+
+    def _take(self, size: int) -> bytes:
+        data: bytes = self._arrived(size) or b""
+        if self._hash:
+            self._hash.update(data)
+        return data
+
     def _read_raw(self, size: int = CHUNK) -> bytes:
-        data: bytes = self._take(size) or b""
+        data = self._take(size)
         while data and len(data) < MAGIC_BYTES:           # a pipe may bring one byte
             more = self._take(CHUNK)
             if not more:
@@ -168,7 +185,7 @@ class Source:
 
     def _next(self, size: int) -> bytes:
         if not self._unpack:
-            data: bytes = self._take(min(size, CHUNK)) or b""
+            data = self._take(min(size, CHUNK))
             self.raw_count += len(data)
             return data
         while not self.problem:
@@ -189,16 +206,20 @@ class Source:
         return b""
 
 
-def opened(path: str, maps: Any = None) -> Source:
+def opened(path: str, maps: Any = None, *, digest: bool = False) -> Source:
     """The source of a log by its name: `-` is standard input, a Parquet file is told by its first
-    bytes and read by `maps`, anything else is bytes."""
+    bytes and read by `maps`, anything else is bytes. With `digest` it knows its SHA-256."""
     if path != "-":
         with open(path, "rb") as file:
             if file.read(MAGIC_BYTES) == b"PAR1":
                 from host_sim.replay.parquet import ParquetSource
 
-                return ParquetSource(path, maps)
-    return Source(path)
+                source = ParquetSource(path, maps)
+                if digest:  # its columns are not read from end to end
+                    file.seek(0)
+                    source._hash = hashlib.file_digest(file, "sha256")
+                return source
+    return Source(path, digest=digest)
 
 
 def from_bytes(data: bytes, name: str = "bytes") -> Source:

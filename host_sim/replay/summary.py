@@ -11,11 +11,23 @@ from host_sim.printing import printable
 from host_sim.replay import governed, trust
 from host_sim.replay.inputs import LogRead
 from host_sim.replay.reader import ReaderStats
+from host_sim.replay.timeline import Timeline
+from host_sim.report.model import Report
 from host_sim.report.units import duration, instant
 
 UNPARSABLE_FINDING_PPM = 10_000  # more than 1 % of the lines is a finding
 LOGS_SHOWN = 12
 VERDICTS = ("allow", "deny", "delay", "redirect", "dropped")
+
+
+@dataclasses.dataclass(frozen=True)
+class First:
+    """A first denial: when (Unix nanoseconds), its decision's number, and the rule that made it
+    ("limit per-address"), its reason where none is named ("auth-permission")."""
+
+    at_ns: int
+    seq: int
+    by: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +40,8 @@ class Rule:
     would_deny: int
     retry_after_ns_max: int
     never: int
+    first: First | None = None
+    first_would: First | None = None  # the first it would have made in shadow mode
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +65,20 @@ class Key:
     denied: int
     delayed: int
     would_deny: int
+    first: First | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Tenant:
+    """One tenant's requests; `name` is empty for those of nobody in particular."""
+
+    name: str
+    requests: int
+    allowed: int
+    denied: int
+    delayed: int
+    would_deny: int
+    first: First | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +126,13 @@ class Summary:
     book_digest: str
     elapsed_ns: int
     governed: governed.Governed = governed.Governed()
+    tenants: tuple[Tenant, ...] = ()
+    hurt_clients: tuple[Key, ...] = ()  # denied first, in that order
+    hurt_client_count: int = 0
+    hurt_users: tuple[Key, ...] = ()
+    hurt_user_count: int = 0
+    timeline: Timeline = Timeline()
+    command: str = ""                   # the line that makes this again
     trust: trust.Trust = trust.Trust()
     logs: tuple[LogRead, ...] = ()
     problem: str = ""
@@ -133,6 +168,12 @@ class Summary:
             sample["text"] = sample["text"].decode("utf-8", "backslashreplace")
         out["findings"] = self.findings()
         return out
+
+    def report(self) -> Report:
+        """The same as a document: charts over time, who was hurt, the bill, trust and proof."""
+        from host_sim.replay.report import report
+
+        return report(self)
 
     def text(self) -> str:
         """A page for a person."""
@@ -217,11 +258,12 @@ def _lines(s: Summary) -> Iterator[str]:
     if lines.unknown_tenant_count:
         yield (f"  {count(lines.unknown_tenant_count, 'line')} name a tenant the configuration "
                f"does not have{trust.some(lines.unknown_tenants)}")
-    yield f"  {_order(s)}"
+    yield f"  {order_said(s)}"
     yield from (f"  {statement}" for statement in trust.lines(s.trust))
 
 
-def _order(s: Summary) -> str:
+def order_said(s: Summary) -> str:
+    """What was done with rows out of time order, a sentence without its stop."""
     if not s.stepped_back:
         return f"The log is in time order (rule: {s.order})"
     back = f"{count(s.stepped_back, 'row')} stepped back in time"

@@ -1,15 +1,22 @@
 # SPDX-License-Identifier: MIT
 """A report as one HTML file that opens offline: style, script, Bokeh and data inside it.
 
-The page asks for nothing: its content policy forbids every request. All text is what `printable`
-makes of it and is escaped, so a name in a log cannot become markup. The same report and the same
+The page asks for nothing: its content policy forbids every request, and every script but the two
+it brings. All text is what `printable` makes of it and is escaped, so a name in a log cannot become
+markup. The same report and the same
 Bokeh give the same bytes.
 """
 
 from __future__ import annotations
 
+import base64
+import errno
+import functools
+import hashlib
 import importlib.resources
 import json
+import os
+import pathlib
 from collections.abc import Iterator, Sequence
 from html import escape
 
@@ -25,8 +32,9 @@ ROWS_MIN = 10
 SHOWN_POINTS = 24       # rows of the table that stands for a chart
 NAVIGATED = 5           # sections from which on a list of them stands at the top
 LONG_FIGURE = 12        # characters from which on a figure is written smaller
-POLICY = ("default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
-          "img-src data:; base-uri 'none'; form-action 'none'")
+SHORT_TEXT = 28         # characters up to which a column's texts are not broken over lines
+POLICY = ("default-src 'none'; script-src {}; style-src 'unsafe-inline'; img-src data:; "
+          "base-uri 'none'; form-action 'none'")
 
 
 def page(report: Report) -> str:
@@ -40,6 +48,23 @@ def page(report: Report) -> str:
         points, rows = max(points // 2, POINTS_MIN), max(rows // 2, ROWS_MIN)
 
 
+def check(path: str) -> None:
+    """To be called before long work whose page goes to `path`: RaygateError or OSError says now
+    what would be wrong in the end."""
+    plots.require()
+    target = pathlib.Path(path)
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if not os.access(target if target.exists() else target.parent, os.W_OK):
+        why = errno.EACCES if target.parent.is_dir() else errno.ENOENT
+        raise OSError(why, os.strerror(why), path)
+
+
+def write(report: Report, path: str) -> None:
+    """Writes the page to a file; OSError names it."""
+    pathlib.Path(path).write_text(page(report), "ascii", newline="\n")
+
+
 def _said(text: str) -> str:
     return escape(printable(text), quote=True)
 
@@ -48,6 +73,13 @@ def _part(name: str) -> str:
     return importlib.resources.files("host_sim.report").joinpath(name).read_text("ascii")
 
 
+def _source(script: str) -> str:
+    """A script as a content policy names it."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return f"'sha256-{digest}'"
+
+
+@functools.cache
 def _bokeh() -> str:
     script = importlib.resources.files("bokeh").joinpath("server/static/js/bokeh.min.js")
     # Escapes keep it ASCII and of one meaning in any encoding; the sequence would end the element.
@@ -75,24 +107,26 @@ class _Page:
 
     def text(self) -> str:
         body = "\n".join(self.body())
+        scripts = [_bokeh(), f"\n{_part('page.js')}"] if self.charts else []
+        policy = POLICY.format(" ".join(map(_source, scripts)) or "'none'")
         title = _said(f"{self.report.title} - raygate")
         return (
             '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-            f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+            f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             '<meta name="color-scheme" content="light dark">\n'
             f'<link rel="icon" href="data:,">\n<title>{title}</title>\n'
             f"<style>\n{_part('page.css')}</style>\n</head>\n<body>\n{body}\n"
-            f"{self.scripts()}</body>\n</html>\n")
+            f"{self.data()}{''.join(f'<script>{script}</script>' for script in scripts)}"
+            "</body>\n</html>\n")
 
-    def scripts(self) -> str:
+    def data(self) -> str:
         if not self.charts:
             return ""
         document, roots = plots.documents(self.charts, self.points)
         data = {"document": document, "root_ids": roots,
                 "roots": {root: f"chart-{place}" for place, root in enumerate(roots, 1)}}
-        return (f'<script type="application/json" id="charts">{_json(data)}</script>\n'
-                f"<script>{_bokeh()}</script>\n<script>\n{_part('page.js')}</script>\n")
+        return f'<script type="application/json" id="charts">{_json(data)}</script>\n'
 
     # -- body -----------------------------------------------------------------------------------
     def body(self) -> Iterator[str]:
@@ -137,8 +171,11 @@ class _Page:
         elif isinstance(section, Chart):
             yield from self.chart(section, drawn)
         else:
-            lines = "\n".join(_said(line) for line in section.lines)
+            shown = section.lines[: self.rows]
+            self.thinned |= len(shown) < len(section.lines)
+            lines = "\n".join(_said(line) for line in shown)
             yield f'<pre tabindex="0">{lines}</pre>'
+            yield from _more(len(section.lines) - len(shown))
 
     def end(self) -> Iterator[str]:
         report = self.report
@@ -146,7 +183,8 @@ class _Page:
         if self.thinned:
             trust.append(f"This page is kept below {SIZE_MAX:,} bytes: where a series has more "
                          f"than {self.points:,} points each point shows the highest of its group, "
-                         f"and tables end after {self.rows:,} rows. --json has everything.")
+                         f"and tables and texts end after {self.rows:,} rows. --json has "
+                         "everything.")
         if trust:
             yield ('<section aria-labelledby="trust">\n<h2 id="trust">How far to trust this</h2>'
                    '\n<ul class="trust">')
@@ -167,9 +205,7 @@ class _Page:
             yield '<p class="note">nothing</p>'
             return
         yield from _grid(table.title, table.columns, shown)
-        left = table.more + len(table.rows) - len(shown)
-        if left:
-            yield f'<p class="note">and {left:,} more</p>'
+        yield from _more(table.more + len(table.rows) - len(shown))
 
     # -- charts ---------------------------------------------------------------------------------
     def chart(self, chart: Chart, drawn: int) -> Iterator[str]:
@@ -188,7 +224,8 @@ class _Page:
         yield "</ul>"
         label = _said(f"Chart: {chart.title}. " + " ".join(_told(chart, s) for s in chart.series)
                       + " Keys: plus and minus zoom, arrows move, 0 shows all.")
-        yield (f'<div class="chart" id="chart-{drawn}" tabindex="0" role="group" '
+        brief = " brief" if chart.brief else ""
+        yield (f'<div class="chart{brief}" id="chart-{drawn}" tabindex="0" role="group" '
                f'aria-label="{label}"></div>')
         yield from _numbers_of(chart)
         yield "</figure>"
@@ -204,6 +241,11 @@ _ZOOM = """<div class="zoom" id="zoom" hidden role="group" aria-label="Zoom all 
 </div>
 <noscript><p class="note">The charts need a script; every number also stands in the tables.</p>
 </noscript>"""
+
+
+def _more(left: int) -> Iterator[str]:
+    if left:
+        yield f'<p class="note">and {left:,} more</p>'
 
 
 def _drawable(chart: Chart) -> bool:
@@ -241,15 +283,19 @@ def _grid(title: str, columns: Sequence[Column], rows: Sequence[Sequence[Cell]])
 
 
 def _cells(column: Column, values: Sequence[Cell]) -> Iterator[str]:
+    said = units.column(values, column.unit)
     style = _style(column.unit)
+    if style == "text" and max(map(len, said), default=0) <= SHORT_TEXT:
+        style = "at"
     most = max((value for value in values if isinstance(value, int)), default=0)
-    for value, said in zip(values, units.column(values, column.unit), strict=True):
+    for value, shown in zip(values, said, strict=True):
         if column.bar and isinstance(value, int) and most > 0:
             permille = max(0, value) * 1000 // most
-            yield (f'<td class="{style} bar" style="--w:{permille // 10}.{permille % 10}%">'
-                   f"{escape(said)}</td>")
+            harm = " harm" if column.bad else ""
+            yield (f'<td class="{style} bar{harm}" style="--w:{permille // 10}.{permille % 10}%">'
+                   f"{escape(shown)}</td>")
         else:
-            yield f'<td class="{style}">{escape(said)}</td>'
+            yield f'<td class="{style}">{escape(shown)}</td>'
 
 
 def _told(chart: Chart, series: Series) -> str:

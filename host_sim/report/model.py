@@ -31,11 +31,13 @@ Cell = str | int | None     # None: nothing to say, shown as -
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """A table's column; numbers go to the right. `bar` draws a bar as long as the number."""
+    """A table's column; numbers go to the right. `bar` draws a bar as long as the number, in the
+    colour of harm where `bad`."""
 
     title: str
     unit: Unit = Unit.TEXT
     bar: bool = False
+    bad: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Line:
 
 @dataclasses.dataclass(frozen=True)
 class Chart:
-    """Series over one x. `note` says below it what a reader must know."""
+    """Series over one x. `note` says below it what a reader must know; `brief` draws it lower."""
 
     title: str
     x: Column
@@ -89,6 +91,7 @@ class Chart:
     series: tuple[Series, ...]
     lines: tuple[Line, ...] = ()
     note: str = ""
+    brief: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,9 +21,10 @@ HARM = "#d1493f"
 CALM = ("#4a7fb5", "#3d8f86", "#b07d2b", "#8a6fb0", "#7d848e", "#5f8f4e")
 INK = "#7d848e"         # of axes; the page's script sets the theme's
 MILLISECOND = 1_000_000
-HEIGHT = 240
+HEIGHT, BRIEF = 240, 150
 FLAT = 4                # a level may be so much higher than what is drawn
 INT_MAX = 1 << 53
+DECIMALS = {Unit.PPM: 4, Unit.MONEY: 9}  # under the pointer, where not 3
 
 
 def colors(chart: Chart) -> list[str]:
@@ -42,13 +43,20 @@ def thinned(series: Series, most: int) -> Series:
     return dataclasses.replace(series, xs=tuple(series.xs[::step]), ys=tuple(ys))
 
 
-def documents(charts: Sequence[Chart], most: int) -> tuple[dict[str, Any], list[str]]:
-    """One Bokeh document as plain data, and the id of each chart's root; a series has at most
-    `most` points. RaygateError names the extra when Bokeh is absent."""
+def require() -> None:
+    """RaygateError names the extra when Bokeh is absent."""
     try:
-        from bokeh.document import Document
+        import bokeh.document  # noqa: F401
     except ImportError as error:
         raise RaygateError("charts on a page need Bokeh: pip install 'raygate[report]'") from error
+
+
+def documents(charts: Sequence[Chart], most: int) -> tuple[dict[str, Any], list[str]]:
+    """One Bokeh document as plain data, and the id of each chart's root; a series has at most
+    `most` points."""
+    require()
+    from bokeh.document import Document
+
     document, ranges = Document(title="raygate"), _Ranges(charts)
     for chart in charts:
         document.add_root(_figure(chart, most, ranges))
@@ -161,10 +169,11 @@ def _figure(chart: Chart, most: int, ranges: _Ranges) -> Any:
     x_divisor = ranges.scale(chart.x.unit)[0]
     low, high = y_ends(chart)
     made = figure(
-        x_axis_type="datetime" if timed else "linear", height=HEIGHT, sizing_mode="stretch_width",
+        x_axis_type="datetime" if timed else "linear", height=BRIEF if chart.brief else HEIGHT,
+        sizing_mode="stretch_width",
         x_range=ranges.of(chart.x.unit), y_range=Range1d(start=low / divisor, end=high / divisor),
         tools="xpan,xbox_zoom,reset", active_drag="xbox_zoom", toolbar_location="above",
-        output_backend="canvas", min_border_left=52, min_border_right=12)
+        output_backend="canvas", min_border_left=60, min_border_right=12)
     made.toolbar.logo, made.toolbar.autohide, made.toolbar_inner = None, True, True
     _dress(made)
     for source, group in _sources(chart, most, x_divisor, divisor):
@@ -194,7 +203,7 @@ def _dress(made: Any) -> None:
         axis.major_label_text_font = "system-ui, sans-serif"
         axis.major_label_text_font_size = "12px"
     made.yaxis.axis_line_color = made.yaxis.major_tick_line_color = None
-    made.yaxis.ticker.desired_num_ticks = 4
+    made.yaxis.ticker.desired_num_ticks = 3 if made.height == BRIEF else 4
 
 
 Group = list[tuple[str, Series, str]]  # column, series, colour
@@ -261,7 +270,7 @@ def _hover(made: Any, source: Any, group: Group, chart: Chart, divisor: int) -> 
     from bokeh.models import HoverTool
 
     word = y_scale(chart)[1]
-    digits = "0,0" if divisor == 1 else "0,0.[000000]"
+    digits = "0,0" if divisor == 1 else f"0,0.[{'0' * DECIMALS.get(chart.y.unit, 3)}]"
     timed = chart.x.unit is Unit.INSTANT
     x = "@x{%F %T}" if timed else "@x{0,0.[000]}"
     tips = [(printable(chart.x.title), x)]
@@ -270,5 +279,6 @@ def _hover(made: Any, source: Any, group: Group, chart: Chart, divisor: int) -> 
     level = "at" if "at" in source.data else group[-1][0]
     target = made.line(x="x", y=level, source=source, line_alpha=0, line_width=1)
     made.add_tools(HoverTool(
-        renderers=[target], mode="vline", line_policy="nearest", tooltips=tips,
+        renderers=[target], mode="vline", line_policy="none", tooltips=tips,
+        attachment="horizontal",
         formatters={"@x": "datetime"} if timed else {}, visible=False))

@@ -24,8 +24,9 @@ from host_sim.report.model import Chart, Column, Fact, Mark, Report, Series, Tab
 
 HARM, MUTED, STRONG = "red", "dim", "bold"
 ASCII_LEVELS, BLOCK_LEVELS = " .:-=+*#", " ▁▂▃▄▅▆▇█"
-BAR_COLUMNS, AREA_ROWS, FACT_COLUMNS = 12, 4, 32
-WIDTH_MIN, SPARK_MAX, UNBROKEN, TEXT_MIN = 40, 120, 24, 16
+BAR_COLUMNS, AREA_ROWS, BRIEF_ROWS, FACT_COLUMNS = 12, 4, 2, 32
+WIDTH_MIN, SPARK_MAX, UNBROKEN, TEXT_MIN = 40, 120, 24, 12
+HASH_COLUMNS = 64
 HEAD = box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
 
 
@@ -103,8 +104,42 @@ def _unbroken(column: Column, said: Sequence[str]) -> bool:
 
 
 def _needed(column: Column, said: Sequence[str]) -> int:
-    """Columns that must be there: all of a number, a few of a text, which can be folded."""
-    return max(map(len, said)) if _unbroken(column, said) else TEXT_MIN
+    """Columns that must be there: all of a number, a few of a text, which can be folded, and the
+    longest word of the title."""
+    longest = max(map(len, said))
+    title = max(map(len, printable(column.title).split()), default=0)
+    return max(longest if _unbroken(column, said) else min(longest, TEXT_MIN), title)
+
+
+def _parts(needed: Sequence[int], width: int) -> list[list[int]]:
+    """Places of columns that fit beside one another; the first stands in every part."""
+    parts, room = [[0]], width - needed[0]
+    for place in range(1, len(needed)):
+        if room < needed[place] + 2 and len(parts[-1]) > 1:
+            parts.append([0])
+            room = width - needed[0]
+        parts[-1].append(place)
+        room -= needed[place] + 2
+    return parts
+
+
+def _widths(columns: Sequence[Column], cells: Sequence[Sequence[str]], needed: Sequence[int],
+            width: int) -> tuple[list[int], int]:
+    """How wide each column is, and what is left: first what it needs, then its cells in as few
+    lines as fit, then its title."""
+    widths = [min(least, width) for least in needed]
+    room = width - sum(widths) - 2 * (len(widths) - 1)
+    wanted = [[max(map(len, said)) for said in cells],
+              [len(printable(column.title)) for column in columns]]
+    for want in wanted:
+        while room > 0:     # each character to the column that is folded into the most lines
+            folded = [-(-most // max(had, 1)) for most, had in zip(want, widths, strict=True)]
+            place = folded.index(max(folded))
+            if folded[place] <= 1:
+                break
+            widths[place] += 1
+            room -= 1
+    return widths, room
 
 
 class _Page:
@@ -156,27 +191,38 @@ class _Page:
         if not table.rows:
             self.say("nothing", MUTED, indent=2)
             return
-        grid = Grid(box=HEAD, show_edge=False, pad_edge=False, header_style=MUTED,
-                    border_style=MUTED, padding=(0, 1, 0, 0))
         cells = [units.column([row[place] for row in table.rows], column.unit)
                  for place, column in enumerate(table.columns)]
-        needed = sum(map(_needed, table.columns, cells)) + 2 * len(cells)
-        bars = sum(column.bar for column in table.columns) * (BAR_COLUMNS + 2)
+        needed = list(map(_needed, table.columns, cells))
+        for number, places in enumerate(_parts(needed, self.width - 2)):
+            if number:
+                self.say()
+            self.part(table, cells, needed, places)
+        if table.more:
+            self.say(f"and {table.more:,} more", MUTED, indent=2)
+
+    def part(self, table: Table, cells: list[list[str]], needed: list[int],
+             places: list[int]) -> None:
+        """Some columns of a table: what is too wide is shown in parts, each with the first."""
+        grid = Grid(box=HEAD, show_edge=False, pad_edge=False, header_style=MUTED,
+                    border_style=MUTED, padding=(0, 1, 0, 0))
+        columns = [table.columns[place] for place in places]
+        widths, room = _widths(columns, [cells[place] for place in places],
+                               [needed[place] for place in places], self.width - 2)
         drawn: list[list[str]] = []
-        for place, (column, said) in enumerate(zip(table.columns, cells, strict=True)):
+        for place, column, width in zip(places, columns, widths, strict=True):
             right = column.unit not in (Unit.TEXT, Unit.INSTANT)
-            whole = _unbroken(column, said) and needed <= self.width
             grid.add_column(Words(printable(column.title), overflow="fold"), overflow="fold",
-                            justify="right" if right else "left", no_wrap=whole)
-            drawn.append(said)
-            if column.bar and needed + bars <= self.width:
-                grid.add_column("", no_wrap=True, overflow="crop")
+                            justify="right" if right else "left", width=width)
+            drawn.append(cells[place])
+            if column.bar and room >= BAR_COLUMNS + 2:
+                room -= BAR_COLUMNS + 2
+                grid.add_column("", no_wrap=True, overflow="crop",
+                                style=HARM if column.bad else "cyan")
                 drawn.append(self.bars([row[place] for row in table.rows]))
         for row in zip(*drawn, strict=True):
             grid.add_row(*(Words(cell, overflow="fold") for cell in row))
         self.console.print(Padding(grid, (0, 0, 0, 2)))
-        if table.more:
-            self.say(f"and {table.more:,} more", MUTED, indent=2)
 
     def bars(self, values: Iterable[str | int | None]) -> list[str]:
         numbers = [value if isinstance(value, int) and value > 0 else 0 for value in values]
@@ -200,7 +246,7 @@ class _Page:
         name_columns = min(max(map(len, names)), 24)
         rest = self.width - 6 - name_columns - max(map(len, most))
         columns = max(8, min(rest, SPARK_MAX))
-        rows = AREA_ROWS if len(chart.series) == 1 else 1
+        rows = 1 if len(chart.series) > 1 else BRIEF_ROWS if chart.brief else AREA_ROWS
         within = None if self.apart(chart) else extent(y for s in chart.series for y in s.ys)
         for series, name, said in zip(chart.series, names, most, strict=True):
             drawn = spark(columned(series, first, last, columns), blocks=self.blocks, rows=rows,
@@ -249,9 +295,11 @@ class _Page:
         self.say()
         self.say("Proof", STRONG)
         grid = Grid.grid(padding=(0, 1))
-        whole = max(len(printable(name)) for name, _ in proof) <= UNBROKEN
+        longest = max(len(printable(name)) for name, _ in proof)
+        whole = longest <= UNBROKEN
+        indent = max(0, min(2, self.width - longest - 1 - HASH_COLUMNS))  # a hash on one line
         grid.add_column(style=MUTED, no_wrap=whole, overflow="fold")
         grid.add_column(overflow="fold")
         for name, value in proof:
             grid.add_row(Words(printable(name)), Words(printable(value), overflow="fold"))
-        self.console.print(Padding(grid, (0, 0, 0, 2)))
+        self.console.print(Padding(grid, (0, 0, 0, indent)))

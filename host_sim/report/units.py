@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Numbers in their unit's words: integers in base units in, short exact text out.
 
-All arithmetic is in integers. What is cut is cut towards zero, and what is not nothing is never
-written as nothing.
+All arithmetic is in integers. What is cut is cut towards zero, percentages are the nearest, and
+what is not nothing is never written as nothing.
 """
 
 from __future__ import annotations
@@ -55,11 +55,14 @@ def _decimals(nano: int) -> int:
 
 
 def percent(ppm: int) -> str:
-    """Parts per million: one decimal from 1 % on, all there are below."""
+    """Parts per million: the nearest with one decimal from 1 % on, all there are below."""
     if ppm < 0:
         return f"-{percent(-ppm)}"
     if ppm == 0 or ppm >= 10_000:
-        return f"{ppm // 10_000}.{ppm % 10_000 // 1_000} %"
+        permille = (ppm + 500) // 1_000
+        if permille == 1_000 and ppm < 1_000_000:  # not all is never written as all
+            permille = 999
+        return f"{permille // 10:,}.{permille % 10} %"
     return f"0.{f'{ppm:06}'[2:].rstrip('0')} %"
 
 

@@ -57,7 +57,7 @@ def _facts(result: Result) -> Iterator[Fact]:
     whole = result.total
     yield Fact("requests", whole.number("requests"), Unit.COUNT)
     yield Fact("answered well", whole.number("ok"), Unit.COUNT)
-    for label, metric in (("denied", "denied"), ("dropped", "dropped"),
+    for label, metric in (("tries denied", "denied"), ("dropped", "dropped"),
                           ("failed", "failed"), ("gave up", "gave_up")):
         number = whole.number(metric)
         yield Fact(label, number, Unit.COUNT, bad=number > 0)

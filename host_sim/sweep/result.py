@@ -153,11 +153,15 @@ class Swept:
         drawn = [(number, point) for number, point in found if number is not None]
         return sorted(drawn, key=lambda one: one[0]) if len(drawn) == len(found) else []
 
+    def flat(self) -> bool:
+        """True where every point decided everything alike."""
+        return len({point.decision_digest for point in self.good}) == 1 < len(self.good)
+
     def pareto(self) -> tuple[Point, ...]:
         """Points that no other beats: fewer lost without longer waits, or the other way round.
-        Empty where nothing waits."""
+        Empty where nothing waits, or all points are alike."""
         good = self.good
-        if not any(point.wait_ns_max for point in good):
+        if self.flat() or not any(point.wait_ns_max for point in good):
             return ()
 
         def beaten(point: Point) -> bool:
@@ -244,6 +248,9 @@ def headline(swept: Swept) -> str:
     least = min(good, key=lambda point: (point.lost, point.wait_ns_mean))
     most = max(good, key=lambda point: (point.lost, point.wait_ns_mean))
     now = next((point for point in good if point.current), None)
+    if swept.flat():
+        return (f"all {count(len(good), 'point')} decide every request alike: no value between "
+                f"{_said(good[0].values)} and {_said(good[-1].values)} binds on this traffic")
     knee = swept.knee()
     text = (f"{count(len(good), 'point')}: {percent(least.lost_ppm)} of {least.requests:,} "
             f"requests lost at {_said(least.values)}, {percent(most.lost_ppm)} at "

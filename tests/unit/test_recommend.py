@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """recommend: classes, curves, proofs, what was throttled, and what is said of it all."""
 
+import itertools
 import json
 
 import pytest
@@ -252,6 +253,17 @@ def test_who_is_hurt_is_named(tmp_path):
     assert made.proof.who == "client" and made.proof.keys == 2
     assert {key.name for key in made.proof.hurt} <= {"10.0.0.1", "10.0.0.2"}
     assert sum(key.denied for key in made.proof.hurt) == sum(made.proof.denied.values()) > 0
+
+
+def test_the_curve_counts_who_is_hurt_as_a_replay_does(tmp_path):
+    rows = [(n // k, f"10.0.0.{k}") for k in range(1, 9) for n in range(40)]
+    made = recommend([log_file(tmp_path, rows)], Wanted(300_000, Shape(key="client")))
+    found = made.answers[0].found
+    assert found.best.hurt == len({key.name for key in made.proof.hurt if key.denied}) > 1
+    assert {tried.hurt == 0 for tried in found.tried if tried.denied == 0} <= {True}
+    assert len({tried.hurt for tried in found.tried}) > 3
+    assert all(one.hurt >= other.hurt for one, other in itertools.pairwise(
+        sorted(found.tried, key=lambda tried: tried.candidate.rate)))
 
 
 def test_weights_that_are_not_monotone_are_said(tmp_path):

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A report as a page: one file, offline, escaped, bounded, the same bytes each time; and drawn."""
+import base64
+import hashlib
 import json
 import os
 import pathlib
@@ -71,6 +73,10 @@ def test_nothing_is_asked_of_the_outside():
     policy = next(value for tag, name, value in parts.attributes
                   if tag == "meta" and name == "content" and "default-src" in value)
     assert policy.startswith("default-src 'none'") and "unsafe-eval" not in policy
+    allowed = re.search(r"script-src ([^;]*);", policy)[1].split()
+    scripts = re.findall(r"<script>(.*?)</script>", page, re.S)
+    assert allowed == ["'sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest())
+                       .decode() + "'" for script in scripts] and len(scripts) == 2
 
 
 def test_what_comes_from_outside_is_text_and_nothing_else():
@@ -104,7 +110,7 @@ def test_the_same_report_is_the_same_bytes_in_any_process():
 def test_a_page_that_would_be_too_large_is_thinned_and_says_so():
     page = html.page(large(50_000, 3, 40_000))
     assert len(page) <= html.SIZE_MAX
-    assert "kept below 1,500,000 bytes" in page and "and 39," in page
+    assert "kept below 1,500,000 bytes" in page and page.count("and 39,") == 2
 
 
 def test_a_thinned_series_keeps_its_peaks():
@@ -160,6 +166,32 @@ def test_axes_hold_what_is_drawn_and_leave_out_a_level_that_would_flatten_it():
     assert plots.y_ends(chart(-10, Mark.LINE)) == (0, 21)
 
 
+def luminance(color):
+    """Of a colour #rrggbb, as WCAG 2 has it."""
+    parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4
+              for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one, other):
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_text_and_charts_have_the_contrast_wcag_asks_for():
+    css = (ROOT / "host_sim/report/page.css").read_text()
+    themes = re.findall(r":root \{(.*?)\}", css, re.S)[:2]
+    assert len(themes) == 2
+    for theme in themes:
+        color = dict(re.findall(r"--(\w+): (#[0-9a-f]{6});", theme))
+        for ink in ("ink", "soft", "harm", "link"):
+            assert contrast(color[ink], color["paper"]) >= 4.5, ink
+        assert contrast(color["ink"], color["raised"]) >= 4.5
+        for drawn in (plots.HARM, *plots.CALM):
+            assert contrast(drawn, color["paper"]) >= 3, drawn
+
+
 # Moves the pointer over every chart and writes down what the tooltips hold; they live in shadow
 # roots, which a dumped document leaves out.
 HOVER = """<script>
@@ -187,12 +219,25 @@ HOVER = """<script>
       var found = all(document, []);
       var tips = found.filter(function (one) { return one.classList.contains("bk-tooltip-row-value")
         || one.classList.contains("bk-tooltip-row-label"); });
+      var charts = document.querySelectorAll(".chart");
+      var ends = function () {
+        return Bokeh.documents[0].roots().map(function (one) {
+          return one.x_range.end - one.x_range.start;
+        });
+      };
+      var before = ends();
+      charts[0].dispatchEvent(new KeyboardEvent("keydown", { key: "+" }));
+      document.querySelector("[data-how=right]").click();
+      var zoomed = ends().map(function (span, place) { return span / before[place]; });
+      document.querySelector("[data-how=all]").click();
+      zoomed = zoomed.concat(ends().map(function (span, place) { return span / before[place]; }));
       var note = document.createElement("output");
       note.id = "hovered";
       note.textContent = JSON.stringify({
         images: found.filter(function (one) { return one.tagName === "IMG"; }).length,
         canvases: found.filter(function (one) { return one.tagName === "CANVAS"; }).length,
-        tips: tips.map(function (one) { return one.textContent; }) });
+        tips: tips.map(function (one) { return one.textContent; }),
+        zoomed: zoomed });
       document.body.appendChild(note);
     }, 1000);
   }, 2000);
@@ -200,24 +245,35 @@ HOVER = """<script>
 </script></body>"""
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium to look at the page with")
-@pytest.mark.parametrize("make, charts", [(small, 2), (hostile, 1)])
-def test_a_browser_draws_the_charts_without_an_error(tmp_path, make, charts):
-    file = tmp_path / "page.html"
-    file.write_text(html.page(make()).replace("</body>", HOVER), "ascii")
+def seen(folder, page):
+    """The document as Chromium has it after its scripts ran; its console said nothing."""
+    file = folder / "page.html"
+    file.write_text(page, "ascii")
     done = subprocess.run(
         [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr",
-         f"--user-data-dir={tmp_path / 'profile'}", "--host-resolver-rules=MAP * ~NOTFOUND",
+         f"--user-data-dir={folder / 'profile'}", "--host-resolver-rules=MAP * ~NOTFOUND",
          "--virtual-time-budget=6000", "--dump-dom", file.as_uri()],
         capture_output=True, text=True, timeout=120, check=True)
     console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
     assert [line for line in console if "setting log level" not in line] == []
-    assert f'data-charts="{charts}"' in done.stdout
-    assert done.stdout.count('class="bk-Figure"') == charts
-    said = re.search(r'<output id="hovered">(.*?)</output>', done.stdout, re.S)[1]
+    return done.stdout
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium to look at the page with")
+@pytest.mark.parametrize("make, charts", [(small, 2), (hostile, 1)])
+def test_a_browser_draws_the_charts_without_an_error(tmp_path, make, charts):
+    page = html.page(make())
+    drawn = seen(tmp_path, page)
+    assert f'data-charts="{charts}"' in drawn
+    assert drawn.count('class="bk-Figure"') == charts
+    # A script of the test's own needs another policy.
+    policy = re.search(r"script-src [^;]*;", page)[0]
+    watched = page.replace(policy, "script-src 'unsafe-inline';").replace("</body>", HOVER)
+    said = re.search(r'<output id="hovered">(.*?)</output>', seen(tmp_path, watched), re.S)[1]
     hovered = json.loads(unescape(said))
     assert hovered["canvases"] >= charts and hovered["images"] == 0
     assert hovered["tips"], "no tooltip came up"
+    assert hovered["zoomed"] == [0.5] * charts + [1] * charts
     if make is small:
         assert {"allowed", "denied", "normal"} <= {tip.rstrip(": ") for tip in hovered["tips"]}
     else:

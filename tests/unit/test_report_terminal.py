@@ -13,7 +13,7 @@ replay web.toml access.log
 29 of 99 requests would have been denied, most by limit per-address.
 
   requests      99     billed  1.50
-  denied    29.2 %
+  denied    29.3 %
 
 Requests over time
   allowed  ###########******++++++------------------======######  most 9
@@ -46,9 +46,9 @@ How far to trust this
   99 of 99 lines were read.
 
 Proof
-  configuration abababababababababababababababababababababababababababab
-                abababab
-  seed          00000000000000000000000000000000
+configuration ababababababababababababababababababababababababababababab
+              ababab
+seed          00000000000000000000000000000000
 """
 
 
@@ -63,6 +63,16 @@ def test_lines_keep_to_the_width_and_hold_nothing_a_terminal_obeys(report, width
     assert all(len(line) <= max(width, terminal.WIDTH_MIN) for line in text.splitlines())
     assert all(" " <= char <= "~" for char in text.replace("\n", ""))
     assert text == terminal.text(report, width=width)
+
+
+def test_a_table_that_is_too_wide_stands_in_parts_and_loses_nothing():
+    columns = tuple(Column(f"column {place}", Unit.COUNT) for place in range(12))
+    table = Table("wide", (Column("who"), *columns), (("alice", *range(10**6, 10**6 + 12)),))
+    for width in (40, 60, 200):
+        text = terminal.text(Report("t", "h", (), (table,)), width=width)
+        words = text.split()
+        assert all(f"1,000,0{place:02}" in words for place in range(12))
+        assert words.count("alice") == {40: 4, 60: 3, 200: 1}[width]
 
 
 def test_color_colours_harm_and_nothing_else_changes():

@@ -263,3 +263,15 @@ def test_ctrl_c_ends_it_in_order(tmp_path, config):
     assert process.returncode == 1 and told["interrupted"]
     assert len(told["points"]) < told["planned"]
     assert "were finished" in told["findings"][0]
+
+
+def test_a_value_that_never_binds_is_said_to_decide_nothing(tmp_path):
+    config = tmp_path / "calm.toml"
+    config.write_text(CONFIG)
+    log = log_file(tmp_path, [(n, "10.0.0.1") for n in range(5)])
+    vary = parse_vary("limit.per-client.rate=1000/s,2000/s,4000/s")
+    swept = Sweep(str(config), [log], [vary]).run()
+    assert swept.flat() and not swept.pareto()
+    assert "all 4 points decide every request alike" in swept.report().headline
+    vary = parse_vary("limit.per-client.rate=1/h,10/s")
+    assert not Sweep(str(config), [log], [vary]).run().flat()

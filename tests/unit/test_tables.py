@@ -18,6 +18,7 @@ from host_sim.errors import ArgumentError
 from host_sim.kernel import Kernel, Verdict
 from host_sim.replay.engine import Replay as Engine
 from host_sim.replay.front import Replay
+from host_sim.replay.program import FormatError
 from host_sim.replay.source import Source
 from host_sim.tables import dtype, rows_of, step
 from tests.data import data
@@ -138,6 +139,37 @@ def test_the_package_offers_what_its_page_says() -> None:
     assert host_sim.Kernel is Kernel
     with pytest.raises(AttributeError, match="no attribute 'Reply'"):
         _ = host_sim.Reply
+
+
+# -- requests in memory ----------------------------------------------------------------------------
+REQUESTS = {"time": np.arange(500, dtype="i8") * 10**8 + 10**18,
+            "ip": [f"10.0.0.{n % 7}" for n in range(500)], "path": ["/orders"] * 500}
+
+
+@pytest.mark.parametrize("made", [
+    lambda: REQUESTS, lambda: pa.table(REQUESTS),
+    lambda: pa.RecordBatchReader.from_batches(
+        pa.table(REQUESTS).schema, pa.table(REQUESTS).to_batches(max_chunksize=70))])
+def test_requests_in_memory_are_replayed_as_those_of_a_file(tmp_path: pathlib.Path,
+                                                            made: Any) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text("time,ip,path\n" + "".join(
+        f"{at},{ip},{path}\n" for at, ip, path in zip(*REQUESTS.values(), strict=True)))
+    told, wanted = Replay(SHOP, made()).summary, Replay(SHOP, log, maps="time=time:ns").summary
+    assert (told.requests, told.form) == (500, "Arrow")
+    assert told.decision_digest == wanted.decision_digest
+
+
+def test_what_is_no_table_is_refused_with_what_would_be() -> None:
+    with pytest.raises(FormatError, match="an Arrow table, a data frame or a dict of columns"):
+        _ = Replay(SHOP, 5).summary
+    with pytest.raises(FormatError, match="The columns are: when"):
+        _ = Replay(SHOP, {"when": [1]}).summary
+
+
+def test_a_replay_shows_itself(shop: Replay) -> None:
+    assert "not run yet" in repr(Replay(SHOP, REQUESTS))
+    assert shop.summary.requests and "358 requests" in shop._repr_html_()
 
 
 # -- batches ---------------------------------------------------------------------------------------
