@@ -12,6 +12,7 @@ import pytest
 from host_sim.kernel import Kernel
 from host_sim.modules.resilience import ResilienceManager
 from host_sim.simulation import Result, Simulation, loads
+from tests.image import vm
 
 S, MS = 10**9, 10**6
 NAMES = ("10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80")
@@ -195,7 +196,8 @@ status = 503
     for name, does, begins, ends in zip(NAMES, ("fail", "hang", "refuse"), (4, 6, 8), (9, 11, 14),
                                         strict=True)
     for at, does in ((begins, does), (ends, "recover"))
-) + "".join(f'[[event]]\nat = "{at}ms"\nline = "status"\n' for at in range(50, 20_000, 50))
+)
+LOOKS = "".join(f'[[event]]\nat = "{at}ms"\nline = "status"\n' for at in range(50, 20_000, 50))
 
 
 def held(kernel: Kernel) -> tuple[int, int]:
@@ -231,7 +233,7 @@ def test_nothing_is_lost_or_kept_when_everything_fails_at_once(
     tmp_path: pathlib.Path, seed: int, head: str
 ) -> None:
     before = Watched.looked
-    result = run(tmp_path, ALL, EVERYTHING, pool=POOL, seconds=20, timeout="2s", seed=seed,
+    result = run(tmp_path, ALL + LOOKS, EVERYTHING, pool=POOL, seconds=20, timeout="2s", seed=seed,
                  head=head, arrivals='poisson = "60/s"', kind=Watched)
     assert Watched.looked == before + 399
     whole = result.total.number
@@ -239,6 +241,24 @@ def test_nothing_is_lost_or_kept_when_everything_fails_at_once(
     assert whole("offered") == result.core["asked_count"]
     assert result.reasons.get("breaker-open", 0) + result.reasons.get("bulkhead-full", 0) > 0
     assert result.reasons.get("bulkhead-waits", 0) == 0
+
+
+@pytest.mark.qemu
+def test_the_image_decides_the_same_when_everything_fails_at_once(
+    tmp_path: pathlib.Path
+) -> None:
+    with vm.boot() as console:
+        class Imaged(Simulation):
+            """Every row and line goes through the image as well."""
+
+            def run(self) -> Result:
+                return self.run_image(console.link)
+
+        result = run(tmp_path, ALL, EVERYTHING, pool=POOL, seconds=20, timeout="2s",
+                     arrivals='poisson = "60/s"', kind=Imaged)
+        assert console.poweroff().clean
+    assert result.machine is not None and result.same_bits
+    assert result.reasons["bulkhead-full"] > 0
 
 
 def kernel_of(folder: pathlib.Path, rules: str, pool: str = "") -> Kernel:
