@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from host_sim.kernel import Kernel
     from host_sim.plan import Plan
     from host_sim.replay.front import Replay
+    from host_sim.simulation import Simulation
     from host_sim.testing import Gate
 
-__all__ = ["Gate", "Kernel", "Plan", "Replay"]
+__all__ = ["Gate", "Kernel", "Plan", "Replay", "Simulation"]
 
 # Loaded when they are asked for: an image is built before there is a compiled extension.
 _HOMES = {"Gate": "host_sim.testing", "Kernel": "host_sim.kernel", "Plan": "host_sim.plan",
-          "Replay": "host_sim.replay.front"}
+          "Replay": "host_sim.replay.front", "Simulation": "host_sim.simulation"}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A request's way through a Kernel as steps: each row's verdict, and what its caller does next.
 
-ApiGateway carries one request with it from door to door; a scenario's simulation moves thousands.
+ApiGateway carries one request with it from door to door.
 """
 
 from __future__ import annotations

@@ -144,9 +144,9 @@ class _View:
 
 
 class Decisions:
-    """Every decision of a replay, a column each: `seq`, `row`, `at_ns`, `verdict`, `reason`, `by`,
-    `retry_after_ns`, `status`, `log_status`, `service`, `route`, `tenant`, `user`, `client`,
-    `priority`, `queued`, `would_deny`, `response_bytes`.
+    """Every decision of a replay or a simulation, a column each: `seq`, `row`, `at_ns`, `verdict`,
+    `reason`, `by`, `retry_after_ns`, `status`, `log_status`, `service`, `route`, `tenant`, `user`,
+    `client`, `priority`, `queued`, `would_deny`, `response_bytes`.
 
     `numpy(NAME)` is a read-only array over the core's own memory, `arrow()` a table over it. Codes
     (verdict, reason, by, service, route, tenant, priority) are numbers in NumPy, whose words

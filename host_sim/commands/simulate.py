@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -17,6 +16,7 @@ from host_sim.commands_support import (
     Interrupt,
     fail,
     progress_bar,
+    tell,
 )
 from host_sim.config import ConfigError
 from host_sim.errors import RaygateError
@@ -72,21 +72,6 @@ def _run(scenario: Scenario, seed: int | None, engine: str) -> Result:
         fail(BAD, str(error))
 
 
-def _print(result: Result, html: str | None, as_json: bool) -> None:
-    from host_sim.report import html as pages
-    from host_sim.report import terminal
-
-    if html is not None:
-        try:
-            Path(html).write_text(pages.page(result.report()), "ascii")
-        except OSError as error:
-            fail(BAD, f"cannot write {html}: {error.strerror}")
-    if as_json:
-        click.echo(json_text(result.as_json(), indent=2))
-    else:
-        terminal.show(result.report(), sys.stdout)
-
-
 @click.command("simulate", short_help="Run a scenario of clients and upstreams through the core.")
 @click.argument("scenario", required=False)
 @click.option("--list", "listing", is_flag=True, help="Say which scenarios are shipped.")
@@ -112,7 +97,7 @@ def command(
         _list(as_json)
         return
     result = _run(_scenario(scenario), seed, engine)
-    _print(result, html, as_json)
+    tell(result, as_json=as_json, html=html)
     if not result.same_bits:
         click.echo(f"error: the image decided otherwise: {printable(result.name)}", err=True)
         sys.exit(IMAGE_FAILED)

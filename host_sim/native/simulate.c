@@ -5,7 +5,7 @@
 #include <string.h>
 #include "simulate_parts.h"
 
-enum { EVENTS_PER_CALL = 65536, SLOT_MASK = 0xffff };
+enum { EVENTS_PER_CALL = 65536 };
 
 /* -- life -- */
 void ray_simulate_close(ray_simulation *sim)
@@ -17,6 +17,7 @@ void ray_simulate_close(ray_simulation *sim)
         free(sim->sources[i].paths);
         free(sim->sources[i].log.rows);
         free(sim->sources[i].log.bytes);
+        free(sim->sources[i].home);
     }
     sim_agenda *agendas[] = { &sim->source_agenda, &sim->job_agenda, &sim->work_agenda };
     for (uint32_t i = 0; i < 3; i++) {
@@ -25,8 +26,8 @@ void ray_simulate_close(ray_simulation *sim)
     }
     void *parts[] = { sim->sources, sim->upstreams, sim->events, sim->service_timeout_ns,
                       sim->by_instance, sim->by_service, sim->waiting, sim->jobs, sim->works,
-                      sim->chain, sim->counts, sim->histograms, sim->buckets, sim->scratch,
-                      sim->record_bytes, sim->record_rows };
+                      sim->chain, sim->counts, sim->histograms, sim->buckets, sim->changes,
+                      sim->scratch, sim->record_bytes, sim->record_rows };
     for (uint32_t i = 0; i < sizeof parts / sizeof *parts; i++)
         free(parts[i]);
     free(sim);
@@ -89,6 +90,9 @@ ray_simulation *ray_simulate_open(const ray_simulate_spec *spec)
     sim->service_count = spec->service_count;
     sim->default_class = spec->default_class;
     sim->record = spec->record;
+    sim->columns = spec->columns;
+    sim->silent = spec->silent;
+    sim->breakers = spec->breakers;
     sim->wave = spec->wave;
     sim->exponential = spec->exponential;
     sim->row.tenant = RAY_NONE;
@@ -149,6 +153,7 @@ static void job_happens(ray_simulation *sim, uint32_t at)
     case SIM_THINKS:
     case SIM_AGAIN: sim_try(sim, at); break;
     case SIM_QUEUED:
+    case SIM_LOST:
         if (leaves)
             sim_cancel(sim, at);
         else
@@ -161,14 +166,10 @@ static void job_happens(ray_simulation *sim, uint32_t at)
             sim_start(sim, at);
         break;
     case SIM_SENT:
-        if (leaves && job->leave_ns < job->give_up_ns) {
+        if (leaves && job->leave_ns < job->give_up_ns)
             sim_cancel(sim, at);
-        } else {
-            SIM_COUNT(sim, job, timeout_count);
-            if (job->upstream != NOBODY)
-                sim->counts[sim->upstreams[job->upstream].tally].timeout_count++;
-            sim_complete(sim, at, 0, RAY_OUTCOME_TIMEOUT);
-        }
+        else
+            sim_give_up(sim, at);
         break;
     case SIM_RETRIES:
         if (leaves)

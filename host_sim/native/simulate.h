@@ -3,6 +3,7 @@
 #define RAY_SIMULATE_H
 #include <stdint.h>
 #include "ray/ray.h"
+#include "columns.h"
 #include "reader.h"
 
 /* simulate: clients ask, the real core decides, upstreams work: a discrete-event simulation.
@@ -29,6 +30,8 @@ enum ray_simulate_constant {
     RAY_SIMULATE_FINE = 1376,            /* buckets, up to 2^47 ns, the last holds all above */
     RAY_SIMULATE_RULE_MAX = 64,
     RAY_SIMULATE_REASON_MAX = 1152,      /* above every code of enum ray_reason */
+    RAY_SIMULATE_CHANGE_MAX = 512,       /* of breakers, kept one by one; all are counted */
+    RAY_SIMULATE_FOLLOWED_MAX = 1000000, /* users of a source that is followed */
     RAY_SIMULATE_RECORD_ROWS = 4096      /* recorded before they are to be taken */
 };
 
@@ -111,7 +114,7 @@ typedef struct ray_simulate_source {
     uint32_t kind;                       /* enum ray_simulate_arrivals */
     uint32_t again_kind;                 /* enum ray_simulate_again */
     uint32_t tries;                      /* of one request, the first included */
-    uint32_t reserved;
+    uint32_t followed;                   /* 1: moved_count is counted, which takes 4 bytes a user */
 } ray_simulate_source;
 
 /* -- who serves -- */
@@ -156,6 +159,7 @@ typedef struct ray_simulate_spec {
     const uint64_t *service_timeout_ns;      /* by service handle */
     const uint64_t *exponential;             /* a table of mean 1, for arrivals */
     const uint32_t *wave;                    /* RAY_SIMULATE_WAVE points of a day, 2^32 - 1: high */
+    ray_columns *columns;                    /* NULL, or borrowed: takes every admission's answer */
     uint64_t begin_ns;
     uint64_t end_ns;                         /* nothing new arrives from here on */
     uint32_t source_count;
@@ -164,6 +168,8 @@ typedef struct ray_simulate_spec {
     uint32_t service_count;
     uint32_t default_class;
     uint32_t record;                         /* 1: rows are kept until they are taken */
+    uint32_t silent;                         /* 1: no attempt that was given up is reported */
+    uint32_t breakers;                       /* 1: there are some, to be listened to */
 } ray_simulate_spec;
 
 enum ray_simulate_state {
@@ -177,7 +183,7 @@ enum ray_simulate_state {
 
 /* -- what came of it -- */
 /* Of a group of clients, a class, a service or an instance. A request is tried once or more by its
- * client; each try is one ADMIT. Instances count attempts: their sent, ok, failed and timeouts. */
+ * client; each try is one ADMIT. Instances count attempts: sent, ok, failed, timeouts, moved. */
 typedef struct ray_simulate_count {
     uint64_t request_count;              /* groups only */
     uint64_t offered_count;              /* tries */
@@ -196,6 +202,10 @@ typedef struct ray_simulate_count {
     uint64_t failed_count;               /* sent, and ended badly */
     uint64_t again_count;                /* tries that followed a no */
     uint64_t gave_up_count;              /* requests that never got a good answer */
+    uint64_t moved_count;                /* attempts elsewhere than their user's first went */
+    uint64_t opened_count;               /* services: their breaker, from closed */
+    uint64_t reopened_count;             /* from half-open */
+    uint64_t closed_count;
     uint64_t response_bytes;
     uint64_t latency_ns_sum;             /* good ones: first try to answer; instances: their own */
     uint64_t latency_ns_max;
@@ -215,6 +225,16 @@ typedef struct ray_simulate_bucket {
     uint64_t sent_count;
     uint64_t waiting_count_max;          /* in the gateway's queues */
 } ray_simulate_bucket;
+
+/* A breaker changed its state. */
+typedef struct ray_simulate_change {
+    uint64_t at_ns;
+    uint32_t service;                    /* handle */
+    uint8_t from;                        /* enum ray_breaker_state */
+    uint8_t to;
+    uint8_t cause;                       /* enum ray_breaker_cause */
+    uint8_t reserved;
+} ray_simulate_change;
 
 typedef struct ray_simulate_rule {
     uint64_t denied_count;
@@ -265,6 +285,8 @@ const uint64_t *ray_simulate_histogram(const ray_simulation *simulation, uint32_
                                        uint32_t waits);
 uint64_t ray_simulate_bucket_low(uint32_t bucket);
 const ray_simulate_bucket *ray_simulate_buckets(const ray_simulation *simulation);
+/* The first changes of breakers, in order; *count is how many are here. */
+const ray_simulate_change *ray_simulate_changes(const ray_simulation *simulation, uint32_t *count);
 void ray_simulate_read(const ray_simulation *simulation, ray_simulate_stats *out);
 
 #endif

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include "simulate_parts.h"
 
-enum { SLOT_MASK = 0xffff };
+enum { CLOCK_BACK_NS = 1000000 /* until the next look where the gateway's clock was put back */ };
 
 /* -- rows -- */
 static sim_job *registered(ray_simulation *sim, uint64_t decision)
@@ -100,6 +100,8 @@ static ray_answer *step(ray_simulation *sim, const ray_row *row, const uint8_t *
         sim->stats.error_count++;
     if (ray_audit_count(sim->ray) != sim->audit_seen)
         hear_endings(sim);
+    if (sim->breakers)
+        sim_hear_breakers(sim);
     return &sim->answer;
 }
 
@@ -274,6 +276,8 @@ void sim_admit(ray_simulation *sim, uint32_t at)
     row.at_ns = sim->now_ns + sim->skew_ns;
     row.id = job->id;
     answer = step(sim, &row, bytes, length);
+    if (sim->columns)
+        sim_gather(sim, job, &row, bytes, answer);
     job->service = (answer->service & SLOT_MASK) < sim->service_count ? answer->service & SLOT_MASK
                                                                      : sim->service_count;
     sim_tally_job(sim, job, answer->verdict != RAY_VERDICT_NONE ? answer->priority : RAY_NONE);
@@ -330,6 +334,23 @@ void sim_complete(ray_simulation *sim, uint32_t at, uint32_t http_status, uint32
     pump(sim, service);
 }
 
+/* Its attempt's time is over. The gateway says so in the last instant of it; one that is silent
+ * leaves it to the core, whose own limit is the next. */
+void sim_give_up(ray_simulation *sim, uint32_t at)
+{
+    sim_job *job = &sim->jobs[at];
+
+    SIM_COUNT(sim, job, timeout_count);
+    if (job->upstream != NOBODY)
+        sim->counts[sim->upstreams[job->upstream].tally].timeout_count++;
+    if (!sim->silent) {
+        sim_complete(sim, at, 0, RAY_OUTCOME_TIMEOUT);
+        return;
+    }
+    job->phase = SIM_LOST;
+    sim_plan_job(sim, at, sim->now_ns + 1);
+}
+
 void sim_again(ray_simulation *sim, uint32_t at)
 {
     const ray_answer *answer = step_plain(sim, RAY_ROW_DISPATCH, sim->jobs[at].id);
@@ -337,7 +358,7 @@ void sim_again(ray_simulation *sim, uint32_t at)
     if (sim->jobs[at].phase != SIM_RETRIES)
         return;                           /* its deadline came first */
     if (answer->status == RAY_E_STATE || answer->verdict == RAY_VERDICT_NONE)
-        sim_plan_job(sim, at, sim->now_ns + 1000000); /* the gateway's clock was put back */
+        sim_plan_job(sim, at, sim->now_ns + CLOCK_BACK_NS);
     else
         moved(sim, at, answer);
     pump(sim, sim->jobs[at].service);
@@ -356,7 +377,7 @@ void sim_cancel(ray_simulation *sim, uint32_t at)
     pump(sim, service);
 }
 
-/* One in the queue looks at the clock: its time is over, or it may start. */
+/* One in the core's hands looks at the clock: its time is over, or it may start. */
 void sim_look(ray_simulation *sim, uint32_t at)
 {
     uint32_t service = sim->jobs[at].service;
@@ -364,6 +385,10 @@ void sim_look(ray_simulation *sim, uint32_t at)
 
     sim_tick(sim);
     pump(sim, service);
-    if (sim->jobs[at].id == id && sim->jobs[at].phase == SIM_QUEUED)
+    if (sim->jobs[at].id != id)
+        return;
+    if (sim->jobs[at].phase == SIM_QUEUED)
         plan_queued(sim, at);
+    else if (sim->jobs[at].phase == SIM_LOST)
+        sim_plan_job(sim, at, sim->now_ns + CLOCK_BACK_NS);
 }

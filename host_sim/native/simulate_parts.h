@@ -7,7 +7,7 @@
 /* simulate_parts: what the files of the simulation share. A job is a request in its client's eyes,
  * from its first try to its last word; a work is one attempt in an upstream's hands, which may
  * outlive the job's interest in it. */
-enum { NOBODY = 0xffffffff };
+enum { NOBODY = 0xffffffff, SLOT_MASK = 0xffff /* of a handle: its place */ };
 
 /* -- the agenda: a heap of what happens when -- */
 typedef struct sim_entry {
@@ -38,7 +38,8 @@ enum sim_phase {
     SIM_SENT = 5,            /* an attempt is under way */
     SIM_RETRIES = 6,         /* the core will let it be sent again */
     SIM_TOLD = 7,            /* it ended in the core; its client hears of it now */
-    SIM_ANSWERED = 8         /* refused or overloaded at once: the gateway hears of it now */
+    SIM_ANSWERED = 8,        /* refused or overloaded at once: the gateway hears of it now */
+    SIM_LOST = 9             /* given up without a word: the core ends it by its own clock */
 };
 
 typedef struct sim_job {
@@ -109,6 +110,7 @@ typedef struct sim_source {
     ray_simulate_path *paths;
     ray_reader_block log;    /* LOG: rows that were read and are not asked yet */
     uint64_t log_first_ns;   /* of its first row */
+    uint32_t *home;          /* followed: by user, 1 + where its first attempt went */
     uint32_t log_next;
     uint32_t log_begun;
     uint32_t hungry;         /* 1: its reader wants input */
@@ -130,6 +132,7 @@ struct ray_simulation {
     uint64_t serial;
     uint64_t skew_ns;        /* what the gateway's clock is ahead, modulo 2^64 */
     uint64_t audit_seen;
+    uint64_t change_seen;    /* of breakers */
     struct ray *ray;
     sim_source *sources;
     sim_upstream *upstreams;
@@ -152,6 +155,8 @@ struct ray_simulation {
     uint64_t *histograms;    /* two of each counter: latencies, waits */
     ray_simulate_bucket *buckets;
     ray_simulate_bucket *bucket; /* of now */
+    ray_simulate_change *changes;
+    ray_columns *columns;
     uint64_t bucket_end_ns;
     uint64_t waiting_count;
     uint32_t told_first;     /* jobs whose client or gateway hears of something now */
@@ -172,6 +177,9 @@ struct ray_simulation {
     uint32_t service_count;
     uint32_t count_count;
     uint32_t default_class;
+    uint32_t silent;
+    uint32_t breakers;
+    uint32_t change_count;
     uint32_t settled;
     uint32_t failed;         /* memory */
     uint32_t hungry;         /* sources whose reader wants input */
@@ -212,16 +220,21 @@ void sim_note_instance(ray_simulation *sim, uint32_t tally, uint64_t ns);
 void sim_note_no(ray_simulation *sim, uint32_t reason, const ray_answer *answer);
 void sim_note_charge(ray_simulation *sim, const sim_job *job, const ray_answer *answer,
                      uint64_t bytes);
+void sim_hear_breakers(ray_simulation *sim);
 void sim_bucket_at(ray_simulation *sim, uint64_t now_ns);
 uint32_t sim_tally_open(ray_simulation *sim);
 
 /* -- recording (simulate_record.c) -- */
 void sim_record(ray_simulation *sim, const ray_row *row, const uint8_t *bytes);
+/* An admission and its answer for the columns. */
+void sim_gather(ray_simulation *sim, const sim_job *job, const ray_row *row, const uint8_t *bytes,
+                const ray_answer *answer);
 
 /* -- the core (simulate_gate.c) -- */
 void sim_admit(ray_simulation *sim, uint32_t job);
 void sim_again(ray_simulation *sim, uint32_t job);
 void sim_complete(ray_simulation *sim, uint32_t job, uint32_t http_status, uint32_t outcome);
+void sim_give_up(ray_simulation *sim, uint32_t job);
 void sim_cancel(ray_simulation *sim, uint32_t job);
 void sim_look(ray_simulation *sim, uint32_t job);
 void sim_start(ray_simulation *sim, uint32_t job);

@@ -67,6 +67,18 @@ void sim_record(ray_simulation *sim, const ray_row *row, const uint8_t *bytes)
     }
 }
 
+/* Its row is the n-th try, its bytes those of a good answer. */
+void sim_gather(ray_simulation *sim, const sim_job *job, const ray_row *row, const uint8_t *bytes,
+                const ray_answer *answer)
+{
+    ray_row asked = *row;
+
+    asked.id = sim->serial;
+    asked.response_bytes = job->response_bytes;
+    if (!ray_columns_add(sim->columns, &asked, bytes, 1, answer))
+        sim->failed = 1;
+}
+
 /* -- taking -- */
 uint64_t ray_simulate_take(ray_simulation *sim, uint8_t *payload, uint64_t capacity,
                            uint32_t rows_max)

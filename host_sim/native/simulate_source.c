@@ -335,6 +335,13 @@ static uint32_t open_one(ray_simulation *sim, const ray_simulate_source *spec, s
         if (!source->log.rows || !source->log.bytes || !spec->reader)
             return 0;
     }
+    if (spec->followed) {
+        source->home = spec->user_count <= RAY_SIMULATE_FOLLOWED_MAX
+                           ? calloc(spec->user_count, sizeof *source->home)
+                           : NULL;
+        if (!source->home)
+            return 0;
+    }
     set_rate(sim, source, spec->rate_count, spec->rate_ns);
     return source->share_sum != 0 || spec->kind == RAY_SIMULATE_LOG;
 }

@@ -121,6 +121,38 @@ void sim_note_no(ray_simulation *sim, uint32_t reason, const ray_answer *answer)
         rule->retry_after_ns_max = answer->retry_after_ns;
 }
 
+static void note_change(ray_simulation *sim, const ray_breaker_event *said)
+{
+    uint32_t place = said->service & SLOT_MASK;
+
+    if (place < sim->service_count) {
+        ray_simulate_count *count = &sim->counts[sim->source_count + RAY_CLASS_MAX + place];
+        count->opened_count += said->to == RAY_BREAKER_OPEN && said->from == RAY_BREAKER_CLOSED;
+        count->reopened_count +=
+            said->to == RAY_BREAKER_OPEN && said->from == RAY_BREAKER_HALF_OPEN;
+        count->closed_count += said->to == RAY_BREAKER_CLOSED;
+    }
+    if (sim->change_count < RAY_SIMULATE_CHANGE_MAX)
+        sim->changes[sim->change_count++] = (ray_simulate_change){
+            .at_ns = said->at_ns - sim->skew_ns, .service = said->service, .from = said->from,
+            .to = said->to, .cause = said->cause };
+}
+
+/* One row may change more than one breaker. */
+void sim_hear_breakers(ray_simulation *sim)
+{
+    const ray_resilience *guards = ray_resilience_of(sim->ray);
+    ray_breaker_event said;
+    ray_status status;
+
+    while ((status = ray_resilience_event_read(guards, sim->change_seen + 1, &said))
+           != RAY_E_UNKNOWN) {
+        sim->change_seen++;
+        if (status == RAY_OK)
+            note_change(sim, &said);
+    }
+}
+
 /* -- the timeline -- */
 void sim_bucket_at(ray_simulation *sim, uint64_t now_ns)
 {
@@ -143,7 +175,8 @@ uint32_t sim_tally_open(ray_simulation *sim)
     sim->buckets = calloc(RAY_SIMULATE_BUCKET_MAX + 1, sizeof *sim->buckets);
     sim->stats.bucket_ns =
         (sim->end_ns - sim->begin_ns + RAY_SIMULATE_BUCKET_MAX - 1) / RAY_SIMULATE_BUCKET_MAX;
-    if (!sim->counts || !sim->histograms || !sim->buckets)
+    sim->changes = calloc(RAY_SIMULATE_CHANGE_MAX, sizeof *sim->changes);
+    if (!sim->counts || !sim->histograms || !sim->buckets || !sim->changes)
         return 0;
     sim_bucket_at(sim, sim->begin_ns);
     return 1;
@@ -158,6 +191,12 @@ const ray_simulate_count *ray_simulate_counts(const ray_simulation *sim, uint32_
 const ray_simulate_bucket *ray_simulate_buckets(const ray_simulation *sim)
 {
     return sim->buckets;
+}
+
+const ray_simulate_change *ray_simulate_changes(const ray_simulation *sim, uint32_t *count)
+{
+    *count = sim->change_count;
+    return sim->changes;
 }
 
 void ray_simulate_read(const ray_simulation *sim, ray_simulate_stats *out)

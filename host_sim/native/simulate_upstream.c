@@ -68,6 +68,22 @@ static void answer_now(ray_simulation *sim, uint32_t at, uint32_t http_status)
     sim_tell(sim, at);
 }
 
+/* Where its user's attempts went first is home. */
+static void follow(ray_simulation *sim, const sim_job *job, uint32_t upstream)
+{
+    uint32_t *home = sim->sources[job->source].home;
+
+    if (!home)
+        return;
+    home += job->user;
+    if (*home == 0)
+        *home = upstream + 1;
+    if (*home == upstream + 1)
+        return;
+    SIM_COUNT(sim, job, moved_count);
+    sim->counts[sim->upstreams[upstream].tally].moved_count++;
+}
+
 static void stand_in_line(ray_simulation *sim, sim_upstream *up, uint32_t at)
 {
     sim->works[at].next = NOBODY;
@@ -96,6 +112,7 @@ void sim_send(ray_simulation *sim, uint32_t at, uint32_t upstream)
     }
     up = &sim->upstreams[upstream];
     sim->counts[up->tally].sent_count++;
+    follow(sim, job, upstream);
     if (up->trouble == RAY_SIMULATE_REFUSE
         || (up->spec.refuse_ppm && sim_below(&up->spec.faults, 1000000) < up->spec.refuse_ppm)) {
         sim->counts[up->tally].failed_count++;

@@ -25,14 +25,18 @@ __all__ = ["Plan", "plan"]
 def plan(
     old: str | os.PathLike[str] | Config, new: str | os.PathLike[str] | Config,
     *logs: str | os.PathLike[str], profile: str = "seed", options: Options | None = None,
-    budgets: Sequence[str] = (), flips: Sink | None = None,
+    budgets: Sequence[str] = (), flips: Sink | None = None, gather: bool = False,
 ) -> Plan:
     """The decisions of two configurations on one log (as a replay reads them, "-" for standard
     input), or on several merged by time.
 
     `budgets` are texts as in --budget; `flips` takes an NDJSON line for each request whose verdict
-    differs. Raises ConfigError, OSError, FormatError and BudgetError.
+    differs, `gather` keeps them for Plan.flips. Raises ConfigError, OSError, FormatError and
+    BudgetError.
     """
+    import dataclasses
+    import io
+
     from host_sim.config import Config, load
     from host_sim.plan import budget
     from host_sim.plan.logs import Logs
@@ -42,6 +46,12 @@ def plan(
     sides = [side if isinstance(side, Config) else load(side, profile=profile)
              for side in (old, new)]
     options = options or Options()
+    sink = io.BytesIO() if gather else flips
     with Logs(*logs, maps=options.maps) as source:
-        return Runner(sides[0], sides[1], source, options, profile,
-                      [budget.parse(text) for text in budgets], flips).run()
+        told = Runner(sides[0], sides[1], source, options, profile,
+                      [budget.parse(text) for text in budgets], sink).run()
+    if not isinstance(sink, io.BytesIO) or not gather:
+        return told
+    if flips is not None:
+        flips.write(sink.getvalue())
+    return dataclasses.replace(told, gathered=sink.getvalue())

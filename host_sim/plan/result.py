@@ -12,6 +12,8 @@ from host_sim.plan.structure import Edit
 from host_sim.replay.summary import Summary
 
 if TYPE_CHECKING:
+    import pyarrow
+
     from host_sim.config import Config
     from host_sim.report.model import Report
 
@@ -180,13 +182,25 @@ class Plan:
     folded: int = 0             # requests that are in the totals and in no table
     problem: str = ""
     top: int = 10
+    gathered: bytes | None = dataclasses.field(default=None, repr=False, compare=False)
 
     @classmethod
     def of(cls, old: Any, new: Any, *logs: Any, **how: Any) -> Plan:
-        """Runs one, see host_sim.plan.plan: `Plan.of("old.toml", "new.toml", "access.log")`."""
+        """Runs one, see host_sim.plan.plan: `Plan.of("old.toml", "new.toml", "access.log")`. It
+        gathers the flips unless told otherwise."""
         from host_sim.plan import plan
 
-        return plan(old, new, *logs, **how)
+        return plan(old, new, *logs, **{"gather": True, **how})
+
+    @property
+    def flips(self) -> pyarrow.Table:
+        """Every request with another verdict, a row each; see host_sim.plan.flips. Raises
+        ValueError when they were not gathered."""
+        if self.gathered is None:
+            raise ValueError("the flips were not gathered: ask for gather=True")
+        from host_sim.plan.flips import table
+
+        return table(self.gathered)
 
     @property
     def changed(self) -> int:
@@ -248,7 +262,7 @@ class Plan:
 
     def as_json(self) -> dict[str, Any]:
         """The same content as plain data; times in nanoseconds, money in 10^-9."""
-        skip = ("old", "new", "budgets")
+        skip = ("old", "new", "budgets", "gathered")
         out = {field.name: _plain(getattr(self, field.name))
                for field in dataclasses.fields(self) if field.name not in skip}
         return {
@@ -264,6 +278,11 @@ class Plan:
         from host_sim.plan.document import report
 
         return report(self)
+
+    def _repr_html_(self) -> str:
+        from host_sim.report.notebook import cell
+
+        return cell(self.report())
 
 
 def _plain(value: Any) -> Any:

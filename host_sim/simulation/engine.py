@@ -13,7 +13,7 @@ import contextlib
 import hashlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,25 @@ from host_sim.replay.engine import _entered
 from host_sim.simulation import named, tables
 from host_sim.simulation.counts import Count, Counters, total
 from host_sim.simulation.logged import Logged
-from host_sim.simulation.plan import Act, moments, plan
+from host_sim.simulation.plan import Act, instants, moments, plan
 from host_sim.simulation.recording import Recording
-from host_sim.simulation.result import Expected, Machine, Result, Rule, Second, outcome
+from host_sim.simulation.result import (
+    Change,
+    Expected,
+    Machine,
+    Result,
+    Rule,
+    Second,
+    Window,
+    outcome,
+)
 from host_sim.simulation.scenario import CLASSES, Scenario
 from host_sim.simulation.spec import Spec
+from host_sim.tables import Columns, Decisions
 
 PAYLOAD = 65_536
 ROWS_MAX = 400
+PLACE = 0xFFFF  # of a handle
 SEED_MAX = 2**63 - 1
 Progress = Callable[[int, int, int], None]  # ns done, ns in all, rows
 
@@ -40,6 +51,7 @@ Progress = Callable[[int, int, int], None]  # ns done, ns in all, rows
 class Simulation:
     """One run of one scenario: a Scenario, a path to one, or the name of one that is shipped.
 
+    With `gather` the result has every decision as columns, which takes about 80 bytes each.
     `stopping` is asked now and then: once it is true nothing new arrives, what is in flight ends,
     and the result tells what is known. Raises ConfigError with every finding of the file, OSError
     when it cannot be read.
@@ -50,6 +62,7 @@ class Simulation:
     def __init__(
         self, scenario: Scenario | str | os.PathLike[str], *, seed: int | None = None,
         progress: Progress | None = None, stopping: Callable[[], bool] | None = None,
+        gather: bool = False,
     ) -> None:
         made = scenario if isinstance(scenario, Scenario) else named.find(scenario)
         self.scenario: Scenario = made
@@ -57,6 +70,7 @@ class Simulation:
         if not 0 <= self.seed <= SEED_MAX:
             raise ValueError(f"a seed is 0 to {SEED_MAX}, not {self.seed}")
         self._progress, self._stopping = progress, stopping or (lambda: False)
+        self._gather = gather
         head = self.scenario.head
         self._raw = _raw.load(head.profile)
         self.ffi, self.lib = self._raw.ffi, self._raw.lib
@@ -103,8 +117,9 @@ class Simulation:
             return self._run_with(recording, logs)
 
     def _run_with(self, recording: Recording | None, logs: dict[str, Logged]) -> Result:
+        columns = Columns(self._raw) if self._gather else None
         spec = Spec(self._raw, self.kernel, self.scenario, self.seed, self._planned,
-                    logs={name: one.reader for name, one in logs.items()},
+                    columns=columns, logs={name: one.reader for name, one in logs.items()},
                     record=recording is not None)
         self._logs = logs
         self._recording, self._marks, self._stopped = recording, {}, False
@@ -118,7 +133,7 @@ class Simulation:
                 while self._serve(simulation, counters, spec):
                     pass
             self._take(simulation)
-            return self._result(simulation, counters, time.perf_counter_ns() - started)
+            return self._result(simulation, counters, columns, time.perf_counter_ns() - started)
         finally:
             self.lib.ray_simulate_close(simulation)
 
@@ -183,7 +198,8 @@ class Simulation:
             raise RaygateError(f'the console line "{line}" failed: {said}')
 
     # -- the end --------------------------------------------------------------------------------
-    def _result(self, simulation: Any, counters: Counters, elapsed_ns: int) -> Result:
+    def _result(self, simulation: Any, counters: Counters, columns: Columns | None,
+                elapsed_ns: int) -> Result:
         lib, kernel, scenario = self.lib, self.kernel, self.scenario
         lib.ray_simulate_read(simulation, self._stats)
         stats, counts = self._stats, counters.read()
@@ -193,6 +209,8 @@ class Simulation:
             name=Path(scenario.name).stem, title=scenario.head.title, what=scenario.head.what,
             seed=self.seed, start_ns=scenario.head.start, duration_ns=scenario.head.duration,
             end_ns=int(stats.now_ns), config=scenario.head.config, moments=moments(scenario),
+            changes=tuple(self._changes(simulation)), marks=self._marks,
+            gathered=None if columns is None else Decisions(columns, kernel, scenario.config),
             scenario_hash=hashlib.sha256(scenario.source).hexdigest(),
             total=total(groups), counts=tuple(one for one in counts if one.numbers["offered"]
                                               or one.numbers["sent"]
@@ -203,15 +221,22 @@ class Simulation:
             errors=int(stats.error_count), unplaced=int(stats.unplaced_count),
             held_max=int(stats.job_count_max), elapsed_ns=elapsed_ns,
             interrupted=self._stopped, classes=CLASSES, **outcome(kernel))
-        marks = self._marks
         expected = tuple(
-            Expected.of(row.says, row.check, check, made.window(
-                None if row.during is None else
-                [now.less(then) for now, then in
-                 zip(marks[row.during[1]], marks[row.during[0]], strict=True)]))
+            Expected.of(row.says, row.check, check, Window(made, row.during))
             for row, check in zip(scenario.expects, scenario.checks, strict=True)
-            if row.during is None or row.during[1] in marks)
+            if instants(row, check) <= self._marks.keys())
         return made.with_expected(expected)
+
+    def _changes(self, simulation: Any) -> Iterator[Change]:
+        lib, count = self.lib, self.ffi.new("uint32_t *")
+        rows = lib.ray_simulate_changes(simulation, count)
+        for one in rows[0 : count[0]]:
+            words = (lib.ray_resilience_state_word(getattr(one, "from")),
+                     lib.ray_resilience_state_word(one.to),
+                     lib.ray_resilience_cause_word(one.cause))
+            before, after, cause = (bytes(self.ffi.string(word)).decode() for word in words)
+            yield Change(int(one.at_ns) - self.scenario.head.start,
+                         self.scenario.config.services[one.service & PLACE], before, after, cause)
 
     def _bucket_count(self, bucket_ns: int) -> int:
         whole = -(-self.scenario.head.duration // bucket_ns)

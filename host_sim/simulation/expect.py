@@ -5,6 +5,8 @@
     sent of instance "10.0.0.2:80" == 0
     p99_wait of class "critical" <= 250ms
     bill of tenant "acme" - cost of group "nightly" >= 12.50
+    moved from 15s to 25s == sent of instance "10.0.0.2:80" from 0s to 15s
+    most sent of instance <= 2 * least sent of instance
 
 Numbers are integers in base units: 250ms is nanoseconds, 1% is 10,000 ppm, 12.50 is money.
 """
@@ -22,9 +24,11 @@ from host_sim.config.diagnostics import did_you_mean
 KINDS = ("group", "class", "service", "instance", "tenant", "rule", "reason")
 COUNTERS = (
     "requests", "offered", "allowed", "delayed", "queued", "denied", "dropped", "sent", "retried",
-    "timeouts", "expired", "cancelled", "cached", "ok", "failed", "again", "gave_up",
-    "response_bytes",
+    "timeouts", "expired", "cancelled", "cached", "ok", "failed", "again", "gave_up", "moved",
+    "opened", "reopened", "closed", "response_bytes",
 )  # fmt: skip
+OF_SERVICES = ("opened", "reopened", "closed")  # what breakers did: services alone count it
+EXTREMES = {"least": min, "most": max}
 SHARES = ("denied", "dropped", "ok", "failed", "gave_up", "queued")
 TIMES = ("latency", "wait")
 QUANTILES = {"p50": 500_000, "p90": 900_000, "p95": 950_000, "p99": 990_000, "p999": 999_000}
@@ -52,26 +56,30 @@ class BadCheck(ValueError):
 class Numbers(Protocol):
     """Where a check's numbers come from."""
 
-    def number(self, metric: str, kind: str, name: str) -> int:
-        """The metric of the group, class, ... of this name; `kind` "" is the whole run."""
+    def number(self, term: Term) -> int:
+        """The term's metric of the group, class, ... of its name; `kind` "" is the whole run, and
+        with an extreme it is the least or most of the kind."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Term:
-    """A number, a metric, or an operation on two terms; `text` is how it was written."""
+    """A number, a metric, or an operation on two terms; `text` is how it was written. `during`:
+    only what was counted from the one instant to the other, nanoseconds after the start."""
 
     text: str
     number: int = 0
     metric: str = ""
     kind: str = ""
     name: str = ""
+    extreme: str = ""
+    during: tuple[int, int] | None = None
     operator: str = ""
     parts: tuple[Term, ...] = ()
 
     def value(self, numbers: Numbers) -> int:
         """Divisions round down; by nothing they are nothing."""
         if self.metric:
-            return numbers.number(self.metric, self.kind, self.name)
+            return numbers.number(self)
         if not self.parts:
             return self.number
         a, b = (part.value(numbers) for part in self.parts)
@@ -94,6 +102,11 @@ class Check:
     left: Term
     operator: str
     right: Term
+
+    def metrics(self) -> Iterator[Term]:
+        """Every metric on either side."""
+        yield from self.left.metrics()
+        yield from self.right.metrics()
 
     def holds(self, numbers: Numbers) -> tuple[bool, int, int]:
         """Whether it does, and the two numbers."""
@@ -151,18 +164,46 @@ class _Reader:
             return Term(text, number=number_of(text))
         if kind != "word":
             raise BadCheck(f"a number or a metric belongs where {text or 'the check ends'!r} is")
-        return self.metric(text)
+        return self.during(self.extreme(text) if text in EXTREMES else self.metric(text))
 
-    def metric(self, metric: str) -> Term:
+    def extreme(self, word: str) -> Term:
+        metric = self.known(self.take()[1])
+        if self.take() != ("word", "of"):
+            raise BadCheck(f'"{word}" is of a metric of a kind, as in "{word} sent of instance"')
+        kind = self.kind()
+        return Term(f"{word} {metric} of {kind}", metric=metric, kind=kind, extreme=word)
+
+    def during(self, term: Term) -> Term:
+        if self.peek() != ("word", "from"):
+            return term
+        self.take()
+        (_, begin), between, (_, end) = self.take(), self.take(), self.take()
+        if between != ("word", "to"):
+            raise BadCheck(f'write "{term.text} from 10s to 20s"')
+        stretch = instant_of(begin), instant_of(end)
+        if stretch[0] >= stretch[1]:
+            raise BadCheck(f'"from {begin} to {end}" ends before it begins')
+        return dataclasses.replace(term, text=f"{term.text} from {begin} to {end}",
+                                   during=stretch)
+
+    def kind(self) -> str:
+        kind = self.take()[1]
+        if kind not in KINDS:
+            raise BadCheck(f'no kind "{kind}"; {did_you_mean(kind, KINDS)}')
+        return kind
+
+    def known(self, metric: str) -> str:
         if metric not in (*METRICS, *TOTALS, "bill"):
             raise BadCheck(f'no metric "{metric}"; '
                            + did_you_mean(metric, (*METRICS, *TOTALS, "bill")))
+        return metric
+
+    def metric(self, metric: str) -> Term:
+        self.known(metric)
         if self.peek() != ("word", "of"):
             return Term(metric, metric=metric)
         self.take()
-        kind, (what, name) = self.take()[1], self.take()
-        if kind not in KINDS:
-            raise BadCheck(f'no kind "{kind}"; {did_you_mean(kind, KINDS)}')
+        kind, (what, name) = self.kind(), self.take()
         if what != "text":
             raise BadCheck(f'a name in quotes belongs after "{kind}"')
         return Term(f'{metric} of {kind} "{name}"', metric=metric, kind=kind, name=name)
@@ -180,6 +221,14 @@ def number_of(text: str) -> int:
         return units.parse_duration(text)
     except (units.UnitError, ValueError) as error:
         raise BadCheck(f'"{text}" is no number: {error}') from None
+
+
+def instant_of(text: str) -> int:
+    """Nanoseconds after the start."""
+    try:
+        return units.parse_duration(text)
+    except units.UnitError as error:
+        raise BadCheck(f'"{text}" is no instant: {error}') from None
 
 
 def read(text: str) -> Check:

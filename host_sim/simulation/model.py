@@ -58,6 +58,9 @@ class Head(Model):
     probes: bool = Field(
         True, description="Pools with [pool.NAME.health] are probed, as their keys say."
     )
+    reports_timeouts: bool = Field(
+        True, description="The core is told of attempts that were given up; false: its own time "
+        "limits end them.")  # fmt: skip
 
 
 class Path(Model):

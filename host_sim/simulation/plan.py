@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from host_sim.config.model_pool import Health
 from host_sim.config.units import duration_text
-from host_sim.simulation.model import Event
+from host_sim.simulation.expect import Check
+from host_sim.simulation.model import Event, Expect
 from host_sim.simulation.scenario import Scenario
 
 TROUBLE = {"recover": 1, "fail": 2, "refuse": 3, "hang": 4, "slow": 5}  # ray_simulate_event_kind
@@ -48,9 +49,18 @@ def plan(scenario: Scenario) -> list[Planned]:
         planned += _of(scenario, event, places)
     if scenario.head.probes:
         planned += _probes(scenario)
-    marks = {at for one in scenario.expects if one.during for at in one.during}
+    marks = {at for row, check in zip(scenario.expects, scenario.checks, strict=True)
+             for at in instants(row, check)}
     planned += [Planned(at, STOP, act=Act(mark=at)) for at in sorted(marks)]
     return sorted(planned, key=lambda one: one.at_ns)
+
+
+def instants(row: Expect, check: Check) -> set[int]:
+    """When an expectation wants the counters."""
+    found = set(row.during or ())
+    for term in check.metrics():
+        found |= set(term.during or ())
+    return found
 
 
 def _of(scenario: Scenario, event: Event, places: dict[str, int]) -> Iterator[Planned]:

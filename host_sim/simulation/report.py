@@ -26,6 +26,7 @@ from host_sim.simulation.result import Expected, Result
 WAITS_SHOWN = ("p50_wait", "p99_wait", "max_wait")
 LATENCIES = ("p50_latency", "p99_latency", "max_latency")
 ALERTS_MAX = 20
+HAPPENED_MAX = 60
 
 
 def report(result: Result) -> Report:
@@ -208,11 +209,15 @@ def _governed(result: Result) -> Iterator[Section]:
                     tuple((one.at_ns, one.alert, f"{one.state} at {one.value}")
                           for one in result.governed.alerts[-ALERTS_MAX:]),
                     more=max(len(result.governed.alerts) - ALERTS_MAX, 0))
-    if result.moments:
+    happened = sorted((*result.moments, *((one.at_ns, one.text) for one in result.changes)))
+    if happened:
         from host_sim.report import units
 
-        yield Text("What happened", tuple(
-            f"{units.written(at, Unit.DURATION):>12}  {said}" for at, said in result.moments))
+        lines = [f"{units.written(at, Unit.DURATION):>12}  {said}"
+                 for at, said in happened[:HAPPENED_MAX]]
+        if len(happened) > HAPPENED_MAX:
+            lines.append(f"{'':>12}  and {len(happened) - HAPPENED_MAX:,} more")
+        yield Text("What happened", tuple(lines))
 
 
 # -- the foot --------------------------------------------------------------------------------------

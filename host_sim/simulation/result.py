@@ -5,15 +5,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from host_sim.kernel import Digests, Kernel
 from host_sim.replay import governed
 from host_sim.replay.governed import Governed
 from host_sim.report.model import Report
 from host_sim.simulation.counts import Count, total
-from host_sim.simulation.expect import Check, Numbers
+from host_sim.simulation.expect import EXTREMES, OF_SERVICES, Check, Numbers, Term
 
+if TYPE_CHECKING:
+    from host_sim.tables import Decisions
+
+Marks = dict[int, list[Count]]  # every counter at an instant after the start
 WAYS = ("denied", "dropped", "preempted", "dispatched", "queued")
 
 
@@ -25,6 +29,23 @@ class Rule:
     name: str
     denied: int
     retry_after_ns_max: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """A service's breaker changed its state `at_ns` after the start: words as the console has
+    them."""
+
+    at_ns: int
+    service: str
+    before: str
+    after: str
+    cause: str
+
+    @property
+    def text(self) -> str:
+        """As a line of what happened."""
+        return f"breaker of {self.service}: {self.before} > {self.after} ({self.cause})"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +84,7 @@ class Expected:
     @classmethod
     def of(cls, says: str, text: str, check: Check, numbers: Numbers) -> Expected:
         """The check on these numbers."""
-        return cls(says, text, *check.holds(numbers))
+        return cls(says, " ".join(text.split()), *check.holds(numbers))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,18 +100,22 @@ class Window:
     """Where checks find their numbers: a stretch's counters, or the whole run's."""
 
     result: Result
-    counts: tuple[Count, ...]
+    during: Sequence[int] | None = None  # two instants after the start
 
-    def number(self, metric: str, kind: str, name: str) -> int:
+    def number(self, term: Term) -> int:
         """See host_sim.simulation.expect."""
-        known = self.result.known(metric, kind, name)
+        known = self.result.known(term.metric, term.kind, term.name)
         if known is not None:
             return known
-        if not kind:
-            return total([one for one in self.counts if one.kind == "group"]).number(metric)
-        found = (one for one in self.counts if (one.kind, one.name) == (kind, name))
-        count = next(found, None)
-        return 0 if count is None else count.number(metric)
+        counts = self.result.between(term.during or self.during)
+        if not term.kind:
+            kind = "service" if term.metric in OF_SERVICES else "group"
+            return total([one for one in counts if one.kind == kind]).number(term.metric)
+        asked = {one.name for one in self.result.counts if one.kind == term.kind}
+        names = asked if term.extreme else {term.name}
+        found = [one.number(term.metric) for one in counts
+                 if one.kind == term.kind and one.name in names]
+        return EXTREMES.get(term.extreme, max)(found, default=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,6 +149,9 @@ class Result:
     digests: Digests
     governed: Governed
     moments: tuple[tuple[int, str], ...] = ()  # ns after the start, and what happened then
+    changes: tuple[Change, ...] = ()  # of breakers, the first so many
+    marks: Marks = dataclasses.field(default_factory=dict, repr=False, compare=False)
+    gathered: Decisions | None = dataclasses.field(default=None, repr=False, compare=False)
     expected: tuple[Expected, ...] = ()
     machine: Machine | None = None
 
@@ -161,9 +189,21 @@ class Result:
                   "errors": self.errors}
         return totals.get(metric)
 
-    def window(self, counts: Sequence[Count] | None) -> Window:
-        """The numbers of a stretch, or of the whole run."""
-        return Window(self, self.counts if counts is None else tuple(counts))
+    def between(self, during: Sequence[int] | None) -> Sequence[Count]:
+        """What was counted from the one instant to the other, where an expectation asks for both;
+        None is the whole run."""
+        if during is None:
+            return self.counts
+        before, after = (self.marks[at] for at in during)
+        return [now.less(then) for now, then in zip(after, before, strict=True)]
+
+    @property
+    def decisions(self) -> Decisions:
+        """What the core said to every try, as columns; `row` is the n-th try of the run. Raises
+        ValueError when they were not gathered."""
+        if self.gathered is None:
+            raise ValueError("the decisions were not gathered: ask for gather=True")
+        return self.gathered
 
     def with_expected(self, expected: tuple[Expected, ...]) -> Result:
         """The same with its expectations."""
@@ -179,9 +219,15 @@ class Result:
 
         return report.report(self)
 
+    def _repr_html_(self) -> str:
+        from host_sim.report.notebook import cell
+
+        return cell(self.report())
+
     def as_json(self) -> dict[str, Any]:
         """Plain data."""
-        said = dataclasses.asdict(self)
+        said = dataclasses.asdict(dataclasses.replace(self, marks={}, gathered=None))
+        del said["marks"], said["gathered"]
         for one in (said["total"], *said["counts"]):
             del one["latencies"], one["waits"]
         return said | {"holds": self.holds, "lost": self.lost, "same_bits": self.same_bits}

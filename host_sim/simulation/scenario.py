@@ -21,6 +21,7 @@ ARRIVALS = ("poisson", "uniform", "bursts", "diurnal", "clients", "log")
 TAKES = ("constant", "uniform", "exponential", "lognormal")
 RATE_MAX_MHZ = 1_000_000_000  # of a diurnal rate: a million a second
 PIECE_BYTES_MAX = 4096
+FOLLOWED_MAX = 1_000_000  # RAY_SIMULATE_FOLLOWED_MAX
 
 
 @dataclasses.dataclass(frozen=True)
@@ -260,19 +261,36 @@ def _references(ground: _Ground, made: Scenario) -> None:
                 ground.say((*path, "client"), "conflict",
                            "only poisson and uniform arrivals have a rate to change")
     for index, check in enumerate(made.checks):
-        for term in (*check.left.metrics(), *check.right.metrics()):
+        for term in check.metrics():
             _term(ground, made, term, ("expect", index, "check"))
         _during(ground, made, index, check)
+    _followed(ground, made)
+
+
+def _followed(ground: _Ground, made: Scenario) -> None:
+    """Where each user went first is kept while `moved` is asked for."""
+    terms = [term for check in made.checks for term in check.metrics()]
+    if not any(term.metric == "moved" for term in terms):
+        return
+    for index, client in enumerate(made.clients):
+        if client.arrivals.log is not None or client.users > FOLLOWED_MAX:
+            ground.say(("client", index), "bad-check",
+                       f'"moved" follows users one by one: at most {FOLLOWED_MAX:,} of a group, '
+                       "and none of a log", True)
 
 
 def _during(ground: _Ground, made: Scenario, index: int, check: expect.Check) -> None:
     """Only what is counted as it happens can be counted from one instant to another."""
-    during = made.expects[index].during
-    if during is None:
-        return
-    if during[1] > made.head.duration:
+    whole = made.expects[index].during
+    if whole is not None and whole[1] > made.head.duration:
         ground.say(("expect", index, "during"), "out-of-range", "it ends with the scenario")
-    for term in (*check.left.metrics(), *check.right.metrics()):
+    for term in check.metrics():
+        during = term.during or whole
+        if term.during is not None and term.during[1] > made.head.duration:
+            ground.say(("expect", index, "check"), "out-of-range",
+                       f'"{term.text}" ends with the scenario')
+        if during is None:
+            continue
         if term.metric not in expect.METRICS or term.metric.endswith("_max") or term.kind in (
                 "rule", "reason"):
             ground.say(("expect", index, "check"), "bad-check",
@@ -328,9 +346,12 @@ def _term(ground: _Ground, made: Scenario, term: expect.Term, path: Path) -> Non
     totals = term.metric in expect.TOTALS
     fits = {"bill": ("tenant", ""), "denied": (*names, "rule", "reason"),
             "breaches": ("", "service"), "passed_by": ("", "class"),
-            "passed_by_bound": ("", "class")}.get(
+            "passed_by_bound": ("", "class"),
+            **dict.fromkeys(expect.OF_SERVICES, ("", "service"))}.get(
         term.metric, ("",) if totals else ("", "group", "class", "service", "instance"))
     if term.kind not in fits:
         ground.say(path, "bad-check", f'"{term.metric}" is not counted by {term.kind}')
-    elif term.kind in names:
+    elif term.extreme and (totals or term.metric == "bill" or term.kind not in names):
+        ground.say(path, "bad-check", f'"{term.text}" cannot be compared; write a name')
+    elif term.kind in names and not term.extreme:
         ground.known(term.name, names[term.kind], path, term.kind)

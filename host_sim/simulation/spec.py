@@ -15,6 +15,7 @@ from host_sim.simulation import tables
 from host_sim.simulation.model import Again, Client, Takes, Upstream
 from host_sim.simulation.plan import Planned
 from host_sim.simulation.scenario import CLASSES, Scenario, mhz
+from host_sim.tables import Columns
 
 CONSTANT, UNIFORM, TABLED = 0, 1, 2
 ARRIVALS = {"poisson": 0, "uniform": 1, "bursts": 2, "diurnal": 3, "clients": 4, "log": 5}
@@ -29,7 +30,7 @@ class Spec:
 
     def __init__(
         self, raw: Raw, kernel: Kernel, scenario: Scenario, seed: int, planned: list[Planned], *,
-        logs: Mapping[str, Reader], record: bool,
+        columns: Columns | None, logs: Mapping[str, Reader], record: bool,
     ) -> None:
         self.ffi, self.lib, self.kernel = raw.ffi, raw.lib, kernel
         self.scenario, self.seed, self._logs = scenario, seed, logs
@@ -52,7 +53,11 @@ class Spec:
             "begin_ns": begin, "end_ns": begin + scenario.head.duration,
             "source_count": len(scenario.clients), "upstream_count": len(self._places),
             "event_count": len(planned), "service_count": len(scenario.config.services),
-            "default_class": self._default_class(), "record": record})
+            "default_class": self._default_class(), "record": record,
+            "silent": not scenario.head.reports_timeouts,
+            "columns": self.ffi.NULL if columns is None else columns.columns,
+            "breakers": bool(scenario.config.file.resilience) or any(
+                one.line for one in scenario.events)})
 
     def _keep(self, value: Any) -> Any:
         self._kept.append(value)
@@ -112,6 +117,8 @@ class Spec:
             "user_at": user_at, "user_prefix": len(prefix),
             "numbered": client.user is not None and client.user.endswith("{n}"),
             "addressed": client.ip is not None,
+            "followed": any(term.metric == "moved" for check in self.scenario.checks
+                            for term in check.metrics()),
             "user_count": client.users, "patience_ns": client.patience or 0}
 
     def _row(self, client: Client) -> dict[str, Any]:

@@ -312,13 +312,9 @@ static __attribute__((noinline)) void send_guarded(struct ray *ray, uint64_t now
         ray_send(ray, now_ns, place, &guarded, 0, answer);
         return;
     }
-    if (guarded.waits != 0) {
-        if (wait_for_permit(ray, now_ns, row, journey, place, guarded.answer.wait_until_ns,
-                            answer) != 0)
-            return;
-        guarded.reason = RAY_REASON_BULKHEAD_FULL;   /* nor is there a place to wait */
-        guarded.http_status = 503;
-    }
+    if (guarded.waits != 0 && wait_for_permit(ray, now_ns, row, journey, place,
+                                              guarded.answer.wait_until_ns, answer) != 0)
+        return;
     ray_guard_refuse(ray, now_ns, place, &guarded, answer);
 }
 

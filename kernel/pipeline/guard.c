@@ -161,16 +161,19 @@ void ray_guard_done(struct ray *ray, uint64_t now_ns, uint32_t place, uint32_t o
     more->permitted = 0;
 }
 
+/* One that would have to wait for a permit is refused where there is no place to wait: a retry has
+ * none, since it left the queue when it was sent first. */
 void ray_guard_refuse(struct ray *ray, uint64_t now_ns, uint32_t place, const ray_guarded *guarded,
                       ray_answer *answer)
 {
     uint32_t unsent = ray_unsent(&ray->inflight.slot[place]);
+    uint32_t full = guarded->waits;
     ray_ending ending = {.by_id = guarded->by_id,
-                         .reason = guarded->reason,
+                         .reason = full != 0 ? RAY_REASON_BULKHEAD_FULL : guarded->reason,
                          .verdict = unsent != 0 ? RAY_VERDICT_DROPPED : RAY_VERDICT_COMPLETE,
                          .by_kind = guarded->by_kind,
                          .refund = (uint8_t)unsent};
-    answer->http_status = guarded->http_status;
+    answer->http_status = full != 0 ? 503 : guarded->http_status;
     answer->retry_after_ns = guarded->retry_after_ns;
     ray_end(ray, now_ns, place, &ending, answer);
 }

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from host_sim.cli import main
-from host_sim.report import html
+from host_sim.report import html, terminal
 from host_sim.simulation import Result, Simulation, named
 from tests.image import vm
 
@@ -120,9 +120,50 @@ def test_a_broken_expectation_is_told_and_ends_with_1(tmp_path: pathlib.Path) ->
     assert "NOT the fixed window lets twice its limit pass" in words(shown.output)
 
 
-def test_the_page_shows_a_scenario_that_runs(tmp_path: pathlib.Path) -> None:
+def test_a_broken_promise_of_the_core_is_found(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "config").mkdir()
+    for name, old, new, said in (
+        ("retry-storm", "budget = { deposit = 1, cost = 5, reserve = 1, ttl = \"10s\" }",
+         'budget = "none"', "with one its retries are at most 20 %"),
+        ("lose-one-of-n", "ip_hash", "round_robin", "put back, it has the same keys again"),
+        ("probe-never-answers", "probes = 1", "probes = 8", "while the service is down"),
+        ("killed-instance", "fall = 3", "fall = 9", "within three of them it gets nothing"),
+    ):
+        config = (named.FOLDER / f"config/{name}.toml").read_text()
+        assert config.count(old) == 1
+        (tmp_path / f"config/{name}.toml").write_text(config.replace(old, new))
+        text = (named.FOLDER / f"{name}.toml").read_text()
+        (tmp_path / f"{name}.toml").write_text(text)
+        result = Simulation(tmp_path / f"{name}.toml").run()
+        assert not result.holds and result.lost == 0 and not any(result.held.values())
+        assert any(said in one.says for one in result.expected if not one.holds), name
+
+
+def test_the_core_counts_the_same_retries_and_expiries(first: dict[str, Result]) -> None:
+    for name in ("retry-storm", "killed-instance", "probe-never-answers", "instance-loss"):
+        whole, core = first[name].total.number, first[name].core
+        assert (core["retried_count"], core["expired_count"]) == (
+            whole("retried"), whole("expired")), name
+
+
+def test_what_breakers_did_is_told_where_it_happened(first: dict[str, Result]) -> None:
+    result = first["probe-never-answers"]
+    happened = next(one for one in result.report().sections if one.title == "What happened")
+    lines = [" ".join(line.split()) for line in happened.lines]  # type: ignore[union-attr]
+    assert lines[0] == "10.0s orders answers nothing"
+    assert lines[1].endswith("breaker of orders: closed > open (failures)")
+    assert lines[-1].endswith("breaker of orders: half-open > closed (probes-good)")
+    assert len(lines) == 2 + len(result.changes)
+    assert result.as_json()["changes"][0]["after"] == "open"
+
+
+def test_the_page_shows_a_scenario_that_runs(
+    tmp_path: pathlib.Path, first: dict[str, Result]
+) -> None:
     page = (named.FOLDER.parents[1] / "docs/simulate.md").read_text()
     assert all(f"| `{name}` |" in page for name in NAMES)
+    shown = terminal.text(first["probe-never-answers"].report(), width=100)
+    assert page.partition("```text\n")[2].partition("```")[0] in shown
     text = page.partition("```toml\n")[2].partition("```")[0]
     (tmp_path / "monday.toml").write_text(text)
     (tmp_path / "gateway.toml").write_text(

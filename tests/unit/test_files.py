@@ -58,7 +58,7 @@ def test_a_key_file_is_regular_and_bounded(tmp_path):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
 @pytest.mark.parametrize("words", [["--help"], ["check", str(EXAMPLE)],
-                                   ["scenario", "lose-one-of-n"]])
+                                   ["simulate", "lose-one-of-n"]])
 def test_a_full_disk_is_an_error_in_one_line(words):
     with open("/dev/full", "wb") as full:
         done = subprocess.run([sys.executable, "-m", "host_sim", *words], cwd=ROOT, stdout=full,

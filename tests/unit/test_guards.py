@@ -138,6 +138,22 @@ RETRY = ('retry = { attempts = 3, base = "100ms", max = "1s", jitter = "none", '
          'on = ["503", "timeout"], methods = ["GET"], budget = "none" }\n')
 
 
+def test_a_retry_that_finds_the_bulkhead_full_has_nowhere_to_wait(guarded: Any) -> None:
+    kernel = guarded('bulkhead = { concurrent = 1, waiting = 4 }\n' + RETRY)
+    ask(kernel, 1)
+    failed = kernel.last_id
+    assert done(kernel, failed, 1, 503).verdict == Verdict.RETRY
+    ask(kernel, 1)                                               # takes the permit meanwhile
+    running = kernel.last_id
+    refused = kernel.dispatch(failed, at_ns=2 * S)
+    assert (refused.verdict, refused.reason, refused.http_status) == (
+        Verdict.COMPLETE, "bulkhead-full", 503)
+    assert (refused.by_kind, refused.by) == ("bulkhead", "orders")
+    done(kernel, running, 3)
+    stats = kernel.stats()
+    assert (stats["dispatched_count"], stats["inflight_count"]) == (2, 0)
+
+
 def test_a_failed_attempt_is_tried_again_after_its_delay(guarded: Any) -> None:
     kernel = guarded(RETRY)
     first = ask(kernel, 1)

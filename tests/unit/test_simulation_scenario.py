@@ -11,6 +11,8 @@ from host_sim.config import CODES, ConfigError
 from host_sim.simulation import Scenario, expect, loads, named
 from host_sim.simulation.expect import BadCheck
 
+S = 10**9
+
 CONFIG = """version = 1
 [service.shop]
 pool = "shop"
@@ -107,6 +109,10 @@ WRONG = [
     ('ok of group "web" >= 1', "ok", "bad-check", "a comparison belongs"),
     ('ok of group "web" >= 1', "held == 0", "bad-check", "leave during out"),
     ('ok of group "web" >= 1', 'bill of group "web" == 0', "bad-check", "not counted by group"),
+    ('ok of group "web" >= 1', 'ok from 1s to 2min >= 1', "out-of-range", "ends with the scenario"),
+    ('ok of group "web" >= 1', 'held from 1s to 2s == 0', "bad-check", "of the whole run only"),
+    ('ok of group "web" >= 1', 'opened of group "web" == 0', "bad-check", "not counted by group"),
+    ('ok of group "web" >= 1', 'most bill of tenant == 0', "bad-check", "write a name"),
     ('["1s", "30s"]', '["30s", "1s"]', "conflict", "after its first"),
     ('["1s", "30s"]', '["1s", "30min"]', "out-of-range", "ends with the scenario"),
 ]  # fmt: skip
@@ -159,13 +165,42 @@ def test_every_error_is_told_at_once(folder: pathlib.Path) -> None:
 ])  # fmt: skip
 def test_checks_count_as_they_are_written(text: str, left: int, right: int) -> None:
     class Nothing:
-        def number(self, metric: str, kind: str, name: str) -> int:
+        def number(self, term: expect.Term) -> int:
             return 0
 
     assert expect.read(text).holds(Nothing())[1:] == (left, right)
 
 
+def test_only_so_many_users_are_followed(folder: pathlib.Path) -> None:
+    text = GOOD.replace('ok of group "web" >= 1', "moved == 0")
+    read(text, folder)
+    with pytest.raises(ConfigError, match="follows users one by one: at most 1,000,000"):
+        read(text.replace("users = 3", "users = 1_000_001"), folder)
+
+
+def test_a_number_is_of_a_stretch_or_of_the_least_or_most_of_a_kind() -> None:
+    seen = []
+
+    class Told:
+        def number(self, term: expect.Term) -> int:
+            seen.append((term.metric, term.kind, term.name, term.extreme, term.during))
+            return len(seen)
+
+    check = expect.read('2 * moved from 15s to 1min == most sent of instance from 0s to 15s '
+                        '+ least ok of class - sent of instance "a:80"')
+    assert check.holds(Told())[1:] == (2, 2 + 3 - 4)
+    assert seen == [("moved", "", "", "", (15 * S, 60 * S)),
+                    ("sent", "instance", "", "most", (0, 15 * S)),
+                    ("ok", "class", "", "least", None),
+                    ("sent", "instance", "a:80", "", None)]
+    assert check.right.text == (
+        'most sent of instance from 0s to 15s + least ok of class - sent of instance "a:80"')
+
+
 @pytest.mark.parametrize("text", [
+    "most sent == 1", 'most sent of instance "a" == 1', "most 1 == 1", "least okay of group == 1",
+    "sent from 1s == 1", "sent from 2s to 1s == 1", "sent from x to 1s == 1",
+    "1 from 1s to 2s == 1",
     "", "1", "1 <", "1 < 2 3", "(1 < 2", "1 == ok of", 'ok of group web == 1', "1h2 == 1", "@ == 1",
     "(" * 40 + "1" + ")" * 40 + " == 1", 'ok of nobody "x" == 1', "1.2.3 == 1",
 ])  # fmt: skip
