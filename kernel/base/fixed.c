@@ -17,17 +17,6 @@ uint64_t ray_gcd(uint64_t a, uint64_t b)
     return a;
 }
 
-uint64_t ray_add_capped(uint64_t a, uint64_t b)
-{
-    return a > ALL_ONES - b ? ALL_ONES : a + b;
-}
-
-uint64_t ray_mul_capped(uint64_t a, uint64_t b)
-{
-    wide product = (wide)a * b;
-    return (uint64_t)(product >> 64) != 0 ? ALL_ONES : (uint64_t)product;
-}
-
 /* Schoolbook, one bit at a time: high < c, so the quotient fits 64 bits. Only configuration and
  * hints come here. */
 static uint64_t divide(uint64_t high, uint64_t low, uint64_t c, uint64_t *rest)

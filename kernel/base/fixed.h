@@ -6,8 +6,16 @@
 
 uint64_t ray_gcd(uint64_t a, uint64_t b);
 /* a + b and a * b, RAY_NEVER (2^64-1) when they do not fit. */
-uint64_t ray_add_capped(uint64_t a, uint64_t b);
-uint64_t ray_mul_capped(uint64_t a, uint64_t b);
+static inline uint64_t ray_add_capped(uint64_t a, uint64_t b)
+{
+    uint64_t sum;
+    return __builtin_add_overflow(a, b, &sum) ? 0xffffffffffffffffU : sum;
+}
+static inline uint64_t ray_mul_capped(uint64_t a, uint64_t b)
+{
+    uint64_t product;
+    return __builtin_mul_overflow(a, b, &product) ? 0xffffffffffffffffU : product;
+}
 /* floor(a * b / c) and ceil(a * b / c) with a 128-bit product; 2^64-1 when it does not fit. c is
  * not 0. */
 uint64_t ray_mul_div_floor(uint64_t a, uint64_t b, uint64_t c);

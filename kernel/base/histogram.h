@@ -68,6 +68,17 @@ static inline void ray_histogram_record(ray_histogram *head, uint32_t *bucket, u
     ray_histogram_record_at(head, bucket, bits, ray_histogram_index(bits, value), value);
 }
 
+/* The value 0, which stands in the first bucket whatever the bits. */
+static inline void ray_histogram_record_zero(ray_histogram *head, uint32_t *bucket, uint32_t bits)
+{
+    if (__builtin_expect(bucket[0] == 0xffffffffU, 0))
+        ray_histogram_halve(head, bucket, bits);
+    bucket[0] += 1;
+    if (__builtin_expect(head->min != 0, 0))
+        ray_histogram_widen(head, 0);
+    head->count++;
+}
+
 /* The same `times` times at once, at most 2^31. */
 void ray_histogram_add(ray_histogram *head, uint32_t *bucket, uint32_t bits, uint64_t value,
                        uint32_t times);

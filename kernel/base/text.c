@@ -256,14 +256,27 @@ static void hex_group(ray_text *text, uint32_t group)
     ray_text_hex(text, group, group > 0xfff ? 4 : group > 0xff ? 3 : group > 0xf ? 2 : 1);
 }
 
+/* Written in one piece: a replay writes one for every request of a bare address. */
+static void address_4(ray_text *text, const uint8_t at[4])
+{
+    char digits[16];
+    unsigned length = 0;
+    for (unsigned i = 0; i < 4; i++) {
+        unsigned value = at[i], hundreds = value / 100, tens = value / 10;
+        if (hundreds != 0)
+            digits[length++] = (char)('0' + hundreds);
+        if (tens != 0)
+            digits[length++] = (char)('0' + tens - hundreds * 10);
+        digits[length++] = (char)('0' + value - tens * 10);
+        digits[length++] = '.';
+    }
+    ray_text_bytes(text, digits, length - 1);
+}
+
 void ray_text_address(ray_text *text, const ray_address *address)
 {
     if (ray_is_zero(address->at, 10) && group_of(address, 5) == 0xffff) {
-        for (unsigned i = 12; i < 16; i++) {
-            if (i > 12)
-                ray_text_char(text, '.');
-            ray_text_u64(text, address->at[i]);
-        }
+        address_4(text, address->at + 12);
         return;
     }
     /* RFC 5952: the first longest run of at least two zero groups */

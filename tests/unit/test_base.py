@@ -27,6 +27,7 @@ def declared(*paths: str) -> str:
     lines = []
     for path in paths:
         text = re.sub(r"/\*.*?\*/", "", (ROOT / path).read_text(), flags=re.S)
+        text = re.sub(r"^static inline ([^{]*\))\n\{.*?^\}$", r"\1;", text, flags=re.S | re.M)
         lines += [x for x in text.splitlines() if not x.startswith("#") and "restrict" not in x]
     return "\n".join(lines)
 
