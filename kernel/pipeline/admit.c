@@ -5,11 +5,14 @@
 #include "base/bytes.h"
 
 /* -- taking -- */
+/* `used`: what it used, of a request that is over already and holds nothing. */
 static __attribute__((noinline)) uint32_t take_quotas(struct ray *ray, uint64_t now_ns,
                                                       const ray_journey *journey,
-                                                      ray_quota_hold *holds)
+                                                      const ray_used *used, ray_quota_hold *holds)
 {
     ray_quota_query query;   /* the answers hold the rest */
+    if (used != NULL)
+        memcpy(query.units, used->quota, sizeof query.units);
     query.user = journey->user;
     query.tenant = journey->tenant;
     query.wall_offset_ns = ray->clock.wall_offset_ns;
@@ -94,19 +97,9 @@ static uint32_t take_held(struct ray *ray, uint64_t now_ns, const ray_row *row,
         ray_limit_hold *holds = slot->phase != RAY_PHASE_SENT ? slot->limit : NULL;
         slot->limit_count = (uint8_t)ray_ratelimit_take(&ray->ratelimit, now_ns,
                                                         &journey->governed->limits, 1, holds);
-        slot->quota_count = (uint8_t)take_quotas(ray, now_ns, journey, slot->quota);
+        slot->quota_count = (uint8_t)take_quotas(ray, now_ns, journey, NULL, slot->quota);
     }
     return place;
-}
-
-/* What is settled before anybody can look needs no place in flight. */
-static uint32_t take_at_once(struct ray *ray, uint64_t now_ns, const ray_journey *journey,
-                             ray_quota_hold *holds)
-{
-    if (journey->asked == 0)
-        return 0;
-    ray_ratelimit_take(&ray->ratelimit, now_ns, &journey->governed->limits, 1, NULL);
-    return journey->governed->quotas.count != 0 ? take_quotas(ray, now_ns, journey, holds) : 0;
 }
 
 /* -- telling -- */
@@ -225,18 +218,18 @@ static void note(struct ray *ray, uint64_t now_ns, const ray_row *row, const ray
 {
     uint32_t granted = journey->granted;
     ray_gateway_note(&ray->gateway, now_ns, &journey->gateway, granted);
-    if (journey->auth_asked != 0)
+    if (RAY_RARELY(journey->auth_asked != 0))
         ray_auth_note(&ray->auth, now_ns, &journey->identified->query,
                       &journey->identified->answer, granted);
-    if (journey->policy.asked != 0)
+    if (RAY_RARELY(journey->policy.asked != 0))
         note_policies(ray, now_ns, journey, answer);
-    if (journey->asked != RAY_ASKED_NOT)
+    if (RAY_MOSTLY(journey->asked != RAY_ASKED_NOT))
         ray_ratelimit_note(&ray->ratelimit, now_ns, &journey->governed->limits, granted);
-    if (journey->asked == RAY_ASKED_ALL)
+    if (RAY_MOSTLY(journey->asked == RAY_ASKED_ALL))
         ray_quota_note(&ray->quota, now_ns, &journey->governed->quotas, granted);
-    if (journey->queue_asked != 0)
+    if (RAY_RARELY(journey->queue_asked != 0))
         ray_priority_note(&ray->priority, now_ns, &journey->place, &journey->queue, granted);
-    if (journey->mediated != 0)
+    if (RAY_RARELY(journey->mediated != 0))
         ray_mediator_note(&ray->mediator, now_ns, &journey->identified->mediation,
                           &journey->identified->mediated, granted);
     count_verdict(ray, row, journey, answer, granted);
@@ -357,13 +350,20 @@ static __attribute__((noinline)) void admit_at_once(struct ray *ray, uint64_t no
                                                     const ray_journey *journey,
                                                     ray_answer *answer)
 {
-    ray_quota_hold holds[RAY_REQUEST_QUOTA_MAX];
-    uint32_t count = take_at_once(ray, now_ns, journey, holds);
-    note(ray, now_ns, row, journey, answer);
-    if (journey->cached != 0)
-        ray_complete_cached(ray, now_ns, row, journey, holds, count, answer);
+    ray_used used;
+    if (RAY_RARELY(journey->cached != 0))
+        ray_used_cached(ray, now_ns, row, journey, &used, answer);
     else
-        ray_complete_exchange(ray, now_ns, row, journey, holds, count, answer);
+        ray_used_exchange(ray, now_ns, row, journey, &used, answer);
+    if (RAY_MOSTLY(journey->asked != 0))
+        ray_ratelimit_take(&ray->ratelimit, now_ns, &journey->governed->limits, 1, NULL);
+    if (journey->asked != 0 && journey->governed->quotas.count != 0)
+        take_quotas(ray, now_ns, journey, &used, NULL);
+    note(ray, now_ns, row, journey, answer);
+    if (RAY_RARELY(journey->cached != 0))
+        ray_complete_cached(ray, now_ns, row, journey, &used, answer);
+    else
+        ray_complete_exchange(ray, now_ns, row, journey, &used, answer);
 }
 
 static __attribute__((noinline)) void admit(struct ray *ray, uint64_t now_ns, const ray_rows *rows,
@@ -374,7 +374,7 @@ static __attribute__((noinline)) void admit(struct ray *ray, uint64_t now_ns, co
     journey.governed = governed;
     journey.identified = identified;
     ray_journey_ask(ray, now_ns, rows, row, &journey, answer);
-    if (answer->status != RAY_OK)
+    if (RAY_RARELY(answer->status != RAY_OK))
         return;
     answer->id = ray_record(ray, now_ns, answer);
     journey.target = journey.granted != 0 ? ray_target_of(ray, rows, row, &journey) : 0;

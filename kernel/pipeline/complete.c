@@ -5,21 +5,13 @@
 #include "base/bytes.h"
 #include "base/headers.h"
 
-/* What a request really used, once it is known. */
-typedef struct ray_used {
-    ray_cost_query cost;
-    uint64_t quota[RAY_QUOTA_TYPE_MAX];
-    uint16_t http_status;
-    uint8_t reserved[6];
-} ray_used;
-
 /* -- billing and measuring -- */
 /* Books the price; the money quotas settle with it. A charge that no balance can hold is counted by
  * the cost module and costs nothing. */
 static void bill(struct ray *ray, uint64_t now_ns, ray_used *used, ray_answer *answer)
 {
     ray_cost_quote charged;
-    if (ray_cost_priced(&ray->cost, used->cost.service) == 0 ||
+    if (RAY_MOSTLY(ray_cost_priced(&ray->cost, used->cost.service) == 0) ||
         ray_cost_charge(&ray->cost, now_ns, &used->cost, &charged) != RAY_OK)
         return;
     answer->cost_nano = charged.nano;
@@ -35,7 +27,9 @@ static void measure_exchange(struct ray *ray, uint64_t now_ns, const ray_row *ro
     uint64_t bytes = used->quota[RAY_QUOTA_BYTES];
     ray_governance_event event = {
         .tokens = journey->asked != 0 ? journey->governed->limits.tokens : 0,
+        .wait_ns = 0,   /* all are named: what is left out is cleared with the rest, slowly */
         .bytes = bytes,
+        .latency_ns = 0,
         .cost_nano = answer->cost_nano,
         .wall_offset_ns = ray->clock.wall_offset_ns,
         .service = answer->service,
@@ -47,6 +41,8 @@ static void measure_exchange(struct ray *ray, uint64_t now_ns, const ray_row *ro
         .verdict = answer->verdict,
         .by_kind = answer->by_kind,
         .priority = answer->priority,
+        .queued = 0,
+        .reserved = {0, 0, 0},
     };
     ray_governance_exchange(&ray->governance, now_ns, &event);
     ray_apimon_event seen = {.request_bytes = row->request_bytes,
@@ -75,57 +71,59 @@ static void used_by_row(const struct ray *ray, const ray_row *row, const ray_jou
     used->http_status = ray_status_seen(row->http_status, 0);
 }
 
-void ray_complete_exchange(struct ray *ray, uint64_t now_ns, const ray_row *row,
-                           const ray_journey *journey, const ray_quota_hold *holds, uint32_t count,
-                           ray_answer *answer)
+void ray_used_exchange(struct ray *ray, uint64_t now_ns, const ray_row *row,
+                       const ray_journey *journey, ray_used *used, ray_answer *answer)
 {
-    ray_used used;
-    used_by_row(ray, row, journey, &used);
-    bill(ray, now_ns, &used, answer);
-    if (count != 0)
-        ray_quota_settle(&ray->quota, now_ns, ray->clock.wall_offset_ns, holds, count, used.quota);
+    used_by_row(ray, row, journey, used);
+    bill(ray, now_ns, used, answer);
+}
+
+void ray_complete_exchange(struct ray *ray, uint64_t now_ns, const ray_row *row,
+                           const ray_journey *journey, const ray_used *used, ray_answer *answer)
+{
     uint32_t width = 0;
-    if (journey->queue_asked != 0) {   /* a server is busy with it for no time at all */
+    if (RAY_RARELY(journey->queue_asked != 0)) {   /* a server is busy with it for no time at all */
         ray_priority_take(&ray->priority, now_ns, &journey->place, &journey->queue, 0);
         width = journey->place.width != 0 ? journey->place.width : 1;
     }
-    if (width != 0 || ray_priority_promised(&ray->priority, answer->service) != 0) {
+    if (RAY_RARELY(width != 0 || ray_priority_promised(&ray->priority, answer->service) != 0)) {
         ray_priority_done outcome = {.arrival_ns = now_ns, .sent_ns = now_ns,
                                      .service = answer->service, .priority = answer->priority,
                                      .width = width,
-                                     .failed = used.http_status >= 500};
+                                     .failed = used->http_status >= 500};
         ray_priority_finish(&ray->priority, now_ns, &outcome);
     }
-    if (journey->target != 0)
-        ray_mediator_changed(&ray->mediator, journey->target, used.http_status);
+    if (RAY_RARELY(journey->target != 0))
+        ray_mediator_changed(&ray->mediator, journey->target, used->http_status);
     ray_record_complete(ray, now_ns, RAY_REASON_OK);
-    measure_exchange(ray, now_ns, row, journey, &used, answer);
+    measure_exchange(ray, now_ns, row, journey, used, answer);
 }
 
 /* A stored answer is complete the moment it is asked for: no server, no instance, no wait. */
-void ray_complete_cached(struct ray *ray, uint64_t now_ns, const ray_row *row,
-                         const ray_journey *journey, const ray_quota_hold *holds, uint32_t count,
-                         ray_answer *answer)
+void ray_used_cached(struct ray *ray, uint64_t now_ns, const ray_row *row,
+                     const ray_journey *journey, ray_used *used, ray_answer *answer)
 {
-    ray_used used;
     ray_view headers, body = {NULL, 0};
-    uint32_t hit = journey->identified->mediated.hit;
     uint16_t http_status = 200;
-    ray_mediator_cached(&ray->mediator, now_ns, hit, &http_status, &headers, &body);
-    used_by_row(ray, row, journey, &used);
-    used.http_status = http_status;
-    used.cost.units[RAY_COST_BYTES] = row->request_bytes + body.length;
-    used.cost.units[RAY_COST_STORAGE] = 0;
-    used.cost.units[RAY_COST_CACHE] = 1;
-    used.quota[RAY_QUOTA_BYTES] = row->request_bytes + body.length;
-    bill(ray, now_ns, &used, answer);
-    if (count != 0)
-        ray_quota_settle(&ray->quota, now_ns, ray->clock.wall_offset_ns, holds, count, used.quota);
-    answer->cached = hit;
-    answer->http_status = http_status;
+    ray_mediator_cached(&ray->mediator, now_ns, journey->identified->mediated.hit, &http_status,
+                        &headers, &body);
+    used_by_row(ray, row, journey, used);
+    used->http_status = http_status;
+    used->cost.units[RAY_COST_BYTES] = row->request_bytes + body.length;
+    used->cost.units[RAY_COST_STORAGE] = 0;
+    used->cost.units[RAY_COST_CACHE] = 1;
+    used->quota[RAY_QUOTA_BYTES] = row->request_bytes + body.length;
+    bill(ray, now_ns, used, answer);
+}
+
+void ray_complete_cached(struct ray *ray, uint64_t now_ns, const ray_row *row,
+                         const ray_journey *journey, const ray_used *used, ray_answer *answer)
+{
+    answer->cached = journey->identified->mediated.hit;
+    answer->http_status = used->http_status;
     ray_record_complete(ray, now_ns, RAY_REASON_CACHED);
     ray->tally.cached_count++;
-    measure_exchange(ray, now_ns, row, journey, &used, answer);
+    measure_exchange(ray, now_ns, row, journey, used, answer);
 }
 
 /* -- a request that was in flight -- */

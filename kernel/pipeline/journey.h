@@ -152,13 +152,23 @@ void ray_explain_way_json(const struct ray *ray, uint64_t now_ns, const ray_row 
                           const ray_journey *journey, ray_text *out);
 void ray_explain_queue_json(const ray_journey *journey, ray_text *out);
 
-/* What a stored answer is to the bill: the row as if its service had sent it. */
-void ray_complete_cached(struct ray *ray, uint64_t now_ns, const ray_row *row,
-                         const ray_journey *journey, const ray_quota_hold *holds, uint32_t count,
-                         ray_answer *answer);
-/* The end of an exchange that took no time: billed, settled and measured at its admission. */
+/* What a request really used, once it is known. */
+typedef struct ray_used {
+    ray_cost_query cost;
+    uint64_t quota[RAY_QUOTA_TYPE_MAX];
+    uint16_t http_status;
+    uint8_t reserved[6];
+} ray_used;
+/* What is over with its admission: what it used, billed, before anything is booked; and its end,
+ * measured, afterwards. `exchange`: its row brings its outcome, and it took no time. `cached`: a
+ * stored answer serves it, to the bill as if its service had sent it. */
+void ray_used_exchange(struct ray *ray, uint64_t now_ns, const ray_row *row,
+                       const ray_journey *journey, ray_used *used, ray_answer *answer);
 void ray_complete_exchange(struct ray *ray, uint64_t now_ns, const ray_row *row,
-                           const ray_journey *journey, const ray_quota_hold *holds, uint32_t count,
-                           ray_answer *answer);
+                           const ray_journey *journey, const ray_used *used, ray_answer *answer);
+void ray_used_cached(struct ray *ray, uint64_t now_ns, const ray_row *row,
+                     const ray_journey *journey, ray_used *used, ray_answer *answer);
+void ray_complete_cached(struct ray *ray, uint64_t now_ns, const ray_row *row,
+                         const ray_journey *journey, const ray_used *used, ray_answer *answer);
 
 #endif

@@ -35,11 +35,6 @@ static uint32_t reached(uint64_t count, uint64_t guard)
     return guard != 0 && count >= guard;
 }
 
-uint32_t ray_quota_guarded(const ray_quota_spec *spec)
-{
-    return spec->guard_requests_per_s != 0 || spec->guard_bytes_per_s != 0;
-}
-
 /* 0 when no guard is reached, else the time until the first second after a full one below every
  * guard. */
 uint64_t ray_quota_guard_wait(const ray_quota_spec *spec, int64_t wall_ns,
@@ -56,11 +51,9 @@ uint64_t ray_quota_guard_wait(const ray_quota_spec *spec, int64_t wall_ns,
     return (uint64_t)(free_second * SECOND_NS - wall_ns);
 }
 
-void ray_quota_guard_count(const ray_quota_spec *spec, int64_t wall_ns, ray_quota_active *active,
-                           uint64_t requests, uint64_t bytes)
+__attribute__((noinline)) void ray_quota_guard_count(int64_t wall_ns, ray_quota_active *active,
+                                                     uint64_t requests, uint64_t bytes)
 {
-    if (!ray_quota_guarded(spec))
-        return;
     guard_view view = view_of(wall_ns, active);
     active->guard_second = view.second;
     active->guard_requests = ray_add_capped(view.requests, requests);

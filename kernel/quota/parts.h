@@ -27,14 +27,18 @@ uint32_t ray_quota_same_span(const ray_quota_active *active, int64_t step);
 int64_t ray_quota_counts_from(const ray_quota_spec *spec, const ray_quota_active *active);
 
 /* guard.c: requests and bytes over the last full second */
-uint32_t ray_quota_guarded(const ray_quota_spec *spec);
+static inline uint32_t ray_quota_guarded(const ray_quota_spec *spec)
+{
+    return (spec->guard_requests_per_s | spec->guard_bytes_per_s) != 0;
+}
 uint64_t ray_quota_guard_wait(const ray_quota_spec *spec, int64_t wall_ns,
                               const ray_quota_active *active);
 /* The same of what monitoring says in the query. */
 uint64_t ray_quota_gauge_wait(const ray_quota_spec *spec, uint64_t now_ns,
                               const ray_quota_query *query);
-void ray_quota_guard_count(const ray_quota_spec *spec, int64_t wall_ns, ray_quota_active *active,
-                           uint64_t requests, uint64_t bytes);
+/* Of an instance that is guarded. */
+void ray_quota_guard_count(int64_t wall_ns, ray_quota_active *active, uint64_t requests,
+                           uint64_t bytes);
 uint32_t ray_quota_guard_idle(int64_t wall_ns, const ray_quota_active *active);
 
 /* table.c: allocations by handle and list, instances by hash, slots for new ones */

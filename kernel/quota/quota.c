@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* quota.c - ask, take, note, settle, refund: what a request's journey needs of quotas.
+/* quota.c - ask and note: what every quota of a request says, and that it was asked.
  *
  * A period rolls when it is next booked into, so idle tenants cost nothing; ask sees a rolled copy
  * and changes nothing.
@@ -31,79 +31,103 @@ static void deny(ray_quota_answer *answer, uint16_t reason, uint64_t retry_after
         answer->retry_after_ns = retry_after_ns;
 }
 
+/* More than fits: overage, or no until the period ends. */
+static __attribute__((noinline)) void answer_over(const ray_quota_spec *spec, int64_t wall_ns,
+                                                  const ray_quota_active *active, uint64_t room,
+                                                  ray_quota_answer *answer)
+{
+    if (spec->enforcement == RAY_QUOTA_SOFT) {
+        answer->flags |= RAY_QUOTA_OVER;
+        return;
+    }
+    uint64_t most = ray_add_capped(spec->limit_units, ray_quota_carry_max(spec));
+    uint32_t never = answer->units > most && answer->units > room;
+    deny(answer, never ? RAY_REASON_QUOTA_NEVER : RAY_REASON_QUOTA_EXCEEDED,
+         never ? (uint64_t)RAY_NEVER : ray_quota_wait(spec, wall_ns, active, answer->units));
+}
+
+static __attribute__((noinline)) void answer_guard(const ray_quota_spec *spec, int64_t wall_ns,
+                                                   const ray_quota_active *active,
+                                                   ray_quota_answer *answer)
+{
+    uint64_t wait_ns = ray_quota_guard_wait(spec, wall_ns, active);
+    if (wait_ns != 0)
+        deny(answer, RAY_REASON_QUOTA_GUARD, wait_ns);
+}
+
 /* What one quota says, with `active` as it is now. Guards deny whatever the enforcement, which is
  * about the balance. */
-static void answer_of(const ray_quota_spec *spec, int64_t wall_ns, const ray_quota_active *active,
-                      ray_quota_answer *answer)
+static inline __attribute__((always_inline)) void answer_of(const ray_quota_spec *spec,
+                                                            int64_t wall_ns,
+                                                            const ray_quota_active *active,
+                                                            ray_quota_answer *answer)
 {
     uint64_t room = ray_add_capped(spec->limit_units, active->carry_units);
     uint64_t held = ray_add_capped(active->used_units, active->reserved_units);
-    uint32_t over = ray_add_capped(held, answer->units) > room;
     answer->left_units = room > held ? room - held : 0;
-    answer->granted = 1;
-    answer->reason = RAY_REASON_OK;
-    if (over && spec->enforcement == RAY_QUOTA_SOFT) {
-        answer->flags |= RAY_QUOTA_OVER;
-    } else if (over) {
-        uint64_t most = ray_add_capped(spec->limit_units, ray_quota_carry_max(spec));
-        uint32_t never = answer->units > most && answer->units > room;
-        deny(answer, never ? RAY_REASON_QUOTA_NEVER : RAY_REASON_QUOTA_EXCEEDED,
-             never ? (uint64_t)RAY_NEVER : ray_quota_wait(spec, wall_ns, active, answer->units));
-    }
-    if (ray_quota_guarded(spec)) {
-        uint64_t wait_ns = ray_quota_guard_wait(spec, wall_ns, active);
-        if (wait_ns != 0)
-            deny(answer, RAY_REASON_QUOTA_GUARD, wait_ns);
-    }
+    if (__builtin_expect(ray_add_capped(held, answer->units) > room, 0))
+        answer_over(spec, wall_ns, active, room, answer);
+    if (__builtin_expect(ray_quota_guarded(spec), 0))
+        answer_guard(spec, wall_ns, active, answer);
 }
 
-/* Of an instance that does not exist yet. A denial does not make it, so it will have no carry
- * later either: what passes the limit alone can never be. */
-static __attribute__((noinline)) void answer_new(const ray_quota_row *row, int64_t wall_ns,
-                                                 ray_quota_answer *answer)
+/* Of an instance whose periods ended since, or that does not exist yet (`place` RAY_NONE). A denial
+ * does not make it, so it will have no carry later either: what passes the limit alone can never
+ * be. */
+static __attribute__((noinline)) void answer_other(const ray_quota *quota,
+                                                   const ray_quota_row *row, int64_t wall_ns,
+                                                   uint32_t place, ray_quota_answer *answer)
 {
-    ray_quota_active fresh;
-    ray_quota_open(row, wall_ns, &fresh);
-    answer_of(&row->spec, wall_ns, &fresh, answer);
-    if (answer->granted == 0 && answer->units > row->spec.limit_units) {
+    ray_quota_active then;
+    if (place == RAY_NONE) {
+        ray_quota_open(row, wall_ns, &then);
+    } else {
+        then = quota->book.active[place];
+        ray_quota_roll(&row->spec, wall_ns, &then);
+    }
+    answer_of(&row->spec, wall_ns, &then, answer);
+    if (place == RAY_NONE && answer->granted == 0 && answer->units > row->spec.limit_units) {
         answer->reason = RAY_REASON_QUOTA_NEVER;
         answer->retry_after_ns = RAY_NEVER;
     }
 }
 
-static __attribute__((noinline)) void answer_rolled(const ray_quota_spec *spec, int64_t wall_ns,
-                                                    const ray_quota_active *active,
-                                                    ray_quota_answer *answer)
+static __attribute__((noinline)) void answer_gauge(const ray_quota_spec *spec, int64_t wall_ns,
+                                                   const ray_quota_query *query,
+                                                   ray_quota_answer *answer)
 {
-    ray_quota_active rolled = *active;
-    ray_quota_roll(spec, wall_ns, &rolled);
-    answer_of(spec, wall_ns, &rolled, answer);
-}
-
-static void answer_fill(const ray_quota *quota, int64_t wall_ns, const ray_quota_query *query,
-                        uint32_t slot, uint32_t weight, ray_quota_answer *answer)
-{
-    const ray_quota_row *row = &quota->config.row[slot];
-    uint64_t user_key = ray_quota_user_key(quota, &row->spec, query->user);
-    uint64_t key = ray_quota_key_of(quota, slot, query->tenant, user_key);
-    *answer = (ray_quota_answer){
-        .units = ray_mul_capped(query->units[row->spec.type], weight),
-        .key = key,
-        .allocation = ray_quota_handle(quota, slot),
-        .slot = ray_quota_active_find(quota, slot, query->tenant, user_key, key),
-        .shadow = row->spec.mode == RAY_MODE_SHADOW,
-        .weight = (uint16_t)weight,
-    };
-    if (answer->slot == RAY_NONE)
-        answer_new(row, wall_ns, answer);
-    else if (wall_ns >= quota->book.active[answer->slot].end_ns)
-        answer_rolled(&row->spec, wall_ns, &quota->book.active[answer->slot], answer);
-    else
-        answer_of(&row->spec, wall_ns, &quota->book.active[answer->slot], answer);
     uint64_t wait_ns =
-        ray_quota_gauge_wait(&row->spec, (uint64_t)(wall_ns - query->wall_offset_ns), query);
+        ray_quota_gauge_wait(spec, (uint64_t)(wall_ns - query->wall_offset_ns), query);
     if (wait_ns != 0)
         deny(answer, RAY_REASON_QUOTA_GUARD, wait_ns);
+}
+
+static inline void answer_fill(const ray_quota *quota, const ray_quota_row *row, int64_t wall_ns,
+                               const ray_quota_query *query, uint32_t slot, uint32_t weight,
+                               ray_quota_answer *answer)
+{
+    const ray_quota_spec *spec = &row->spec;
+    uint64_t user_key = ray_quota_user_key(quota, spec, query->user);
+    uint64_t key = ray_quota_key_of(quota, slot, query->tenant, user_key);
+    uint32_t place = ray_quota_active_find(quota, slot, query->tenant, user_key, key);
+    answer->units = ray_mul_capped(query->units[spec->type], weight);
+    answer->retry_after_ns = 0;
+    answer->key = key;
+    answer->allocation = slot | row->generation << 16;
+    answer->slot = place;
+    answer->reason = RAY_REASON_OK;
+    answer->granted = 1;
+    answer->shadow = spec->mode == RAY_MODE_SHADOW;
+    answer->flags = 0;
+    answer->weight = (uint16_t)weight;
+    const ray_quota_active *active = &quota->book.active[place != RAY_NONE ? place : 0];
+    RAY_KEEP(active);
+    if (__builtin_expect(place != RAY_NONE && wall_ns < active->end_ns, 1))
+        answer_of(spec, wall_ns, active, answer);
+    else
+        answer_other(quota, row, wall_ns, place, answer);
+    if (__builtin_expect((spec->guard_errors_per_min | spec->guard_latency_p99_ns) != 0, 0))
+        answer_gauge(spec, wall_ns, query, answer);
 }
 
 static uint32_t applies(const ray_quota_spec *spec, const ray_quota_query *query)
@@ -156,15 +180,29 @@ static __attribute__((noinline)) void bind(ray_quota_answers *out)
 }
 
 /* 0 when there is no place left. */
-static uint32_t ask_one(const ray_quota *quota, int64_t wall_ns, const ray_quota_query *query,
-                        uint32_t slot, uint32_t weight, ray_quota_answers *out)
+static inline __attribute__((always_inline)) uint32_t ask_one(const ray_quota *quota,
+                                                              int64_t wall_ns,
+                                                              const ray_quota_query *query,
+                                                              uint32_t slot, uint32_t weight,
+                                                              ray_quota_answers *out)
 {
-    if (!applies(&quota->config.row[slot].spec, query))
+    const ray_quota_row *row = &quota->config.row[slot];
+    RAY_KEEP(row);
+    if (!applies(&row->spec, query))
         return 1;
     if (out->count == RAY_REQUEST_QUOTA_MAX)
         return 0;
-    answer_fill(quota, wall_ns, query, slot, weight, &out->at[out->count++]);
+    ray_quota_answer *answer = &out->at[out->count++];
+    RAY_KEEP(answer);
+    answer_fill(quota, row, wall_ns, query, slot, weight, answer);
     return 1;
+}
+
+static __attribute__((noinline)) uint32_t ask_alone(const ray_quota *quota, int64_t wall_ns,
+                                                    const ray_quota_query *query, uint32_t slot,
+                                                    ray_quota_answers *out)
+{
+    return ask_one(quota, wall_ns, query, slot, 1, out);
 }
 
 static uint32_t named_before(const ray_quota_query *query, uint32_t place)
@@ -176,8 +214,9 @@ static uint32_t named_before(const ray_quota_query *query, uint32_t place)
 }
 
 /* What the query names: each once, and nothing but what waits to be named. */
-static uint32_t ask_named(const ray_quota *quota, int64_t wall_ns, const ray_quota_query *query,
-                          ray_quota_answers *out)
+static __attribute__((noinline)) uint32_t ask_named(const ray_quota *quota, int64_t wall_ns,
+                                                    const ray_quota_query *query,
+                                                    ray_quota_answers *out)
 {
     uint32_t slot;
     for (uint32_t i = 0; i < query->named_count; i++)
@@ -232,9 +271,9 @@ ray_status ray_quota_ask_only(const ray_quota *quota, uint64_t now_ns, const ray
         return RAY_OK;
     int64_t wall_ns = ray_quota_wall(now_ns, query->wall_offset_ns);
     uint32_t room = only != RAY_NONE
-                        ? ask_one(quota, wall_ns, query, only, 1, out)
+                        ? ask_alone(quota, wall_ns, query, only, out)
                         : ask_listed(quota, wall_ns, query, out) &&
-                              ask_named(quota, wall_ns, query, out);
+                              (query->named_count == 0 || ask_named(quota, wall_ns, query, out));
     if (room == 0)
         return RAY_E_ARGUMENT;
     uint32_t made = 1, denied = 0;   /* mostly all exist and nobody says no */
@@ -253,51 +292,6 @@ ray_status ray_quota_ask(const ray_quota *quota, uint64_t now_ns, const ray_quot
                          ray_quota_answers *out)
 {
     return ray_quota_ask_only(quota, now_ns, query, RAY_NONE, out);
-}
-
-static uint32_t make(ray_quota *quota, int64_t wall_ns, const ray_quota_query *query, uint32_t slot,
-                     uint32_t victim)
-{
-    const ray_quota_row *row = &quota->config.row[slot];
-    ray_quota_active fresh;
-    ray_quota_open(row, wall_ns, &fresh);
-    fresh.allocation = slot + 1;
-    fresh.tenant = query->tenant;
-    fresh.user_key = ray_quota_user_key(quota, &row->spec, query->user);
-    if (victim != RAY_NONE)
-        quota->tally.evicted_count++;
-    return ray_quota_active_add(quota, wall_ns, victim, &fresh);
-}
-
-uint32_t ray_quota_take(ray_quota *quota, uint64_t now_ns, const ray_quota_query *query,
-                        const ray_quota_answers *answers, ray_quota_hold *holds)
-{
-    int64_t wall_ns = ray_quota_wall(now_ns, query->wall_offset_ns);
-    ray_quota_places places;
-    ray_quota_places_begin(quota, &places);
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < answers->count; i++) {
-        const ray_quota_answer *answer = &answers->at[i];
-        if (answer->granted == 0)
-            continue;
-        uint32_t slot = answer->allocation & 0xffff, at = answer->slot, victim;
-        if (at == RAY_NONE) {
-            uint32_t found = ray_quota_place_next(quota, wall_ns, answers, &places, &victim);
-            ray_assert(found != 0); /* ask walked the same way */
-            at = make(quota, wall_ns, query, slot, victim);
-        }
-        ray_quota_active *active = &quota->book.active[at];
-        ray_quota_roll(&quota->config.row[slot].spec, wall_ns, active);
-        uint64_t room = RAY_NEVER - active->reserved_units;
-        uint64_t booked = answer->units < room ? answer->units : room;
-        active->reserved_units += booked;
-        active->admitted_count++;
-        ray_quota_guard_count(&quota->config.row[slot].spec, wall_ns, active, 1, 0);
-        holds[count++] = (ray_quota_hold){booked, (uint64_t)active->period, (uint16_t)at,
-                                          answer->weight, active->stamp};
-    }
-    quota->tally.hand = places.hand;
-    return count;
 }
 
 void ray_quota_note(ray_quota *quota, uint64_t now_ns, const ray_quota_answers *answers,
@@ -326,90 +320,4 @@ void ray_quota_note(ray_quota *quota, uint64_t now_ns, const ray_quota_answers *
     }
     if (full != 0) /* the next search looks at other slots */
         tally->hand = (tally->hand + RAY_QUOTA_EVICT_WINDOW) & (RAY_QUOTA_ACTIVE_MAX - 1);
-}
-
-/* The instance a hold is of, rolled to now; NULL and counted when it was removed or reset to
- * another since. */
-static ray_quota_active *held(ray_quota *quota, int64_t wall_ns, const ray_quota_hold *hold)
-{
-    ray_quota_active *active =
-        hold->slot < RAY_QUOTA_ACTIVE_MAX ? &quota->book.active[hold->slot] : 0;
-    if (active == 0 || active->allocation == 0 || active->stamp != hold->stamp) {
-        quota->tally.stale_hold_count++;
-        return 0;
-    }
-    ray_quota_roll(&quota->config.row[active->allocation - 1].spec, wall_ns, active);
-    return active;
-}
-
-/* A hold that was ended twice must not take another's reservation below zero. */
-static void unreserve(ray_quota_active *active, uint64_t units)
-{
-    active->reserved_units -= units < active->reserved_units ? units : active->reserved_units;
-}
-
-/* Books what was really used. A calendar period that closed counted the estimate as used; of a
- * rolling window's step that left nothing counts any more: both are over, so only what went beyond
- * the estimate is new, and it is late. */
-static void commit(ray_quota *quota, const ray_quota_spec *spec, ray_quota_active *active,
-                   const ray_quota_hold *hold, uint64_t actual)
-{
-    uint64_t beyond = actual > hold->units ? actual - hold->units : 0;
-    int64_t booked = (int64_t)hold->period;
-    if (spec->reset == RAY_RESET_ROLLING) {
-        unreserve(active, hold->units);
-        if (ray_quota_cell_add(active, booked, actual))
-            return;
-        ray_quota_cell_add(active, active->period, beyond);
-    } else if (booked == active->period) {
-        unreserve(active, hold->units);
-        active->used_units = ray_add_capped(active->used_units, actual);
-        return;
-    } else {
-        active->used_units = ray_add_capped(active->used_units, beyond);
-    }
-    quota->tally.late_count += beyond != 0;
-}
-
-void ray_quota_settle(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns,
-                      const ray_quota_hold *holds, uint32_t count,
-                      const uint64_t actual_units[RAY_QUOTA_TYPE_MAX])
-{
-    int64_t wall_ns = ray_quota_wall(now_ns, wall_offset_ns);
-    for (uint32_t i = 0; i < count; i++) {
-        ray_quota_active *active = held(quota, wall_ns, &holds[i]);
-        if (active == 0)
-            continue;
-        const ray_quota_spec *spec = &quota->config.row[active->allocation - 1].spec;
-        uint64_t before = active->used_units;
-        commit(quota, spec, active, &holds[i],
-               ray_mul_capped(actual_units[spec->type], holds[i].weight));
-        ray_quota_guard_count(spec, wall_ns, active, 0, actual_units[RAY_QUOTA_BYTES]);
-        if (active->used_units > active->peak_units)
-            active->peak_units = active->used_units;
-        if (active->peak_units > active->peak_ever_units)
-            active->peak_ever_units = active->peak_units;
-        if (active->used_units > before)
-            ray_quota_alert_check(quota, now_ns, holds[i].slot);
-    }
-}
-
-void ray_quota_refund(ray_quota *quota, uint64_t now_ns, int64_t wall_offset_ns,
-                      const ray_quota_hold *holds, uint32_t count)
-{
-    int64_t wall_ns = ray_quota_wall(now_ns, wall_offset_ns);
-    for (uint32_t i = 0; i < count; i++) {
-        ray_quota_active *active = held(quota, wall_ns, &holds[i]);
-        if (active == 0)
-            continue;
-        uint32_t rolling =
-            quota->config.row[active->allocation - 1].spec.reset == RAY_RESET_ROLLING;
-        uint32_t open = rolling ? ray_quota_same_span(active, (int64_t)holds[i].period)
-                                : (int64_t)holds[i].period == active->period;
-        if (rolling || open)
-            unreserve(active, holds[i].units);
-        if (open && active->admitted_count > 0)
-            active->admitted_count--;
-        quota->tally.closed_refund_count += !open;
-    }
 }

@@ -132,14 +132,14 @@ typedef struct ray_quota_hold {
 uint64_t ray_quota_bytes(void);
 void ray_quota_init(ray_quota *quota, const uint8_t seed[16]);
 
-/* Would every quota of the tenant hold query->units now, all dimensions together? Changes nothing.
- */
+/* Would all quotas of the tenant hold query->units now, in every dimension? Changes nothing. */
 ray_status ray_quota_ask(const ray_quota *quota, uint64_t now_ns, const ray_quota_query *query,
                          ray_quota_answers *out);
 
 /* Reserves what was asked with every enforced quota (shadow ones too, when they grant). holds:
  * RAY_REQUEST_QUOTA_MAX places; returns how many were written. Must follow an ask at the same
- * now_ns with nothing between; of the query only user, tenant and wall_offset_ns are read. */
+ * now_ns with nothing between; of the query only user, tenant and wall_offset_ns are read. holds
+ * NULL: it is over already, and query->units, by now what it really used, is settled at once. */
 uint32_t ray_quota_take(ray_quota *quota, uint64_t now_ns, const ray_quota_query *query,
                         const ray_quota_answers *answers, ray_quota_hold *holds);
 
