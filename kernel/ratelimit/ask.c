@@ -2,6 +2,7 @@
 /* ask.c - which limits a request meets and what each says, with the wait that is exactly enough.
  * Nothing here writes: a key without a bucket is told where one would go. */
 #include "ask.h"
+#include "quick.h"
 
 /* -- keys (private) -- */
 static uint64_t user_hash(ray_asking *ask)
@@ -17,21 +18,11 @@ static uint64_t user_hash(ray_asking *ask)
 static uint64_t client_hash(ray_asking *ask, const ray_limit_hot *hot)
 {
     uint32_t prefixes = (uint32_t)hot->prefix_v4 << 8 | hot->prefix_v6;
-    if (ask->client_prefixes != prefixes) {
+    if (RAY_RARELY(ask->client_prefixes != prefixes)) {
         ask->client_hash = ray_key_of_client(ask->rl, hot, ask->query);
         ask->client_prefixes = prefixes;
     }
     return ask->client_hash;
-}
-
-uint32_t ray_limit_rule_for(const ray_ratelimit *rl, const ray_limit_hot *hot, uint32_t slot,
-                            uint32_t plan)
-{
-    if (plan != RAY_NONE)
-        for (uint32_t i = hot->plan_head; i != 0; i = rl->config.rule[i - 1].next)
-            if (rl->config.rule[i - 1].plan == plan)
-                return i - 1;
-    return slot;
 }
 
 /* -- deciding (private) -- */
@@ -47,8 +38,8 @@ static __attribute__((noinline)) void decide_converted(const ray_asking *ask, ra
     ray_bucket_decide(rl, rule, &converted, excess, &ask->at, a);
 }
 
-static inline void decide_found(const ray_asking *ask, ray_limit_answer *a,
-                                const ray_limit_hot *hot)
+static __attribute__((noinline)) void decide_found(const ray_asking *ask, ray_limit_answer *a,
+                                                   const ray_limit_hot *hot)
 {
     const ray_ratelimit *rl = ask->rl;
     const ray_bucket *bucket = ray_bucket_at(rl, a->slot);
@@ -92,55 +83,85 @@ static __attribute__((noinline)) void decide_held(ray_asking *ask, uint32_t i,
 }
 
 /* -- meeting (private) -- */
+/* The bucket of this request's key, RAY_NONE when it has none. */
+static inline __attribute__((always_inline)) uint32_t key_slot(ray_asking *ask,
+                                                               const ray_limit_hot *hot,
+                                                               ray_limit_answer *a)
+{
+    uint64_t hash = ask->one_key || hot->keyed == RAY_KEYED_USER ? user_hash(ask)
+                                                                 : client_hash(ask, hot);
+    a->key = ray_key_identity(hot, hash);
+    return ray_key_find(ask->rl, hot->keyed, a->key);
+}
+
 /* Adds one limit to the answer and finds its bucket. What has one is decided at once: that depends
  * on no other limit. */
-static ray_status meet(ray_asking *ask, uint32_t slot)
+static inline __attribute__((always_inline)) ray_status meet_here(ray_asking *ask, uint32_t slot)
 {
-    const ray_limit_hot *hot = &ask->rl->config.hot[slot];
+    const ray_ratelimit *rl = ask->rl;
+    const ray_limit_hot *hot = &rl->config.hot[slot];
     ray_ratelimit_answer *out = ask->out;
-    if (hot->mode == RAY_MODE_OFF ||
-        (hot->service != RAY_NONE && hot->service != ask->query->service))
+    RAY_KEEP(hot);
+    if (RAY_RARELY(hot->mode == RAY_MODE_OFF ||
+                   (hot->service != RAY_NONE && hot->service != ask->query->service)))
         return RAY_OK;
-    if (out->count == RAY_REQUEST_LIMIT_MAX)
+    if (RAY_RARELY(out->count == RAY_REQUEST_LIMIT_MAX))
         return RAY_E_ARGUMENT;
     ray_limit_answer *a = &out->at[out->count++];
+    RAY_KEEP(a);
+    uint32_t rate = ray_limit_rule_for(rl, hot, slot, ask->query->plan);
+    uint32_t place = slot;
     a->key = 0;
     a->left_tokens = 0;
     a->limit = ray_limit_handle(hot, slot);
-    a->rate = ray_limit_rule_for(ask->rl, hot, slot, ask->query->plan);
+    a->rate = rate;
     a->flags = hot->mode == RAY_MODE_SHADOW ? RAY_LIMIT_SHADOW : 0;
-    a->slot = slot;
-    if (hot->keyed != RAY_KEYED_NOT) {
-        uint64_t hash = ask->one_key || hot->keyed == RAY_KEYED_USER ? user_hash(ask)
-                                                                     : client_hash(ask, hot);
-        a->key = ray_key_identity(hot, hash);
-        a->slot = ray_key_find(ask->rl, hot->keyed, a->key);
-    }
-    if (a->slot == RAY_NONE) {
+    if (RAY_MOSTLY(hot->keyed != RAY_KEYED_NOT))
+        place = key_slot(ask, hot, a);
+    a->slot = place;
+    if (__builtin_expect(place == RAY_NONE, 0)) {
         ask->new_count++;
         return RAY_OK;
     }
-    decide_found(ask, a, hot);
-    if (ask->rl->book.own[slot].held_until_ns > ask->at.now_ns)
+    const ray_bucket *bucket = ray_bucket_at(rl, place);
+    const ray_limit_rule *rule = &rl->config.rule[rate];
+    RAY_KEEP(rule);
+    if (RAY_RARELY(bucket->rule != rate ||
+                   !ray_quick_decide(rule, hot->excess, bucket, &ask->at, a))) {
+        ask->long_count++;
+        decide_found(ask, a, hot);
+    }
+    if (__builtin_expect(rl->book.own[slot].held_until_ns > ask->at.now_ns, 0)) {
+        ask->long_count++;
         decide_held(ask, out->count - 1, hot);
+    }
     return RAY_OK;
 }
 
-static ray_status meet_list(ray_asking *ask, uint32_t head)
+static __attribute__((noinline)) ray_status meet(ray_asking *ask, uint32_t slot)
+{
+    return meet_here(ask, slot);
+}
+
+/* Two lists, one after the other: one place for the code above. */
+static inline ray_status meet_lists(ray_asking *ask, uint32_t head, uint32_t next)
 {
     ray_status status = RAY_OK;
-    while (head != 0 && status == RAY_OK) {
-        status = meet(ask, head - 1);
-        head = ask->rl->config.hot[head - 1].next;
+    while ((head | next) != 0 && RAY_MOSTLY(status == RAY_OK)) {
+        if (RAY_RARELY(head == 0)) {
+            head = next;
+            next = 0;
+        }
+        uint32_t next_head = ask->rl->config.hot[head - 1].next;
+        status = meet_here(ask, head - 1);
+        head = next_head;
     }
     return status;
 }
 
-static ray_status meet_pinned(ray_asking *ask)
+static __attribute__((noinline)) ray_status meet_pinned(ray_asking *ask)
 {
     const ray_ratelimit_config *config = &ask->rl->config;
-    if (config->pin_count == 0)
-        return RAY_OK;
     uint64_t hash = user_hash(ask);
     ray_status status = RAY_OK;
     for (uint32_t i = config->pin_head[hash & (RAY_PIN_MAX - 1)]; i != 0 && status == RAY_OK;
@@ -152,7 +173,7 @@ static ray_status meet_pinned(ray_asking *ask)
 
 /* Limits that routes and policies name. One that was removed since is no limit; one named twice is
  * asked once. */
-static ray_status meet_named(ray_asking *ask)
+static __attribute__((noinline)) ray_status meet_named(ray_asking *ask)
 {
     const ray_ratelimit_query *query = ask->query;
     for (uint32_t i = 0; i < query->named_count; i++) {
@@ -176,14 +197,13 @@ static ray_status meet_all(ray_asking *ask)
 {
     const ray_ratelimit_config *config = &ask->rl->config;
     uint32_t service = ask->query->service & 0xffffU;
-    ray_status status = RAY_OK;
-    if (ask->query->service != RAY_NONE && service < RAY_SERVICE_MAX)
-        status = meet_list(ask, config->service_head[service]);
-    if (status == RAY_OK)
-        status = meet_list(ask, config->any_head);
-    if (status == RAY_OK)
+    uint32_t first = ask->query->service != RAY_NONE && service < RAY_SERVICE_MAX
+                         ? config->service_head[service]
+                         : 0;
+    ray_status status = meet_lists(ask, first, config->any_head);
+    if (RAY_RARELY(config->pin_count != 0) && status == RAY_OK)
         status = meet_pinned(ask);
-    if (status == RAY_OK)
+    if (RAY_RARELY(ask->query->named_count != 0) && status == RAY_OK)
         status = meet_named(ask);
     return status;
 }
@@ -214,8 +234,9 @@ static __attribute__((noinline)) void decide_unseen(ray_asking *ask, uint32_t wh
     }
 }
 
-/* The binding limit is the one that says no for longest, the smaller id among equals. */
-static void sum_up(ray_ratelimit_answer *out)
+/* The binding limit is the one that says no for longest, the smaller id among equals. What was
+ * granted the quick way adds nothing. */
+static __attribute__((noinline)) void sum_up(ray_ratelimit_answer *out)
 {
     for (uint32_t i = 0; i < out->count; i++) {
         const ray_limit_answer *a = &out->at[i];
@@ -240,26 +261,27 @@ static void sum_up(ray_ratelimit_answer *out)
 }
 
 /* -- request -- */
-ray_limit_moment ray_limit_moment_of(uint64_t now_ns, int64_t wall_offset_ns, uint64_t tokens,
-                                     uint32_t priority)
+static inline void begin(ray_asking *ask, const ray_ratelimit *rl, uint64_t now_ns,
+                         const ray_ratelimit_query *query, ray_ratelimit_answer *out)
 {
-    ray_limit_moment at = {now_ns, ray_limit_wall(now_ns, wall_offset_ns), tokens,
-                           priority < RAY_CLASS_MAX ? priority : RAY_CLASS_NORMAL, 0};
-    return at;
-}
-
-static ray_asking begin(const ray_ratelimit *rl, uint64_t now_ns, const ray_ratelimit_query *query,
-                    ray_ratelimit_answer *out)
-{
-    ray_asking ask = {.rl = rl, .query = query, .out = out};
-    ask.at = ray_limit_moment_of(now_ns, query->wall_offset_ns, query->tokens, query->priority);
+    ask->rl = rl;
+    ask->query = query;
+    ask->out = out;
+    ask->at = ray_limit_moment_of(now_ns, query->wall_offset_ns, query->tokens, query->priority);
+    ask->user_hashed = 0;
+    ask->new_count = 0;
+    ask->one_key = 0;
+    ask->client_prefixes = 0;
+    ask->long_count = 0;
     /* Answers are cleared as they are added: most requests meet few limits. */
-    memset(&out->tokens, 0, sizeof *out - offsetof(ray_ratelimit_answer, tokens));
     out->tokens = query->tokens;
-    out->wall_offset_ns = query->wall_offset_ns;
+    out->retry_after_ns = 0;
+    out->start_at_ns = 0;
+    out->count = 0;
     out->by = RAY_NONE;
     out->granted = 1;
-    return ask;
+    out->shadow_denied_count = 0;
+    out->wall_offset_ns = query->wall_offset_ns;
 }
 
 ray_status ray_ratelimit_ask(const ray_ratelimit *rl, uint64_t now_ns,
@@ -267,13 +289,15 @@ ray_status ray_ratelimit_ask(const ray_ratelimit *rl, uint64_t now_ns,
 {
     if (query->named_count > RAY_REQUEST_LIMIT_MAX)
         return RAY_E_ARGUMENT;
-    ray_asking ask = begin(rl, now_ns, query, out);
+    ray_asking ask;
+    begin(&ask, rl, now_ns, query, out);
     ray_status status = meet_all(&ask);
     if (status != RAY_OK)
         return status;
-    if (ask.new_count != 0)
+    if (RAY_RARELY(ask.new_count != 0))
         decide_unseen(&ask, 0);
-    sum_up(out);
+    if (RAY_RARELY((ask.long_count | ask.new_count) != 0))
+        sum_up(out);
     return RAY_OK;
 }
 
@@ -296,7 +320,8 @@ ray_status ray_ratelimit_ask_address(const ray_ratelimit *rl, uint64_t now_ns,
 {
     const ray_ratelimit_config *config = &rl->config;
     uint32_t service = query->service & 0xffffU;
-    ray_asking ask = begin(rl, now_ns, query, out);
+    ray_asking ask;
+    begin(&ask, rl, now_ns, query, out);
     ray_status status = RAY_OK;
     if (config->scope_count[RAY_SCOPE_IP] == 0)
         return RAY_OK;
@@ -317,7 +342,8 @@ ray_status ray_ratelimit_ask_limit(const ray_ratelimit *rl, uint64_t now_ns, uin
     ray_status status = ray_limit_slot(rl, limit, &slot);
     if (status != RAY_OK)
         return status;
-    ray_asking ask = begin(rl, now_ns, query, out);
+    ray_asking ask;
+    begin(&ask, rl, now_ns, query, out);
     (void)meet(&ask, slot);
     if (ask.new_count != 0)
         decide_unseen(&ask, 0);
@@ -333,7 +359,8 @@ void ray_limit_ask_one(const ray_ratelimit *rl, uint64_t now_ns, uint32_t slot, 
                                  .service = rl->config.hot[slot].service,
                                  .plan = RAY_NONE,
                                  .priority = RAY_CLASS_NORMAL};
-    ray_asking ask = begin(rl, now_ns, &query, out);
+    ray_asking ask;
+    begin(&ask, rl, now_ns, &query, out);
     ask.user_hash = hash;
     ask.user_hashed = 1;
     ask.one_key = 1;

@@ -14,6 +14,8 @@ typedef struct ray_asking {
     uint32_t new_count;   /* buckets the request would make */
     uint32_t one_key;     /* 1: user_hash is the key of whichever limit is asked */
     uint32_t client_prefixes;   /* prefix lengths client_hash was made with, 0: none yet */
+    uint32_t long_count;        /* limits that did not grant the quick way */
+    uint32_t reserved;
     uint64_t client_hash;
 } ray_asking;
 

@@ -115,7 +115,12 @@ uint32_t ray_key_may_go(const ray_ratelimit *rl, uint32_t slot, const ray_limit_
 {
     const ray_bucket *bucket = ray_bucket_at(rl, slot);
     const ray_limit_rule *rule = &rl->config.rule[bucket->rule];
-    return ray_bucket_full(rl, rule, bucket, 0, at) && ray_key_full_at(rl, slot, at) <= at->now_ns;
+    if (rule->kind <= RAY_KIND_QUEUE
+            ? ray_credits_missing(rule, bucket, ray_tick_of(at->now_ns, rule->tick)) != 0
+            : !ray_bucket_full(rl, rule, bucket, 0, at))
+        return 0;
+    return rl->book.own[rule->limit].drained_ns == 0 ||
+           ray_key_full_at(rl, slot, at) <= at->now_ns;
 }
 
 uint64_t ray_key_wait(const ray_ratelimit *rl, uint32_t keyed, uint64_t identity, uint32_t rank,

@@ -154,11 +154,15 @@ static inline ray_bucket *ray_bucket_in(ray_ratelimit *rl, uint32_t slot)
                               : &rl->book.ip[slot - RAY_SLOT_IP];
 }
 
-/* The place of a key in its window, RAY_NONE when it is not there. All eight are compared, without
- * a branch: where a key stands cannot be predicted, and the window is one cache line. Written out,
- * because gcc 12 leaves the loop a loop, with a shift by a variable in it. */
+/* The place of a key in its window, RAY_NONE when it is not there. Most stand at home; of the
+ * others all eight places are compared, without a branch: where they stand cannot be predicted, and
+ * the window is one cache line. Written out, because gcc 12 leaves the loop a loop, with a shift by
+ * a variable in it. */
 static inline uint32_t ray_key_find_in(const uint64_t *keys, uint32_t size, uint64_t identity)
 {
+    uint32_t home = (uint32_t)identity & (size - 1U);
+    if (keys[home] == identity)
+        return home;
     uint32_t first = (uint32_t)identity & (size - 1U) & ~(uint32_t)(RAY_GROUP - 1);
     const uint64_t *window = keys + first;
     uint32_t low = (uint32_t)(window[0] == identity) + 2U * (window[1] == identity) +
@@ -206,16 +210,29 @@ uint32_t ray_key_may_go(const ray_ratelimit *rl, uint32_t slot, const ray_limit_
 ray_bucket ray_key_newborn(const ray_ratelimit *rl, uint32_t rule, const ray_limit_moment *at);
 
 /* -- who is asked (ask.c) -- */
-ray_limit_moment ray_limit_moment_of(uint64_t now_ns, int64_t wall_offset_ns, uint64_t tokens,
-                                     uint32_t priority);
+static inline ray_limit_moment ray_limit_moment_of(uint64_t now_ns, int64_t wall_offset_ns,
+                                                   uint64_t tokens, uint32_t priority)
+{
+    ray_limit_moment at = {now_ns, ray_limit_wall(now_ns, wall_offset_ns), tokens,
+                           priority < RAY_CLASS_MAX ? priority : RAY_CLASS_NORMAL, 0};
+    return at;
+}
 static inline uint32_t ray_limit_handle(const ray_limit_hot *hot, uint32_t slot)
 {
     return slot | ((uint32_t)hot->generation << 16);
 }
 /* RAY_OK, RAY_E_UNKNOWN or RAY_E_STALE. */
 ray_status ray_limit_slot(const ray_ratelimit *rl, uint32_t limit, uint32_t *slot);
-uint32_t ray_limit_rule_for(const ray_ratelimit *rl, const ray_limit_hot *hot, uint32_t slot,
-                            uint32_t plan);
+/* The rate that counts for a plan: its own, else the limit's. */
+static inline uint32_t ray_limit_rule_for(const ray_ratelimit *rl, const ray_limit_hot *hot,
+                                          uint32_t slot, uint32_t plan)
+{
+    if (plan != RAY_NONE)
+        for (uint32_t i = hot->plan_head; i != 0; i = rl->config.rule[i - 1].next)
+            if (rl->config.rule[i - 1].plan == plan)
+                return i - 1;
+    return slot;
+}
 
 /* Asks one limit, whatever others apply: `hash` is the key's, ignored for unkeyed limits. */
 void ray_limit_ask_one(const ray_ratelimit *rl, uint64_t now_ns, uint32_t slot, uint64_t hash,

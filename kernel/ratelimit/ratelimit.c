@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* ratelimit.c - booking all limits of a request or none of them, counting, and giving back. */
-#include "limit.h"
+#include "quick.h"
 
 /* -- init -- */
 uint64_t ray_ratelimit_bytes(void)
@@ -16,7 +16,7 @@ void ray_ratelimit_init(ray_ratelimit *rl, const uint8_t seed[16])
 
 /* -- booking (private) -- */
 /* Books one answer; returns 1 when `hold` was filled. */
-static inline __attribute__((always_inline)) uint32_t book(ray_ratelimit *rl,
+static __attribute__((noinline)) uint32_t book(ray_ratelimit *rl,
                                                            const ray_ratelimit_answer *answer,
                                                            uint32_t i, const ray_limit_moment *at,
                                                            ray_limit_hold *hold)
@@ -61,11 +61,11 @@ static inline __attribute__((always_inline)) uint32_t book(ray_ratelimit *rl,
 
 /* A shadow limit books when it says yes and so does everything else but the limit it stands in for.
  */
-static uint32_t may_book(const ray_ratelimit *rl, const ray_ratelimit_answer *answer, uint32_t i)
+static __attribute__((noinline)) uint32_t shadow_may_book(const ray_ratelimit *rl,
+                                                          const ray_ratelimit_answer *answer,
+                                                          uint32_t i)
 {
     const ray_limit_answer *a = &answer->at[i];
-    if (!(a->flags & RAY_LIMIT_SHADOW))
-        return answer->granted;
     uint32_t instead = rl->config.hot[a->limit & 0xffffU].instead_of;
     uint32_t yes = a->granted;
     for (uint32_t k = 0; k < answer->count; k++)
@@ -73,6 +73,21 @@ static uint32_t may_book(const ray_ratelimit *rl, const ray_ratelimit_answer *an
             (answer->at[k].limit & 0xffffU) + 1 != instead)
             yes &= answer->at[k].granted;
     return yes;
+}
+
+static inline __attribute__((always_inline)) uint32_t book_quickly(ray_ratelimit *rl,
+                                                                   const ray_limit_answer *a,
+                                                                   const ray_limit_moment *at)
+{
+    ray_bucket *bucket = ray_bucket_in(rl, a->slot);
+    const ray_limit_rule *rule = &rl->config.rule[a->rate];
+    RAY_KEEP(rule);
+    if (RAY_RARELY((a->flags & (RAY_LIMIT_NEW | RAY_LIMIT_YELLOW)) != 0 ||
+                   bucket->rule != a->rate || rl->config.hot[a->limit & 0xffffU].excess ||
+                   !ray_quick_take(rule, bucket, at)))
+        return 0;
+    rl->tally.limit[a->limit & 0xffffU].token_count += at->tokens;
+    return 1;
 }
 
 uint32_t ray_ratelimit_take(ray_ratelimit *rl, uint64_t now_ns, const ray_ratelimit_answer *answer,
@@ -84,10 +99,13 @@ uint32_t ray_ratelimit_take(ray_ratelimit *rl, uint64_t now_ns, const ray_rateli
         ray_limit_moment_of(now_ns, answer->wall_offset_ns, answer->tokens, RAY_CLASS_NORMAL);
     uint32_t written = 0, booked = 0;
     for (uint32_t i = 0; i < answer->count; i++) {
-        if (!may_book(rl, answer, i))
+        const ray_limit_answer *a = &answer->at[i];
+        if (!((a->flags & RAY_LIMIT_SHADOW) != 0 ? shadow_may_book(rl, answer, i)
+                                                 : answer->granted))
             continue;
         booked = 1;
-        written += book(rl, answer, i, &at, holds != NULL ? &holds[written] : NULL);
+        if (RAY_RARELY(holds != NULL || !book_quickly(rl, a, &at)))
+            written += book(rl, answer, i, &at, holds != NULL ? &holds[written] : NULL);
     }
     if (booked)
         rl->book.wall_offset_ns = answer->wall_offset_ns;
@@ -103,9 +121,9 @@ void ray_ratelimit_note(ray_ratelimit *rl, uint64_t now_ns, const ray_ratelimit_
         const ray_limit_answer *a = &answer->at[i];
         ray_limit_tally *tally = &rl->tally.limit[a->limit & 0xffffU];
         tally->verdict_count[a->granted]++;
-        tally->delayed_count += a->start_at_ns != 0;
-        if (a->flags == 0)
+        if (RAY_MOSTLY((a->flags | a->start_at_ns) == 0))
             continue;
+        tally->delayed_count += a->start_at_ns != 0;
         tally->overflow_count += (a->flags & RAY_LIMIT_OVERFLOW) != 0;
         tally->yellow_count += (a->flags & RAY_LIMIT_YELLOW) != 0;
         rl->tally.table_full_count += (a->flags & RAY_LIMIT_OVERFLOW) != 0;
