@@ -153,6 +153,17 @@ static inline void measure(const ray_apimon_event *event, measured *out)
     out->minute = ray_histogram_index(RAY_HISTOGRAM_WINDOW_BITS, latency);
 }
 
+/* As measure_row, of what took no time at all: all of it stands in first buckets. */
+static inline void measure_row_zero(ray_apimon_slot *row)
+{
+    row->counts.timed_count++;
+    for (uint32_t i = 0; i < RAY_APIMON_DURATION_MAX; i++)
+        row->coarse[i].bucket[0]++;
+    ray_histogram_record_zero(&row->head, row->bucket, RAY_HISTOGRAM_SUB_BITS);
+    ray_histogram_record_zero(&row->minute_head, row->minute_bucket, RAY_HISTOGRAM_WINDOW_BITS);
+    row->sample[row->sample_count++ % RAY_APIMON_SAMPLE_EACH] = 0;
+}
+
 static inline void measure_row(ray_apimon_slot *row, const measured *at)
 {
     uint64_t latency = at->duration[RAY_APIMON_TOTAL];
@@ -199,28 +210,34 @@ static void remember(ray_apimon_tally *tally, uint64_t now_ns, const ray_apimon_
     sample->type = (uint8_t)type;
 }
 
-/* `starts` and `ends` say which of the two the event is; it fits, and `place` is its row. */
+/* `starts` and `ends` say which of the two the event is; it fits, and `place` is its row. `zero`:
+ * it took no time. */
 static inline __attribute__((always_inline)) void book(ray_apimon *apimon, uint64_t now_ns,
                                                        const ray_apimon_event *event,
                                                        uint32_t place, uint32_t starts,
-                                                       uint32_t ends)
+                                                       uint32_t ends, uint32_t zero)
 {
     ray_apimon_tally *tally = &apimon->tally;
     ray_apimon_slot *rows[2] = {&tally->row[RAY_APIMON_ALL], &tally->row[place]};
     uint32_t type = ends != 0 ? ray_apimon_type(event) : (uint32_t)RAY_ERROR_NONE;
     uint32_t timed = ends != 0 && event->kind != RAY_APIMON_REFUSED && type != RAY_ERROR_GOVERNED;
     uint64_t second = now_ns / SECOND_NS;
-    measured at = {.reserved = 0};
-    if (timed)
+    measured at;
+    at.duration[RAY_APIMON_TOTAL] = 0;
+    if (timed && zero == 0)
         measure(event, &at);
     for (uint32_t i = 0; i < 2; i++) {
-        if (__builtin_expect(second > rows[i]->second.index, 0))
-            ray_apimon_roll(rows[i], now_ns);
-        rows[i]->counts.started_count += starts;
+        ray_apimon_slot *row = rows[i];
+        RAY_KEEP(row);
+        if (__builtin_expect(second > row->second.index, 0))
+            ray_apimon_roll(row, now_ns);
+        row->counts.started_count += starts;
         if (ends != 0)
-            count_end(rows[i], event, type);
-        if (timed)
-            measure_row(rows[i], &at);
+            count_end(row, event, type);
+        if (timed && zero == 0)
+            measure_row(row, &at);
+        else if (timed)
+            measure_row_zero(row);
     }
     if (ends == 0)
         return;
@@ -242,12 +259,15 @@ void ray_apimon_note(ray_apimon *apimon, uint64_t now_ns, const ray_apimon_event
     uint32_t place = starts ? ray_apimon_row_take(apimon, event->service)
                             : place_of_end(apimon, event->service);
     tally->folded_count += place == RAY_APIMON_OTHER;
-    book(apimon, now_ns, event, place, starts, event->kind != RAY_APIMON_STARTED);
+    book(apimon, now_ns, event, place, starts, event->kind != RAY_APIMON_STARTED, 0);
 }
 
 void ray_apimon_exchange(ray_apimon *apimon, uint64_t now_ns, const ray_apimon_event *event)
 {
     uint32_t place = ray_apimon_row_take(apimon, event->service);
     apimon->tally.folded_count += place == RAY_APIMON_OTHER ? 2 : 0; /* a start and an end */
-    book(apimon, now_ns, event, place, 1, 1);
+    if ((event->latency_ns | event->late_ns | event->wait_ns | event->upstream_ns) == 0)
+        book(apimon, now_ns, event, place, 1, 1, 1);   /* as all of a log without durations */
+    else
+        book(apimon, now_ns, event, place, 1, 1, 0);
 }

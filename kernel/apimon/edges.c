@@ -16,6 +16,7 @@ static ray_apimon_cell *cell_of(ray_apimon *apimon, uint32_t caller, uint32_t se
     uint32_t *first = &tally->edge_bucket[ray_apimon_edge_bucket(apimon, caller, service)];
     for (uint32_t at = *first; at != 0; at = tally->edge[at - 1].next) {
         ray_apimon_cell *cell = &tally->edge[at - 1];
+        RAY_KEEP(cell);
         if (cell->edge.caller == caller && cell->edge.service == service)
             return cell;
     }

@@ -18,9 +18,9 @@ static uint32_t roll(ray_apimon_window *window, uint64_t index)
 {
     if (index <= window->index)
         return 0;
-    uint32_t next = index - window->index == 1;
-    window->last_count = next ? window->count : 0;
-    window->last_error_count = next ? window->error_count : 0;
+    uint64_t kept = 0 - (uint64_t)(index - window->index == 1);   /* all bits, or none */
+    window->last_count = window->count & kept;
+    window->last_error_count = window->error_count & kept;
     window->count = window->error_count = 0;
     window->index = index;
     return 1;

@@ -78,6 +78,7 @@ static inline void touch_find(ray_governance *governance, uint32_t service, uint
         return;
     }
     ray_pair *pair = &tally->pair[place];
+    RAY_KEEP(pair);
     if (tally->service[pair->service_row].key != service ||
         tally->tenant[pair->tenant_row].key != tenant)
         rows_again(governance, pair);
@@ -197,7 +198,7 @@ static void leave(ray_governance *governance, const ray_gov_touch *touch,
         leave_row(row[i], event);
     if (sent) {
         count(governance, touch, RAY_SERIES_SENT, 1, event->wait_ns);
-        ray_gov_wait_add(tally, touch->pair != 0 ? touch->pair->waits : 0, event->wait_ns, 1);
+        ray_gov_wait_add(tally, touch->pair != 0 ? touch->pair->waits : 0, event->wait_ns);
     } else {
         count(governance, touch, RAY_SERIES_FAILED, 0, 1);
     }
@@ -219,12 +220,10 @@ static inline uint32_t has_failed(const ray_governance_event *event)
     return event->http_status >= SERVER_ERROR || event->verdict == VERDICT_EXPIRED;
 }
 
-/* What an outcome adds to histograms and windows. */
+/* What an outcome adds to windows. */
 static inline void outcome(ray_governance *governance, const ray_gov_touch *touch,
                            const ray_governance_event *event, uint32_t failed)
 {
-    ray_gov_latency_add(&governance->tally, touch->pair != 0 ? touch->pair->waits : 0,
-                        event->latency_ns);
     count(governance, touch, RAY_SERIES_DONE, 1, event->bytes);
     if (failed)
         count(governance, touch, RAY_SERIES_FAILED, 1, 0);
@@ -239,6 +238,8 @@ static inline void done(ray_governance *governance, const ray_gov_touch *touch,
     done_row(&governance->tally.total, event, failed);
     done_row(touch->service, event, failed);
     done_row(touch->tenant, event, failed);
+    ray_gov_latency_add(&governance->tally, touch->pair != 0 ? touch->pair->waits : 0,
+                        event->latency_ns);
     outcome(governance, touch, event, failed);
 }
 
@@ -270,7 +271,6 @@ static inline void exchange_row(ray_governance_counts *row, const ray_governance
     row->offered_count++;
     row->dispatched_count++;
     row->tokens += event->tokens;
-    row->wait_ns += event->wait_ns;
     done_row(row, event, failed);
 }
 
@@ -286,8 +286,8 @@ void ray_governance_exchange(ray_governance *governance, uint64_t now_ns,
     exchange_row(touch.service, event, failed);
     exchange_row(touch.tenant, event, failed);
     count(governance, &touch, RAY_SERIES_REQUESTS, 1, event->tokens);
-    count(governance, &touch, RAY_SERIES_SENT, 1, event->wait_ns);
-    ray_gov_wait_add(tally, touch.pair != 0 ? touch.pair->waits : 0, event->wait_ns, 1);
+    count(governance, &touch, RAY_SERIES_SENT, 1, 0);
+    ray_gov_instant_add(tally, touch.pair != 0 ? touch.pair->waits : 0);
     if (ray_gov_is_watched(governance, touch.pair))
         ray_gov_alerts_queued(governance, &touch);
     outcome(governance, &touch, event, failed);

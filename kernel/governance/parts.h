@@ -62,9 +62,11 @@ static inline void ray_gov_series_add(ray_governance_tally *tally, ray_pair *pai
 {
     if (pair != 0 && pair->series[metric] != 0) {
         ray_series *series = &tally->series[pair->series[metric] - 1];
+        RAY_KEEP(series);
         if (series->second == tally->second) {
-            series->window[series->place].count += count;
-            series->window[series->place].amount += amount;
+            ray_window *window = &series->window[series->place];
+            window->count += count;
+            window->amount += amount;
             return;
         }
     }
@@ -137,9 +139,13 @@ void ray_gov_pairs_rehash(ray_governance *governance);
 /* waits.c: histograms of services */
 uint32_t ray_gov_waits_of(const ray_governance_tally *tally, uint32_t service);
 uint32_t ray_gov_waits_take(ray_governance_tally *tally, uint32_t service);
-void ray_gov_wait_add(ray_governance_tally *tally, uint32_t waits, uint64_t wait_ns,
-                      uint32_t times);
+void ray_gov_wait_add(ray_governance_tally *tally, uint32_t waits, uint64_t wait_ns);
+/* The same `times` times. */
+void ray_gov_waits_add(ray_governance_tally *tally, uint32_t waits, uint64_t wait_ns,
+                       uint32_t times);
 void ray_gov_latency_add(ray_governance_tally *tally, uint32_t waits, uint64_t latency_ns);
+/* A wait and a latency of what took no time. */
+void ray_gov_instant_add(ray_governance_tally *tally, uint32_t waits);
 void ray_gov_waits_roll(ray_waits *waits, uint64_t second);
 void ray_gov_waits_clear(ray_governance_tally *tally);
 void ray_gov_waits_move(ray_governance_tally *tally, const ray_names *before,

@@ -49,8 +49,8 @@ ray_status ray_governance_record_rate_limit(ray_governance *governance, uint64_t
     count(governance, &touch, RAY_SERIES_SENT, record->allowed, waited_ns);
     ray_gov_reason_count(tally, record->denied != 0 ? RAY_REASON_RATE_LIMITED : 0, record->denied);
     if (record->allowed != 0)
-        ray_gov_wait_add(tally, touch.pair != 0 ? touch.pair->waits : 0, record->wait_ns,
-                         (uint32_t)record->allowed);
+        ray_gov_waits_add(tally, touch.pair != 0 ? touch.pair->waits : 0, record->wait_ns,
+                          (uint32_t)record->allowed);
     return RAY_OK;
 }
 

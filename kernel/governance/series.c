@@ -51,13 +51,14 @@ static void open_second(ray_series *series, uint64_t second)
 void ray_gov_series_roll(ray_series *series, uint64_t second)
 {
     uint64_t was = series->second;
-    uint64_t minute = was / SECONDS_OF_MINUTE, new_minute = second / SECONDS_OF_MINUTE;
+    uint64_t minute = was / SECONDS_OF_MINUTE;
     if (second <= was)
         return;
     add(window_at(series, RAY_GRAIN_MINUTE, minute), &series->window[series->place]);
     open_second(series, second);
-    if (new_minute == minute)
+    if (second - minute * SECONDS_OF_MINUTE < SECONDS_OF_MINUTE)
         return;
+    uint64_t new_minute = second / SECONDS_OF_MINUTE;
     uint64_t hour = was / SECONDS_OF_HOUR, new_hour = second / SECONDS_OF_HOUR;
     add(window_at(series, RAY_GRAIN_HOUR, hour), window_at(series, RAY_GRAIN_MINUTE, minute));
     clear_between(series, RAY_GRAIN_MINUTE, minute, new_minute);
@@ -91,6 +92,7 @@ void ray_gov_series_add_slow(ray_governance_tally *tally, ray_pair *pair, uint32
         place = pair->series[metric] != 0 ? pair->series[metric] - 1
                                           : series_take(tally, pair, metric);
     ray_series *series = &tally->series[place];
+    RAY_KEEP(series);
     if (series->second != tally->second)
         ray_gov_series_roll(series, tally->second);
     ray_window *window = &series->window[series->place];

@@ -30,40 +30,78 @@ uint32_t ray_gov_waits_take(ray_governance_tally *tally, uint32_t service)
 }
 
 /* -- recording -- */
-static inline void wait_add(ray_waits *waits, uint64_t wait_ns, uint32_t times)
+static inline void wait_add(ray_waits *waits, uint32_t index, uint64_t wait_ns, uint32_t coarse)
 {
-    if (times == 1)
-        ray_histogram_record(&waits->head, waits->bucket, WAIT_BITS, wait_ns);
-    else
-        ray_histogram_add(&waits->head, waits->bucket, WAIT_BITS, wait_ns, times);
-    ray_histogram_coarse_add(&waits->coarse, wait_ns, times);
+    ray_histogram_record_at(&waits->head, waits->bucket, WAIT_BITS, index, wait_ns);
+    waits->coarse.bucket[coarse]++;
+    waits->coarse.sum += wait_ns;
 }
 
-void ray_gov_wait_add(ray_governance_tally *tally, uint32_t waits, uint64_t wait_ns,
-                      uint32_t times)
+/* Where it stands in the histograms of everything and of its service is asked once. */
+void ray_gov_wait_add(ray_governance_tally *tally, uint32_t waits, uint64_t wait_ns)
 {
-    wait_add(&tally->waits[0], wait_ns, times);
+    uint32_t index = ray_histogram_index(WAIT_BITS, wait_ns);
+    uint32_t coarse = ray_histogram_coarse_index(wait_ns);
+    wait_add(&tally->waits[0], index, wait_ns, coarse);
     if (waits == 0)
         tally->untracked_count++;
     else
-        wait_add(&tally->waits[waits - 1], wait_ns, times);
+        wait_add(&tally->waits[waits - 1], index, wait_ns, coarse);
 }
 
-static void latency_add(ray_waits *waits, uint64_t second, uint64_t latency_ns)
+static __attribute__((noinline)) void waits_add(ray_waits *waits, uint64_t wait_ns, uint32_t times)
+{
+    ray_histogram_add(&waits->head, waits->bucket, WAIT_BITS, wait_ns, times);
+    ray_histogram_coarse_add(&waits->coarse, wait_ns, times);
+}
+
+void ray_gov_waits_add(ray_governance_tally *tally, uint32_t waits, uint64_t wait_ns,
+                       uint32_t times)
+{
+    waits_add(&tally->waits[0], wait_ns, times);
+    if (waits == 0)
+        tally->untracked_count++;
+    else
+        waits_add(&tally->waits[waits - 1], wait_ns, times);
+}
+
+static inline void latency_add(ray_waits *waits, uint64_t second, uint32_t index,
+                               uint64_t latency_ns)
 {
     ray_latency_window *open = &waits->latency[RAY_GRAIN_SECOND];
     if (waits->second != second)
         ray_gov_waits_roll(waits, second);
-    ray_histogram_record(&open->head, open->bucket, WINDOW_BITS, latency_ns);
+    ray_histogram_record_at(&open->head, open->bucket, WINDOW_BITS, index, latency_ns);
 }
 
 void ray_gov_latency_add(ray_governance_tally *tally, uint32_t waits, uint64_t latency_ns)
 {
-    latency_add(&tally->waits[0], tally->second, latency_ns);
+    uint32_t index = ray_histogram_index(WINDOW_BITS, latency_ns);
+    latency_add(&tally->waits[0], tally->second, index, latency_ns);
     if (waits == 0)
         tally->untracked_count++;
     else
-        latency_add(&tally->waits[waits - 1], tally->second, latency_ns);
+        latency_add(&tally->waits[waits - 1], tally->second, index, latency_ns);
+}
+
+static inline void instant_add(ray_waits *waits, uint64_t second)
+{
+    ray_latency_window *open = &waits->latency[RAY_GRAIN_SECOND];
+    RAY_KEEP(waits);
+    if (waits->second != second)
+        ray_gov_waits_roll(waits, second);
+    ray_histogram_record_zero(&waits->head, waits->bucket, WAIT_BITS);
+    ray_histogram_record_zero(&open->head, open->bucket, WINDOW_BITS);
+    waits->coarse.bucket[0]++;
+}
+
+void ray_gov_instant_add(ray_governance_tally *tally, uint32_t waits)
+{
+    instant_add(&tally->waits[0], tally->second);
+    if (waits == 0)
+        tally->untracked_count += 2;   /* a wait and a latency */
+    else
+        instant_add(&tally->waits[waits - 1], tally->second);
 }
 
 /* -- windows -- */
@@ -126,12 +164,41 @@ static inline __attribute__((always_inline)) uint32_t close_window(ray_waits *wa
     return 1;
 }
 
+/* Where few requests come, a second is over with each of them: one that held nothing but equal
+ * latencies, before a gap that its ring holds. 0, and nothing was done: it is not so simple. */
+static inline uint32_t close_second(ray_waits *waits, uint64_t was, uint64_t second)
+{
+    ray_latency_window *window = &waits->latency[RAY_GRAIN_SECOND];
+    ray_latency_window *up = &waits->latency[RAY_GRAIN_MINUTE];
+    uint64_t value = window->head.min, count = window->head.count, gap = second - was;
+    uint32_t at = ray_histogram_index(WINDOW_BITS, value);
+    uint64_t place = was % RAY_SERIES_SECOND_MAX, more = up->bucket[at] + count;
+    if (value != window->head.max || gap >= RAY_SERIES_SECOND_MAX || more > 0xffffffffU)
+        return 0;
+    waits->p95_ns[place] = count != 0 ? value : 0;
+    for (; gap > 0; gap--) {
+        place = place + 1 == RAY_SERIES_SECOND_MAX ? 0 : place + 1;
+        waits->p95_ns[place] = 0;
+    }
+    if (count == 0)
+        return 1;
+    up->bucket[at] = (uint32_t)more;
+    if (value - up->head.min > up->head.max - up->head.min)
+        ray_histogram_widen(&up->head, value);   /* an empty one holds [0, 0] */
+    up->head.count += count;
+    up->head.sum += window->head.sum;
+    window->bucket[at] = 0;
+    window->head = (ray_histogram){0, 0, 0, 0};
+    return 1;
+}
+
 void ray_gov_waits_roll(ray_waits *waits, uint64_t second)
 {
     if (second <= waits->second)
         return;
     uint64_t was = waits->second;
-    if (close_window(waits, RAY_GRAIN_SECOND, was, second) != 0 &&
+    if ((close_second(waits, was, second) != 0 ||
+         close_window(waits, RAY_GRAIN_SECOND, was, second) != 0) &&
         close_window(waits, RAY_GRAIN_MINUTE, was, second) != 0)
         (void)close_window(waits, RAY_GRAIN_HOUR, was, second);
     waits->second = second;

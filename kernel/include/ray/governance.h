@@ -72,7 +72,7 @@ void ray_governance_init(ray_governance *governance, const uint8_t seed[16]);
  * request that was never admitted is an error: counted as one, booked nowhere. */
 void ray_governance_note(ray_governance *governance, uint64_t now_ns,
                          const ray_governance_event *event);
-/* The ADMIT, SENT and DONE of one request that was granted and took no time, in one step. */
+/* The ADMIT, SENT and DONE of a granted request that took no time; its waits are taken for 0. */
 void ray_governance_exchange(ray_governance *governance, uint64_t now_ns,
                              const ray_governance_event *event);
 /* A rule of the policies matched; `denied` and `alert` are 0 or 1. */
