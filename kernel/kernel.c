@@ -67,7 +67,7 @@ static uint32_t still_inflight(const struct ray *ray, const ray_row *row)
 static ray_status row_fits(const struct ray *ray, const ray_rows *rows, const ray_row *row)
 {
     ray_status status = ray_row_check(ray, rows, row);
-    if (status != RAY_OK)
+    if (RAY_RARELY(status != RAY_OK) || RAY_MOSTLY(row->kind == RAY_ROW_EXCHANGE))
         return status;
     switch ((enum ray_row_kind)row->kind) {
     case RAY_ROW_ADMIT:
@@ -101,7 +101,7 @@ static ray_status row_fits(const struct ray *ray, const ray_rows *rows, const ra
 static void step(struct ray *ray, const ray_rows *rows, const ray_row *row, ray_answer *answer)
 {
     ray_status status = row_fits(ray, rows, row);
-    if (status != RAY_OK) {
+    if (RAY_RARELY(status != RAY_OK)) {
         refuse(ray, answer, status);
         return;
     }
@@ -122,7 +122,7 @@ static void step(struct ray *ray, const ray_rows *rows, const ray_row *row, ray_
     case RAY_ROW_CANCEL:
     case RAY_ROW_REFUND: ray_step_end(ray, now_ns, rows, row, answer); break;
     }
-    if (answer->status != RAY_OK)
+    if (RAY_RARELY(answer->status != RAY_OK))
         refuse(ray, answer, answer->status);
 }
 

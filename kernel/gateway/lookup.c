@@ -82,6 +82,7 @@ static inline const ray_gateway_entry *find(const ray_gateway_config *config, ui
     for (uint32_t at = (uint32_t)(hash >> 48) & index->mask; index->table[at] != 0;
          at = (at + 1) & index->mask) {
         const ray_gateway_entry *entry = &index->entry[index->table[at] - 1];
+        RAY_KEEP(entry);
         if (entry->tag == (uint32_t)hash && entry->node == node &&
             entry->length == length && same_run(config, entry, run))
             return entry;
@@ -101,8 +102,8 @@ static uint32_t matches_fit(const ray_gateway_search *search, const ray_route_sp
     return 1;
 }
 
-static uint32_t fits_but_for_method(const ray_gateway_search *search,
-                                    const ray_gateway_candidate *candidate)
+static __attribute__((noinline)) uint32_t table_and_matches_fit(
+    const ray_gateway_search *search, const ray_gateway_candidate *candidate)
 {
     const ray_gateway_config *config = search->config;
     const ray_route_spec *route = &config->route[candidate->slot];
@@ -112,6 +113,13 @@ static uint32_t fits_but_for_method(const ray_gateway_search *search,
             return 0;
     }
     return (candidate->flags & RAY_CANDIDATE_MATCHES) == 0 || matches_fit(search, route);
+}
+
+static inline uint32_t fits_but_for_method(const ray_gateway_search *search,
+                                           const ray_gateway_candidate *candidate)
+{
+    return (candidate->flags & (RAY_CANDIDATE_REGEX | RAY_CANDIDATE_MATCHES)) == 0 ||
+           table_and_matches_fit(search, candidate);
 }
 
 /* A HEAD that GET serves: does one of the routes that tie with `candidate` serve HEAD itself? */

@@ -43,25 +43,49 @@ static inline uint64_t needs_care(uint64_t word, uint64_t *slashes)
     return (special & RAY_EACH_TOP) | (slash << 8 & slash_or_dot);
 }
 
+/* Of a path of 8 bytes or more: 1 when all of it is plain, as above; else 0 and *stop is where the
+ * slow pass begins. The last eight bytes are looked at as one word, whatever was seen of them
+ * before: so only the number of words is what nobody can foresee. */
+static inline uint32_t settled_words(const uint8_t *at, uint64_t length, uint64_t *stop,
+                                     uint64_t *bits)
+{
+    uint64_t from = 0, slashes = 0;
+    while (from + 8 < length) {
+        if (RAY_RARELY(needs_care(ray_load_8(at + from), &slashes) != 0)) {
+            *stop = from;
+            return 0;
+        }
+        if (from < 64)
+            *bits |= ray_word_bits(slashes) << from;
+        from += 8U - (slashes >> 63);
+    }
+    *stop = from = length - 8;
+    if (RAY_RARELY(needs_care(ray_load_8(at + from), &slashes) != 0))
+        return 0;
+    if (from < 64)
+        *bits |= ray_word_bits(slashes) << from;
+    return 1;
+}
+
+static inline uint32_t settled_short(const uint8_t *at, uint64_t length, uint64_t *bits)
+{
+    uint64_t slashes, word = ray_word_load(at, 0, length) | 'a' * RAY_EACH_BYTE << 8 * length;
+    if (needs_care(word, &slashes) != 0)
+        return 0;
+    *bits = ray_word_bits(slashes);
+    return 1;
+}
+
 /* The end of the path when it is canonical and has no escape; NULL when it must be rewritten or
  * refused, which the slow pass then finds out. *ends gets a bit for each of the first 64 places
  * where a segment ends, and stays 0 when that is not known. */
 static const uint8_t *settled_end(const uint8_t *at, const uint8_t *end, uint64_t *ends)
 {
-    uint64_t length = (uint64_t)(end - at), from = 0, bits = 0, slashes = 0;
-    for (;;) {
-        uint64_t word = ray_word_load(at, from, length), left = length - from;
-        if (left < 8)
-            word |= 'a' * RAY_EACH_BYTE << 8 * left;
-        if (needs_care(word, &slashes) != 0)
-            break;
-        if (from < 64)
-            bits |= ray_word_bits(slashes) << from;
-        if (left <= 8) {
-            *ends = length < 64 ? bits | (uint64_t)1 << length : bits;
-            return end;
-        }
-        from += 8U - (slashes >> 63);
+    uint64_t length = (uint64_t)(end - at), from = 0, bits = 0;
+    if (RAY_MOSTLY(length >= 8) ? settled_words(at, length, &from, &bits)
+                                : settled_short(at, length, &bits)) {
+        *ends = length < 64 ? bits | (uint64_t)1 << length : bits;
+        return end;
     }
     for (at += from; at < end; at++) {
         uint32_t class = class_of[*at];
@@ -244,20 +268,20 @@ void ray_gateway_path_read(ray_view target, uint8_t *scratch, ray_gateway_path *
     out->ends = 0;
     out->escaped = 0;
     out->reason = RAY_REASON_PATH_BAD;
-    if (target.length > RAY_TARGET_BYTES_MAX) {
+    if (RAY_RARELY(target.length > RAY_TARGET_BYTES_MAX)) {
         out->reason = RAY_REASON_TARGET_TOO_LONG;
         return;
     }
-    if (target.length > 0 && target.at[0] != '/' && target.at[0] != '?' &&
+    if (target.length > 0 && RAY_RARELY(target.at[0] != '/' && target.at[0] != '?') &&
         !take_authority(&target, &out->authority))
         return;
     const uint8_t *at = target.at, *end = target.at + target.length, *stop;
-    if (at == end || *at == '?') {
+    if (RAY_RARELY(at == end || *at == '?')) {
         scratch[0] = '/';
         out->path.at = scratch;
         out->path.length = 1;
         stop = at;
-    } else if ((stop = settled_end(at, end, &out->ends)) != NULL) {
+    } else if (RAY_MOSTLY((stop = settled_end(at, end, &out->ends)) != NULL)) {
         out->path.at = at;
         out->path.length = (uint64_t)(stop - at);
     } else {
@@ -269,7 +293,7 @@ void ray_gateway_path_read(ray_view target, uint8_t *scratch, ray_gateway_path *
         out->path.length = to.length;
         out->escaped = to.escaped;
     }
-    if (stop < end) {
+    if (RAY_RARELY(stop < end)) {
         out->query.at = stop + 1;
         out->query.length = (uint64_t)(end - stop - 1);
         if (!query_sound(stop + 1, out->query.length))

@@ -76,7 +76,7 @@ static uint32_t route(const ray_gateway *gateway, const ray_gateway_query *query
     search.method = 1U << query->method;
     search.accepted = serving(query->method);
     ray_gateway_search_run(&search, host);
-    if (search.best == RAY_NONE) {
+    if (RAY_RARELY(search.best == RAY_NONE)) {
         if (path->escaped != 0)
             refuse(out, RAY_REASON_PATH_BAD, 400);
         else if (search.allow == 0)
@@ -87,7 +87,7 @@ static uint32_t route(const ray_gateway *gateway, const ray_gateway_query *query
     }
     const ray_route_spec *found = &config->route[search.slot];
     out->route = search.slot | (uint32_t)config->route_generation[search.slot] << 16;
-    if (path->escaped != 0 && found->allow_escapes == 0) {
+    if (RAY_RARELY(path->escaped != 0 && found->allow_escapes == 0)) {
         refuse(out, RAY_REASON_PATH_BAD, 400);
         return 0;
     }
@@ -129,12 +129,12 @@ ray_status ray_gateway_ask(const ray_gateway *gateway, uint64_t now_ns,
     if (status != RAY_OK)
         return status;
     begin(query, out);
-    if (refuse_head(query, out))
+    if (RAY_RARELY(refuse_head(query, out)))
         return RAY_OK;
     ray_gateway_path path;
     ray_view host = {NULL, 0};
     ray_gateway_path_read(query->target, query->scratch, &path);
-    if (path.reason != RAY_REASON_OK) {
+    if (RAY_RARELY(path.reason != RAY_REASON_OK)) {
         refuse(out, path.reason, 400);
         return RAY_OK;
     }
@@ -145,7 +145,7 @@ ray_status ray_gateway_ask(const ray_gateway *gateway, uint64_t now_ns,
         refuse(out, RAY_REASON_HEADERS_BAD, 400);
         return RAY_OK;
     }
-    if (query->service != RAY_NONE && path.escaped != 0) {
+    if (RAY_RARELY(query->service != RAY_NONE && path.escaped != 0)) {
         refuse(out, RAY_REASON_PATH_BAD, 400);
         return RAY_OK;
     }
@@ -157,9 +157,9 @@ ray_status ray_gateway_ask(const ray_gateway *gateway, uint64_t now_ns,
     out->granted = 1;
     out->reason = RAY_REASON_OK;
     out->http_status = 200;
-    if (query->body_bytes > service->body_bytes_max)
+    if (RAY_RARELY(query->body_bytes > service->body_bytes_max))
         refuse(out, RAY_REASON_BODY_TOO_LARGE, 413);
-    else if (service->healthy == 0)
+    else if (RAY_RARELY(service->healthy == 0))
         refuse(out, RAY_REASON_SERVICE_UNHEALTHY, 503);
     return RAY_OK;
 }

@@ -165,22 +165,23 @@ static void name_limits(const ray_journey *journey, ray_ratelimit_query *query)
     }
 }
 
-static void limit_query_of(const struct ray *ray, const ray_rows *rows, const ray_row *row,
-                           const ray_journey *journey, ray_ratelimit_query *query)
+/* All fields but the names, whose number is 0: what is left out would be cleared, which is slow. */
+static inline void limit_query_of(const struct ray *ray, const ray_rows *rows, const ray_row *row,
+                                  const ray_journey *journey, ray_ratelimit_query *query)
 {
-    *query = (ray_ratelimit_query){
-        .user = journey->user,
-        .client = view(rows, row->client_at, row->client_length),
-        .address = journey->client,
-        .tokens = row->weight != 0 || (row->flags & RAY_ROW_WEIGHT) != 0
-                      ? row->weight
-                      : journey->gateway.weight,
-        .wall_offset_ns = ray->clock.wall_offset_ns,
-        .address_known = (row->flags & RAY_ROW_ADDRESS) != 0,
-        .service = journey->gateway.service,
-        .plan = journey->plan,
-        .priority = journey->priority,
-    };
+    query->user = journey->user;
+    query->client = view(rows, row->client_at, row->client_length);
+    query->address = journey->client;
+    query->tokens = row->weight != 0 || (row->flags & RAY_ROW_WEIGHT) != 0
+                        ? row->weight
+                        : journey->gateway.weight;
+    query->wall_offset_ns = ray->clock.wall_offset_ns;
+    query->address_known = (row->flags & RAY_ROW_ADDRESS) != 0;
+    query->service = journey->gateway.service;
+    query->plan = journey->plan;
+    query->priority = journey->priority;
+    query->named_count = 0;
+    query->reserved = 0;
 }
 
 __attribute__((noinline)) ray_status ray_ask_address(const struct ray *ray, uint64_t now_ns,
@@ -205,7 +206,8 @@ __attribute__((noinline)) ray_status ray_ask_limits(const struct ray *ray, uint6
 {
     ray_ratelimit_query query;
     limit_query_of(ray, rows, row, journey, &query);
-    name_limits(journey, &query);
+    if (RAY_RARELY((journey->gateway.limit_count | journey->policy.limit_count) != 0))
+        name_limits(journey, &query);
     return ray_ratelimit_ask(&ray->ratelimit, now_ns, &query, &journey->governed->limits);
 }
 
@@ -244,7 +246,7 @@ void ray_quota_query_of(const struct ray *ray, uint64_t now_ns, const ray_row *r
         journey->priced != 0 && journey->quote.nano > 0 ? (uint64_t)journey->quote.nano : 0;
     query->errors_per_minute = 0;
     query->latency_p99_ns = 0;
-    if (ray->who.gauged != 0)
+    if (RAY_RARELY(ray->who.gauged != 0))
         ray_apimon_gauges(&ray->apimon, now_ns, journey->gateway.service,
                           &query->errors_per_minute, &query->latency_p99_ns);
     query->wall_offset_ns = ray->clock.wall_offset_ns;
@@ -266,16 +268,13 @@ __attribute__((noinline)) ray_status ray_ask_quotas(const struct ray *ray, uint6
     return ray_quota_ask(&ray->quota, now_ns, &query, &journey->governed->quotas);
 }
 
-/* Body against schema, and a look into the cache. */
+/* Body against schema, and a look into the cache; only where the route has a transform. */
 __attribute__((noinline)) ray_status ray_ask_mediator(const struct ray *ray, uint64_t now_ns,
                                                       const ray_rows *rows, const ray_row *row,
                                                       ray_journey *journey)
 {
     ray_mediator_query *query = &journey->identified->mediation;
     uint32_t known = (row->flags & RAY_ROW_BODY) != 0;
-    journey->transform = ray_mediator_transform_of(&ray->mediator, journey->gateway.route);
-    if (journey->transform == RAY_NONE)
-        return RAY_OK;
     memset(query, 0, sizeof *query);
     query->path = journey->gateway.path;
     query->query = journey->gateway.query;
@@ -335,7 +334,7 @@ uint64_t ray_balance_key(const struct ray *ray, const ray_rows *rows, const ray_
 {
     ray_view name = {NULL, 0}, value, headers = view(rows, row->headers_at, row->headers_length);
     uint32_t pool = ray_lb_pool_of(&ray->lb, journey->gateway.service);
-    if (pool == RAY_NONE)
+    if (RAY_MOSTLY(pool == RAY_NONE))
         return 0;
     uint32_t kind = ray_lb_key_kind(&ray->lb, pool, &name);
     value = (ray_view){journey->client.at, sizeof journey->client.at};
@@ -369,7 +368,7 @@ ray_status ray_ask_queue(const struct ray *ray, uint64_t now_ns, const ray_row *
 {
     uint32_t counted = ray_priority_waits(&ray->priority, answer->service);
     uint32_t delayed = row->kind == RAY_ROW_EXCHANGE && answer->start_at_ns > now_ns;
-    if (answer->service == RAY_NONE || (counted == 0 && delayed == 0) ||
+    if (answer->service == RAY_NONE || RAY_MOSTLY(counted == 0 && delayed == 0) ||
         (row->kind == RAY_ROW_ADMIT && (row->flags & RAY_ROW_REFUNDABLE) != 0))
         return RAY_OK;
     journey->queue_asked = 1;

@@ -35,13 +35,13 @@ static void shadow_add(ray_answer *answer, uint32_t by_kind, uint32_t by_id, uin
 
 static void list_shadows(const ray_journey *journey, ray_answer *answer)
 {
-    if (journey->governed->limits.shadow_denied_count != 0)
+    if (RAY_RARELY(journey->governed->limits.shadow_denied_count != 0))
         for (uint32_t i = 0; i < journey->governed->limits.count; i++) {
             const ray_limit_answer *at = &journey->governed->limits.at[i];
             if ((at->flags & RAY_LIMIT_SHADOW) != 0 && at->granted == 0)
                 shadow_add(answer, RAY_BY_LIMIT, at->limit, at->reason, at->retry_after_ns);
         }
-    if (journey->governed->quotas.shadow_denied_count != 0)
+    if (RAY_RARELY(journey->governed->quotas.shadow_denied_count != 0))
         for (uint32_t i = 0; i < journey->governed->quotas.count; i++) {
             const ray_quota_answer *at = &journey->governed->quotas.at[i];
             if (at->shadow != 0 && at->granted == 0)
@@ -77,7 +77,7 @@ static void judge_governed(const struct ray *ray, const ray_journey *journey, ra
     const ray_quota_answers *quotas = &journey->governed->quotas;
     answer->limit_count = (uint8_t)(limits->count + quotas->count);
     list_shadows(journey, answer);
-    if (limits->granted != 0 && quotas->granted != 0) {
+    if (RAY_MOSTLY(limits->granted != 0 && quotas->granted != 0)) {
         if (limits->count == 0 && ray->who.settings.no_limit_deny != 0) {
             deny(answer, RAY_REASON_LIMIT_REQUIRED, 429);
             return;
@@ -86,7 +86,7 @@ static void judge_governed(const struct ray *ray, const ray_journey *journey, ra
         answer->start_at_ns = limits->start_at_ns;
         answer->reason = limits->start_at_ns != 0 ? RAY_REASON_RATE_DELAYED :
                          answer->limit_count == 0 ? RAY_REASON_NO_LIMIT : RAY_REASON_OK;
-        if (limits->start_at_ns != 0)
+        if (RAY_RARELY(limits->start_at_ns != 0))
             name_delay(limits, answer);
         return;
     }
@@ -135,18 +135,18 @@ static ray_status ask_governed(const struct ray *ray, uint64_t now_ns, const ray
     ray_status status = ray_ask_limits(ray, now_ns, rows, row, journey);
     ray_status quote = RAY_OK;
     journey->priced = ray_cost_priced(&ray->cost, journey->gateway.service);
-    if (status == RAY_OK && journey->priced != 0)
+    if (RAY_RARELY(status == RAY_OK && journey->priced != 0))
         quote = ray_ask_cost(ray, now_ns, row, journey);
     journey->priced = quote == RAY_OK ? journey->priced : 0;
-    if (status == RAY_OK)
+    if (RAY_MOSTLY(status == RAY_OK))
         status = ray_ask_quotas(ray, now_ns, row, journey);
-    if (status != RAY_OK)
+    if (RAY_RARELY(status != RAY_OK))
         return status;
     journey->asked = RAY_ASKED_ALL;
     judge_governed(ray, journey, answer);
     journey->others_allowed =
         journey->governed->quotas.granted != 0 && answer->reason != RAY_REASON_LIMIT_REQUIRED;
-    if (quote != RAY_OK && admits(answer))   /* nobody could be billed for it */
+    if (RAY_RARELY(quote != RAY_OK && admits(answer)))   /* nobody could be billed for it */
         refuse_later(journey, answer, RAY_REASON_COST_RANGE);
     return RAY_OK;
 }
@@ -173,7 +173,7 @@ static void journey_begin(const struct ray *ray, const ray_rows *rows, const ray
 {
     journey->client = row->address;
     ray_view headers = {rows->bytes + row->headers_at, row->headers_length};
-    if (ray->who.settings.client_ip != 0 && (row->flags & RAY_ROW_ADDRESS) != 0)
+    if (RAY_RARELY(ray->who.settings.client_ip != 0) && (row->flags & RAY_ROW_ADDRESS) != 0)
         ray_client_address(ray, &row->address, headers, &journey->client);
     journey->plan =
         row->tenant != RAY_NONE ? ray->who.tenant[row->tenant].plan : (uint32_t)RAY_NONE;
@@ -226,16 +226,19 @@ static uint32_t journey_unfit(const ray_journey *journey)
 static ray_status ask_way(const struct ray *ray, uint64_t now_ns, const ray_rows *rows,
                           const ray_row *row, ray_journey *journey, ray_answer *answer)
 {
-    ray_status status = ray_ask_mediator(ray, now_ns, rows, row, journey);
-    if (status != RAY_OK || journey_unfit(journey) != 0)
-        return status;
-    journey->cached =
-        journey->mediated != 0 && journey->identified->mediated.hit != RAY_NONE;
-    answer->busy = journey->mediated != 0 && journey->identified->mediated.busy;
-    if (journey->cached != 0)
-        return RAY_OK;
+    ray_status status;
+    journey->transform = ray_mediator_transform_of(&ray->mediator, journey->gateway.route);
+    if (RAY_RARELY(journey->transform != RAY_NONE)) {
+        status = ray_ask_mediator(ray, now_ns, rows, row, journey);
+        if (status != RAY_OK || journey_unfit(journey) != 0)
+            return status;
+        journey->cached = journey->identified->mediated.hit != RAY_NONE;
+        answer->busy = journey->identified->mediated.busy;
+        if (journey->cached != 0)
+            return RAY_OK;
+    }
     status = ray_ask_queue(ray, now_ns, row, journey, answer);
-    if (status == RAY_OK && journey->queue_asked != 0)
+    if (RAY_RARELY(status == RAY_OK && journey->queue_asked != 0))
         judge_queue(journey, answer);
     journey->key = ray_balance_key(ray, rows, row, journey);
     return status;
@@ -267,17 +270,17 @@ static ray_status ask_rules(const struct ray *ray, uint64_t now_ns, const ray_ro
                             const ray_row *row, ray_journey *journey, ray_answer *answer)
 {
     ray_status status = RAY_OK;
-    if (ray_auth_asked(&ray->auth, journey->gateway.auth) != 0)
+    if (RAY_RARELY(ray_auth_asked(&ray->auth, journey->gateway.auth) != 0))
         status = ask_who(ray, now_ns, rows, row, journey, answer);
-    if (status == RAY_OK && admits(answer) && ray_policy_count(&ray->policy) != 0) {
+    if (RAY_RARELY(ray_policy_count(&ray->policy) != 0) && status == RAY_OK && admits(answer)) {
         status = ray_ask_policies(ray, now_ns, rows, row, journey);
         if (status == RAY_OK)
             judge_policy(journey, answer);
     }
     ray_class_choose(ray, row, journey);
-    if (status == RAY_OK && admits(answer))
+    if (RAY_MOSTLY(status == RAY_OK && admits(answer)))
         status = ask_governed(ray, now_ns, rows, row, journey, answer);
-    if (status == RAY_OK && admits(answer))
+    if (RAY_MOSTLY(status == RAY_OK && admits(answer)))
         status = ask_way(ray, now_ns, rows, row, journey, answer);
     return status;
 }
@@ -288,32 +291,32 @@ void ray_journey_ask(const struct ray *ray, uint64_t now_ns, const ray_rows *row
     const ray_gateway_answer *gateway = &journey->gateway;
     journey_begin(ray, rows, row, journey, answer);
     answer->status = ray_ask_gateway(ray, now_ns, rows, row, journey);
-    if (answer->status != RAY_OK)
+    if (RAY_RARELY(answer->status != RAY_OK))
         return;
     answer->service = gateway->service;
     answer->route = gateway->route;
     answer->allow = gateway->allow;
     answer->http_status = 200;
-    if (gateway->granted == 0) {
+    if (RAY_RARELY(gateway->granted == 0)) {
         deny(answer, gateway->reason, gateway->http_status);
         answer->by_kind = gateway->route != RAY_NONE ? RAY_BY_ROUTE : RAY_BY_NONE;
         answer->by_id = gateway->route;
         return;
     }
     answer->verdict = RAY_VERDICT_ALLOW;
-    if (ray->who.settings.mode == RAY_MODE_OFF || gateway->service_off != 0)
+    if (RAY_RARELY(ray->who.settings.mode == RAY_MODE_OFF || gateway->service_off != 0))
         answer->reason = RAY_REASON_OFF;
     else
         answer->status = ask_rules(ray, now_ns, rows, row, journey, answer);
-    if (answer->status != RAY_OK)
+    if (RAY_RARELY(answer->status != RAY_OK))
         return;
     answer->priority = (uint8_t)journey->priority;
     answer->tenant = journey->tenant;
     answer->role = (uint8_t)journey->role;
     answer->transform = journey->transform;
-    if (admits(answer) && ray->who.draining != 0)
+    if (RAY_RARELY(ray->who.draining != 0) && admits(answer))
         refuse_later(journey, answer, RAY_REASON_DRAINING);
-    else if (admits(answer) && ray->inflight.count == RAY_INFLIGHT_MAX)
+    else if (RAY_RARELY(ray->inflight.count == RAY_INFLIGHT_MAX) && admits(answer))
         refuse_later(journey, answer, RAY_REASON_INFLIGHT_FULL);
     journey->granted = admits(answer);
     answer->queued = journey->granted != 0 ? answer->queued : 0;

@@ -137,13 +137,23 @@ static void join_first(struct ray *ray, uint64_t at_ns)
         ray_queue_pump(ray, at_ns, service);
 }
 
+/* Is anything due at all? Mostly not, and then nobody asks what would be first. */
+static inline uint32_t any_due(const struct ray *ray, uint64_t now_ns)
+{
+    uint32_t place = ray_inflight_due(ray);
+    return ray_cost_due(&ray->cost, ray->clock.wall_offset_ns) <= now_ns ||
+           (place != RAY_NONE && ray->inflight.due_ns[place] <= now_ns) ||
+           ray_quota_due(&ray->quota) <= now_ns || ray_priority_due(&ray->priority) <= now_ns ||
+           ray_mediator_due(&ray->mediator) <= now_ns || ray_lb_due(&ray->lb) <= now_ns ||
+           ray_resilience_due(&ray->resilience) <= now_ns ||
+           ray_governance_due(&ray->governance) <= now_ns;
+}
+
 void ray_tick_run(struct ray *ray, uint64_t now_ns)
 {
     uint64_t at_ns;
-    for (;;) {
+    while (any_due(ray, now_ns)) {
         uint32_t kind = first_due(ray, &at_ns);
-        if (at_ns > now_ns)
-            return;
         switch ((enum due_kind)kind) {
         case DUE_COST: ray_cost_tick(&ray->cost, at_ns, ray->clock.wall_offset_ns); break;
         case DUE_FLIGHT: end_first(ray, at_ns); break;
