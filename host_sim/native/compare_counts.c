@@ -247,7 +247,8 @@ static uint32_t count_person(ray_compare_people *people, uint64_t hash_key,
 
     if (length == 0)
         return 1;
-    entry = ray_replay_keys_entry(&people->keys, hash_key, name, length, address);
+    entry = ray_replay_keys_entry(&people->keys, ray_replay_hash(hash_key, name, length, address),
+                                  name, length, address);
     if (!entry)
         return 1; /* folded, and counted there */
     if (entry->place >= people->capacity) {

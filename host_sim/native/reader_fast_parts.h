@@ -28,6 +28,15 @@ static inline uint32_t ray_reader_where(const uint8_t *at, uint8_t byte)
 }
 #endif
 
+/* The same of 64 bytes, of which the last 63 may lie behind the end of the input. */
+static inline uint64_t ray_reader_where_64(const uint8_t *at, uint8_t byte)
+{
+    uint64_t low = ray_reader_where(at, byte) | ray_reader_where(at + 16, byte) << 16;
+    uint64_t high = ray_reader_where(at + 32, byte) | ray_reader_where(at + 48, byte) << 16;
+
+    return low | high << 32;
+}
+
 /* The first `byte` in [at, end), NULL when there is none. */
 static inline const uint8_t *ray_reader_seek(const uint8_t *at, const uint8_t *end, uint8_t byte)
 {
@@ -44,8 +53,47 @@ static inline const uint8_t *ray_reader_seek(const uint8_t *at, const uint8_t *e
 /* Copies by 16 bytes, as far as slack allows. */
 static inline void ray_reader_paste(uint8_t *to, const uint8_t *from, uint32_t length)
 {
-    for (uint32_t i = 0; i < length; i += 16)
+    memcpy(to, from, 16);
+    memcpy(to + 16, from + 16, 16);   /* nobody could foresee how many are enough */
+    memcpy(to + 32, from + 32, 16);
+    for (uint32_t i = 48; i < length; i += 16)
         memcpy(to + i, from + i, 16);
+}
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+/* The same of 1 to 8 digits, all at once: zeros before them, then pairs, fours and eights. */
+static inline uint32_t ray_reader_digits_8(const uint8_t *at, uint32_t length, uint64_t *out)
+{
+    const uint64_t zeros = 0x3030303030303030u;
+    uint32_t bits = 8 * length;
+    uint64_t word;
+
+    memcpy(&word, at, 8);
+    word = word << (64 - bits) | zeros >> (bits / 2) >> (bits / 2);
+    if (((word & 0xf0f0f0f0f0f0f0f0u) ^ zeros)
+        | ((word + 0x0606060606060606u) & 0x4040404040404040u))
+        return 0;
+    word = (word - zeros) * (10u << 8 | 1) >> 8;
+    word = (word & 0x00ff00ff00ff00ffu) * (100u << 16 | 1) >> 16;
+    *out = (word & 0x0000ffff0000ffffu) * (10000ull << 32 | 1) >> 32;
+    return 1;
+}
+#endif
+
+/* Clears a row. Compilers make one string instruction of it, which takes longer to begin than this
+ * takes. */
+static inline void ray_reader_blank(ray_row *row)
+{
+#ifdef __SSE2__
+    uint8_t *at = (uint8_t *)row;
+    uint32_t i = 0;
+
+    for (; i + 16 <= sizeof *row; i += 16)
+        _mm_storeu_si128((__m128i *)(void *)(at + i), _mm_setzero_si128());
+    memset(at + sizeof *row - 8, 0, 8);
+#else
+    memset(row, 0, sizeof *row);
+#endif
 }
 
 /* 1 to 18 digits and nothing else, as a number. */
@@ -55,6 +103,18 @@ static inline uint32_t ray_reader_digits(const uint8_t *at, uint32_t length, uin
 
     if (length - 1 > 17)
         return 0;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    if (length <= 8)
+        return ray_reader_digits_8(at, length, out);
+    if (length <= 16) {
+        uint64_t high;
+        if (!ray_reader_digits_8(at, length - 8, &high)
+            || !ray_reader_digits_8(at + length - 8, 8, &value))
+            return 0;
+        *out = high * 100000000u + value;
+        return 1;
+    }
+#endif
     for (uint32_t i = 0; i < length; i++) {
         uint32_t digit = (uint32_t)at[i] - '0';
         if (digit > 9)

@@ -331,7 +331,7 @@ uint32_t ray_reader_row(ray_reader *reader, const ray_reader_cell *cells, ray_re
     uint64_t start = block->bytes_length;
     uint32_t fault;
 
-    memset(row, 0, sizeof *row);
+    ray_reader_blank(row);
     row->id = reader->id_base + reader->line_number;
     fault = ray_reader_when(reader, cells, row);
     if (!fault && !put_numbers(cells, row))

@@ -129,21 +129,27 @@ uint32_t ray_reader_split_table(const ray_reader *reader, const uint8_t *line, c
     const ray_reader_field *field = reader->fields;
     const ray_reader_field *last = field + reader->field_count - 1;
     const uint8_t *from = line;
+    const uint8_t *at = line;
 
     if (reader->quotes && ray_reader_seek(line, end, '"'))
         return split_quoted(reader, line, end, cells);
-    for (const uint8_t *at = line; at < end; at += 16) {
-        uint32_t found = ray_reader_where(at, reader->delimiter);
-        for (; found; found &= found - 1) {
-            const uint8_t *stop = at + __builtin_ctz(found);
-            if (stop >= end)
-                break;
-            if (field->target)
-                ray_reader_put_plain(cells, field, from, (uint64_t)(stop - from));
-            from = stop + 1;
-            if (field++ == last)
-                return 0;
-        }
+    /* Field by field, not piece of the line by piece: how many delimiters a piece holds nobody
+     * could foresee, how many a line has is mostly the same. */
+    for (uint64_t found = ray_reader_where_64(line, reader->delimiter);;) {
+        const uint8_t *stop;
+        while (!found && (at += 64) < end)
+            found = ray_reader_where_64(at, reader->delimiter);
+        if (!found)
+            break;
+        stop = at + __builtin_ctzll(found);
+        if (stop >= end)
+            break;
+        found &= found - 1;
+        if (field->target)
+            ray_reader_put_plain(cells, field, from, (uint64_t)(stop - from));
+        from = stop + 1;
+        if (field++ == last)
+            return 0;
     }
     if (field->target)
         ray_reader_put_plain(cells, field, from, (uint64_t)(end - from));

@@ -45,7 +45,8 @@ static uint64_t word_of(const uint8_t *at, uint32_t length)
 }
 
 /* Eight bytes at a time, the last eight overlapping; the key keeps a log's author from choosing
- * collisions. Never 0. */
+ * collisions. Mixed once more at the end: what differs in its last bytes only would have one home.
+ * Never 0. */
 uint64_t ray_replay_hash(uint64_t key, const uint8_t *at, uint32_t length, uint32_t address)
 {
     uint64_t hash = mix(key, length * 2u + address);
@@ -54,7 +55,13 @@ uint64_t ray_replay_hash(uint64_t key, const uint8_t *at, uint32_t length, uint3
         hash = mix(hash + key, word_of(at + done - 8, 8));
     if (length >= 8)
         at += length - 8;
-    return mix(hash + key, word_of(at, length)) | 1;
+    return mix(mix(hash + key, word_of(at, length)), key) | 1;
+}
+
+/* The place its search begins at. The lowest bit, which is always 1, says nothing. */
+static inline uint64_t home_of(uint64_t hash)
+{
+    return hash >> 1;
 }
 
 static uint32_t grow(ray_replay_keys *keys)
@@ -65,7 +72,7 @@ static uint32_t grow(ray_replay_keys *keys)
     if (!made)
         return 0;
     for (uint64_t i = 0; i <= keys->mask; i++) {
-        uint64_t slot = keys->entries[i].hash;
+        uint64_t slot = home_of(keys->entries[i].hash);
         if (!keys->entries[i].hash)
             continue;
         while (made[slot & (places - 1)].hash)
@@ -94,11 +101,30 @@ static uint32_t keep_name(ray_replay_keys *keys, const uint8_t *name, uint32_t l
     return 1;
 }
 
-static uint32_t is_of(const ray_replay_keys *keys, const ray_replay_entry *entry, uint64_t hash,
-                      const uint8_t *name, uint32_t length, uint32_t address)
+/* Eight bytes at a time, the last eight overlapping. */
+static inline uint32_t same_name(const uint8_t *a, const uint8_t *b, uint32_t length)
 {
-    return entry->hash == hash && entry->length == length && entry->address == address
-           && memcmp(keys->names + entry->name_at, name, length) == 0;
+    uint32_t at = 0;
+
+    if (length < 8)
+        return memcmp(a, b, length) == 0;
+    for (; at + 8 < length; at += 8)
+        if (word_of(a + at, 8) != word_of(b + at, 8))
+            return 0;
+    return word_of(a + length - 8, 8) == word_of(b + length - 8, 8);
+}
+
+/* The place of a name's entry, or where it would be. */
+static inline ray_replay_entry *place_of(const ray_replay_keys *keys, uint64_t hash,
+                                         const uint8_t *name, uint32_t length, uint32_t address)
+{
+    for (uint64_t slot = home_of(hash);; slot++) {
+        ray_replay_entry *entry = &keys->entries[slot & keys->mask];
+        if (!entry->hash
+            || (entry->hash == hash && entry->length == length && entry->address == address
+                && same_name(keys->names + entry->name_at, name, length)))
+            return entry;
+    }
 }
 
 const ray_replay_entry *ray_replay_keys_find(const ray_replay_keys *keys, uint64_t hash_key,
@@ -106,36 +132,25 @@ const ray_replay_entry *ray_replay_keys_find(const ray_replay_keys *keys, uint64
                                              uint32_t address)
 {
     uint64_t hash = ray_replay_hash(hash_key, name, length, address);
+    const ray_replay_entry *entry = place_of(keys, hash, name, length, address);
 
-    for (uint64_t slot = hash;; slot++) {
-        const ray_replay_entry *entry = &keys->entries[slot & keys->mask];
-        if (!entry->hash)
-            return NULL;
-        if (is_of(keys, entry, hash, name, length, address))
-            return entry;
-    }
+    return entry->hash ? entry : NULL;
 }
 
-ray_replay_entry *ray_replay_keys_entry(ray_replay_keys *keys, uint64_t hash_key,
-                                        const uint8_t *name, uint32_t length, uint32_t address)
+/* The entry of a name that has none yet; NULL when the table is full. */
+static __attribute__((noinline)) ray_replay_entry *entry_new(ray_replay_keys *keys, uint64_t hash,
+                                                             const uint8_t *name, uint32_t length,
+                                                             uint32_t address)
 {
-    uint64_t hash = ray_replay_hash(hash_key, name, length, address);
-    uint64_t slot = hash;
+    uint64_t slot;
     ray_replay_entry *entry;
 
-    for (;; slot++) {
-        entry = &keys->entries[slot & keys->mask];
-        if (!entry->hash)
-            break;
-        if (is_of(keys, entry, hash, name, length, address))
-            return entry;
-    }
     if (keys->count == RAY_REPLAY_KEY_MAX || (keys->count * 2 >= keys->mask && !grow(keys))
         || !keep_name(keys, name, length)) {
         keys->folded_count++;
         return NULL;
     }
-    for (slot = hash; keys->entries[slot & keys->mask].hash; slot++)
+    for (slot = home_of(hash); keys->entries[slot & keys->mask].hash; slot++)
         ;
     entry = &keys->entries[slot & keys->mask];
     entry->hash = hash;
@@ -144,6 +159,14 @@ ray_replay_entry *ray_replay_keys_entry(ray_replay_keys *keys, uint64_t hash_key
     entry->address = address & 1;
     entry->place = keys->count++;
     return entry;
+}
+
+ray_replay_entry *ray_replay_keys_entry(ray_replay_keys *keys, uint64_t hash, const uint8_t *name,
+                                        uint32_t length, uint32_t address)
+{
+    ray_replay_entry *entry = place_of(keys, hash, name, length, address);
+
+    return entry->hash ? entry : entry_new(keys, hash, name, length, address);
 }
 
 uint32_t ray_replay_keys_denied(ray_replay_keys *keys, ray_replay_entry *entry,

@@ -176,10 +176,10 @@ uint32_t ray_replay_tally_add(ray_replay_tally *tally, const ray_row *rows, cons
 uint64_t ray_replay_hash(uint64_t key, const uint8_t *at, uint32_t length, uint32_t address);
 uint32_t ray_replay_keys_open(ray_replay_keys *keys);
 void ray_replay_keys_close(ray_replay_keys *keys);
-/* The entry of a client or user, made on first sight; NULL when the table is full: then it is
- * folded and counted. */
-ray_replay_entry *ray_replay_keys_entry(ray_replay_keys *keys, uint64_t hash_key,
-                                        const uint8_t *name, uint32_t length, uint32_t address);
+/* The entry of a client or user by its hash, made on first sight; NULL when the table is full: then
+ * it is folded and counted. */
+ray_replay_entry *ray_replay_keys_entry(ray_replay_keys *keys, uint64_t hash, const uint8_t *name,
+                                        uint32_t length, uint32_t address);
 
 /* The same, NULL when it was never seen. */
 const ray_replay_entry *ray_replay_keys_find(const ray_replay_keys *keys, uint64_t hash_key,

@@ -198,7 +198,8 @@ static void count_tenant(ray_replay_tally *tally, const ray_answer *answer)
         note_first(&tenant->first, answer);
 }
 
-static uint32_t count_key(ray_replay_keys *keys, ray_replay_entry *entry, const ray_answer *answer)
+static inline uint32_t count_key(ray_replay_keys *keys, ray_replay_entry *entry,
+                                 const ray_answer *answer)
 {
     if (!entry)
         return 1;
@@ -211,26 +212,32 @@ static uint32_t count_key(ray_replay_keys *keys, ray_replay_entry *entry, const 
     return ray_replay_keys_denied(keys, entry, answer);
 }
 
+/* Often the user is the client by the same bytes: then one hash is both's. */
 static uint32_t count_keys(ray_replay_tally *tally, const ray_row *row, const uint8_t *bytes,
                            const ray_answer *answer)
 {
     ray_replay_keys *clients = &tally->clients;
     ray_replay_keys *users = &tally->users;
-    ray_replay_entry *entry = NULL;
-    uint32_t fine;
+    uint32_t address = (row->flags & RAY_ROW_ADDRESS) != 0;
+    const uint8_t *client = address ? row->address.at : bytes + row->client_at;
+    const uint8_t *user = bytes + row->user_at;
+    uint32_t client_length = address ? 16 : row->client_length;
+    uint64_t hash = 0;
+    uint32_t fine = 1;
 
-    if (row->flags & RAY_ROW_ADDRESS)
-        entry = ray_replay_keys_entry(clients, tally->hash_key, row->address.at, 16, 1);
-    else if (row->client_length)
-        entry = ray_replay_keys_entry(clients, tally->hash_key, bytes + row->client_at,
-                                      row->client_length, 0);
-    fine = count_key(clients, entry, answer);
-    if (row->user_length)
-        fine &= count_key(users,
-                          ray_replay_keys_entry(users, tally->hash_key, bytes + row->user_at,
-                                                row->user_length, 0),
-                          answer);
-    return fine;
+    if (client_length) {
+        hash = ray_replay_hash(tally->hash_key, client, client_length, address);
+        fine = count_key(clients,
+                         ray_replay_keys_entry(clients, hash, client, client_length, address),
+                         answer);
+    }
+    if (!row->user_length)
+        return fine;
+    if (user != client || row->user_length != client_length)
+        hash = ray_replay_hash(tally->hash_key, user, row->user_length, 0);
+    return fine
+           & count_key(users, ray_replay_keys_entry(users, hash, user, row->user_length, 0),
+                       answer);
 }
 
 /* -- requests -- */
