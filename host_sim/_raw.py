@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import mmap
 from typing import Any, NamedTuple
 
 PROFILES = ("seed", "edge", "tiny")
@@ -33,6 +34,22 @@ def load(profile: str = "seed") -> Raw:
             f"the core is not built for profile {profile}: run `make` in the repository ({error})"
         ) from error
     return Raw(module.ffi, module.lib, profile)
+
+
+LARGE_PAGE = 2 << 20
+
+
+def zeroed(ffi: Any, size: int) -> Any:
+    """`size` bytes of 0 as a cffi `uint8_t[]`. A large one is in large pages where there are any:
+    touching twenty megabytes in small ones takes longer than replaying ten thousand lines."""
+    if size < 2 * LARGE_PAGE or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return ffi.new("uint8_t[]", size)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    try:
+        memory.madvise(mmap.MADV_HUGEPAGE)
+    except OSError:
+        pass  # a kernel without them
+    return ffi.from_buffer("uint8_t[]", memory)
 
 
 def enum_words(profile: str, name: str) -> dict[int, str]:

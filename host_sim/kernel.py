@@ -62,7 +62,7 @@ class Kernel(Answers):
         self._raw = _raw.load(profile)
         self.ffi, self.lib, self.profile = self._raw.ffi, self._raw.lib, profile
         self._bytes = int(self.lib.ray_bytes())
-        self._memory = self.ffi.new("uint8_t[]", self._bytes + 64)
+        self._memory = _raw.zeroed(self.ffi, self._bytes + 64)
         start = int(self.ffi.cast("uintptr_t", self._memory))
         self.ray = self.ffi.cast("struct ray *", self._memory + (-start % 64))
         self._hidden = self.ffi.new("uint8_t[]", int(self.lib.ray_secrets_bytes()) + 64)

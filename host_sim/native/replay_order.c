@@ -3,6 +3,9 @@
  * in order already costs one comparison a row. */
 #include <stdlib.h>
 #include <string.h>
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
 #include "replay_parts.h"
 
 /* A window is full at WINDOW_BYTES of text too, so that long targets cannot make it large; an
@@ -14,6 +17,9 @@ enum {
     WINDOW_BYTES = 134217728,
     SHARE_ROWS_MIN = 1024
 };
+/* A log that outgrows its first block gets room for a whole window at once, up to this many rows:
+ * what is not used costs nothing, and growing would copy. */
+enum { RESERVED_ROWS = 1048576, RESERVED_ROW_BYTES = 64 };
 
 /* -- blocks -- */
 
@@ -75,6 +81,36 @@ ray_row *ray_replay_block_add(ray_reader_block *to, const ray_row *row, const ui
     else
         move_bytes(to, bytes, &copy->user_at, copy->user_length);
     return copy;
+}
+
+/* A window is written from end to end: in small pages that is a fault for every 27 rows. */
+static void in_large_pages(void *at, uint64_t length)
+{
+#ifdef MADV_HUGEPAGE
+    const uintptr_t large = 2097152;
+    uintptr_t first = ((uintptr_t)at + large - 1) / large * large;
+    uintptr_t end = ((uintptr_t)at + length) / large * large;
+
+    if (end > first)
+        (void)madvise((void *)first, end - first, MADV_HUGEPAGE);
+#else
+    (void)at;
+    (void)length;
+#endif
+}
+
+/* Grows `fresh` from its first block to a window. */
+static uint32_t reserve_window(ray_replay_sorter *sorter)
+{
+    ray_reader_block *fresh = &sorter->fresh;
+    uint64_t bytes = (uint64_t)sorter->window_rows * RESERVED_ROW_BYTES;
+
+    if (!ray_replay_block_grow(fresh, sorter->window_rows - fresh->row_count,
+                               bytes > fresh->bytes_capacity ? bytes - fresh->bytes_length : 0))
+        return 0;
+    in_large_pages(fresh->rows, (uint64_t)fresh->row_capacity * sizeof *fresh->rows);
+    in_large_pages(fresh->bytes, fresh->bytes_capacity);
+    return 1;
 }
 
 /* -- opening -- */
@@ -230,8 +266,11 @@ static uint32_t fill_fresh(ray_replay_sorter *sorter, ray_reader *reader, ray_re
         if (fresh->row_count >= sorter->window_rows
             || (sorter->window_rows != UINT32_MAX && fresh->bytes_length > sorter->window_bytes))
             return 1;
-        if (!ray_replay_block_grow(fresh, fresh->row_count == fresh->row_capacity,
-                                   RAY_READER_ROW_BYTES)) {
+        if (fresh->row_capacity == FIRST_ROWS && sorter->window_rows > FIRST_ROWS
+                    && sorter->window_rows <= RESERVED_ROWS
+                ? !reserve_window(sorter)
+                : !ray_replay_block_grow(fresh, fresh->row_count == fresh->row_capacity,
+                                         RAY_READER_ROW_BYTES)) {
             sorter->failed = 1;
             return 0;
         }
