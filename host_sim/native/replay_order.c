@@ -3,9 +3,6 @@
  * in order already costs one comparison a row. */
 #include <stdlib.h>
 #include <string.h>
-#ifdef __linux__
-#include <sys/mman.h>
-#endif
 #include "replay_parts.h"
 
 /* A window is full at WINDOW_BYTES of text too, so that long targets cannot make it large; an
@@ -21,84 +18,6 @@ enum {
  * what is not used costs nothing, and growing would copy. */
 enum { RESERVED_ROWS = 1048576, RESERVED_ROW_BYTES = 64 };
 
-/* -- blocks -- */
-
-uint32_t ray_replay_block_grow(ray_reader_block *block, uint32_t rows, uint64_t bytes)
-{
-    uint64_t need_rows = (uint64_t)block->row_count + rows;
-    uint64_t need_bytes = block->bytes_length + bytes;
-
-    if (need_rows > block->row_capacity) {
-        uint64_t capacity = need_rows > 2u * (uint64_t)block->row_capacity
-                                ? need_rows
-                                : 2u * (uint64_t)block->row_capacity;
-        ray_row *made =
-            capacity <= UINT32_MAX / 2 ? realloc(block->rows, capacity * sizeof *made) : NULL;
-        if (!made)
-            return 0;
-        block->rows = made;
-        block->row_capacity = (uint32_t)capacity;
-    }
-    if (need_bytes > block->bytes_capacity) {
-        uint64_t capacity =
-            need_bytes > 2 * block->bytes_capacity ? need_bytes : 2 * block->bytes_capacity;
-        uint8_t *made;
-        if (capacity > UINT32_MAX)
-            capacity = need_bytes;
-        made = capacity <= UINT32_MAX ? realloc(block->bytes, capacity) : NULL;
-        if (!made)
-            return 0;
-        block->bytes = made;
-        block->bytes_capacity = capacity;
-    }
-    return 1;
-}
-
-static void move_bytes(ray_reader_block *to, const uint8_t *bytes, uint32_t *at, uint32_t length)
-{
-    if (length == 0) {
-        *at = 0;   /* its old place need not be inside the new block */
-        return;
-    }
-    memcpy(to->bytes + to->bytes_length, bytes + *at, length);
-    *at = (uint32_t)to->bytes_length;
-    to->bytes_length += length;
-}
-
-ray_row *ray_replay_block_add(ray_reader_block *to, const ray_row *row, const uint8_t *bytes)
-{
-    ray_row *copy = &to->rows[to->row_count++];
-    uint32_t shared = row->user_length && row->user_at == row->client_at
-                      && row->user_length <= row->client_length; /* an address has no bytes at 0 */
-
-    *copy = *row;
-    move_bytes(to, bytes, &copy->target_at, copy->target_length);
-    move_bytes(to, bytes, &copy->host_at, copy->host_length);
-    move_bytes(to, bytes, &copy->headers_at, copy->headers_length);
-    move_bytes(to, bytes, &copy->client_at, copy->client_length);
-    if (shared)
-        copy->user_at = copy->client_at;
-    else
-        move_bytes(to, bytes, &copy->user_at, copy->user_length);
-    return copy;
-}
-
-/* A window is written from end to end: in small pages that is a fault for every 27 rows. */
-static void in_large_pages(void *at, uint64_t length)
-{
-#ifdef MADV_HUGEPAGE
-    const uintptr_t large = 2097152;
-    uintptr_t first = ((uintptr_t)at + large - 1) / large * large;
-    uintptr_t end = ((uintptr_t)at + length) / large * large;
-
-    if (end > first)
-        (void)madvise((void *)first, end - first, MADV_HUGEPAGE);
-#else
-    (void)at;
-    (void)length;
-#endif
-}
-
 /* Grows `fresh` from its first block to a window. */
 static uint32_t reserve_window(ray_replay_sorter *sorter)
 {
@@ -108,8 +27,7 @@ static uint32_t reserve_window(ray_replay_sorter *sorter)
     if (!ray_replay_block_grow(fresh, sorter->window_rows - fresh->row_count,
                                bytes > fresh->bytes_capacity ? bytes - fresh->bytes_length : 0))
         return 0;
-    in_large_pages(fresh->rows, (uint64_t)fresh->row_capacity * sizeof *fresh->rows);
-    in_large_pages(fresh->bytes, fresh->bytes_capacity);
+    ray_replay_block_enlarge(fresh);
     return 1;
 }
 
@@ -194,6 +112,18 @@ static void check_order(ray_replay_sorter *sorter, ray_replay_stats *stats)
     fresh->row_count = sorter->checked = kept;
 }
 
+/* Room for so many rows, whatever they were. */
+static uint32_t spare_rows(ray_reader_block *spare, uint32_t rows)
+{
+    ray_replay_block_clear(spare);
+    if (spare->row_capacity >= rows)
+        return 1;
+    if (!ray_replay_block_grow(spare, rows, 0))
+        return 0;
+    ray_replay_block_enlarge(spare);
+    return 1;
+}
+
 /* A bottom-up merge sort of (time, place): stable, and no worse for any input. */
 typedef struct stamp {
     uint64_t at_ns;
@@ -210,13 +140,15 @@ static void merge(const stamp *from, stamp *to, uint64_t left, uint64_t middle, 
             j == right || (i < middle && from[i].at_ns <= from[j].at_ns) ? from[i++] : from[j++];
 }
 
-static uint32_t sort_block(ray_reader_block *block)
+/* Sorts fresh into the spare block's rows, whose memory is there from window to window. */
+static uint32_t sort_fresh(ray_replay_sorter *sorter)
 {
+    ray_reader_block *block = &sorter->fresh;
+    ray_reader_block *spare = &sorter->spare;
     uint64_t count = block->row_count;
     stamp *from = malloc(count * sizeof *from);
     stamp *to = malloc(count * sizeof *to);
-    ray_row *rows = malloc((uint64_t)block->row_capacity * sizeof *rows);
-    uint32_t done = from && to && rows;
+    uint32_t done = from && to && spare_rows(spare, block->row_capacity);
 
     for (uint64_t i = 0; i < count && done; i++)
         from[i] = (stamp){ block->rows[i].at_ns, i };
@@ -231,12 +163,13 @@ static uint32_t sort_block(ray_reader_block *block)
         to = swap;
     }
     for (uint64_t i = 0; i < count && done; i++)
-        rows[i] = block->rows[from[i].place];
+        spare->rows[i] = block->rows[from[i].place];
     if (done) {
-        free(block->rows);
-        block->rows = rows;
-    } else {
-        free(rows);
+        ray_reader_block was = *block;
+        block->rows = spare->rows;
+        block->row_capacity = spare->row_capacity;
+        spare->rows = was.rows;
+        spare->row_capacity = was.row_capacity;
     }
     free(from);
     free(to);
@@ -282,12 +215,6 @@ static uint32_t fill_fresh(ray_replay_sorter *sorter, ray_reader *reader, ray_re
 
 /* -- leaving -- */
 
-static void block_clear(ray_reader_block *block)
-{
-    block->row_count = 0;
-    block->bytes_length = 0;
-}
-
 static void swap_blocks(ray_reader_block *a, ray_reader_block *b)
 {
     ray_reader_block swap = *a;
@@ -312,9 +239,9 @@ static uint32_t keep_rest(ray_replay_sorter *sorter)
         sorter->held.row_count - sorter->held_at + sorter->fresh.row_count - sorter->fresh_at;
 
     if (rows == 0) {
-        block_clear(&sorter->held);
+        ray_replay_block_clear(&sorter->held);
     } else if (sorter->held_at < sorter->held.row_count || sorter->fresh_at > 0) {
-        block_clear(&sorter->spare);
+        ray_replay_block_clear(&sorter->spare);
         if (!ray_replay_block_grow(&sorter->spare, rows,
                                    sorter->held.bytes_length + sorter->fresh.bytes_length))
             return 0;
@@ -330,7 +257,7 @@ static uint32_t keep_rest(ray_replay_sorter *sorter)
     } else {
         swap_blocks(&sorter->held, &sorter->fresh);
     }
-    block_clear(&sorter->fresh);
+    ray_replay_block_clear(&sorter->fresh);
     sorter->held_at = sorter->fresh_at = sorter->checked = sorter->unsorted = 0;
     return 1;
 }
@@ -351,7 +278,7 @@ static uint32_t refill(ray_replay_sorter *sorter, ray_reader *reader, ray_replay
         }
         if (!fill_fresh(sorter, reader, stats))
             return 0;
-        if (sorter->order == RAY_REPLAY_SORT && sorter->unsorted && !sort_block(&sorter->fresh)) {
+        if (sorter->order == RAY_REPLAY_SORT && sorter->unsorted && !sort_fresh(sorter)) {
             sorter->failed = 1;
             return 0;
         }

@@ -55,6 +55,9 @@ uint64_t ray_replay_sorter_drop(ray_replay_sorter *sorter);
 /* Grows a block to hold that many rows or bytes more; 0 when memory is out or offsets would pass 32
  * bits. */
 uint32_t ray_replay_block_grow(ray_reader_block *block, uint32_t rows, uint64_t bytes);
+/* Asks for large pages where the block does not lie in some yet; it may still grow. */
+void ray_replay_block_enlarge(ray_reader_block *block);
+void ray_replay_block_clear(ray_reader_block *block);
 /* Copies a row and its bytes to the end of `to`, which has room. */
 ray_row *ray_replay_block_add(ray_reader_block *to, const ray_row *row, const uint8_t *bytes);
 
