@@ -23,7 +23,7 @@ uint32_t ray_resilience_guards(const ray_resilience *resilience, uint32_t servic
     if (!ray_guard_known(service))
         return 0;
     const ray_guard_spec *spec = ray_guard_rule(resilience, service);
-    return spec != 0 && spec->mode != RAY_MODE_OFF ? spec->parts : 0;
+    return spec != 0 && spec->mode != RAY_MODE_OFF;
 }
 
 uint32_t ray_resilience_outcome_of(uint32_t http_status)

@@ -106,6 +106,17 @@ def test_a_breaker_whose_probe_never_answers_recovers_by_itself(guarded: Any) ->
         assert ask(kernel, 95).verdict == Verdict.ALLOW          # closed: any number at once
 
 
+def test_a_time_limit_alone_is_one_too(guarded: Any) -> None:
+    kernel = guarded(TIMEOUT)
+    answer = ask(kernel, 1)
+    assert (answer.verdict, answer.timeout_ns, answer.attempt) == (Verdict.ALLOW, 2 * S, 1)
+    kernel.tick(at_ns=3 * S - 1)
+    assert kernel.stats()["inflight_count"] == 1
+    kernel.tick(at_ns=3 * S)
+    stats = kernel.stats()
+    assert (stats["inflight_count"], stats["expired_count"]) == (0, 1) and kernel.valid() == 0
+
+
 def test_a_bulkhead_lets_so_many_run_and_so_many_wait(guarded: Any) -> None:
     kernel = guarded('bulkhead = { concurrent = 2, waiting = 1 }\n')
     first, second = ask(kernel, 1), ask(kernel, 1)

@@ -175,6 +175,31 @@ def test_what_nobody_reports_the_core_ends_by_itself(tmp_path: pathlib.Path) -> 
     assert between(result, 45, 60, "ok") > 500
 
 
+def clock(at: str, jump: str) -> str:
+    return f'[[event]]\nat = "{at}"\nclock = "{jump}"\n'
+
+
+def test_breakers_change_at_the_simulation_s_instants_whatever_the_clock_says(
+    tmp_path: pathlib.Path
+) -> None:
+    result = run(tmp_path, ONE.format(more="") + clock("5s", "+1h") + TROUBLE.format(does="fail"),
+                 BREAKER)
+    assert 10 * S <= result.changes[0].at_ns < 11 * S
+    assert 40 * S <= result.changes[-1].at_ns < 43 * S
+    assert result.changes[-1].after == "closed"
+
+
+def test_what_nobody_reports_ends_once_a_clock_that_was_put_back_has_caught_up(
+    tmp_path: pathlib.Path
+) -> None:
+    body = ONE.format(more="") + TROUBLE.format(does="hang") + clock("10500ms", "-5s")
+    result = run(tmp_path, body, "", head="reports_timeouts = false",
+                 arrivals='bursts = { size = 1, every = "10s" }')
+    # The one of 10 s is given up at 11 s; the gateway's clock says so only at 16 s.
+    assert [result.total.number(name) for name in ("ok", "expired", "timeouts")] == [3, 3, 3]
+    assert result.held_max == 1
+
+
 # -- everything at once ----------------------------------------------------------------------------
 EVERYTHING = """breaker = { failures = 8, successes = 2, open = "1s", probes = 2 }
 bulkhead = { concurrent = 6, waiting = 4 }

@@ -192,8 +192,8 @@ uint64_t ray_resilience_bytes(void);
 void ray_resilience_init(ray_resilience *resilience, const uint8_t seed[16]);
 
 /* -- request -- */
-/* Bits of enum ray_guard_part that stand before this service, 0 in mode off: nothing to ask, take
- * or report but the request's own deadline. */
+/* 1: something stands before this service, be it a time limit for its attempts alone; 0 in mode
+ * off too: nothing to ask, take or report but the request's own deadline. */
 uint32_t ray_resilience_guards(const ray_resilience *resilience, uint32_t service);
 /* The kind of an HTTP status: OK below 400 and for 0, unknown; 5XX too for what is no status. */
 uint32_t ray_resilience_outcome_of(uint32_t http_status);
