@@ -92,7 +92,10 @@ class Replay:
         pathlib.Path(path).write_text(html.page(self.report()), encoding="utf-8")
 
     def _repr_html_(self) -> str:
-        return f"<pre>{escape(repr(self))}</pre>"
+        from host_sim.report.notebook import cell
+
+        return f"<pre>{escape(repr(self))}</pre>" if "_ran" not in vars(self) else cell(
+            self.report())
 
     def __repr__(self) -> str:
         if "_ran" not in vars(self):

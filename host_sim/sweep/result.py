@@ -155,7 +155,8 @@ class Swept:
 
     def flat(self) -> bool:
         """True where every point decided everything alike."""
-        return len({point.decision_digest for point in self.good}) == 1 < len(self.good)
+        digests = {point.decision_digest for point in self.good}
+        return len(digests) == 1 < len(self.good) and "" not in digests
 
     def pareto(self) -> tuple[Point, ...]:
         """Points that no other beats: fewer lost without longer waits, or the other way round.

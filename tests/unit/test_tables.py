@@ -169,7 +169,7 @@ def test_what_is_no_table_is_refused_with_what_would_be() -> None:
 
 def test_a_replay_shows_itself(shop: Replay) -> None:
     assert "not run yet" in repr(Replay(SHOP, REQUESTS))
-    assert shop.summary.requests and "358 requests" in shop._repr_html_()
+    assert shop.summary.requests and "requests of 358" in shop._repr_html_()
 
 
 # -- batches ---------------------------------------------------------------------------------------
