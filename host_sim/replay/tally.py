@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from host_sim.replay.summary import First, Key, Rule, Service, Tenant
 if TYPE_CHECKING:
     from host_sim.kernel import Kernel
 
-RANKED = 4096  # clients and users that are ranked; at most 1000 of them are shown
+RANKED_MIN = 256  # clients and users that are ranked at least, whatever is shown of them
 
 
 class Tally:
@@ -55,21 +56,26 @@ class Tally:
         return sorted(services, key=lambda s: (-s.requests, s.name))
 
     def keys(self, users: int) -> tuple[Key, ...]:
-        """The first RANKED keys, ties by name as it is printed (the core's are by its bytes)."""
-        rows = self.ffi.new("ray_replay_key[]", RANKED)
-        count = self.lib.ray_replay_top(self._tally, users, RANKED, rows)
-        keys = (self._key(row) for row in rows[0:count])
-        return tuple(sorted(keys, key=lambda key: (*_rank(key), key.name)))
+        """The first keys, more than are shown, ties by name as it is printed (the core's are by its
+        bytes). Only those that are shown know their first denial."""
+        most = max(RANKED_MIN, 2 * self._top)
+        rows = self.ffi.new("ray_replay_key[]", most)
+        count = self.lib.ray_replay_top(self._tally, users, most, rows)
+        keys = sorted(((self._key(row), row) for row in rows[0:count]),
+                      key=lambda found: (*_rank(found[0]), found[0].name))
+        return tuple(dataclasses.replace(key, first=self._first(row.first))
+                     if place < self._top else key for place, (key, row) in enumerate(keys))
 
     def hurt(self, users: int) -> tuple[Key, ...]:
         """Clients (users: 1) denied first, in that order."""
         rows = self.ffi.new("ray_replay_key[]", self._top)
         count = self.lib.ray_replay_hurt(self._tally, users, self._top, rows)
-        return tuple(self._key(row) for row in rows[0:count])
+        return tuple(dataclasses.replace(self._key(row), first=self._first(row.first))
+                     for row in rows[0:count])
 
     def _key(self, row: Any) -> Key:
         return Key(self._key_name(row), int(row.request_count), int(row.denied_count),
-                   int(row.delayed_count), int(row.would_deny_count), self._first(row.first))
+                   int(row.delayed_count), int(row.would_deny_count))
 
     def _first(self, row: Any) -> First | None:
         if not row.at_ns:

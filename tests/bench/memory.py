@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import resource
 import subprocess
 import sys
 
@@ -22,6 +21,7 @@ from host_sim.replay.source import Source
 
 from . import replay as logs
 from .measure import ROOT, WORK
+from .measure import peak_kib as own_peak_kib
 
 LINES = (30_000, 100_000, 300_000, 600_000, 1_000_000, 1_500_000)
 WINDOWS = (WINDOW, 4_096)
@@ -36,8 +36,7 @@ def child(path: str, window: int, count: int) -> None:
         sources = [stack.enter_context(Source(path)) for _ in range(count)]
         run = stack.enter_context(Replay(rules, sources, options=Options(window=window)))
         digest = run.run_host().decision_digest
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps({"peak_kib": peak, "digest": digest}))
+    print(json.dumps({"peak_kib": own_peak_kib(), "digest": digest}))
 
 
 def peak_kib(lines: int, window: int, count: int = 1) -> int:

@@ -21,14 +21,13 @@ LINE_XR = 170.0         # of a line and candidate with a bucket for each client:
 GROWTH_KIB_MAX = 16_384     # from a million lines to three
 PEAK = """
 import sys
+from tests.bench.measure import peak_kib
 from host_sim.recommend.curve import Candidate, Curve
 from host_sim.recommend.trace import Shape, Trace
 with Trace([sys.argv[1]], Shape(key="client")) as trace:
     trace.gather()
     Curve(trace).run([Candidate(n, 60 * 10**9, n) for n in range(1, 9)])
-for line in open("/proc/self/status"):     # of this program alone; rusage keeps its parent's peak
-    if line.startswith("VmHWM"):
-        print(line.split()[1])
+print(peak_kib())
 """
 
 

@@ -7,13 +7,12 @@ Each length runs in a process of its own, so that its peak memory is its own.
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 
-from .measure import ROOT, WORK, Result, ratio
+from .measure import ROOT, WORK, Result, peak_kib, ratio
 
 LENGTHS_S = (20, 200, 1000)            # at 1000 requests a second
 ROUNDS = 3
@@ -58,7 +57,7 @@ def one(seconds: int, mean_ms: int) -> tuple[int, int, int]:
     took = time.thread_time_ns() - began
     if result.lost or result.total.number("failed") or not result.total.number("queued"):
         raise RuntimeError("this is not what was to be measured")
-    return took, result.total.number("requests"), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return took, result.total.number("requests"), peak_kib()
 
 
 def measured(seconds: int, mean_ms: int) -> tuple[float, float]:
