@@ -53,7 +53,8 @@ def command(
     would be decided otherwise, who is hurt, by which rule, and what it costs.
 
     Ends with 0 when no verdict, wait or bill changes, 1 when something does, 2 for bad usage or a
-    bad file. With budgets: 0 when all are kept, 1 when one is exceeded.
+    bad file. With budgets: 0 when all are kept, 1 when one is exceeded or has nothing to be judged
+    by. Always 1 when the log could not be read as a whole.
     """
     if logs.count("-") > 1:
         raise click.UsageError("standard input can be read once")
