@@ -8,10 +8,12 @@ import contextlib
 import dataclasses
 import functools
 import gzip
+import os
 import signal
+import stat
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn, Protocol, cast
 
@@ -19,6 +21,7 @@ import click
 
 from host_sim.config import Config, ConfigError, load
 from host_sim.printing import json_text, printable
+from host_sim.replay.directives import split_form
 from host_sim.replay.engine import (
     ORDERS,
     SPREADS,
@@ -66,6 +69,34 @@ def blaming(log: str) -> Iterator[None]:
         fail(BAD, str(error))
     except MemoryError as error:
         fail(BAD, str(error) or "memory ran out")
+
+
+# -- what is read is not written over -------------------------------------------------------------
+def spare_inputs(inputs: Sequence[str | None], **outputs: str | None) -> None:
+    """To be called before anything is opened: ends the command with BAD where an output (named by
+    its option) is the same file as an input, or as another output. - is a standard stream."""
+    taken = {_same(path): path for path in inputs if path}
+    for option, path in outputs.items():
+        if path is None or path == "-":
+            continue
+        other = taken.get(_same(path, writing=True))
+        if other is not None:
+            fail(BAD, f"--{option} {path} would write over {_called(other)}: name another file; "
+                      "nothing was read or written")
+        taken[_same(path, writing=True)] = path
+
+
+def _same(path: str, *, writing: bool = False) -> object:
+    """What two names of one file share. What is no file can be named any number of times."""
+    try:
+        found = os.fstat(sys.stdin.fileno()) if path == "-" and not writing else os.stat(path)
+    except (OSError, ValueError):
+        return os.path.realpath(path)
+    return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else object()
+
+
+def _called(path: str) -> str:
+    return "what standard input comes from" if path == "-" else path
 
 
 # -- lines for programs ---------------------------------------------------------------------------
@@ -211,6 +242,11 @@ class LogOptions:
     maps: tuple[str, ...]
     spread: str
     spread_seed: int
+
+    def inputs(self) -> tuple[str, ...]:
+        """The server's configuration, where --format names one."""
+        found = split_form(self.form)
+        return (str(found[0]),) if found else ()
 
     def replay(self, top: int = TOP) -> Options:
         """The same for a replay; FormatError names the word of --map that is wrong."""

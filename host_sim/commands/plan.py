@@ -19,6 +19,7 @@ from host_sim.commands_support import (
     load_config,
     log_options,
     progress_bar,
+    spare_inputs,
     tell,
 )
 from host_sim.plan import budget
@@ -60,6 +61,7 @@ def command(
         raise click.UsageError("standard input can be read once")
     if flips == "-" and as_json:
         raise click.UsageError("--flips - and --json both want standard output")
+    spare_inputs((old, new, *logs, *reading.inputs()), flips=flips, html=html)
     try:
         wanted = [budget.parse(one) for one in budgets]
         with blaming(", ".join(logs)):

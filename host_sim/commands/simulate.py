@@ -16,6 +16,7 @@ from host_sim.commands_support import (
     Interrupt,
     fail,
     progress_bar,
+    spare_inputs,
     tell,
 )
 from host_sim.config import ConfigError
@@ -96,7 +97,9 @@ def command(
     if listing or scenario is None:
         _list(as_json)
         return
-    result = _run(_scenario(scenario), seed, engine)
+    found = _scenario(scenario)
+    spare_inputs(found.files(), html=html)
+    result = _run(found, seed, engine)
     tell(result, as_json=as_json, html=html)
     if not result.same_bits:
         click.echo(f"error: the image decided otherwise: {printable(result.name)}", err=True)

@@ -19,6 +19,7 @@ from host_sim.commands_support import (
     load_config,
     log_options,
     progress_bar,
+    spare_inputs,
     tell,
 )
 from host_sim.replay.mapping import parse_maps
@@ -53,6 +54,7 @@ def command(
 
     Ends with 0 when done, 1 with findings (a point failed, Ctrl-C), 2 for bad usage or a bad file.
     """
+    spare_inputs((config, *logs, *reading.inputs()), html=html)
     load_config(config, reading.profile)
     interrupt = Interrupt()
     try:
