@@ -20,6 +20,7 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn, Protocol, cast
 import click
 
 from host_sim.config import Config, ConfigError, load
+from host_sim.errors import UnknownError
 from host_sim.printing import json_text, printable
 from host_sim.replay.directives import split_form
 from host_sim.replay.engine import (
@@ -176,10 +177,12 @@ class Work(Protocol):
 
 
 class Interrupt:
-    """Ctrl-C asks for an orderly end; a second one does not wait for it."""
+    """Ctrl-C asks for an orderly end; a second one does not wait for it. One that follows `before`
+    is told what became of that one too."""
 
-    def __init__(self) -> None:
+    def __init__(self, before: Interrupt | None = None) -> None:
         self.asked = False
+        self._before = before
         self._work: Work | None = None
 
     def __call__(self) -> bool:
@@ -195,13 +198,23 @@ class Interrupt:
 
     @contextlib.contextmanager
     def armed(self, work: Work | None = None) -> Iterator[None]:
-        """Catches SIGINT meanwhile."""
+        """Catches SIGINT meanwhile. After it, what is not there was not reached: that a log has
+        nothing, or not what is looked for, is then no error of its own."""
         self._work = work
         before = signal.signal(signal.SIGINT, self._handle)
         try:
             yield
+        except (FormatError, UnknownError):
+            self.over(known=False)
+            raise
         finally:
             signal.signal(signal.SIGINT, before)
+
+    def over(self, *, known: object) -> None:
+        """To be called when the work has ended: KeyboardInterrupt where Ctrl-C ended it and
+        nothing is known that could be told."""
+        if not known and (self.asked or (self._before is not None and self._before.asked)):
+            raise KeyboardInterrupt
 
 
 @contextlib.contextmanager

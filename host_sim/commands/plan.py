@@ -79,7 +79,8 @@ def _plan(
     sides = [load_config(path, reading.profile, f"it is the {word} side: nothing was planned")
              for path, word in ((old, "old"), (new, "new"))]
     options = reading.replay(top)
-    source, reader, interrupt = Logs(*logs, maps=options.maps), Interrupt(), Interrupt()
+    source, reader = Logs(*logs, maps=options.maps), Interrupt()
+    interrupt = Interrupt(reader)
     with contextlib.ExitStack() as stack:
         with reader.armed(source):
             stack.enter_context(source)

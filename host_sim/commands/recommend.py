@@ -104,6 +104,7 @@ def command(
                         PERIODS[per], _burst(burst), throttled == "drop")
         made = recommend(logs, wanted, config=config, options=reading.replay(), progress=progress,
                          stopping=interrupt)
+        interrupt.over(known=made.facts.requests)
     if target is not None:
         _write(target, made)
     tell(made, as_json=as_json, html=html)

@@ -148,4 +148,6 @@ def _replay(
                stopping=interrupt) as replay,
         interrupt.armed(replay),
     ):
-        return _run(replay, engine)
+        summary = _run(replay, engine)
+        interrupt.over(known=summary.requests)
+        return summary

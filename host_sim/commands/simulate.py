@@ -52,19 +52,24 @@ def _scenario(word: str) -> Scenario:
         fail(BAD, str(error))
 
 
+def _known(result: Result, interrupt: Interrupt) -> Result:
+    interrupt.over(known=result.core["asked_count"])
+    return result
+
+
 def _run(scenario: Scenario, seed: int | None, engine: str) -> Result:
     interrupt = Interrupt()
     try:
         with progress_bar("simulate", "rows") as progress, interrupt.armed():
             made = Simulation(scenario, seed=seed, progress=progress, stopping=interrupt)
             if engine == "host":
-                return made.run()
+                return _known(made.run(), interrupt)
             from host_sim.commands.replay import booted
             from shell.wire import ImageError
 
             try:
                 with booted() as link:
-                    return made.run_image(link)
+                    return _known(made.run_image(link), interrupt)
             except (ImageError, OSError, RaygateError) as error:
                 fail(IMAGE_FAILED, f"the image failed: {error}")
     except OSError as error:

@@ -67,6 +67,7 @@ def command(
                     reading.spread, reading.spread_seed))
             with progress_bar("sweep", "requests") as progress, interrupt.armed():
                 swept = sweep.run(progress=progress, stopping=interrupt)
+                interrupt.over(known=swept.points)
     except (GridError, PatchError, tomllib.TOMLDecodeError) as error:
         fail(BAD, str(error))
     tell(swept, as_json=as_json, html=html)
