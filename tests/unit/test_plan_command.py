@@ -214,6 +214,15 @@ def test_a_line_of_one_of_several_logs_is_explained(files):
     assert (got.exit_code, "is no line's number" in got.stderr) == (2, True)
 
 
+@pytest.mark.parametrize(("logs", "line", "why"), [
+    (["a.csv"], "5:1", "there is no log 5: 1 was given, which is log 0"),
+    (["a.csv", "a.csv"], "2:1", "there is no log 2: 2 were given, log 0 to 1"),
+])
+def test_a_line_of_a_log_that_was_not_given_says_which_were(files, logs, line, why):
+    got = run("explain", "old.toml", *logs, "--line", line, "--map", *MAPS)
+    assert (got.exit_code, why in got.stderr) == (2, True), got.output
+
+
 def test_the_page_is_written_as_one_file(files):
     assert plan("old.toml", "new.toml", "--html", "p.html").exit_code == 1
     page = (files / "p.html").read_text()
