@@ -10,7 +10,7 @@ import os
 import pkgutil
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import IO, Any
 
 import click
 
@@ -24,11 +24,25 @@ class OutputError(click.ClickException):
     exit_code = 2
 
 
+class Interrupted(click.ClickException):
+    """Ctrl-C, and nothing had been found out that could be told."""
+
+    exit_code = 130  # as a shell has it of what SIGINT ended
+
+    def __init__(self) -> None:
+        super().__init__("interrupted before anything was known")
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """As the commands' own errors."""
+        click.echo(f"error: {self.message}", file=file, err=file is None)
+
+
 @contextlib.contextmanager
 def _said_well() -> Iterator[None]:
     """What was printed is out when this ends, and what went wrong is said in printable words.
 
-    click quotes the words it refuses, some of them as they are.
+    click quotes the words it refuses, some of them as they are. Ctrl-C that no command took for an
+    orderly end (while it was loaded, say) has one answer.
     """
     try:
         try:
@@ -38,6 +52,8 @@ def _said_well() -> Iterator[None]:
     except click.ClickException as error:
         vars(error)["message"] = printable_lines(error.message)
         raise
+    except KeyboardInterrupt:
+        raise Interrupted from None
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
@@ -100,7 +116,8 @@ class Commands(click.Group):
 def main() -> None:
     """Decides who may ask what, how often and how much, before it is shipped.
 
-    Exit codes: 0 done, 1 findings, 2 bad usage or configuration, 3 the image failed.
+    Exit codes: 0 done, 1 findings, 2 bad usage or configuration, 3 the image failed, 130
+    interrupted before anything was known.
     """
 
 

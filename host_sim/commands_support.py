@@ -8,17 +8,21 @@ import contextlib
 import dataclasses
 import functools
 import gzip
+import os
 import signal
+import stat
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn, Protocol, cast
 
 import click
 
 from host_sim.config import Config, ConfigError, load
+from host_sim.errors import UnknownError
 from host_sim.printing import json_text, printable
+from host_sim.replay.directives import split_form
 from host_sim.replay.engine import (
     ORDERS,
     SPREADS,
@@ -66,6 +70,34 @@ def blaming(log: str) -> Iterator[None]:
         fail(BAD, str(error))
     except MemoryError as error:
         fail(BAD, str(error) or "memory ran out")
+
+
+# -- what is read is not written over -------------------------------------------------------------
+def spare_inputs(inputs: Sequence[str | None], **outputs: str | None) -> None:
+    """To be called before anything is opened: ends the command with BAD where an output (named by
+    its option) is the same file as an input, or as another output. - is a standard stream."""
+    taken = {_same(path): path for path in inputs if path}
+    for option, path in outputs.items():
+        if path is None or path == "-":
+            continue
+        other = taken.get(_same(path, writing=True))
+        if other is not None:
+            fail(BAD, f"--{option} {path} would write over {_called(other)}: name another file; "
+                      "nothing was read or written")
+        taken[_same(path, writing=True)] = path
+
+
+def _same(path: str, *, writing: bool = False) -> object:
+    """What two names of one file share. What is no file can be named any number of times."""
+    try:
+        found = os.fstat(sys.stdin.fileno()) if path == "-" and not writing else os.stat(path)
+    except (OSError, ValueError):
+        return os.path.realpath(path)
+    return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else object()
+
+
+def _called(path: str) -> str:
+    return "what standard input comes from" if path == "-" else path
 
 
 # -- lines for programs ---------------------------------------------------------------------------
@@ -145,10 +177,12 @@ class Work(Protocol):
 
 
 class Interrupt:
-    """Ctrl-C asks for an orderly end; a second one does not wait for it."""
+    """Ctrl-C asks for an orderly end; a second one does not wait for it. One that follows `before`
+    is told what became of that one too."""
 
-    def __init__(self) -> None:
+    def __init__(self, before: Interrupt | None = None) -> None:
         self.asked = False
+        self._before = before
         self._work: Work | None = None
 
     def __call__(self) -> bool:
@@ -164,13 +198,23 @@ class Interrupt:
 
     @contextlib.contextmanager
     def armed(self, work: Work | None = None) -> Iterator[None]:
-        """Catches SIGINT meanwhile."""
+        """Catches SIGINT meanwhile. After it, what is not there was not reached: that a log has
+        nothing, or not what is looked for, is then no error of its own."""
         self._work = work
         before = signal.signal(signal.SIGINT, self._handle)
         try:
             yield
+        except (FormatError, UnknownError):
+            self.over(known=False)
+            raise
         finally:
             signal.signal(signal.SIGINT, before)
+
+    def over(self, *, known: object) -> None:
+        """To be called when the work has ended: KeyboardInterrupt where Ctrl-C ended it and
+        nothing is known that could be told."""
+        if not known and (self.asked or (self._before is not None and self._before.asked)):
+            raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
@@ -211,6 +255,11 @@ class LogOptions:
     maps: tuple[str, ...]
     spread: str
     spread_seed: int
+
+    def inputs(self) -> tuple[str, ...]:
+        """The server's configuration, where --format names one."""
+        found = split_form(self.form)
+        return (str(found[0]),) if found else ()
 
     def replay(self, top: int = TOP) -> Options:
         """The same for a replay; FormatError names the word of --map that is wrong."""

@@ -8,6 +8,7 @@ import sys
 import click
 
 from host_sim import config as compiler
+from host_sim.commands_support import spare_inputs
 from host_sim.config.capacities import PROFILES
 from host_sim.config.files import write_blob
 from host_sim.printing import json_text, printable
@@ -39,6 +40,7 @@ def _seed(_context: click.Context, _option: click.Parameter, value: str | None) 
 )  # fmt: skip
 def command(file: str, output: str, seed: bytes | None, as_json: bool, profile: str) -> None:
     """Compiles FILE. The same file gives the same bytes everywhere; errors are those of check."""
+    spare_inputs((file,), output=output)
     try:
         config = compiler.load(file, profile=profile, seed=seed)
     except compiler.ConfigError as error:

@@ -54,7 +54,8 @@ def command(
     """Replays the logs through CONFIG as far as one request and prints its whole journey: what
     every stage said, with the balances it found, and the log's own line.
 
-    Ends with 0 when done, 2 for bad usage, a bad file, or when there is no such decision.
+    Ends with 0 when done, 2 for bad usage, a bad file, or when there is no such decision, 130 when
+    Ctrl-C came before it was reached.
     """
     if (seq is None) == (line is None):
         raise click.UsageError("say which decision: --seq N or --line N")
@@ -71,7 +72,8 @@ def _explain(
 ) -> Explanation:
     loaded = load_config(config, reading.profile)
     options = reading.replay()
-    source, reader, interrupt = Logs(*logs, maps=options.maps), Interrupt(), Interrupt()
+    source, reader = Logs(*logs, maps=options.maps), Interrupt()
+    interrupt = Interrupt(reader)
     with contextlib.ExitStack() as stack:
         with reader.armed(source):
             stack.enter_context(source)

@@ -19,6 +19,7 @@ from host_sim.commands_support import (
     load_config,
     log_options,
     progress_bar,
+    spare_inputs,
     tell,
 )
 from host_sim.plan import budget
@@ -53,12 +54,14 @@ def command(
     would be decided otherwise, who is hurt, by which rule, and what it costs.
 
     Ends with 0 when no verdict, wait or bill changes, 1 when something does, 2 for bad usage or a
-    bad file. With budgets: 0 when all are kept, 1 when one is exceeded.
+    bad file. With budgets: 0 when all are kept, 1 when one is exceeded or has nothing to be judged
+    by. Always 1 when the log could not be read as a whole.
     """
     if logs.count("-") > 1:
         raise click.UsageError("standard input can be read once")
     if flips == "-" and as_json:
         raise click.UsageError("--flips - and --json both want standard output")
+    spare_inputs((old, new, *logs, *reading.inputs()), flips=flips, html=html)
     try:
         wanted = [budget.parse(one) for one in budgets]
         with blaming(", ".join(logs)):
@@ -76,7 +79,8 @@ def _plan(
     sides = [load_config(path, reading.profile, f"it is the {word} side: nothing was planned")
              for path, word in ((old, "old"), (new, "new"))]
     options = reading.replay(top)
-    source, reader, interrupt = Logs(*logs, maps=options.maps), Interrupt(), Interrupt()
+    source, reader = Logs(*logs, maps=options.maps), Interrupt()
+    interrupt = Interrupt(reader)
     with contextlib.ExitStack() as stack:
         with reader.armed(source):
             stack.enter_context(source)

@@ -19,6 +19,7 @@ from host_sim.commands_support import (
     load_config,
     log_options,
     progress_bar,
+    spare_inputs,
     tell,
 )
 from host_sim.config.units import UnitError, parse_duration
@@ -90,6 +91,7 @@ def command(
     """
     if target is not None and Path(target).exists():
         fail(BAD, f"{target} exists; nothing was written or read")
+    spare_inputs((base, *logs, *reading.inputs()), write=target, html=html)
     parts = tuple(part.strip() for part in each.split(",") if part.strip())
     if len(parts) > 2 or len(set(parts)) != len(parts):
         raise click.BadParameter("one class, or two different ones", param_hint="--each")
@@ -102,6 +104,7 @@ def command(
                         PERIODS[per], _burst(burst), throttled == "drop")
         made = recommend(logs, wanted, config=config, options=reading.replay(), progress=progress,
                          stopping=interrupt)
+        interrupt.over(known=made.facts.requests)
     if target is not None:
         _write(target, made)
     tell(made, as_json=as_json, html=html)

@@ -26,6 +26,7 @@ from host_sim.commands_support import (
     load_config,
     log_options,
     progress_bar,
+    spare_inputs,
 )
 from host_sim.errors import RaygateError
 from host_sim.printing import json_text
@@ -108,6 +109,7 @@ def command(
         raise click.UsageError("--decisions - and --json both want standard output")
     if as_report and as_json:
         raise click.UsageError("--json and --report are two ways to print one result: choose one")
+    spare_inputs((config, *logs, *reading.inputs()), decisions=decisions, html=page)
     try:
         if page is not None:
             with blaming(page):
@@ -146,4 +148,6 @@ def _replay(
                stopping=interrupt) as replay,
         interrupt.armed(replay),
     ):
-        return _run(replay, engine)
+        summary = _run(replay, engine)
+        interrupt.over(known=summary.requests)
+        return summary

@@ -16,6 +16,7 @@ from host_sim.commands_support import (
     Interrupt,
     fail,
     progress_bar,
+    spare_inputs,
     tell,
 )
 from host_sim.config import ConfigError
@@ -51,19 +52,24 @@ def _scenario(word: str) -> Scenario:
         fail(BAD, str(error))
 
 
+def _known(result: Result, interrupt: Interrupt) -> Result:
+    interrupt.over(known=result.core["asked_count"])
+    return result
+
+
 def _run(scenario: Scenario, seed: int | None, engine: str) -> Result:
     interrupt = Interrupt()
     try:
         with progress_bar("simulate", "rows") as progress, interrupt.armed():
             made = Simulation(scenario, seed=seed, progress=progress, stopping=interrupt)
             if engine == "host":
-                return made.run()
+                return _known(made.run(), interrupt)
             from host_sim.commands.replay import booted
             from shell.wire import ImageError
 
             try:
                 with booted() as link:
-                    return made.run_image(link)
+                    return _known(made.run_image(link), interrupt)
             except (ImageError, OSError, RaygateError) as error:
                 fail(IMAGE_FAILED, f"the image failed: {error}")
     except OSError as error:
@@ -96,7 +102,9 @@ def command(
     if listing or scenario is None:
         _list(as_json)
         return
-    result = _run(_scenario(scenario), seed, engine)
+    found = _scenario(scenario)
+    spare_inputs(found.files(), html=html)
+    result = _run(found, seed, engine)
     tell(result, as_json=as_json, html=html)
     if not result.same_bits:
         click.echo(f"error: the image decided otherwise: {printable(result.name)}", err=True)

@@ -19,6 +19,7 @@ from host_sim.commands_support import (
     load_config,
     log_options,
     progress_bar,
+    spare_inputs,
     tell,
 )
 from host_sim.replay.mapping import parse_maps
@@ -53,6 +54,7 @@ def command(
 
     Ends with 0 when done, 1 with findings (a point failed, Ctrl-C), 2 for bad usage or a bad file.
     """
+    spare_inputs((config, *logs, *reading.inputs()), html=html)
     load_config(config, reading.profile)
     interrupt = Interrupt()
     try:
@@ -65,6 +67,7 @@ def command(
                     reading.spread, reading.spread_seed))
             with progress_bar("sweep", "requests") as progress, interrupt.armed():
                 swept = sweep.run(progress=progress, stopping=interrupt)
+                interrupt.over(known=swept.points)
     except (GridError, PatchError, tomllib.TOMLDecodeError) as error:
         fail(BAD, str(error))
     tell(swept, as_json=as_json, html=html)

@@ -22,6 +22,7 @@ from host_sim.errors import ArgumentError
 SUBJECTS = ("tenant", "plan", "service", "route")
 MEASURES = ("newly-denied", "newly-allowed", "changed", "bill")
 NANO = 10**9
+NO_TRAFFIC, NO_PRICE = "no traffic", "no price"
 
 _FORM = re.compile(r"(?:(?P<kind>[a-z]+):(?P<name>.+?)\s+)?(?P<measure>[a-z-]+)\s*<=\s*"
                    r"(?P<sign>[+-]?)(?P<whole>[0-9]{1,18})(?:\.(?P<part>[0-9]{1,9}))?"
@@ -54,21 +55,28 @@ class Budget:
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """How a budget came out: what was found, of how many requests or how much money (10^-9)."""
+    """How a budget came out: what was found, of how many requests or how much money (10^-9).
+    `lack` is what it cannot be judged without, NO_TRAFFIC or NO_PRICE; empty where it can."""
 
     budget: Budget
     found: int
     whole: int
+    lack: str = ""
+
+    @property
+    def exceeded(self) -> bool:
+        """Was more found than it allows?"""
+        return not self.lack and not self.budget.keeps(self.found, self.whole)
 
     @property
     def kept(self) -> bool:
-        """False when it was exceeded."""
-        return self.budget.keeps(self.found, self.whole)
+        """False when it was exceeded, or cannot be judged."""
+        return not self.lack and not self.exceeded
 
     def as_json(self) -> dict[str, Any]:
         """Plain data."""
         return {"budget": self.budget.text, "found": self.found, "of": self.whole,
-                "kept": self.kept}
+                "kept": self.kept, "lack": self.lack}
 
 
 def parse(text: str) -> Budget:
@@ -91,6 +99,13 @@ def parse(text: str) -> Budget:
     bound = int(found["whole"]) * NANO + int(part)
     return Budget(text.strip(), kind, found["name"] or "", measure,
                   -bound if found["sign"] == "-" else bound, bool(found["percent"]))
+
+
+def money(nano: int) -> str:
+    """`+1.25`, `-0.00004`: signed, without zeros at the end."""
+    whole, rest = divmod(abs(nano), NANO)
+    digits = f"{rest:09}".rstrip("0").ljust(2, "0")
+    return f"{'-' if nano < 0 else '+'}{whole:,}.{digits}"
 
 
 def check_names(budgets: Sequence[Budget], known: Mapping[str, Sequence[str]]) -> None:

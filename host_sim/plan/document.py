@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from host_sim.plan import budget
+from host_sim.plan import gate
+from host_sim.plan.budget import money
 from host_sim.plan.logs import place_of
-from host_sim.plan.result import CHANGES, NANO, Group, Pair, Person, Plan, total
+from host_sim.plan.result import CHANGES, Group, Pair, Person, Plan, total
 from host_sim.replay import trust
 from host_sim.replay.summary import VERDICTS, Summary, count, share
 from host_sim.report.model import (
@@ -41,7 +42,13 @@ def report(plan: Plan) -> Report:
 
 
 def headline(plan: Plan) -> str:
-    """What a stranger must know, in one sentence."""
+    """What a stranger must know: what changes, in one sentence, after what was not seen."""
+    if not plan.unseen:
+        return _changes(plan)
+    return f"Less than the whole truth: {'; '.join(plan.unseen)}. {_changes(plan)}"
+
+
+def _changes(plan: Plan) -> str:
     if not plan.changed:
         same = "and nothing else changes" if not plan.changes else _besides(plan)
         return f"Of {count(plan.requests, 'request')} none would be decided otherwise, {same}."
@@ -96,13 +103,6 @@ def _besides(plan: Plan) -> str:
     return "but " + " and ".join(parts)
 
 
-def money(nano: int) -> str:
-    """`+1.25`, `-0.00004`: signed, without zeros at the end."""
-    whole, rest = divmod(abs(nano), NANO)
-    digits = f"{rest:09}".rstrip("0").ljust(2, "0")
-    return f"{'-' if nano < 0 else '+'}{whole:,}.{digits}"
-
-
 def _facts(plan: Plan) -> Iterator[Fact]:
     yield Fact("requests", plan.requests, Unit.COUNT)
     yield Fact("newly denied", plan.newly_denied, Unit.COUNT, bool(plan.newly_denied))
@@ -115,9 +115,7 @@ def _facts(plan: Plan) -> Iterator[Fact]:
         yield Fact("bill before", sum(bill.old_nano for bill in plan.bills), Unit.MONEY)
         yield Fact("bill after", sum(bill.new_nano for bill in plan.bills), Unit.MONEY)
     if plan.budgets:
-        over = sum(not verdict.kept for verdict in plan.budgets)
-        yield Fact("budgets", f"{over} of {len(plan.budgets)} exceeded" if over
-                   else f"all {len(plan.budgets)} kept", bad=bool(over))
+        yield gate.fact(plan)
 
 
 def _refused(side: Summary) -> int:
@@ -129,7 +127,8 @@ def _ppm(part: int, whole: int) -> int:
 
 
 def _sections(plan: Plan) -> Iterator[Section]:
-    yield from _budgets(plan.budgets)
+    if plan.budgets:
+        yield gate.table(plan)
     yield _matrix(plan)
     yield from _course(plan)
     yield from _rules(plan)
@@ -145,21 +144,6 @@ def _sections(plan: Plan) -> Iterator[Section]:
     yield from _bills(plan)
     yield Text("What the files say differently", tuple(edit.text() for edit in plan.edits)
                or ("nothing",))
-
-
-def _budgets(budgets: Sequence[budget.Verdict]) -> Iterator[Table]:
-    if budgets:
-        rows = tuple((one.budget.text, "kept" if one.kept else "EXCEEDED", _found(one),
-                      f"{one.whole:,}" if one.budget.measure != "bill" else money(one.whole))
-                     for one in budgets)
-        yield Table("Budgets", (Column("budget"), Column("verdict"), Column("found"),
-                                Column("of")), rows)
-
-
-def _found(one: budget.Verdict) -> str:
-    if one.budget.measure == "bill":
-        return money(one.found)
-    return f"{one.found:,} ({share(one.found, one.whole)})" if one.whole else "0"
 
 
 def _matrix(plan: Plan) -> Table:

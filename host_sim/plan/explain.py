@@ -146,7 +146,7 @@ def explain(
         run.flush()
         lines = _lines_of(run, place_of(line or 0)[0])
     if finder.found is None:
-        raise NoDecisionError(_why_not(finder, stopping(), lines))
+        raise NoDecisionError(_why_not(finder, stopping(), lines, len(log.paths)))
     with replay() as run:
         here = run.walk_to(finder.position, stopping)
         if here is None:
@@ -165,11 +165,14 @@ def _lines_of(run: Replay, place: int) -> int:
     return run.inputs.readers[place].stats().line_count + run.inputs.programs[place].skip_lines
 
 
-def _why_not(finder: _Finder, stopped: bool, lines: int) -> str:
+def _why_not(finder: _Finder, stopped: bool, lines: int, logs: int) -> str:
     if stopped:
         return "interrupted before the decision was found"
     if finder.seq is None:
-        number = place_of(finder.line or 0)[1]
+        place, number = place_of(finder.line or 0)
+        if place >= logs:
+            return (f"there is no log {place}: {logs} was given, which is log 0" if logs == 1
+                    else f"there is no log {place}: {logs} were given, log 0 to {logs - 1}")
         return (f"line {number} became no request (a header, blank, or it could not be read); "
                 f"the log has {lines:,} lines" if number <= lines
                 else f"the log has no line {number}: it has {lines:,}")

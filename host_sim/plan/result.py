@@ -244,11 +244,20 @@ class Plan:
         return bool(self.problem or self.old.interrupted or self.old.problem)
 
     @property
+    def unseen(self) -> tuple[str, ...]:
+        """What of the log was not seen, or not as it happened, a sentence without its stop each:
+        whatever is a finding of a replay by either file."""
+        old = self.old.findings()
+        new = dataclasses.replace(self.new, interrupted=False).findings()  # both are, or neither
+        return (*([self.problem] if self.problem else []), *old,
+                *(f"by the new file {finding}" for finding in new if finding not in old))
+
+    @property
     def exit_code(self) -> int:
-        """0 or 1, as the command ends: with budgets 1 when one is exceeded, else 1 for any change;
-        1 when the log was not read to its end."""
+        """0 or 1, as the command ends: with budgets 1 when one is not kept, else 1 for any change;
+        1 when something of the log was not seen, whatever the rest says."""
         over = any(not verdict.kept for verdict in self.budgets)
-        return int(self.incomplete or (over if self.budgets else self.changes))
+        return int(bool(self.unseen) or (over if self.budgets else self.changes))
 
     def blamed(self, change: str) -> list[tuple[Outcome, list[Pair]]]:
         """Who did it, most requests first: the new file's rule for new denials, the old one's for
@@ -267,7 +276,8 @@ class Plan:
                for field in dataclasses.fields(self) if field.name not in skip}
         return {
             "headline": self.report().headline, "changed": self.changed,
-            "changes": self.changes, "exit_code": self.exit_code, **out,
+            "changes": self.changes, "unseen": list(self.unseen), "exit_code": self.exit_code,
+            **out,
             "bills": [{**dataclasses.asdict(bill), "growth_nano": bill.growth_nano}
                       for bill in self.bills],
             "budgets": [verdict.as_json() for verdict in self.budgets],
@@ -308,10 +318,10 @@ def bills_of(old: Summary, new: Summary) -> tuple[Bill, ...]:
 
 def judge(
     budgets: Sequence[budget.Budget], groups: dict[str, tuple[Group, ...]], whole: Group,
-    bills: tuple[Bill, ...], plan_of: Callable[[str], str],
+    bills: tuple[Bill, ...], plan_of: Callable[[str], str], *, priced: bool,
 ) -> tuple[budget.Verdict, ...]:
     """Each budget's verdict. `groups` are by tenant, service and route; `plan_of` is a tenant's
-    plan."""
+    plan; `priced` says that one of the files has a price."""
     verdicts = []
     for one in budgets:
         def counts(name: str, one: budget.Budget = one) -> bool:
@@ -320,14 +330,17 @@ def judge(
             return not one.kind or known == one.name
 
         kind = "tenant" if one.kind == "plan" else one.kind
+        found = [row for row in groups[kind] if counts(row.name)] if kind else [whole]
+        requests = sum(row.requests for row in found)
+        lack = "" if requests else budget.NO_TRAFFIC
         if one.measure == "bill":
             rows = [bill for bill in bills if counts(bill.tenant)]
             verdicts.append(budget.Verdict(one, sum(bill.growth_nano for bill in rows),
-                                           sum(bill.old_nano for bill in rows)))
+                                           sum(bill.old_nano for bill in rows),
+                                           lack if priced else budget.NO_PRICE))
         else:
-            found = [row for row in groups[kind] if counts(row.name)] if kind else [whole]
             verdicts.append(budget.Verdict(one, sum(row.count(one.measure) for row in found),
-                                           sum(row.requests for row in found)))
+                                           requests, lack))
     return tuple(verdicts)
 
 

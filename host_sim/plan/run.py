@@ -138,7 +138,8 @@ class Runner:
             client_count=int(stats.key_count[0]), user_count=int(stats.key_count[1]),
             victims=(), victims_left_out=0, edits=self._edits(),
             budgets=judge(self.budgets, groups, whole, bills_of(old, new),
-                          plan_names(self.old, self.new)),
+                          plan_names(self.old, self.new),
+                          priced=bool(self.old.file.cost or self.new.file.cost)),
             old=old, new=new,
             folded=int(stats.folded_pair_count + sum(stats.folded_key_count)),
             problem=self.log.problem, top=top)

@@ -214,8 +214,7 @@ class Trace:
             maps = Maps((*maps.maps, Mapping("header", column, header="X-Operation")),
                         maps.time_is_end)
         self.maps = maps
-        program = source.program or detect.program_for(
-            self._raw, sample, form=self.options.form, maps=maps, log=source.name)
+        program = detect.program_of(self._raw, source, form=self.options.form, maps=maps)
         self.labels.append(program.label)
         self.has_user = program.has("user")
         if self.shape.key == "user" and not self.has_user and not self.config:

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import functools
 import json
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from host_sim.replay import directives, proxies, w3c
@@ -18,11 +20,35 @@ from host_sim.replay.reader import Reader, ReaderStats
 
 if TYPE_CHECKING:
     from host_sim._raw import Raw
+    from host_sim.replay.source import Source
 
 SAMPLE = 1 << 16
 DELIMITERS = {"\t": "TSV", ",": "CSV", ";": "CSV with semicolons", "|": "CSV with bars"}
 TABLES = {"csv": ",", "tsv": "\t"}
 JSON_NAMES = ("json", "jsonl", "ndjson")
+
+
+@contextlib.contextmanager
+def named(source: Source) -> Iterator[None]:
+    """A FormatError that is raised meanwhile says which log it is about."""
+    try:
+        yield
+    except FormatError as error:
+        raise FormatError(f"{source.name}: {error}") from error
+
+
+def program_of(
+    raw: Raw, source: Source, *, form: str = "auto", maps: Maps | None = None,
+    headers: tuple[str, ...] = (),
+) -> Program:
+    """The program of a log's own lines. FormatError names the log, and says where nothing came of
+    its bytes why."""
+    sample = source.peek(SAMPLE)
+    if source.problem and not sample:
+        raise FormatError(f"{source.problem}: nothing came before it")
+    with named(source):
+        return source.program or program_for(raw, sample, form=form, maps=maps, headers=headers,
+                                             log=source.name)
 
 
 def program_for(

@@ -55,14 +55,13 @@ class Inputs:
         wanted = (*headers_wanted(config), *headers)
         for place, source in enumerate(sources):
             try:
-                program = source.program or detect.program_for(
-                    raw, source.peek(detect.SAMPLE), form=form, maps=maps, headers=wanted,
-                    log=source.name)
-                self.readers.append(Reader(raw, program, config=config, core=core, source=place,
-                                           headers=headers))
-            except FormatError as error:
+                program = detect.program_of(raw, source, form=form, maps=maps, headers=wanted)
+                with detect.named(source):
+                    self.readers.append(Reader(raw, program, config=config, core=core,
+                                               source=place, headers=headers))
+            except FormatError:
                 self.close()
-                raise FormatError(f"{source.name}: {error}") from error
+                raise
             self.programs.append(program)
 
     def close(self) -> None:

@@ -142,7 +142,7 @@ class Summary:
         """What makes the numbers less than the whole truth, a sentence each."""
         lines, found = self.lines, []
         if lines.unparsable_count * 1_000_000 > lines.line_count * UNPARSABLE_FINDING_PPM:
-            found.append(f"{count(lines.unparsable_count, 'line')} of {lines.line_count} "
+            found.append(f"{count(lines.unparsable_count, 'line')} of {lines.line_count:,} "
                          "could not be read: more than 1 %")
         if not self.requests:
             found.append("nothing was replayed")

@@ -42,6 +42,12 @@ class Scenario:
         """A path that counts from the scenario's own folder."""
         return FilePath(self.name).parent / path
 
+    def files(self) -> list[str]:
+        """Every file it is read from: itself, its configuration, its logs."""
+        logs = (client.arrivals.log for client in self.clients)
+        return [self.name, self.config.path,
+                *(os.fspath(self.beside(log.file)) for log in logs if log is not None)]
+
     def pools(self) -> dict[str, list[str]]:
         """The instances of each pool that the configuration names, `host:port`."""
         return {name: [f"{one.at[0]}:{one.at[1]}" for one in pool.instances]

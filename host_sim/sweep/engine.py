@@ -111,10 +111,8 @@ class Sweep:
         maps = parse_maps(self.reading.maps)
         for log in self.logs:
             with opened(log, maps) as source:
-                if source.program is None:
-                    detect.program_for(
-                        _raw.load(self.reading.profile), source.peek(detect.SAMPLE),
-                        form=self.reading.form, maps=maps, log=source.name)
+                detect.program_of(_raw.load(self.reading.profile), source,
+                                  form=self.reading.form, maps=maps)
 
     def _piece(self, values: tuple[Value, ...]) -> dict[str, Any]:
         changes = [(vary.path, value) for vary, value in zip(self.varies, values, strict=True)]

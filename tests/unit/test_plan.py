@@ -9,8 +9,8 @@ import pytest
 
 from host_sim.config import loads
 from host_sim.plan import plan, structure
-from host_sim.plan.budget import BudgetError, parse
-from host_sim.plan.document import headline, money
+from host_sim.plan.budget import BudgetError, money, parse
+from host_sim.plan.document import headline
 from host_sim.plan.logs import Logs
 from host_sim.plan.run import Runner
 from host_sim.replay.engine import Options
@@ -234,6 +234,23 @@ def test_budgets_are_of_their_subject(tmp_path):
     assert told.exit_code == 1
     told, _ = planned(tmp_path, rows, budgets=["newly-denied<=1"])
     assert (told.changes, told.exit_code) == (True, 0)
+
+
+def test_a_budget_that_cannot_be_judged_is_not_kept(tmp_path):
+    far = [(1, "8.8.8.8", "/a", 0, "ben")]
+    asked = ["tenant:near newly-denied<=50%", "plan:gold changed<=9", "tenant:near bill<=+5%",
+             "service:api changed<=0", "plan:free changed<=0", "bill<=+50%"]
+    told, _ = planned(tmp_path, far, budgets=asked)
+    assert [one.lack for one in told.budgets] == ["no traffic"] * 4 + ["", ""]
+    assert [one.kept for one in told.budgets] == [False] * 4 + [True] * 2
+    assert told.exit_code == 1
+    assert not any(one.exceeded for one in told.budgets)
+    free = [text.split("[cost.web]")[0] for text in (OLD, NEW)]
+    told, _ = planned(tmp_path, far, *free, budgets=["bill<=+5%", "changed<=0"])
+    assert [one.lack for one in told.budgets] == ["no price", ""]
+    assert told.exit_code == 1
+    assert [fact.value for fact in told.report().facts if fact.label == "budgets"] == [
+        "1 kept, 1 no price"]
 
 
 def test_a_budget_about_nobody_is_an_error_that_names_the_nearest(tmp_path):

@@ -96,6 +96,27 @@ def test_the_exit_code_is_a_gate(files, words, code):
     assert ("EXCEEDED" in got.stdout) == (code == 1 and "--budget" in words)
 
 
+@pytest.mark.parametrize(("log", "why"), [
+    ("garbage.log", "200 lines of 3,200 could not be read: more than 1 %"),
+    ("cut.gz", "cut.gz ends in the middle of its gzip data"),
+])
+def test_a_gate_says_no_to_what_it_could_not_see(files, log, why):
+    good = b"".join(b"10.0.0.%d - - [01/Jan/2026:00:%02d:%02d +0000] \"GET /%d HTTP/1.1\" 200 9\n"
+                    % (i % 200, i // 60, i % 60, i * i) for i in range(3000))
+    (files / "garbage.log").write_bytes(good + b"no line of a log\n" * 200)
+    (files / "cut.gz").write_bytes(gzip.compress(good)[:-2000])
+    for words in ((), ("--budget", "newly-denied<=0")):
+        got = run("plan", "old.toml", "old.toml", "--log", log, *words)
+        assert got.exit_code == 1, got.output
+        first = " ".join(got.stdout.split("\n\n")[0].split())
+        assert f"Less than the whole truth: {why}" in first
+        assert "all 1 kept" not in got.stdout
+        assert ("kept in part" in got.stdout) == bool(words)
+        told = json.loads(run("plan", "old.toml", "old.toml", "--log", log, "--json",
+                              *words).stdout)
+        assert (told["exit_code"], len(told["unseen"])) == (1, 1)
+
+
 @pytest.mark.parametrize(("words", "why"), [
     (("none.toml", "new.toml"), "cannot read none.toml"),
     (("bad.toml", "new.toml"), "bad.toml cannot be used; it is the old side"),
@@ -143,7 +164,9 @@ def test_ctrl_c_while_standard_input_is_waited_for_plans_what_has_come(files):
         out, err = child.communicate(timeout=60)
     assert child.returncode == 1, err
     assert b"Of 199 requests" in out
-    assert b"interrupted: the rest of standard input was not read" in out
+    first = b" ".join(out.split(b"\n\n")[0].split())
+    assert (b"truth: interrupted: the rest of standard input was not read. Of 199 requests"
+            in first)
 
 
 # -- explain --------------------------------------------------------------------------------------
@@ -189,6 +212,15 @@ def test_a_line_of_one_of_several_logs_is_explained(files):
     assert (got.exit_code, "no line 4: it has 3" in got.stderr) == (2, True)
     got = run("explain", "new.toml", "a.csv", "b.csv", "--line", "x:4", "--map", *MAPS)
     assert (got.exit_code, "is no line's number" in got.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(("logs", "line", "why"), [
+    (["a.csv"], "5:1", "there is no log 5: 1 was given, which is log 0"),
+    (["a.csv", "a.csv"], "2:1", "there is no log 2: 2 were given, log 0 to 1"),
+])
+def test_a_line_of_a_log_that_was_not_given_says_which_were(files, logs, line, why):
+    got = run("explain", "old.toml", *logs, "--line", line, "--map", *MAPS)
+    assert (got.exit_code, why in got.stderr) == (2, True), got.output
 
 
 def test_the_page_is_written_as_one_file(files):

@@ -2,8 +2,11 @@
 """zstd: frames one behind the other, cut, damaged, or made to fill the memory."""
 
 import pytest
+from click.testing import CliRunner
 
+from host_sim.cli import main
 from host_sim.replay.source import from_bytes
+from tests.data import ROOT
 from tests.unit.test_reader_source import LINE, everything
 
 zstandard = pytest.importorskip("zstandard")
@@ -29,6 +32,25 @@ def test_truncated_or_damaged_zstd_gives_what_came_before_and_says_so():
     source = from_bytes(packed + b"no frame", "a.zst")
     assert everything(source) == text
     assert source.problem.startswith("a.zst has damaged zstd data")
+
+
+def test_a_log_that_ends_before_its_first_block_does_is_not_an_empty_one(tmp_path):
+    packed = zstandard.compress(LINE * 500)
+    config = ROOT / "examples" / "web-small.toml"
+    for name, data, why in (
+            ("cut.zst", packed[:20], "cut.zst ends in the middle of its zstd data"),
+            ("bad.zst", packed[:6] + b"?" * 40, "bad.zst has damaged zstd data"),
+            ("none.log", b"", "none.log: the log is empty")):
+        log = str(tmp_path / name)
+        (tmp_path / name).write_bytes(data)
+        for words in (["replay", config, log], ["plan", config, config, "--log", log],
+                      ["explain", config, log, "--line", 1],
+                      ["recommend", "--log", log, "--deny-at-most", 0],
+                      ["sweep", config, "--log", log, "--vary", "limit.total.rate=1..2/s"]):
+            got = CliRunner().invoke(main, list(map(str, words)))
+            assert got.exit_code == 2, got.output
+            assert why in got.stderr and str(tmp_path) in got.stderr
+            assert data == b"" or "empty" not in got.stderr
 
 
 def test_a_zstd_bomb_is_unpacked_a_piece_at_a_time():
