@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from host_sim.config import ConfigError
 from host_sim.errors import RaygateError
 from host_sim.printing import json_text, printable
 from host_sim.replay.program import FormatError
+from host_sim.report.again import command_line
 from host_sim.simulation import Result, Simulation, named
 from host_sim.simulation.engine import SEED_MAX
 
@@ -82,9 +84,10 @@ def _run(scenario: Scenario, seed: int | None, engine: str) -> Result:
                    "it decided the same.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a page.")
 @click.option("--html", metavar="FILE", help="Write the report as one page that opens offline.")
+@click.pass_context
 def command(
-    scenario: str | None, listing: bool, seed: int | None, engine: str, as_json: bool,
-    html: str | None,
+    context: click.Context, scenario: str | None, listing: bool, seed: int | None,
+    engine: str, as_json: bool, html: str | None,
 ) -> None:
     """Lets the clients of SCENARIO (a path, or the name of a shipped one) ask the real core for as
     long as it says, its upstreams work and fail, and says what came of it and whether that is what
@@ -96,7 +99,8 @@ def command(
     if listing or scenario is None:
         _list(as_json)
         return
-    result = _run(_scenario(scenario), seed, engine)
+    result = dataclasses.replace(_run(_scenario(scenario), seed, engine),
+                                 command=command_line(context))
     tell(result, as_json=as_json, html=html)
     if not result.same_bits:
         click.echo(f"error: the image decided otherwise: {printable(result.name)}", err=True)

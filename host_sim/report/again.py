@@ -1,11 +1,35 @@
 # SPDX-License-Identifier: MIT
-"""The command line that makes a report again."""
+"""What makes a report again: the engine, the version and the command line, for its foot."""
 
 from __future__ import annotations
 
+import importlib.metadata
 import shlex
+from collections.abc import Iterator
 
 import click
+
+from host_sim.printing import printable
+
+SEED = "0" * 32  # of a Kernel nobody gave one, and of the image's reset
+
+
+def made_by(engine: str, profile: str, command: str = "") -> Iterator[tuple[str, str]]:
+    """The lines every foot ends in. Without `command` it is the one that is running, if any is."""
+    yield "engine", f"{engine}, profile {profile}"
+    yield "raygate", importlib.metadata.version("raygate")
+    command = command or running()
+    if command:
+        yield "made by", printable(command)
+
+
+def running() -> str:
+    """The command of raygate that is running now; "" in a program that has raygate as a library."""
+    context = click.get_current_context(silent=True)
+    if context is None or context.command.callback is None:
+        return ""
+    ours = context.command.callback.__module__.startswith("host_sim.")
+    return command_line(context) if ours else ""
 
 
 def command_line(context: click.Context) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from host_sim.replay.summary import count, share
+from host_sim.report import again
 from host_sim.report.model import (
     Cell,
     Chart,
@@ -46,11 +48,12 @@ def headline(result: Result) -> str:
     said = result.what.rstrip(".")
     if result.interrupted:
         return f"{said}: stopped before its end."
+    unread = f"; {result.findings[0]}" if result.findings else ""
     if not result.expected:
-        return f"{said}."
+        return f"{said}{unread}."
     if bad:
-        return f"{said}: {bad} of {len(result.expected)} expectations do NOT hold."
-    return f"{said}: as expected."
+        return f"{said}: {bad} of {len(result.expected)} expectations do NOT hold{unread}."
+    return f"{said}: as expected{unread}."
 
 
 def _facts(result: Result) -> Iterator[Fact]:
@@ -228,6 +231,12 @@ def _trust(result: Result) -> Iterator[str]:
     yield f"Nothing is lost: {result.core['asked_count']:,} offered {sign} {ways}."
     held = ", ".join(f"{count:,} {what}" for what, count in result.held.items())
     yield f"At the end nothing may be held: {held}."
+    for log in result.logs:
+        yield (f"{log.rows:,} of {count(log.lines, 'line')} of {log.name} were read as {log.form}"
+               + (f"; {log.unparsable:,} ({share(log.unparsable, log.lines)}) could not be read"
+                  if log.unparsable else "") + ".")
+        if log.problem:
+            yield f"{log.problem}: what came before it was simulated."
     if result.unplaced:
         yield (f"{result.unplaced:,} attempts went to an instance that the scenario does not "
                "describe, and failed.")
@@ -242,6 +251,8 @@ def _trust(result: Result) -> Iterator[str]:
 
 def _proof(result: Result) -> Iterator[tuple[str, str]]:
     yield "scenario", result.scenario_hash
+    for log in result.logs:
+        yield f"log {log.name}" if len(result.logs) > 1 else "log (SHA-256)", log.sha256
     yield "configuration", result.digests.config
     yield "seed", str(result.seed)
     yield "decision digest", result.digests.decision
@@ -251,3 +262,5 @@ def _proof(result: Result) -> Iterator[tuple[str, str]]:
         for name in ("decision", "state", "book"):
             yield f"image, {name} digest", getattr(result.machine.digests, name)
     yield "rows", f"{result.rows:,}"
+    yield from again.made_by("host" if result.machine is None else "host and image",
+                             result.profile, result.command)
