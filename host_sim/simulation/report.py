@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from host_sim.replay.summary import count, share
-from host_sim.report import again
+from host_sim.report import again, units
 from host_sim.report.model import (
     Cell,
     Chart,
@@ -91,24 +91,23 @@ def word(one: Expected) -> str:
 
 
 def found(one: Expected) -> str:
-    """The comparison with the number that came out."""
+    """The comparison with the number that came out; two that differ never look equal."""
     operator = next(o for o in ("<=", ">=", "==", "!=", "<", ">") if f" {o} " in one.check)
     left, _, right = one.check.partition(f" {operator} ")
     plain = right.replace("_", "").replace(".", "", 1).removesuffix("%").isalnum()
-    shown = right if plain and right not in METRICS else _number(one.right, one.check)
-    return f"{left} = {_number(one.left, one.check)}, {operator} {shown}"
+    came, bound = units.apart(one.left, one.right, _unit(one.check))
+    shown = right if plain and right not in METRICS else bound
+    return f"{left} = {came}, {operator} {shown}"
 
 
-def _number(value: int, text: str) -> str:
-    from host_sim.report import units
-
+def _unit(text: str) -> Unit:
     if "_ppm" in text:
-        return units.written(value, Unit.PPM)
+        return Unit.PPM
     if "_latency" in text or "_wait" in text:
-        return units.written(value, Unit.DURATION)
+        return Unit.DURATION
     if "bill" in text or "cost" in text:
-        return units.written(value, Unit.MONEY)
-    return units.written(value, Unit.COUNT)
+        return Unit.MONEY
+    return Unit.COUNT
 
 
 # -- over time -------------------------------------------------------------------------------------
@@ -214,8 +213,6 @@ def _governed(result: Result) -> Iterator[Section]:
                     more=max(len(result.governed.alerts) - ALERTS_MAX, 0))
     happened = sorted((*result.moments, *((one.at_ns, one.text) for one in result.changes)))
     if happened:
-        from host_sim.report import units
-
         lines = [f"{units.written(at, Unit.DURATION):>12}  {said}"
                  for at, said in happened[:HAPPENED_MAX]]
         if len(happened) > HAPPENED_MAX:

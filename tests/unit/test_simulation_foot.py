@@ -16,6 +16,8 @@ from click.testing import CliRunner
 from host_sim import Simulation
 from host_sim.cli import main
 from host_sim.report import again
+from host_sim.simulation.report import found
+from host_sim.simulation.result import Expected
 
 CONFIG = """version = 1
 [service.s]
@@ -107,3 +109,14 @@ def test_outside_of_a_command_nothing_is_said_to_make_it() -> None:
     assert again.running() == ""
     assert dict(again.made_by("host", "edge")) == {
         "engine": "host, profile edge", "raygate": version("raygate")}
+
+
+@pytest.mark.parametrize(("check", "left", "right", "said"), [
+    ("p99_wait <= 250ms", 250_040_000, 250_000_000, "p99_wait = 250.04ms, <= 250ms"),
+    ("mean_wait <= max_wait", 29 * 10**8 + 5, 29 * 10**8, "= 2.900000005s, <= 2.900000000s"),
+    ("ok_ppm >= 90%", 899_600, 900_000, "ok_ppm = 89.9 %, >= 90%"),
+])
+def test_a_bound_that_is_broken_never_looks_equal(
+    check: str, left: int, right: int, said: str
+) -> None:
+    assert said in found(Expected("s", check, False, left, right))
