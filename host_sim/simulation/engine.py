@@ -37,7 +37,8 @@ from host_sim.simulation.result import (
     identity,
     outcome,
 )
-from host_sim.simulation.scenario import CLASSES, Scenario
+from host_sim.simulation.rules import CLASSES
+from host_sim.simulation.scenario import Scenario
 from host_sim.simulation.spec import Spec
 from host_sim.tables import Columns, Decisions
 
