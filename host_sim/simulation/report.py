@@ -248,8 +248,7 @@ def _trust(result: Result) -> Iterator[str]:
 
 def _proof(result: Result) -> Iterator[tuple[str, str]]:
     yield "scenario", result.scenario_hash
-    for log in result.logs:
-        yield f"log {log.name}" if len(result.logs) > 1 else "log (SHA-256)", log.sha256
+    yield from again.log_rows([(log.name, log.sha256) for log in result.logs])
     yield "configuration", result.digests.config
     yield "seed", str(result.seed)
     yield "decision digest", result.digests.decision
@@ -259,5 +258,5 @@ def _proof(result: Result) -> Iterator[tuple[str, str]]:
         for name in ("decision", "state", "book"):
             yield f"image, {name} digest", getattr(result.machine.digests, name)
     yield "rows", f"{result.rows:,}"
-    yield from again.made_by("host" if result.machine is None else "host and image",
-                             result.profile, result.command)
+    yield from again.engine_rows("host" if result.machine is None else "host and image",
+                                 result.profile, result.command)

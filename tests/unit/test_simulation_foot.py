@@ -107,7 +107,7 @@ def test_a_plan_ends_in_what_makes_it_again(scenario: pathlib.Path) -> None:
 
 def test_outside_of_a_command_nothing_is_said_to_make_it() -> None:
     assert again.running() == ""
-    assert dict(again.made_by("host", "edge")) == {
+    assert dict(again.engine_rows("host", "edge", again.running())) == {
         "engine": "host, profile edge", "raygate": version("raygate")}
 
 
