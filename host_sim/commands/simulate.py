@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from typing import TYPE_CHECKING
 
@@ -23,12 +22,14 @@ from host_sim.config import ConfigError
 from host_sim.errors import RaygateError
 from host_sim.printing import json_text, printable
 from host_sim.replay.program import FormatError
-from host_sim.report.again import command_line
 from host_sim.simulation import Result, Simulation, named
 from host_sim.simulation.engine import SEED_MAX
+from host_sim.simulation.plan import arrivals_expected
 
 if TYPE_CHECKING:
     from host_sim.simulation.scenario import Scenario
+
+ANNOUNCED = 100_000_000  # requests from which on a run says that it is long
 
 
 def _list(as_json: bool) -> None:
@@ -41,9 +42,21 @@ def _list(as_json: bool) -> None:
         click.echo(f"{name:<{width}}  {what}")
 
 
+def _announced(scenario: Scenario) -> Scenario:
+    """Says before it begins that a run is long."""
+    by_group = arrivals_expected(scenario)
+    expected = sum(by_group.values())
+    if expected > ANNOUNCED:
+        most = max(by_group, key=lambda name: by_group[name])
+        click.echo(f"warning: about {expected:,} requests are to come, most of them "
+                   f"({by_group[most]:,}) from {printable(most)}: this takes long. Ctrl-C ends it, "
+                   "and what is known by then is told", err=True)
+    return scenario
+
+
 def _scenario(word: str) -> Scenario:
     try:
-        return named.find(word)
+        return _announced(named.find(word))
     except ConfigError as error:
         click.echo(str(error), err=True)
         fail(BAD, f"{word} cannot be used; nothing was simulated")
@@ -56,7 +69,7 @@ def _scenario(word: str) -> Scenario:
 def _run(scenario: Scenario, seed: int | None, engine: str) -> Result:
     interrupt = Interrupt()
     try:
-        with progress_bar("simulate", "rows") as progress, interrupt.armed():
+        with progress_bar("simulate", "rows", timed=True) as progress, interrupt.armed():
             made = Simulation(scenario, seed=seed, progress=progress, stopping=interrupt)
             if engine == "host":
                 return made.run()
@@ -84,10 +97,9 @@ def _run(scenario: Scenario, seed: int | None, engine: str) -> Result:
                    "it decided the same.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a page.")
 @click.option("--html", metavar="FILE", help="Write the report as one page that opens offline.")
-@click.pass_context
 def command(
-    context: click.Context, scenario: str | None, listing: bool, seed: int | None,
-    engine: str, as_json: bool, html: str | None,
+    scenario: str | None, listing: bool, seed: int | None, engine: str, as_json: bool,
+    html: str | None,
 ) -> None:
     """Lets the clients of SCENARIO (a path, or the name of a shipped one) ask the real core for as
     long as it says, its upstreams work and fail, and says what came of it and whether that is what
@@ -99,8 +111,7 @@ def command(
     if listing or scenario is None:
         _list(as_json)
         return
-    result = dataclasses.replace(_run(_scenario(scenario), seed, engine),
-                                 command=command_line(context))
+    result = _run(_scenario(scenario), seed, engine)
     tell(result, as_json=as_json, html=html)
     if not result.same_bits:
         click.echo(f"error: the image decided otherwise: {printable(result.name)}", err=True)

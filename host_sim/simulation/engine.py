@@ -21,6 +21,7 @@ from host_sim.decision import NONE
 from host_sim.errors import RaygateError, check
 from host_sim.kernel import TEXT_BYTES, Digests, Kernel
 from host_sim.replay.engine import _entered
+from host_sim.report.again import running
 from host_sim.simulation import named, tables
 from host_sim.simulation.counts import Count, Counters, total
 from host_sim.simulation.logged import Logged
@@ -214,7 +215,7 @@ class Simulation:
             changes=tuple(self._changes(simulation)), marks=self._marks,
             gathered=None if columns is None else Decisions(columns, kernel, scenario.config),
             scenario_hash=identity(scenario.source, logs), logs=logs,
-            profile=scenario.head.profile,
+            profile=scenario.head.profile, command=running(),
             total=total(groups), counts=tuple(one for one in counts if one.numbers["offered"]
                                               or one.numbers["sent"]
                                               or one.kind in ("group", "instance")),

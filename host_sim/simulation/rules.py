@@ -19,6 +19,7 @@ CLASSES = ("critical", "high", "normal", "low", "batch")
 ARRIVALS = ("poisson", "uniform", "bursts", "diurnal", "clients", "log")
 TAKES = ("constant", "uniform", "exponential", "lognormal")
 RATE_MAX_MHZ = 1_000_000_000  # of a diurnal rate: a million a second
+POISSON_MAX_MHZ = 10_000_000_000  # ten million a second: gaps are cut to whole nanoseconds
 PIECE_BYTES_MAX = 4096
 FOLLOWED_MAX = 1_000_000  # RAY_SIMULATE_FOLLOWED_MAX
 
@@ -64,11 +65,19 @@ def _arrives(ground: Ground, row: Any, path: Path) -> None:
     ground.one_of(arrivals, ARRIVALS, (*path, "arrivals"))
     if arrivals.clients is not None:
         _takes(ground, arrivals.clients.think, (*path, "arrivals", "clients", "think"))
+    _random(ground, arrivals.poisson, (*path, "arrivals", "poisson"))
     if arrivals.diurnal is not None:
         low, high = (mhz(rate) for rate in (arrivals.diurnal.low, arrivals.diurnal.high))
         if not low <= high <= RATE_MAX_MHZ or high == 0:
             ground.say((*path, "arrivals", "diurnal", "high"), "out-of-range",
                        "high is at least low, at least 0.001/s and at most 1,000,000/s")
+
+
+def _random(ground: Ground, rate: Any, path: Path) -> None:
+    """Beyond it gaps would be cut to nothing, and time would stand still."""
+    if rate is not None and mhz(rate) > POISSON_MAX_MHZ:
+        ground.say(path, "out-of-range",
+                   "at random at most 10,000,000/s; write uniform for more")
 
 
 def mhz(rate: Any) -> int:
@@ -226,6 +235,8 @@ def _rate(ground: Ground, made: Scenario, row: Any, path: Path) -> None:
         if arrivals.poisson is None and arrivals.uniform is None:
             ground.say((*path, "client"), "conflict",
                        "only poisson and uniform arrivals have a rate to change")
+        if arrivals.poisson is not None:
+            _random(ground, row.rate, (*path, "rate"))
 
 
 def _within(ground: Ground, made: Scenario, row: Any, path: Path) -> None:

@@ -79,6 +79,8 @@ WRONG = [
     ('poisson = "10/s"', "", "missing-key", "write one of poisson"),
     ('poisson = "10/s"', 'poisson = "10/s", uniform = "1/s"', "conflict", "only one of poisson"),
     ('poisson = "10/s"', 'poisson = "10"', "bad-rate", "no rate"),
+    ('poisson = "10/s"', 'poisson = "10_000_001/s"', "out-of-range", "at most 10,000,000/s"),
+    ('rate = "20/s"', 'rate = "999999999999/s"', "out-of-range", "write uniform for more"),
     ('poisson = "10/s"', 'diurnal = { low = "9/s", high = "1/s" }', "out-of-range", "at least low"),
     ('path = "/"', 'path = "/\\u00e9"', "bad-path", "ASCII"),
     ('paths = [{ path = "/" }]', "paths = []", "missing-key", "say what is asked"),
