@@ -178,8 +178,8 @@ def progress_bar(
     what: str, things: str = "requests", *, timed: bool = False
 ) -> Iterator[Progress | None]:
     """A progress line on standard error, where that is a terminal. Its function is called with what
-    is done, what there is in all (0: not known), and how many `things` that were. With `timed` the first two are nanoseconds of
-    virtual time, and shown."""
+    is done, what there is in all (0: not known), and how many `things` that were. With `timed`
+    the first two are nanoseconds of virtual time, and shown."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -189,7 +189,8 @@ def progress_bar(
 
     from host_sim.report.units import duration
 
-    columns = (TextColumn(what), BarColumn(), TextColumn("{task.fields[at]}"), TextColumn(f"{{task.fields[things]:,}} {things}"),
+    columns = (TextColumn(what), BarColumn(), TextColumn("{task.fields[at]}"),
+               TextColumn(f"{{task.fields[things]:,}} {things}"),
                TextColumn("{task.fields[rate]:,}/s"), TimeElapsedColumn(), TextColumn("left"),
                TimeRemainingColumn())
     started = time.perf_counter_ns()

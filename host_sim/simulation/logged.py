@@ -27,9 +27,9 @@ class Logged:
         with scenario.beside(log.file).open("rb") as file:  # a run may end before the log does
             self._sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         self._name = log.file
-        self._program = program = detect.program_for(raw, self._source.peek(detect.SAMPLE), form=log.format,
-                                     maps=parse_maps(tuple(log.map)))
-        self.reader = Reader(raw, program, config=scenario.config, core=kernel.ray)
+        self._program = detect.program_for(raw, self._source.peek(detect.SAMPLE),
+                                           form=log.format, maps=parse_maps(tuple(log.map)))
+        self.reader = Reader(raw, self._program, config=scenario.config, core=kernel.ray)
 
     def feed(self) -> None:
         """The next bytes, or the end of them."""

@@ -166,7 +166,8 @@ class Result:
         """Whether it went as the scenario expects, to its end, nothing was lost or kept, and its
         logs were read."""
         return (all(one.holds for one in self.expected) and not self.interrupted
-                and not self.findings and self.lost == 0 and not any(self.held.values()) and self.same_bits)
+                and not self.findings and self.lost == 0 and not any(self.held.values())
+                and self.same_bits)
 
     @property
     def findings(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ import io
 import pytest
 
 from host_sim.report import terminal
-from host_sim.report.model import Chart, Column, Mark, Report, Series, Table, Text, Unit
+from host_sim.report.model import Chart, Column, Mark, Report, Series, Table, Unit
 from tests.reports import S, hostile, small
 
 GOLDEN = """\
@@ -121,6 +121,8 @@ def test_a_report_without_anything_in_it_is_two_lines():
 
 
 def test_a_line_goes_on_under_its_own_start():
+    from host_sim.report.model import Text
+
     lines = ("before:", "  ratelimit   yes " + "per-address " * 6, "    16.1s  breaker of orders: "
              "half-open > open (probe-failed), again", "  " + "y" * 60, "a  b", "")
     text = terminal.text(Report("t", "h", (), (Text("One", lines),)), width=50)
