@@ -218,9 +218,12 @@ class Interrupt:
 
 
 @contextlib.contextmanager
-def progress_bar(what: str, things: str = "requests") -> Iterator[Progress | None]:
+def progress_bar(
+    what: str, things: str = "requests", *, timed: bool = False
+) -> Iterator[Progress | None]:
     """A progress line on standard error, where that is a terminal. Its function is called with what
-    is done, what there is in all (0: not known), and how many `things` that were."""
+    is done, what there is in all (0: not known), and how many `things` that were. With `timed`
+    the first two are nanoseconds of virtual time, and shown."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -228,16 +231,20 @@ def progress_bar(what: str, things: str = "requests") -> Iterator[Progress | Non
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    columns = (TextColumn(what), BarColumn(), TextColumn(f"{{task.fields[things]:,}} {things}"),
+    from host_sim.report.units import duration
+
+    columns = (TextColumn(what), BarColumn(), TextColumn("{task.fields[at]}"),
+               TextColumn(f"{{task.fields[things]:,}} {things}"),
                TextColumn("{task.fields[rate]:,}/s"), TimeElapsedColumn(), TextColumn("left"),
                TimeRemainingColumn())
     started = time.perf_counter_ns()
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None, things=0, rate=0)
+        task = bar.add_task(what, total=None, things=0, rate=0, at="")
 
         def update(done: int, total: int, count: int) -> None:
             elapsed = max(1, time.perf_counter_ns() - started)
-            bar.update(task, completed=done, total=total or None, things=count,
+            at = f"{duration(done)} of {duration(total)}" if timed else ""
+            bar.update(task, completed=done, total=total or None, things=count, at=at,
                        rate=count * 1_000_000_000 // elapsed)
 
         yield update

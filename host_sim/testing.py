@@ -147,6 +147,9 @@ class Gate:
     # -- time -----------------------------------------------------------------------------------
     def advance(self, by: str) -> int:
         """Lets so much time pass ("90s", "1h30m"); returns the new instant, Unix nanoseconds."""
+        if not isinstance(by, str):
+            raise ArgumentError(f"{by!r} is no duration: write it as text, "
+                                f"{_seconds(by)} for seconds")
         try:
             self.now_ns = self.kernel.tick(self.now_ns + parse_duration(by))
         except UnitError as error:
@@ -202,7 +205,11 @@ class Gate:
     def burst(
         self, count: int, path: str = "/", *, every: str = "0s", method: str = "GET", **said: Any
     ) -> Replies:
-        """So many equal requests, `every` so much time one, all at this instant by default."""
+        """So many equal requests, `every` so much time one, all at this instant by default.
+        Raises ArgumentError for what is no number of requests."""
+        if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+            raise ArgumentError(f"{count!r} is no number of requests: "
+                                "write burst(20, \"/path\")")
         replies = []
         for number in range(count):
             if number and every != "0s":
@@ -255,7 +262,14 @@ def _wrong(error: Any) -> str:
     return f"a request has no field {place!r}: {hint}"
 
 
+def _seconds(by: object) -> str:
+    number = isinstance(by, int | float) and not isinstance(by, bool)
+    return f'"{by}s"' if number else '"90s"'
+
+
 def _instant(at: str) -> int:
+    if not isinstance(at, str):
+        raise ArgumentError(f'{at!r} is no instant: write it as text, "{NOON}"')
     try:
         return parse_time(at)
     except UnitError as error:

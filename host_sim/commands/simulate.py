@@ -25,9 +25,12 @@ from host_sim.printing import json_text, printable
 from host_sim.replay.program import FormatError
 from host_sim.simulation import Result, Simulation, named
 from host_sim.simulation.engine import SEED_MAX
+from host_sim.simulation.plan import arrivals_expected
 
 if TYPE_CHECKING:
     from host_sim.simulation.scenario import Scenario
+
+ANNOUNCED = 100_000_000  # requests from which on a run says that it is long
 
 
 def _list(as_json: bool) -> None:
@@ -40,9 +43,21 @@ def _list(as_json: bool) -> None:
         click.echo(f"{name:<{width}}  {what}")
 
 
+def _announced(scenario: Scenario) -> Scenario:
+    """Says before it begins that a run is long."""
+    by_group = arrivals_expected(scenario)
+    expected = sum(by_group.values())
+    if expected > ANNOUNCED:
+        most = max(by_group, key=lambda name: by_group[name])
+        click.echo(f"warning: about {expected:,} requests are to come, most of them "
+                   f"({by_group[most]:,}) from {printable(most)}: this takes long. Ctrl-C ends it, "
+                   "and what is known by then is told", err=True)
+    return scenario
+
+
 def _scenario(word: str) -> Scenario:
     try:
-        return named.find(word)
+        return _announced(named.find(word))
     except ConfigError as error:
         click.echo(str(error), err=True)
         fail(BAD, f"{word} cannot be used; nothing was simulated")
@@ -60,7 +75,7 @@ def _known(result: Result, interrupt: Interrupt) -> Result:
 def _run(scenario: Scenario, seed: int | None, engine: str) -> Result:
     interrupt = Interrupt()
     try:
-        with progress_bar("simulate", "rows") as progress, interrupt.armed():
+        with progress_bar("simulate", "rows", timed=True) as progress, interrupt.armed():
             made = Simulation(scenario, seed=seed, progress=progress, stopping=interrupt)
             if engine == "host":
                 return _known(made.run(), interrupt)

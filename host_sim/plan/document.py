@@ -11,6 +11,7 @@ from host_sim.plan.logs import place_of
 from host_sim.plan.result import CHANGES, Group, Pair, Person, Plan, total
 from host_sim.replay import trust
 from host_sim.replay.summary import VERDICTS, Summary, count, share
+from host_sim.report import again
 from host_sim.report.model import (
     Cell,
     Chart,
@@ -369,3 +370,5 @@ def _proof(plan: Plan) -> Iterator[tuple[str, str]]:
         yield f"{word} decision digest", side.decision_digest
         yield f"{word} state digest", side.state_digest
         yield f"{word} book digest", side.book_digest
+    yield "seed", "0" * 32  # of a Kernel nobody gave one
+    yield from again.engine_rows(plan.new.engine, plan.new.profile, again.running())

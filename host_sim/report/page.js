@@ -4,6 +4,7 @@
   "use strict";
   var told = JSON.parse(document.getElementById("charts").textContent);
   var dark = window.matchMedia("(prefers-color-scheme: dark)");
+  var TICK = 120;
   var zoom = document.getElementById("zoom");
 
   function ink() {
@@ -28,6 +29,19 @@
     var color = ink();
     Bokeh.documents.forEach(function (made) {
       made.roots().forEach(function (figure) { dress(figure, color); });
+    });
+  }
+
+  // As many labels as have room: an instant with its seconds takes half of TICK.
+  function spread() {
+    Bokeh.documents.forEach(function (made) {
+      made.roots().forEach(function (figure) {
+        var chart = document.getElementById(told.roots[figure.id]);
+        var most = Math.floor(chart.clientWidth / TICK);
+        figure.below.forEach(function (axis) {
+          axis.ticker.desired_num_ticks = Math.max(2, Math.min(6, most));
+        });
+      });
     });
   }
 
@@ -68,6 +82,8 @@
     { docid: "page", root_ids: told.root_ids, roots: told.roots }
   ]).then(function () {
     dressAll();
+    spread();
+    window.addEventListener("resize", spread);
     dark.addEventListener("change", dressAll);
     document.querySelectorAll(".chart").forEach(function (chart) {
       chart.addEventListener("keydown", keys);

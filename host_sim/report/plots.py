@@ -17,7 +17,7 @@ from host_sim.printing import printable
 from host_sim.report import units
 from host_sim.report.model import Chart, Mark, Series, Unit
 
-HARM = "#d1493f"
+HARM = ("#d1493f", "#b2508a", "#d9667f")
 CALM = ("#4a7fb5", "#3d8f86", "#b07d2b", "#8a6fb0", "#7d848e", "#5f8f4e")
 INK = "#7d848e"         # of axes; the page's script sets the theme's
 MILLISECOND = 1_000_000
@@ -28,9 +28,9 @@ DECIMALS = {Unit.PPM: 4, Unit.MONEY: 9}  # under the pointer, where not 3
 
 
 def colors(chart: Chart) -> list[str]:
-    """A colour for each series: harm has its own."""
-    calm = itertools.cycle(CALM)
-    return [HARM if series.bad else next(calm) for series in chart.series]
+    """A colour for each series: harm has its own, reds that can be told apart."""
+    calm, harm = itertools.cycle(CALM), itertools.cycle(HARM)
+    return [next(harm if series.bad else calm) for series in chart.series]
 
 
 def thinned(series: Series, most: int) -> Series:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Iterable, Sequence
 from typing import TextIO
 
@@ -27,6 +28,7 @@ ASCII_LEVELS, BLOCK_LEVELS = " .:-=+*#", " ▁▂▃▄▅▆▇█"
 BAR_COLUMNS, AREA_ROWS, BRIEF_ROWS, FACT_COLUMNS = 12, 4, 2, 32
 WIDTH_MIN, SPARK_MAX, UNBROKEN, TEXT_MIN = 40, 120, 24, 12
 HASH_COLUMNS = 64
+COLUMNS_DIGITS = 4  # more of them are no width
 HEAD = box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
 
 
@@ -48,9 +50,13 @@ def text(report: Report, *, width: int = 100, color: bool = False, blocks: bool 
 
 def show(report: Report, stream: TextIO) -> None:
     """Writes the report as `stream` can take it: colour and its width on a terminal, block
-    characters where its encoding has them. NO_COLOR is obeyed."""
+    characters where its encoding has them. NO_COLOR is obeyed, and where it is no terminal
+    COLUMNS."""
     terminal = stream.isatty()
-    width = os.get_terminal_size(stream.fileno()).columns if terminal else 100
+    told = os.environ.get("COLUMNS", "")
+    width = int(told) if told.isdecimal() and len(told) <= COLUMNS_DIGITS else 100
+    if terminal:
+        width = os.get_terminal_size(stream.fileno()).columns
     try:
         BLOCK_LEVELS.encode(stream.encoding or "ascii")
         blocks = terminal
@@ -140,6 +146,14 @@ def _widths(columns: Sequence[Column], cells: Sequence[Sequence[str]], needed: S
             widths[place] += 1
             room -= 1
     return widths, room
+
+
+def _head(line: str, most: int) -> int:
+    """Characters of a line that its continuation leaves free: the spaces it begins with, and a
+    first column with two spaces or more behind it."""
+    found = re.match(r" *(?:\S+(?: \S+)*? {2,})?", line[:most + 2])
+    end = found.end() if found else 0
+    return end if end <= most else min(len(line) - len(line.lstrip(" ")), most)
 
 
 class _Page:
@@ -232,8 +246,14 @@ class _Page:
                 for number in numbers]
 
     def lines(self, section: Text) -> None:
-        for line in section.lines:
-            self.say(printable(line), indent=2)
+        for line in map(printable, section.lines):
+            head = _head(line, self.width // 3)
+            rest = Words(line[head:]).wrap(self.console, self.width - 2 - head, overflow="fold")
+            for place, part in enumerate(rest or [Words()]):
+                part.rstrip()
+                begin = line[:head] if place == 0 else " " * head
+                self.console.print(Padding(Words(begin) + part, (0, 0, 0, 2)), no_wrap=True,
+                                   overflow="ignore")
 
     def chart(self, chart: Chart) -> None:
         xs = [x for series in chart.series for x in series.xs]

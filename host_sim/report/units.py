@@ -98,6 +98,26 @@ def written(value: Cell, unit: Unit) -> str:
     return printable(value) if isinstance(value, str) else _number(value, unit)
 
 
+def apart(one: int, other: int, unit: Unit) -> tuple[str, str]:
+    """Two numbers as they are shown, with as many more digits as tell them apart."""
+    said = written(one, unit), written(other, unit)
+    divisor, word = {Unit.PPM: (10_000, " %"), Unit.BYTES: (1, " B"), Unit.DURATION: next(
+        (step for step in SHORT if max(abs(one), abs(other)) >= step[0]), (1, "ns"))}.get(
+            unit, (1, ""))
+    digits = 1
+    while one != other and said[0] == said[1]:
+        said = _exactly(one, divisor, digits, word), _exactly(other, divisor, digits, word)
+        digits += 1
+    return said
+
+
+def _exactly(value: int, divisor: int, digits: int, word: str) -> str:
+    """Cut after so many digits behind the point; none of a whole unit."""
+    whole, rest = divmod(abs(value), divisor)
+    shown = f"{whole:,}" + (f".{rest * 10**digits // divisor:0{digits}}" if divisor > 1 else "")
+    return f"{'-' if value < 0 else ''}{shown}{word}"
+
+
 def column(values: Sequence[Cell], unit: Unit) -> list[str]:
     """A column's cells; amounts of money get the same number of decimals, so that they align."""
     if unit is not Unit.MONEY:

@@ -10,7 +10,6 @@ same rows through the booted image.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from host_sim.decision import NONE
 from host_sim.errors import RaygateError, check
 from host_sim.kernel import TEXT_BYTES, Digests, Kernel
 from host_sim.replay.engine import _entered
+from host_sim.report.again import running
 from host_sim.simulation import named, tables
 from host_sim.simulation.counts import Count, Counters, total
 from host_sim.simulation.logged import Logged
@@ -35,9 +35,11 @@ from host_sim.simulation.result import (
     Rule,
     Second,
     Window,
+    identity,
     outcome,
 )
-from host_sim.simulation.scenario import CLASSES, Scenario
+from host_sim.simulation.rules import CLASSES
+from host_sim.simulation.scenario import Scenario
 from host_sim.simulation.spec import Spec
 from host_sim.tables import Columns, Decisions
 
@@ -205,13 +207,15 @@ class Simulation:
         stats, counts = self._stats, counters.read()
         groups = [one for one in counts if one.kind == "group"]
         buckets = lib.ray_simulate_buckets(simulation)
+        logs = tuple(one.read() for one in self._logs.values())
         made = Result(
             name=Path(scenario.name).stem, title=scenario.head.title, what=scenario.head.what,
             seed=self.seed, start_ns=scenario.head.start, duration_ns=scenario.head.duration,
             end_ns=int(stats.now_ns), config=scenario.head.config, moments=moments(scenario),
             changes=tuple(self._changes(simulation)), marks=self._marks,
             gathered=None if columns is None else Decisions(columns, kernel, scenario.config),
-            scenario_hash=hashlib.sha256(scenario.source).hexdigest(),
+            scenario_hash=identity(scenario.source, logs), logs=logs,
+            profile=scenario.head.profile, command=running(),
             total=total(groups), counts=tuple(one for one in counts if one.numbers["offered"]
                                               or one.numbers["sent"]
                                               or one.kind in ("group", "instance")),

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from host_sim._raw import Raw
 from host_sim.kernel import Kernel
 from host_sim.replay import detect
+from host_sim.replay.inputs import LogRead
 from host_sim.replay.mapping import parse_maps
 from host_sim.replay.reader import Reader
 from host_sim.replay.source import CHUNK, Source
@@ -21,9 +24,12 @@ class Logged:
         log = client.arrivals.log
         assert log is not None
         self._source = Source(scenario.beside(log.file))
-        program = detect.program_for(raw, self._source.peek(detect.SAMPLE), form=log.format,
-                                     maps=parse_maps(tuple(log.map)))
-        self.reader = Reader(raw, program, config=scenario.config, core=kernel.ray)
+        with scenario.beside(log.file).open("rb") as file:  # a run may end before the log does
+            self._sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        self._name = log.file
+        self._program = detect.program_for(raw, self._source.peek(detect.SAMPLE),
+                                           form=log.format, maps=parse_maps(tuple(log.map)))
+        self.reader = Reader(raw, self._program, config=scenario.config, core=kernel.ray)
 
     def feed(self) -> None:
         """The next bytes, or the end of them."""
@@ -32,6 +38,13 @@ class Logged:
             self.reader.end()
         while data:
             data = data[self.reader.feed(data) :]
+
+    def read(self) -> LogRead:
+        """What was read of it so far; the hash is of the whole file."""
+        stats, source = self.reader.stats(), self._source
+        return LogRead(self._name, self._program.label, self._program.said(), stats.line_count,
+                       stats.row_count, stats.unparsable_count, stats.resolution_ns,
+                       source.problem, source.raw_total, self._sha256)
 
     def __enter__(self) -> Logged:
         return self

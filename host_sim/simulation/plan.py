@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
 
 from host_sim.config.model_pool import Health
 from host_sim.config.units import duration_text
 from host_sim.simulation.expect import Check
-from host_sim.simulation.model import Event, Expect
+from host_sim.simulation.model import Client, Event, Expect
 from host_sim.simulation.scenario import Scenario
 
 TROUBLE = {"recover": 1, "fail": 2, "refuse": 3, "hang": 4, "slow": 5}  # ray_simulate_event_kind
@@ -105,6 +107,39 @@ def moments(scenario: Scenario) -> tuple[tuple[int, str], ...]:
             said = f"{one.instance} {DOES[one.does or 'recover']}"
         found.append((one.at, said))
     return tuple(sorted(found))
+
+
+# -- how much is to come ---------------------------------------------------------------------------
+def arrivals_expected(scenario: Scenario) -> dict[str, int]:
+    """How many requests each group of a known rate makes on the average; a closed loop asks as
+    fast as it is answered and a log as often as it has lines: they are left out."""
+    found = {one.name: sum(_arriving(scenario, one, *stretch) for stretch in _stretches(
+        scenario, one)) for one in scenario.clients}
+    return {name: int(number) for name, number in found.items() if number}
+
+
+def _stretches(scenario: Scenario, client: Client) -> Iterator[tuple[int, int, Any]]:
+    """From when to when it asks at which rate."""
+    begin, rate = client.from_, client.arrivals.poisson or client.arrivals.uniform
+    end = min(client.until or scenario.head.duration, scenario.head.duration)
+    for event in sorted((one for one in scenario.events if one.client == client.name),
+                        key=lambda one: one.at):
+        at = min(max(event.at, begin), end)
+        yield begin, at, rate
+        begin, rate = at, event.rate
+    yield begin, max(begin, end), rate
+
+
+def _arriving(scenario: Scenario, client: Client, begin: int, end: int, rate: Any) -> Fraction:
+    arrivals, lasts = client.arrivals, end - begin
+    if rate is not None:
+        return Fraction(lasts * rate.count, rate.period_ns)
+    if arrivals.bursts is not None:
+        return Fraction(-(-lasts // max(arrivals.bursts.every, 1)) * arrivals.bursts.size)
+    if arrivals.diurnal is not None:
+        both = arrivals.diurnal.low, arrivals.diurnal.high
+        return sum((Fraction(lasts * one.count, 2 * one.period_ns) for one in both), Fraction())
+    return Fraction()
 
 
 # -- probes ----------------------------------------------------------------------------------------

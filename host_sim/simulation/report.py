@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from host_sim.replay.summary import count, share
+from host_sim.report import again, units
 from host_sim.report.model import (
     Cell,
     Chart,
@@ -46,11 +48,12 @@ def headline(result: Result) -> str:
     said = result.what.rstrip(".")
     if result.interrupted:
         return f"{said}: stopped before its end."
+    unread = f"; {result.findings[0]}" if result.findings else ""
     if not result.expected:
-        return f"{said}."
+        return f"{said}{unread}."
     if bad:
-        return f"{said}: {bad} of {len(result.expected)} expectations do NOT hold."
-    return f"{said}: as expected."
+        return f"{said}: {bad} of {len(result.expected)} expectations do NOT hold{unread}."
+    return f"{said}: as expected{unread}."
 
 
 def _facts(result: Result) -> Iterator[Fact]:
@@ -88,24 +91,23 @@ def word(one: Expected) -> str:
 
 
 def found(one: Expected) -> str:
-    """The comparison with the number that came out."""
+    """The comparison with the number that came out; two that differ never look equal."""
     operator = next(o for o in ("<=", ">=", "==", "!=", "<", ">") if f" {o} " in one.check)
     left, _, right = one.check.partition(f" {operator} ")
     plain = right.replace("_", "").replace(".", "", 1).removesuffix("%").isalnum()
-    shown = right if plain and right not in METRICS else _number(one.right, one.check)
-    return f"{left} = {_number(one.left, one.check)}, {operator} {shown}"
+    came, bound = units.apart(one.left, one.right, _unit(one.check))
+    shown = right if plain and right not in METRICS else bound
+    return f"{left} = {came}, {operator} {shown}"
 
 
-def _number(value: int, text: str) -> str:
-    from host_sim.report import units
-
+def _unit(text: str) -> Unit:
     if "_ppm" in text:
-        return units.written(value, Unit.PPM)
+        return Unit.PPM
     if "_latency" in text or "_wait" in text:
-        return units.written(value, Unit.DURATION)
+        return Unit.DURATION
     if "bill" in text or "cost" in text:
-        return units.written(value, Unit.MONEY)
-    return units.written(value, Unit.COUNT)
+        return Unit.MONEY
+    return Unit.COUNT
 
 
 # -- over time -------------------------------------------------------------------------------------
@@ -211,8 +213,6 @@ def _governed(result: Result) -> Iterator[Section]:
                     more=max(len(result.governed.alerts) - ALERTS_MAX, 0))
     happened = sorted((*result.moments, *((one.at_ns, one.text) for one in result.changes)))
     if happened:
-        from host_sim.report import units
-
         lines = [f"{units.written(at, Unit.DURATION):>12}  {said}"
                  for at, said in happened[:HAPPENED_MAX]]
         if len(happened) > HAPPENED_MAX:
@@ -228,6 +228,12 @@ def _trust(result: Result) -> Iterator[str]:
     yield f"Nothing is lost: {result.core['asked_count']:,} offered {sign} {ways}."
     held = ", ".join(f"{count:,} {what}" for what, count in result.held.items())
     yield f"At the end nothing may be held: {held}."
+    for log in result.logs:
+        yield (f"{log.rows:,} of {count(log.lines, 'line')} of {log.name} were read as {log.form}"
+               + (f"; {log.unparsable:,} ({share(log.unparsable, log.lines)}) could not be read"
+                  if log.unparsable else "") + ".")
+        if log.problem:
+            yield f"{log.problem}: what came before it was simulated."
     if result.unplaced:
         yield (f"{result.unplaced:,} attempts went to an instance that the scenario does not "
                "describe, and failed.")
@@ -242,6 +248,7 @@ def _trust(result: Result) -> Iterator[str]:
 
 def _proof(result: Result) -> Iterator[tuple[str, str]]:
     yield "scenario", result.scenario_hash
+    yield from again.log_rows([(log.name, log.sha256) for log in result.logs])
     yield "configuration", result.digests.config
     yield "seed", str(result.seed)
     yield "decision digest", result.digests.decision
@@ -251,3 +258,5 @@ def _proof(result: Result) -> Iterator[tuple[str, str]]:
         for name in ("decision", "state", "book"):
             yield f"image, {name} digest", getattr(result.machine.digests, name)
     yield "rows", f"{result.rows:,}"
+    yield from again.engine_rows("host" if result.machine is None else "host and image",
+                                 result.profile, result.command)

@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from host_sim.kernel import Digests, Kernel
 from host_sim.replay import governed
 from host_sim.replay.governed import Governed
+from host_sim.replay.inputs import LogRead
+from host_sim.replay.summary import UNPARSABLE_FINDING_PPM, count
 from host_sim.report.model import Report
 from host_sim.simulation.counts import Count, total
 from host_sim.simulation.expect import EXTREMES, OF_SERVICES, Check, Numbers, Term
@@ -143,6 +146,7 @@ class Result:
     held_max: int
     elapsed_ns: int
     interrupted: bool
+    profile: str
     classes: tuple[str, ...]
     core: dict[str, int]
     held: dict[str, int]
@@ -154,12 +158,26 @@ class Result:
     gathered: Decisions | None = dataclasses.field(default=None, repr=False, compare=False)
     expected: tuple[Expected, ...] = ()
     machine: Machine | None = None
+    logs: tuple[LogRead, ...] = ()    # of the groups that are an access log
+    command: str = ""                 # the line that makes this again
 
     @property
     def holds(self) -> bool:
-        """Whether it went as the scenario expects, to its end, and nothing was lost or kept."""
+        """Whether it went as the scenario expects, to its end, nothing was lost or kept, and its
+        logs were read."""
         return (all(one.holds for one in self.expected) and not self.interrupted
-                and self.lost == 0 and not any(self.held.values()) and self.same_bits)
+                and not self.findings and self.lost == 0 and not any(self.held.values())
+                and self.same_bits)
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """Why its logs say less than the whole truth, a sentence each; as in a replay a few lines
+        that cannot be read are none."""
+        found = [f"{count(log.unparsable, 'line')} of {log.lines:,} of {log.name} could not be "
+                 "read: more than 1 %" for log in self.logs
+                 if log.unparsable * 1_000_000 > log.lines * UNPARSABLE_FINDING_PPM]
+        return (*found, *(f"{log.problem}: what came before it was simulated"
+                          for log in self.logs if log.problem))
 
     @property
     def lost(self) -> int:
@@ -230,7 +248,15 @@ class Result:
         del said["marks"], said["gathered"]
         for one in (said["total"], *said["counts"]):
             del one["latencies"], one["waits"]
-        return said | {"holds": self.holds, "lost": self.lost, "same_bits": self.same_bits}
+        return said | {"holds": self.holds, "lost": self.lost, "same_bits": self.same_bits,
+                       "findings": self.findings}
+
+
+def identity(source: bytes, logs: Sequence[LogRead]) -> str:
+    """Of a scenario: the SHA-256 of its file; where groups are logs, of the file and then the
+    hashes of these, hexadecimal, in its order."""
+    return hashlib.sha256(
+        source + "".join(log.sha256 for log in logs).encode()).hexdigest()
 
 
 def outcome(kernel: Kernel) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from host_sim.replay.reader import Reader
 from host_sim.simulation import tables
 from host_sim.simulation.model import Again, Client, Takes, Upstream
 from host_sim.simulation.plan import Planned
-from host_sim.simulation.scenario import CLASSES, Scenario, mhz
+from host_sim.simulation.rules import CLASSES, mhz
+from host_sim.simulation.scenario import Scenario
 from host_sim.tables import Columns
 
 CONSTANT, UNIFORM, TABLED = 0, 1, 2

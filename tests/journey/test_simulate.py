@@ -52,6 +52,12 @@ def test_it_does_for_other_seeds_and_each_is_another_run(
     assert len({one.digests.decision for one in results}) == 3
 
 
+@pytest.mark.parametrize("seed", [11, 16, 18, 22, 99])
+def test_a_bound_holds_by_a_law_and_not_by_luck(seed: int) -> None:
+    """Seeds under which a mean of good answers alone, without who gave up, was too much."""
+    assert Simulation("impatient-clients", seed=seed).run().holds
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_seed_names_one_run(name: str, first: dict[str, Result]) -> None:
     again = Simulation(name).run()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A report as a page: one file, offline, escaped, bounded, the same bytes each time; and drawn."""
 import base64
+import dataclasses
 import hashlib
 import json
 import os
@@ -15,7 +16,7 @@ from html.parser import HTMLParser
 import pytest
 
 from host_sim.report import html, plots
-from host_sim.report.model import Chart, Column, Mark, Report, Series, Table, Unit
+from host_sim.report.model import Chart, Column, Mark, Report, Series, Table, Text, Unit
 from tests.reports import EVIL, hostile, large, small
 
 pytest.importorskip("bokeh", reason="pip install 'raygate[report]'")
@@ -188,7 +189,7 @@ def test_text_and_charts_have_the_contrast_wcag_asks_for():
         for ink in ("ink", "soft", "harm", "link"):
             assert contrast(color[ink], color["paper"]) >= 4.5, ink
         assert contrast(color["ink"], color["raised"]) >= 4.5
-        for drawn in (plots.HARM, *plots.CALM):
+        for drawn in (*plots.HARM, *plots.CALM):
             assert contrast(drawn, color["paper"]) >= 3, drawn
 
 
@@ -245,18 +246,52 @@ HOVER = """<script>
 </script></body>"""
 
 
-def seen(folder, page):
+def seen(folder, page, width=800):
     """The document as Chromium has it after its scripts ran; its console said nothing."""
     file = folder / "page.html"
     file.write_text(page, "ascii")
     done = subprocess.run(
         [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr",
          f"--user-data-dir={folder / 'profile'}", "--host-resolver-rules=MAP * ~NOTFOUND",
-         "--virtual-time-budget=6000", "--dump-dom", file.as_uri()],
+         "--virtual-time-budget=6000", f"--window-size={width},900", "--dump-dom", file.as_uri()],
         capture_output=True, text=True, timeout=120, check=True)
     console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
     assert [line for line in console if "setting log level" not in line] == []
     return done.stdout
+
+
+def test_two_harms_of_a_chart_have_colours_of_their_own():
+    series = [Series(name, (1,), (1,), bad=name != "asked")
+              for name in ("asked", "denied", "dropped", "failed")]
+    colors = plots.colors(Chart("c", Column("x"), Column("y"), tuple(series)))
+    assert len(set(colors)) == 4 and set(colors[1:]) == set(plots.HARM)
+    assert not set(plots.HARM) & set(plots.CALM)
+
+
+WIDE = """<script>setTimeout(function () {
+  var note = document.createElement("output");
+  note.id = "wide";
+  note.textContent = JSON.stringify([innerWidth, document.documentElement.scrollWidth].concat(
+    Bokeh.documents[0].roots().map(function (one) {
+      return one.below[0].ticker.desired_num_ticks;
+    })));
+  document.body.appendChild(note);
+}, 3000);</script></body>"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium to look at the page with")
+@pytest.mark.parametrize("width, ticks", [(500, 3), (1200, 6)])
+def test_nothing_runs_off_a_telephone_and_labels_have_room(tmp_path, width, ticks):
+    """A browser's window is 500 wide at least; the links are longer than that."""
+    made = small()
+    long = [Text(f"The first newly denied by {'x' * 30} {place} " + "of a long name " * 4, ("a",))
+            for place in range(3)]
+    page = html.page(dataclasses.replace(made, sections=(*made.sections, *long)))
+    policy = re.search(r"script-src [^;]*;", page)[0]
+    watched = page.replace(policy, "script-src 'unsafe-inline';").replace("</body>", WIDE)
+    said = re.search(r'<output id="wide">(.*?)</output>', seen(tmp_path, watched, width), re.S)[1]
+    inner, needed, *desired = json.loads(said)
+    assert needed <= inner and desired == [ticks] * 2
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium to look at the page with")

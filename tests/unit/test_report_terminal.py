@@ -120,7 +120,33 @@ def test_a_report_without_anything_in_it_is_two_lines():
     assert terminal.text(empty).count("  nothing\n") == 2
 
 
-def test_a_pipe_gets_ascii_and_a_terminal_what_it_takes():
+def test_a_line_goes_on_under_its_own_start():
+    from host_sim.report.model import Text
+
+    lines = ("before:", "  ratelimit   yes " + "per-address " * 6, "    16.1s  breaker of orders: "
+             "half-open > open (probe-failed), again", "  " + "y" * 60, "a  b", "")
+    text = terminal.text(Report("t", "h", (), (Text("One", lines),)), width=50)
+    assert text.splitlines()[4:] == [
+        "  before:",
+        "    ratelimit   yes per-address per-address",
+        "                per-address per-address",
+        "                per-address per-address",
+        "      16.1s  breaker of orders: half-open > open",
+        "             (probe-failed), again",
+        "    " + "y" * 46, "    " + "y" * 14, "  a  b", ""]
+
+
+@pytest.mark.parametrize("told, width", [("80", 80), ("", 100), ("0", 100), ("wide", 100),
+                                         ("-1", 100), ("99999999999", 100), ("20", 40)])
+def test_a_pipe_is_as_wide_as_columns_says(monkeypatch, told, width):
+    monkeypatch.setenv("COLUMNS", told)
+    out = io.StringIO()
+    terminal.show(small(), out)
+    assert out.getvalue() == terminal.text(small(), width=width)
+
+
+def test_a_pipe_gets_ascii_and_a_terminal_what_it_takes(monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
     class Terminal(io.TextIOWrapper):
         def isatty(self):
             return False

@@ -52,6 +52,22 @@ def test_a_number_is_written_in_its_units_words(value, unit, said):
     assert units.written(value, unit) == said
 
 
+@pytest.mark.parametrize("one, other, unit, said", [
+    (2 * S, 3 * S, Unit.DURATION, ("2.0s", "3.0s")),
+    (2 * S, 2 * S, Unit.DURATION, ("2.0s", "2.0s")),
+    (2_945_557_205, 2_939_961_518, Unit.DURATION, ("2.94s", "2.93s")),
+    (250_000_001, 250_000_000, Unit.DURATION, ("250.000001ms", "250.000000ms")),
+    (18_009 * S + 1, 18_010 * S, Unit.DURATION, ("18,009.0s", "18,010.0s")),
+    (-90 * S, -90 * S - 1, Unit.DURATION, ("-90.000000000s", "-90.000000001s")),
+    (899_600, 900_000, Unit.PPM, ("89.9 %", "90.0 %")),
+    (1537, 1536, Unit.BYTES, ("1,537 B", "1,536 B")),
+    (1, 2, Unit.MONEY, ("0.000000001", "0.000000002")),
+])
+def test_two_numbers_that_differ_never_look_equal(one, other, unit, said):
+    assert units.apart(one, other, unit) == said
+    assert units.apart(other, one, unit) == said[::-1]
+
+
 def test_a_column_of_money_has_one_number_of_decimals():
     assert units.column([1_500_000_000, None, 2_005_000_000, 0], Unit.MONEY) == [
         "1.500", "-", "2.005", "0.000"]

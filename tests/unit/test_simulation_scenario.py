@@ -79,6 +79,8 @@ WRONG = [
     ('poisson = "10/s"', "", "missing-key", "write one of poisson"),
     ('poisson = "10/s"', 'poisson = "10/s", uniform = "1/s"', "conflict", "only one of poisson"),
     ('poisson = "10/s"', 'poisson = "10"', "bad-rate", "no rate"),
+    ('poisson = "10/s"', 'poisson = "10_000_001/s"', "out-of-range", "at most 10,000,000/s"),
+    ('rate = "20/s"', 'rate = "999999999999/s"', "out-of-range", "write uniform for more"),
     ('poisson = "10/s"', 'diurnal = { low = "9/s", high = "1/s" }', "out-of-range", "at least low"),
     ('path = "/"', 'path = "/\\u00e9"', "bad-path", "ASCII"),
     ('paths = [{ path = "/" }]', "paths = []", "missing-key", "say what is asked"),
@@ -156,6 +158,41 @@ def test_every_error_is_told_at_once(folder: pathlib.Path) -> None:
     codes = [one.code for one in caught.value.diagnostics]
     assert codes == ["missing-key", "unknown-key", "out-of-range", "bad-choice", "bad-check"]
     assert [one.line for one in caught.value.diagnostics] == [1, 2, 10, 22, 29]
+
+
+def test_no_rule_waits_for_another(folder: pathlib.Path) -> None:
+    """A key, a check, a service, an instance, a group, an instant, a tenant, a stretch: what is
+    found of one in the file alone is found of all of them together, and nothing else."""
+    wrong = [("users = 3", "users = 0"), ('service = "lone"', 'service = "lune"'),
+             ('instance = "10.0.0.2:80"', 'instance = "10.0.0.7:80"'),
+             ('client = "web"', 'client = "wob"'), ('group "web"', 'group "weeb"'),
+             ('at = "20s"', 'at = "2min"'), ('tenant = "acme"', 'tenant = "amce"'),
+             ('["1s", "30s"]', '["1s", "3min"]')]
+    text, alone = GOOD, set()
+    for old, new in wrong:
+        with pytest.raises(ConfigError) as caught:
+            read(GOOD.replace(old, new, 1), folder)
+        assert len(caught.value.diagnostics) == 1, str(caught.value)
+        alone |= {one.code for one in caught.value.diagnostics}
+        text = text.replace(old, new, 1)
+    more = text.replace("[[expect]]", '[[expect]]\nsays = "t"\ncheck = "okay > 1"\n[[expect]]', 1)
+    with pytest.raises(ConfigError) as caught:
+        read(more, folder)
+    assert len(caught.value.diagnostics) == len(wrong) + 1, str(caught.value)
+    assert {one.code for one in caught.value.diagnostics} == alone | {"bad-check"}
+
+
+@pytest.mark.parametrize(("old", "new"), [
+    ('poisson = "10/s"', ""),                     # not as well: no rate to change
+    ('pool = "shop"\n', 'service = "shop"\n'),    # nor: nothing says how 10.0.0.1:80 works
+    ('pool = "shop"\n', 'pool = "shup"\n'), ('pool = "shop"\n', ""),
+    ('duration = "1min"', 'duration = "soon"'), ('name = "web"', "name = 1"),
+    ('config = "c.toml"', 'config = "d.toml"'), ('user = "web-{n}"', 'usr = "web-{n}"'),
+])
+def test_what_follows_from_an_error_is_none(old: str, new: str, folder: pathlib.Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(GOOD.replace(old, new, 1), folder)
+    assert len(caught.value.diagnostics) == 1, str(caught.value)
 
 
 @pytest.mark.parametrize(("text", "left", "right"), [

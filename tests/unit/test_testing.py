@@ -7,6 +7,7 @@ import decimal
 import importlib.metadata
 import pathlib
 import re
+from typing import Any
 
 import pytest
 
@@ -152,3 +153,22 @@ def test_a_test_that_fails_says_what_its_gate_decided(pytester: pytest.Pytester)
     assert "3 of 4 allowed" in said
     assert "GET /orders: deny 429, rate-limited by limit per-user, retry after 100ms" in said
     assert "per-user: 0 left before" in said
+
+
+def test_what_is_no_duration_instant_or_number_is_said_with_what_to_write(gate: Gate) -> None:
+    wrong: list[tuple[Any, Any, str]] = [
+        (gate.advance, 5, '5 is no duration: write it as text, "5s"'),
+        (gate.advance, 0.5, '"0.5s"'), (gate.advance, None, 'None is no duration'),
+        (gate.advance, "5", '"5s"'), (gate.advance, "-5s", "no duration"),
+        (gate.until, 1767614400, 'no instant: write it as text, "2026-01-05T12:00:00Z"'),
+        (gate.until, "noon", "noon"),
+        (gate.burst, -1, "-1 is no number of requests: write burst(20"),
+        (gate.burst, "5", "'5' is no number"), (gate.burst, True, "True is no number"),
+        (gate.burst, 2.0, "2.0 is no number"),
+        (lambda every: gate.burst(2, "/orders", every=every), 5, 'write it as text, "5s"'),
+    ]
+    before = gate.now_ns
+    for call, argument, said in wrong:
+        with pytest.raises(ArgumentError, match=re.escape(said)):
+            call(argument)
+    assert gate.now_ns == before and gate.burst(0) == ()
