@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from host_sim.config import ConfigError
+from host_sim.plan.logs import Logs
 from host_sim.recommend import propose
 from host_sim.recommend.curve import ALGORITHMS, Curve, Interrupted
 from host_sim.recommend.infer import Common, Inferred, common, infer
@@ -53,36 +54,37 @@ class Wanted:
 
 
 def recommend(
-    logs: Sequence[str], wanted: Wanted, *, config: Config | None = None,
+    logs: Sequence[str] | Logs, wanted: Wanted, *, config: Config | None = None,
     options: Options | None = None, progress: Progress | None = None,
     stopping: Callable[[], bool] | None = None,
 ) -> Recommendation:
-    """The smallest limits that deny at most `wanted.deny_at_most_ppm` of what `logs` show.
+    """The smallest limits that deny at most `wanted.deny_at_most_ppm` of what `logs` show: paths,
+    `-` for standard input, or logs that are open already.
 
     OSError for a log that cannot be read, FormatError for one that is none or a class that it does
     not have.
     """
     started = time.perf_counter_ns()
-    with Trace(logs, wanted.shape, config=config, options=options, progress=progress,
-               stopping=stopping) as trace:
-        facts = trace.gather()
-        made = _Making(trace, facts, wanted, progress, stopping).make()
-    inferred, shared, why_not = _inferred(logs, facts, config, options, trace, progress, stopping)
+    with contextlib.ExitStack() as stack:
+        if not isinstance(logs, Logs):
+            logs = stack.enter_context(Logs(*logs, maps=options.maps if options else None))
+        with Trace(logs, wanted.shape, config=config, options=options, progress=progress,
+                   stopping=stopping) as trace:
+            facts = trace.gather()
+            made = _Making(trace, facts, wanted, progress, stopping).make()
+        inferred, shared = _inferred(logs, facts, config, options, trace, progress, stopping)
     return dataclasses.replace(made, inferred=inferred, common=shared,
-                               not_inferred=why_not,
                                interrupted=made.interrupted or trace.stopped,
                                elapsed_ns=time.perf_counter_ns() - started)
 
 
 def _inferred(
-    logs: Sequence[str], facts: Facts, config: Config | None, options: Options | None, seen: Trace,
+    logs: Logs, facts: Facts, config: Config | None, options: Options | None, seen: Trace,
     progress: Progress | None, stopping: Callable[[], bool] | None,
-) -> tuple[tuple[Inferred, ...], Common | None, str]:
+) -> tuple[tuple[Inferred, ...], Common | None]:
     """What throttled the log's throttled requests, by service and operation where it has them."""
     if not facts.throttled or seen.stopped:
-        return (), None, ""
-    if "-" in logs:
-        return (), None, "standard input can be read once: give a file to infer what throttled it"
+        return (), None
     for each in (("service", "operation"), ("operation",), ("service",), ()):
         with (
             contextlib.suppress(FormatError),
@@ -93,10 +95,10 @@ def _inferred(
             curve = Curve(trace, progress=progress, stopping=stopping)
             try:
                 answers = tuple(infer(trace, found, curve))
-                return answers, common(curve, answers), ""
+                return answers, common(curve, answers)
             except Interrupted:
                 break
-    return (), None, ""
+    return (), None
 
 
 class _Making:
@@ -135,7 +137,9 @@ class _Making:
         names = {proposal.group: proposal for proposal in proposals}
         answers = tuple(Answer(found, names.get(found.task.group)) for found in founds)
         return Recommendation(
-            logs=self.trace.logs, config=self.trace.config.path if self.trace.config else "",
+            logs=self.trace.logs.names, log_sha256=self.trace.hashes, problems=self._problems(),
+            config=self.trace.config.path if self.trace.config else "",
+            config_hash=self.trace.config.hash if self.trace.config else "",
             wanted_ppm=self.wanted.deny_at_most_ppm, shape=self.trace.shape,
             dropped_throttled=self.wanted.drop_throttled, facts=self.facts, answers=answers,
             trade=trade, left_out=tuple(left_out), proof=proof, proof_below=below,
@@ -145,6 +149,12 @@ class _Making:
             if proposals else "", passes=self.curve.passes, candidates=self.curve.tried,
             overflow=self.curve.overflow, spread=self.trace.options.spread,
             interrupted=self.interrupted)
+
+    def _problems(self) -> tuple[str, ...]:
+        """What of the logs is not there."""
+        cut = self.trace.problem
+        return tuple(filter(None, (
+            self.trace.logs.problem, cut and f"{cut}: what came before it was read")))
 
     def _groups(self) -> tuple[list[Group | None], list[tuple[str, int, str]]]:
         """Whom to find limits for, busiest first, and whom not: name, requests, why."""

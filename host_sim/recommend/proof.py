@@ -3,19 +3,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from collections.abc import Callable, Sequence
 
 from host_sim.config import Config, loads
-from host_sim.plan.logs import Logs
+from host_sim.plan.logs import close
 from host_sim.plan.result import Plan
 from host_sim.plan.run import Runner
 from host_sim.recommend.curve import Interrupted
 from host_sim.recommend.propose import Proposal, whole
 from host_sim.recommend.trace import PROFILE, Trace
 from host_sim.replay.engine import Progress, Replay
-from host_sim.replay.source import opened
 from host_sim.replay.summary import Key, Summary
 
 VICTIMS = 1000
@@ -53,19 +51,18 @@ def prove(
     nothing."""
     options = dataclasses.replace(trace.options, maps=trace.maps, top=VICTIMS)
     stopping = stopping or (lambda: False)
+    logs = trace.logs.read_by(trace.maps)
     if trace.config is not None:
-        with Logs(*trace.logs, maps=trace.maps) as log:
-            told = Runner(trace.config, config, log, options, PROFILE, progress=progress,
-                          stopping=stopping).run()
-        proof = _compared(trace, told)
+        proof = _compared(trace, Runner(trace.config, config, logs, options, PROFILE,
+                                        progress=progress, stopping=stopping).run())
     else:
-        with (
-            contextlib.ExitStack() as stack,
-            Replay(config, [stack.enter_context(opened(log, trace.maps)) for log in trace.logs],
-                   profile=PROFILE, options=options, progress=progress,
-                   stopping=stopping) as replay,
-        ):
-            proof = _alone(trace, replay.run_host())
+        sources = logs.open()
+        try:
+            with Replay(config, sources, profile=PROFILE, options=options, progress=progress,
+                        stopping=stopping) as replay:
+                proof = _alone(trace, replay.run_host())
+        finally:
+            close(sources)
     if stopping():
         raise Interrupted
     return proof

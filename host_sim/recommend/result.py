@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 from host_sim.recommend import trust
@@ -12,8 +13,9 @@ from host_sim.recommend.infer import PERIOD_NS, Common, Inferred, per_second
 from host_sim.recommend.proof import Proof
 from host_sim.recommend.propose import Proposal, rate_text
 from host_sim.recommend.search import Found
-from host_sim.recommend.trace import Facts, Shape
+from host_sim.recommend.trace import PROFILE, Facts, Shape
 from host_sim.replay.summary import count
+from host_sim.report.again import engine_rows, log_rows
 from host_sim.report.model import (
     Cell,
     Chart,
@@ -57,7 +59,10 @@ class Recommendation:
     with each of them a step smaller; `toml` is a whole file, `fragment` what was added."""
 
     logs: tuple[str, ...]
+    log_sha256: dict[str, str]      # by the log's name, of what was read
+    problems: tuple[str, ...]       # what of the logs is not there, in sentences without an end
     config: str
+    config_hash: str
     wanted_ppm: int
     shape: Shape
     dropped_throttled: bool
@@ -74,9 +79,9 @@ class Recommendation:
     overflow: int
     inferred: tuple[Inferred, ...] = ()
     common: Common | None = None
-    not_inferred: str = ""
     spread: str = "none"
     interrupted: bool = False
+    command: str = ""
     elapsed_ns: int = 0
 
     def findings(self) -> list[str]:
@@ -86,7 +91,8 @@ class Recommendation:
     def as_json(self) -> dict[str, Any]:
         """Plain data; rates are tokens per `period_ns`, shares are parts per million."""
         return {
-            "logs": list(self.logs), "config": self.config,
+            "logs": list(self.logs), "log_sha256": self.log_sha256, "config": self.config,
+            "config_hash": self.config_hash, "command": self.command,
             "deny_at_most_ppm": self.wanted_ppm, "each": list(self.shape.each),
             "key": self.shape.key, "dropped_throttled": self.dropped_throttled,
             "log": dataclasses.asdict(self.facts),
@@ -110,12 +116,19 @@ class Recommendation:
                      _inferred(self), _left_out(self), _fragment(self)):
             if made is not None:
                 sections.append(made)
-        proof = () if self.proof is None else (
-            ("configuration", self.proof.config_hash),
-            ("decision digest", self.proof.decision_digest))
         return Report(title=f"recommend {' '.join(self.logs)}", headline=headline(self),
                       facts=_facts(self), sections=tuple(sections),
-                      trust=(*self.findings(), *trust.said(self)), proof=proof)
+                      trust=(*self.findings(), *trust.said(self)), proof=tuple(_proof(self)))
+
+
+def _proof(r: Recommendation) -> Iterator[tuple[str, str]]:
+    if r.config_hash:
+        yield "base configuration", r.config_hash
+    yield from log_rows(list(r.log_sha256.items()))
+    if r.proof is not None:
+        yield "configuration", r.proof.config_hash
+        yield "decision digest", r.proof.decision_digest
+    yield from engine_rows("host", PROFILE, r.command)
 
 
 def limit_text(candidate: Candidate) -> str:

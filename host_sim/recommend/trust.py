@@ -18,7 +18,7 @@ SECOND_NS = 1_000_000_000
 
 def findings(r: Recommendation) -> list[str]:
     """What makes the answer less than what was asked for."""
-    facts, found = r.facts, []
+    facts, found = r.facts, list(r.problems)
     if not facts.events:
         found.append("no request of the log reaches a limit")
     for answer in r.answers:
@@ -86,8 +86,6 @@ def said(r: Recommendation) -> list[str]:
     if facts.unparsable:
         lines.append(f"{count(facts.unparsable, 'line')} of {facts.lines:,} could not be read.")
     lines += _inference(r)
-    if r.not_inferred:
-        lines.append(f"What throttled the log was not inferred: {r.not_inferred}.")
     span = facts.last_ns - facts.first_ns
     lines.append(f"A limit that hurt nobody in {duration(span)} of traffic may hurt somebody in "
                  "the next; try it with mode = \"shadow\" first.")

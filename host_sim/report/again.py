@@ -1,11 +1,29 @@
 # SPDX-License-Identifier: MIT
-"""The command line that makes a report again."""
+"""What makes a report again: its logs, the engine and the command line, as rows of its proof."""
 
 from __future__ import annotations
 
+import importlib.metadata
 import shlex
+from collections.abc import Iterator, Sequence
 
 import click
+
+from host_sim.printing import printable
+
+
+def log_rows(logs: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Each log's name and SHA-256."""
+    for name, sha256 in logs:
+        yield f"log {name}" if len(logs) > 1 else "log (SHA-256)", sha256
+
+
+def engine_rows(engine: str, profile: str, command: str) -> Iterator[tuple[str, str]]:
+    """What decided, of which version, and the command line where there was one."""
+    yield "engine", f"{engine}, profile {profile}"
+    yield "raygate", importlib.metadata.version("raygate")
+    if command:
+        yield "made by", printable(command)
 
 
 def command_line(context: click.Context) -> str:

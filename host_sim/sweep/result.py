@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
 from host_sim.config.units import UnitError, parse_duration, parse_rate, parse_size
 from host_sim.replay.summary import count
+from host_sim.report.again import engine_rows, log_rows
 from host_sim.report.model import (
     Cell,
     Chart,
@@ -60,6 +62,8 @@ class Point:
     rules: tuple[tuple[str, int], ...] = ()
     config_hash: str = ""
     decision_digest: str = ""
+    state_digest: str = ""
+    book_digest: str = ""
     findings: tuple[str, ...] = ()
 
     @classmethod
@@ -74,7 +78,8 @@ class Point:
                         for q in answer["queues"]),
             bills=tuple(sorted(answer["bills"].items())),
             rules=tuple(sorted(answer["rules"].items())), config_hash=answer["config_hash"],
-            decision_digest=answer["decision_digest"], findings=tuple(answer["findings"]))
+            decision_digest=answer["decision_digest"], state_digest=answer["state_digest"],
+            book_digest=answer["book_digest"], findings=tuple(answer["findings"]))
 
     @property
     def lost(self) -> int:
@@ -116,6 +121,11 @@ class Swept:
     interrupted: bool
     processes: int
     elapsed_ns: int
+    base_hash: str = ""             # of the file as it stands
+    log_sha256: dict[str, str] = dataclasses.field(default_factory=dict)    # by the log's name
+    problem: str = ""               # what of standard input is not there
+    profile: str = "seed"
+    command: str = ""
 
     @property
     def good(self) -> tuple[Point, ...]:
@@ -175,7 +185,7 @@ class Swept:
     def findings(self) -> list[str]:
         """What makes the answer less than what was asked for."""
         failed = len(self.points) - len(self.good)
-        found = []
+        found = [self.problem] if self.problem else []
         if self.interrupted:
             found.append(f"interrupted: {len(self.points):,} of {count(self.planned, 'point')} "
                          "were finished")
@@ -187,7 +197,8 @@ class Swept:
         """Plain data; waits in ns, bills in 10^-9 units, shares in ppm."""
         knee, pareto = self.knee(), self.pareto()
         return {
-            "config": self.config, "logs": list(self.logs), "paths": list(self.paths),
+            "config": self.config, "base_hash": self.base_hash, "logs": list(self.logs),
+            "log_sha256": self.log_sha256, "command": self.command, "paths": list(self.paths),
             "current": list(self.current), "planned": self.planned,
             "interrupted": self.interrupted, "elapsed_ns": self.elapsed_ns,
             "points": [{**dataclasses.asdict(point), "bills": dict(point.bills),
@@ -210,8 +221,19 @@ class Swept:
                    Fact("processes", self.processes, Unit.COUNT),
                    Fact("time", self.elapsed_ns, Unit.DURATION)),
             sections=tuple(sections), trust=tuple(self.findings()),
-            proof=tuple((f"decisions at {_said(point.values)}", point.decision_digest)
-                        for point in self.good if point.current))
+            proof=tuple(_proof(self)))
+
+
+def _proof(swept: Swept) -> Iterator[tuple[str, str]]:
+    if swept.base_hash:
+        yield "configuration", swept.base_hash
+    yield from log_rows(list(swept.log_sha256.items()))
+    for point in swept.good:
+        if point.current:
+            yield "decision digest now", point.decision_digest
+            yield "state digest now", point.state_digest
+            yield "book digest now", point.book_digest
+    yield from engine_rows("host", swept.profile, swept.command)
 
 
 def number_of(value: Value) -> Fraction | None:

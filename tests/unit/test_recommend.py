@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
 """recommend: classes, curves, proofs, what was throttled, and what is said of it all."""
 
+import gzip
+import hashlib
 import itertools
 import json
+import pathlib
 
 import pytest
 from click.testing import CliRunner
@@ -348,6 +351,37 @@ def test_wrong_words_are_explained(tmp_path, words, what):
     assert said.exit_code == 2 and what in " ".join(said.output.split())
 
 
+def test_standard_input_is_kept_for_the_proof(tmp_path):
+    rows = [(*row[:5], 429 if n > 50 else 200) for n, row in enumerate(BURST)]
+    log = log_file(tmp_path, rows)
+    text = pathlib.Path(log).read_bytes()
+    words = ["recommend", "--deny-at-most", "0", "--json", "--log"]
+    piped, told = (json.loads(CliRunner().invoke(main, [*words, name], input=text).output)
+                   for name in ("-", log))
+    assert piped["logs"] == ["standard input"] and told["inferred"]
+    for name in ("limits", "inferred", "fragment"):
+        assert piped[name] == told[name]
+    assert piped["proof"]["decision_digest"] == told["proof"]["decision_digest"]
+    assert run("--log", "-", "--log", "-", "--deny-at-most", "0").exit_code == 2
+
+
+def test_a_log_that_is_cut_off_is_a_finding(tmp_path):
+    log = tmp_path / "cut.gz"
+    log.write_bytes(gzip.compress(pathlib.Path(log_file(tmp_path, BURST)).read_bytes())[:-9])
+    said = run("--log", str(log), "--deny-at-most", "0")
+    assert said.exit_code == 1
+    assert "ends in the middle of its gzip data" in " ".join(said.output.split())
+
+
+def test_the_proof_says_what_makes_it_again(tmp_path):
+    log, base = log_file(tmp_path, BURST), tmp_path / "base.toml"
+    base.write_text(BASE)
+    said = run("--log", log, "--deny-at-most", "0", "--config", str(base), "--for", "all").output
+    for word in (load(base).hash, hashlib.sha256(pathlib.Path(log).read_bytes()).hexdigest(),
+                 "made by", "raygate recommend --log", "host, profile edge"):
+        assert word in said
+
+
 def test_what_cannot_be_read_is_named(tmp_path):
     said = run("--log", str(tmp_path / "none.log"), "--deny-at-most", "1")
     assert said.exit_code == 2 and "none.log" in said.output
@@ -358,7 +392,7 @@ def test_what_cannot_be_read_is_named(tmp_path):
 def test_a_report_is_one(tmp_path):
     made = recommend([log_file(tmp_path, BURST)], Wanted(50_000))
     report = made.report()
-    assert isinstance(report, Report) and report.proof[0][0] == "configuration"
+    assert isinstance(report, Report) and report.proof[0][0] == "log (SHA-256)"
     for section in report.sections:
         for row in getattr(section, "rows", ()):
             assert len(row) == len(section.columns)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """sweep: the grid, one value changed in a whole file, processes that die, and what it all says."""
 
+import gzip
+import hashlib
 import json
 import os
 import pathlib
@@ -170,7 +172,7 @@ def test_a_process_that_dies_costs_its_piece_alone(tmp_path):
     """A piece that is no JSON the worker knows ends it; the next gets a new one."""
     answers = {}
     pieces = [{"toml": "version = 1", "name": "x"}, {"unknown": 1}, {"toml": "x = ", "name": "x"}]
-    pieces = [{"logs": ["/nowhere"], "maps": [], "form": "auto", "order": "sort", "window": 0,
+    pieces = [{"logs": ["/nowhere"], "names": ["/nowhere"], "maps": [], "form": "auto", "order": "sort", "window": 0,
                "spread": "none", "spread_seed": 0, "profile": "seed", **piece} for piece in pieces]
     assert Pool("host_sim.sweep.worker", 1).run(
         pieces, answers.__setitem__, lambda: False)
@@ -239,6 +241,36 @@ def test_the_page_and_the_json(tmp_path, config):
 def test_wrong_words_are_explained(tmp_path, config, vary, what):
     said = run(config, "--log", log_file(tmp_path, BURST), "--vary", vary)
     assert said.exit_code == 2 and what in said.output
+
+
+def test_standard_input_is_kept_for_every_point(tmp_path, config):
+    log = log_file(tmp_path, BURST)
+    text = pathlib.Path(log).read_bytes()
+    words = ["sweep", str(config), "--vary", "limit.per-client.rate=1/s,2/s", "--json", "--log"]
+    piped = json.loads(CliRunner().invoke(main, [*words, "-"], input=text).output)
+    told = json.loads(CliRunner().invoke(main, [*words, log]).output)
+    assert piped["logs"] == ["standard input"] and piped["points"] == told["points"]
+    assert piped["log_sha256"] == {"standard input": hashlib.sha256(text).hexdigest()}
+    packed = CliRunner().invoke(main, [*words, "-"], input=gzip.compress(text)[:-9])
+    assert packed.exit_code == 1 and "standard input ends in the middle" in packed.output
+    twice = CliRunner().invoke(main, [*words, "-", "--log", "-"])
+    assert twice.exit_code == 2 and "read once" in twice.output
+
+
+def test_the_proof_says_what_makes_it_again(tmp_path, config):
+    log = log_file(tmp_path, BURST)
+    vary = "limit.per-client.rate=1/s,2/s"
+    told = json.loads(run(config, "--log", log, "--vary", vary, "--json").output)
+    alone = replay(load(config), log)
+    assert told["base_hash"] == alone.config_hash
+    assert told["command"] == f"raygate sweep {config} --log {log} --vary {vary} --json"
+    now = told["points"][0]
+    assert (now["decision_digest"], now["state_digest"], now["book_digest"]) == (
+        alone.decision_digest, alone.state_digest, alone.book_digest)
+    said = run(config, "--log", log, "--vary", vary).output
+    for word in (alone.config_hash, alone.state_digest, "raygate sweep",
+                 hashlib.sha256(pathlib.Path(log).read_bytes()).hexdigest()):
+        assert word in said
 
 
 def test_a_missing_log_is_named(tmp_path, config):
