@@ -83,6 +83,9 @@ def said(r: Recommendation) -> list[str]:
     if facts.refused:
         lines.append(f"{count(facts.refused, 'request')} are denied by the configuration itself "
                      "and are not asked of a new limit.")
+    if r.proof is not None and r.proof.refused:
+        lines.append(f"{count(sum(r.proof.refused.values()), 'request')} no gateway takes: "
+                     f"{', '.join(r.proof.refused)}. They are not among the denied.")
     if facts.unparsable:
         lines.append(f"{count(facts.unparsable, 'line')} of {facts.lines:,} could not be read.")
     lines += _inference(r)

@@ -315,6 +315,18 @@ def test_a_bucket_that_throttled_is_found_again(tmp_path, rate, burst):
     assert found.burst_low - 3 <= burst <= found.burst_high + 3     # a second brings some tokens
 
 
+@pytest.mark.parametrize(("ppm", "hurt"), [(0, {}), (100_000, {"10.0.0.0", "10.0.0.1"})])
+def test_only_what_the_limit_denies_hurts(tmp_path, ppm, hurt):
+    """Paths with % at their end are refused by any gateway, whatever the limit."""
+    rows = [(n // 8, f"10.0.0.{n % 2}", "-", "-", "/x") for n in range(60)]
+    rows += [(9, "10.0.0.9", "-", "-", "/x%")] * 3
+    made = recommend([log_file(tmp_path, rows)], Wanted(ppm, Shape(key="client")))
+    assert {key.name for key in made.proof.hurt} == set(hurt)
+    assert sum(key.denied for key in made.proof.hurt) == sum(made.proof.denied.values())
+    assert made.proof.refused == {"path-bad": 3}
+    assert any("3 requests no gateway takes: path-bad" in line for line in made.report().trust)
+
+
 # -- the command -----------------------------------------------------------------------------------
 def run(*words):
     return CliRunner().invoke(main, ["recommend", *words])
