@@ -114,14 +114,14 @@ def command(
         made = recommend(kept, wanted, config=config, options=options, progress=progress,
                          stopping=interrupt)
     made = dataclasses.replace(made, command=command_line(context))
+    tell(made, as_json=as_json, html=html)
     if target is not None:
         _write(target, made)
-    tell(made, as_json=as_json, html=html)
     sys.exit(FINDINGS if made.findings() else DONE)
 
 
 def _write(target: str, made: Recommendation) -> None:
     if not made.toml:
-        fail(BAD, f"no limit was found; {target} was not written")
+        fail(BAD, f"no limit was found and proven; {target} was not written")
     with blaming(target), open(target, "x") as file:
         file.write(made.toml)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from host_sim.config import ConfigError
 from host_sim.plan.logs import Logs
 from host_sim.recommend import propose
-from host_sim.recommend.curve import ALGORITHMS, Curve, Interrupted
+from host_sim.recommend.curve import ALGORITHMS, BUCKETS, Curve, Interrupted
 from host_sim.recommend.infer import Common, Inferred, common, infer
 from host_sim.recommend.proof import Proof, compiled, prove
 from host_sim.recommend.propose import Proposal
@@ -116,24 +116,19 @@ class _Making:
         self.base = Path(trace.config.path).read_text() if trace.config else None
         self.why = (f"raygate recommend: the smallest limits that would have denied at most "
                     f"{wanted.deny_at_most_ppm:,} ppm of the requests")
-        self.interrupted = False
 
     def make(self) -> Recommendation:
         """Searches, proposes and proves."""
         groups, left_out = self._groups()
-        founds: list[Found] = []
         trade: tuple[Found, ...] = ()
         proof = below = None
-        proposals: list[Proposal] = []
-        try:
-            founds = search(self.curve, self.facts, [self._task(group) for group in groups])
-            if len(groups) == 1 and self.wanted.algorithm in ("token_bucket", "leaky_bucket"):
-                trade = self._trade(groups[0])
-            proposals = self._proposals(founds)
+        founds = search(self.curve, self.facts, [self._task(group) for group in groups])
+        proposals = self._proposals(founds)
+        if all(found.done for found in founds):
             if proposals:
                 proposals, proof, below = self._prove(founds, proposals)
-        except Interrupted:
-            self.interrupted = True
+            if len(groups) == 1 and self.wanted.algorithm in BUCKETS:
+                trade = self._trade(groups[0])
         names = {proposal.group: proposal for proposal in proposals}
         answers = tuple(Answer(found, names.get(found.task.group)) for found in founds)
         return Recommendation(
@@ -144,11 +139,11 @@ class _Making:
             dropped_throttled=self.wanted.drop_throttled, facts=self.facts, answers=answers,
             trade=trade, left_out=tuple(left_out), proof=proof, proof_below=below,
             fragment=propose.fragment(self.trace.shape, proposals, self.mode)
-            if proposals else "",
+            if proof else "",
             toml=propose.whole(self.trace.shape, proposals, self.base, self.why, self.mode)
-            if proposals else "", passes=self.curve.passes, candidates=self.curve.tried,
+            if proof else "", passes=self.curve.passes, candidates=self.curve.tried,
             overflow=self.curve.overflow, spread=self.trace.options.spread,
-            interrupted=self.interrupted)
+            interrupted=self.stopping is not None and self.stopping())
 
     def _problems(self) -> tuple[str, ...]:
         """What of the logs is not there."""
@@ -185,7 +180,8 @@ class _Making:
     def _trade(self, group: Group | None) -> tuple[Found, ...]:
         spans = [max(1, self.wanted.period_ns * over // under) for over, under in TRADE]
         bursts = [Burst(duration(span), span_ns=span) for span in spans]
-        return tuple(search(self.curve, self.facts, [self._task(group, b) for b in bursts]))
+        founds = search(self.curve, self.facts, [self._task(group, b) for b in bursts])
+        return tuple(found for found in founds if found.done)
 
     def _proposals(self, founds: Sequence[Found]) -> list[Proposal]:
         taken = list(self.trace.config.limits + self.trace.config.policies) if (
@@ -201,13 +197,15 @@ class _Making:
 
     def _prove(
         self, founds: Sequence[Found], proposals: list[Proposal]
-    ) -> tuple[list[Proposal], Proof, Proof | None]:
+    ) -> tuple[list[Proposal], Proof | None, Proof | None]:
         """Replays the limits, and the next smaller ones. A configuration's own rules may let
         through to a limit what they denied without it: then the limit is moved up until the replay
-        agrees."""
+        agrees. None for what was interrupted."""
         tasks = {found.task.group: found.task for found in founds}
         for _ in range(ADJUST_MAX):
             proof = self._replay(proposals)
+            if proof is None:
+                return proposals, None, None
             over = [p for p in proposals
                     if proof.denied.get(p.name, 0) > tasks[p.group].allowed]
             if not over or self.wanted.drop_throttled:
@@ -220,9 +218,11 @@ class _Making:
     def _moved(self, proposal: Proposal, task: Task, by: int) -> Proposal:
         return dataclasses.replace(proposal, candidate=task.candidate(proposal.candidate.rate + by))
 
-    def _replay(self, proposals: Sequence[Proposal]) -> Proof:
+    def _replay(self, proposals: Sequence[Proposal]) -> Proof | None:
         try:
             config = compiled(self.trace, proposals, self.base, self.why)
         except ConfigError as error:
             raise FormatError(f"the limits cannot stand in one file: {error}") from error
-        return prove(self.trace, config, self.progress, self.stopping)
+        with contextlib.suppress(Interrupted):
+            return prove(self.trace, config, self.progress, self.stopping)
+        return None

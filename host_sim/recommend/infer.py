@@ -132,12 +132,12 @@ def _infer(facts: Facts, curve: Curve, group: Group, grid: int) -> Inferred:
     assert best is not None
     as_many = search(curve, facts, [Task(
         group, "token_bucket", PERIOD_NS, Burst("", tokens=best.candidate.capacity),
-        group.throttled, group.requests)])[0].best
+        group.throttled, group.requests)])[0]
     return Inferred(
         group, Bucket(best.candidate.rate, best.candidate.capacity), best.denied, best.matched,
         min(t.candidate.rate for t in near), max(t.candidate.rate for t in near),
         min(t.candidate.capacity for t in near), max(t.candidate.capacity for t in near),
-        None if as_many is None else as_many.candidate.rate, facts.finest_ns)
+        as_many.best.candidate.rate if as_many.best and as_many.done else None, facts.finest_ns)
 
 
 def _near(curve: Curve, group: Group, rates: Sequence[int], bursts: Sequence[int]) -> list[Tried]:

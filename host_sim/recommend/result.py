@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from host_sim.recommend import trust
@@ -143,6 +143,8 @@ def headline(r: Recommendation) -> str:
     good = [answer for answer in r.answers if answer.proposal]
     if not r.facts.events:
         return "the log has no request a limit would be asked about"
+    if r.proof is None and r.interrupted:
+        return _so_far(good)
     if not good:
         return f"no limit of this kind denies at most {r.wanted_ppm:,} ppm of the requests"
     denied = sum(map(_denied, [r] * len(good), good))
@@ -161,6 +163,17 @@ def headline(r: Recommendation) -> str:
         return f"{what} would have denied none of {count(asked, 'request')}"
     return (f"{what} would have denied {denied:,} of {count(asked, 'request')} ({ppm:,} ppm)"
             f"{when}{hurt}")
+
+
+def _so_far(good: Sequence[Answer]) -> str:
+    """What is known when the search, or the replay that proves it, was interrupted."""
+    if not good:
+        return "interrupted before any limit was found that denies so little"
+    known = [f"{a.proposal.name} {limit_text(a.proposal.candidate)}" for a in good if a.proposal]
+    what = known[0] if len(known) == 1 else f"{len(known):,} limits"
+    if all(answer.found.done for answer in good):
+        return f"interrupted; so far {what}, not proven by a replay"
+    return f"interrupted; so far {what}; a smaller one may do"
 
 
 def _hurt_count(proof: Proof) -> str:
@@ -196,12 +209,16 @@ def _limits(r: Recommendation) -> Table | None:
     rows: list[tuple[Cell, ...]] = []
     for answer in r.answers:
         task, proposal = answer.found.task, answer.proposal
+        if proposal is None and not answer.found.done:
+            rows.append((answer.name, "not known yet", task.asked, None, None, None))
+            continue
         if proposal is None:
             worst = min((tried.denied for tried in answer.found.tried), default=0)
             rows.append((answer.name, "none", task.asked, worst, _ppm(worst, task.asked), None))
             continue
         denied = _denied(r, answer)
-        rows.append((proposal.name, limit_text(proposal.candidate), task.asked, denied,
+        so_far = "" if answer.found.done else " so far"
+        rows.append((proposal.name, limit_text(proposal.candidate) + so_far, task.asked, denied,
                      _ppm(denied, task.asked), _below(r, answer)))
     if not rows:
         return None
@@ -243,9 +260,10 @@ def _curve(r: Recommendation) -> Table | None:
     if answer is None or answer.found.best is None:
         return None
     best = answer.found.best.candidate
+    mark = "<- smallest" if answer.found.done else "<- smallest so far"
     rows = tuple((rate_text(t.candidate.rate, t.candidate.period_ns),
                   t.candidate.capacity or None, t.denied, _ppm(t.denied, t.asked), t.hurt,
-                  "<- smallest" if t.candidate == best else "") for t in _shown(answer.found))
+                  mark if t.candidate == best else "") for t in _shown(answer.found))
     whom = {"all": "buckets hurt", "user": "users hurt", "client": "clients hurt"}[r.shape.key]
     return Table("Denied against the limit",
                  (Column("rate"), Column("burst", Unit.COUNT), Column("denied", Unit.COUNT),
@@ -338,7 +356,7 @@ def _tried_json(tried: Tried | None) -> dict[str, Any] | None:
 def _found_json(found: Found) -> dict[str, Any]:
     return {"burst": found.task.burst.text, "algorithm": found.task.algorithm,
             "best": _tried_json(found.best), "below": _tried_json(found.below),
-            "monotone": found.monotone}
+            "monotone": found.monotone, "done": found.done}
 
 
 def _limit_json(r: Recommendation, answer: Answer) -> dict[str, Any]:

@@ -5,9 +5,10 @@ believed."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 
-from host_sim.recommend.curve import BUCKETS, Candidate, Curve, Tried
+from host_sim.recommend.curve import BUCKETS, Candidate, Curve, Interrupted, Tried
 from host_sim.recommend.trace import Facts, Group
 from host_sim.sweep.grid import spread
 
@@ -52,13 +53,14 @@ class Task:
 class Found:
     """What a search came to. `tried` is every limit that was run, by rate; `best` None where no
     rate denies so little. Not `monotone`: somewhere a larger limit denied more, so a smaller rate
-    than `best` may do as well."""
+    than `best` may do as well. Not `done`: interrupted, and `best` is the smallest so far."""
 
     task: Task
     best: Tried | None
     below: Tried | None
     tried: tuple[Tried, ...]
     monotone: bool
+    done: bool = True
 
 
 @dataclasses.dataclass
@@ -86,7 +88,7 @@ class _State:
 
     def over(self) -> bool:
         """True when the answer stands: the rate below the upper bound denies too much."""
-        return bool(self.tried) and (self.high - self.low <= 1
+        return self.high in self.tried and (self.high - self.low <= 1
                                      or not self.fine(self.tried[self.high]))
 
 
@@ -102,8 +104,15 @@ def rate_max(task: Task, facts: Facts) -> int:
 
 
 def search(curve: Curve, facts: Facts, tasks: list[Task]) -> list[Found]:
-    """The smallest rate of every task, all of them refined side by side in passes of the trace."""
+    """The smallest rate of every task, all of them refined side by side in passes of the trace.
+    Interrupted, what is known by then."""
     states = [_State(task, rate_max(task, facts)) for task in tasks]
+    with contextlib.suppress(Interrupted):
+        _refine(curve, states)
+    return [_found(state) for state in states]
+
+
+def _refine(curve: Curve, states: list[_State]) -> None:
     while open_states := [state for state in states if not state.over()]:
         points = max(2, min(POINTS_MAX, curve.room() // len(open_states) - 1))
         plan = [(state, rate) for state in open_states for rate in state.grid(points)]
@@ -113,7 +122,6 @@ def search(curve: Curve, facts: Facts, tasks: list[Task]) -> list[Found]:
         for state in open_states:
             state.narrow()
     _around(curve, [state for state in states if len(states) == 1 or state.low])
-    return [_found(state) for state in states]
 
 
 def _around(curve: Curve, states: list[_State]) -> None:
@@ -129,6 +137,7 @@ def _around(curve: Curve, states: list[_State]) -> None:
 def _found(state: _State) -> Found:
     tried = tuple(state.tried[rate] for rate in sorted(state.tried))
     falling = [one.denied for one in tried if not one.refused]
-    best = state.tried[state.high]
-    return Found(state.task, best if state.fine(best) else None, state.tried.get(state.high - 1),
-                 tried, falling == sorted(falling, reverse=True))
+    best = state.tried.get(state.high)
+    return Found(state.task, best if best and state.fine(best) else None,
+                 state.tried.get(state.high - 1), tried,
+                 falling == sorted(falling, reverse=True), state.over())

@@ -22,7 +22,7 @@ def findings(r: Recommendation) -> list[str]:
     if not facts.events:
         found.append("no request of the log reaches a limit")
     for answer in r.answers:
-        if answer.found.tried and answer.found.best is None:
+        if answer.found.done and answer.found.tried and answer.found.best is None:
             least = min(tried.denied for tried in answer.found.tried)
             found.append(
                 f"{answer.name}: no rate denies at most "

@@ -217,7 +217,7 @@ class Swept:
         return Report(
             title=f"sweep {self.config} over {', '.join(self.paths)}", headline=headline(self),
             facts=(Fact("points", len(self.points), Unit.COUNT),
-                   Fact("requests in each", self.good[0].requests if self.good else 0, Unit.COUNT),
+                   *(Fact("requests in each", one.requests, Unit.COUNT) for one in self.good[:1]),
                    Fact("processes", self.processes, Unit.COUNT),
                    Fact("time", self.elapsed_ns, Unit.DURATION)),
             sections=tuple(sections), trust=tuple(self.findings()),
@@ -265,6 +265,14 @@ def _said(values: tuple[Value, ...]) -> str:
 
 def headline(swept: Swept) -> str:
     """The answer in one sentence."""
+    if not swept.interrupted:
+        return _answer(swept)
+    if not swept.points:
+        return f"interrupted: none of {count(swept.planned, 'point')} was finished"
+    return f"interrupted; so far {_answer(swept)}"
+
+
+def _answer(swept: Swept) -> str:
     good = swept.good
     if not good:
         return "no point could be replayed"

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from host_sim.cli import main
 from host_sim.config import load, loads
-from host_sim.recommend.curve import Candidate, Curve
+from host_sim.recommend.curve import Candidate, Curve, Interrupted
 from host_sim.recommend.engine import Wanted, recommend
 from host_sim.recommend.infer import infer
 from host_sim.recommend.propose import check_shape
@@ -325,6 +325,31 @@ def test_only_what_the_limit_denies_hurts(tmp_path, ppm, hurt):
     assert sum(key.denied for key in made.proof.hurt) == sum(made.proof.denied.values())
     assert made.proof.refused == {"path-bad": 3}
     assert any("3 requests no gateway takes: path-bad" in line for line in made.report().trust)
+
+
+@pytest.mark.parametrize(("passes", "said"), [
+    (0, "interrupted before any limit was found"), (1, "interrupted; so far per-client "),
+    (-1, "would have denied")])        # the last pass is of what a larger burst saves
+def test_ctrl_c_says_what_is_known(tmp_path, monkeypatch, passes, said):
+    asked, whole = [], Curve._pass
+    rows = [(n // 9, f"10.0.{n % 7}.1") for n in range(6000)]
+    log, wanted = log_file(tmp_path, rows), Wanted(1000, Shape(key="client"))
+    proven = passes < 0
+    passes = passes if passes >= 0 else recommend([log], wanted).passes - 1
+
+    def interrupted(curve, candidates):
+        asked.append(0)
+        if len(asked) > passes:
+            raise Interrupted
+        return whole(curve, candidates)
+
+    monkeypatch.setattr(Curve, "_pass", interrupted)
+    made = recommend([log], wanted, stopping=lambda: len(asked) > passes)
+    assert len(asked) > passes and made.interrupted
+    report = made.report()
+    assert said in report.headline and "no limit" not in report.headline
+    assert not any("no rate denies" in finding for finding in made.findings())
+    assert bool(made.proof) == bool(made.toml) == proven
 
 
 # -- the command -----------------------------------------------------------------------------------

@@ -190,6 +190,11 @@ def test_stopping_keeps_what_is_finished(tmp_path, config):
     assert swept.interrupted and 3 <= len(swept.points) < 30
     assert all(point.requests == 60 for point in swept.points)
     assert "were finished" in swept.findings()[0]
+    assert swept.report().headline.startswith("interrupted; so far ")
+    swept = sweep.run(stopping=lambda: True)
+    report = swept.report()
+    assert report.headline == f"interrupted: none of {len(sweep.grid)} points was finished"
+    assert "requests in each" not in [fact.label for fact in report.facts]
 
 
 def point(value, lost, wait=0, current=False):
