@@ -109,7 +109,7 @@ def command(
         kept, interrupt = Logs(*logs, maps=options.maps), Interrupt()
         with Interrupt().armed(kept):
             stack.enter_context(kept)
-        progress = stack.enter_context(progress_bar("recommend"))
+        progress = stack.enter_context(progress_bar("recommend", "requests in all passes"))
         stack.enter_context(interrupt.armed())
         made = recommend(kept, wanted, config=config, options=options, progress=progress,
                          stopping=interrupt)

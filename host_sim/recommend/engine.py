@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from host_sim.config import ConfigError
 from host_sim.plan.logs import Logs
 from host_sim.recommend import propose
+from host_sim.recommend.course import PROOF, READ, Course
 from host_sim.recommend.curve import ALGORITHMS, BUCKETS, Curve, Interrupted
 from host_sim.recommend.infer import Common, Inferred, common, infer
 from host_sim.recommend.proof import Proof, compiled, prove
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from host_sim.config import Config
 
 PPM = 1_000_000
+SEARCH = 400        # ns a request that a search takes, before it can tell
+INFER = 2000
 ADJUST_MAX = 16     # replays that move a limit on where a configuration's own rules interfere
 TRADE = ((1, 60), (1, 10), (1, 4), (1, 1), (4, 1))   # bursts that are compared, in periods
 PERIODS = {"s": 10**9, "min": 60 * 10**9, "h": 3600 * 10**9, "day": 86400 * 10**9}
@@ -64,15 +67,18 @@ def recommend(
     OSError for a log that cannot be read, FormatError for one that is none or a class that it does
     not have.
     """
-    started = time.perf_counter_ns()
+    started, course = time.perf_counter_ns(), Course(progress)
+    for stage, weight in (("search", SEARCH), ("proof", 2 * PROOF), ("trade", len(TRADE) * SEARCH)):
+        course.expect(stage, weight)
     with contextlib.ExitStack() as stack:
         if not isinstance(logs, Logs):
             logs = stack.enter_context(Logs(*logs, maps=options.maps if options else None))
-        with Trace(logs, wanted.shape, config=config, options=options, progress=progress,
+        with Trace(logs, wanted.shape, config=config, options=options, progress=course.part(READ),
                    stopping=stopping) as trace:
             facts = trace.gather()
-            made = _Making(trace, facts, wanted, progress, stopping).make()
-        inferred, shared = _inferred(logs, facts, config, options, trace, progress, stopping)
+            course.expect("infer", INFER if facts.throttled else 0)
+            made = _Making(trace, facts, wanted, course, stopping).make()
+        inferred, shared = _inferred(logs, facts, config, options, trace, course, stopping)
     return dataclasses.replace(made, inferred=inferred, common=shared,
                                interrupted=made.interrupted or trace.stopped,
                                elapsed_ns=time.perf_counter_ns() - started)
@@ -80,7 +86,7 @@ def recommend(
 
 def _inferred(
     logs: Logs, facts: Facts, config: Config | None, options: Options | None, seen: Trace,
-    progress: Progress | None, stopping: Callable[[], bool] | None,
+    course: Course, stopping: Callable[[], bool] | None,
 ) -> tuple[tuple[Inferred, ...], Common | None]:
     """What throttled the log's throttled requests, by service and operation where it has them."""
     if not facts.throttled or seen.stopped:
@@ -88,11 +94,11 @@ def _inferred(
     for each in (("service", "operation"), ("operation",), ("service",), ()):
         with (
             contextlib.suppress(FormatError),
-            Trace(logs, Shape(each), config=config, options=options, progress=progress,
-                  stopping=stopping) as trace,
+            Trace(logs, Shape(each), config=config, options=options,
+                  progress=course.part(READ), stopping=stopping) as trace,
         ):
             found = trace.gather()
-            curve = Curve(trace, progress=progress, stopping=stopping)
+            curve = Curve(trace, course=course, stopping=stopping)
             try:
                 answers = tuple(infer(trace, found, curve))
                 return answers, common(curve, answers)
@@ -105,12 +111,12 @@ class _Making:
     """One recommendation in the making."""
 
     def __init__(
-        self, trace: Trace, facts: Facts, wanted: Wanted, progress: Progress | None,
+        self, trace: Trace, facts: Facts, wanted: Wanted, course: Course,
         stopping: Callable[[], bool] | None,
     ) -> None:
         self.trace, self.facts, self.wanted = trace, facts, wanted
-        self.progress, self.stopping = progress, stopping
-        self.curve = Curve(trace, drop_throttled=wanted.drop_throttled, progress=progress,
+        self.course, self.stopping = course, stopping
+        self.curve = Curve(trace, drop_throttled=wanted.drop_throttled, course=course,
                            stopping=stopping)
         self.mode = trace.config.file.mode if trace.config else "enforce"
         self.base = Path(trace.config.path).read_text() if trace.config else None
@@ -122,13 +128,15 @@ class _Making:
         groups, left_out = self._groups()
         trade: tuple[Found, ...] = ()
         proof = below = None
-        founds = search(self.curve, self.facts, [self._task(group) for group in groups])
+        founds = search(self.curve, self.facts, [self._task(group) for group in groups],
+                        around=len(groups) == 1)
         proposals = self._proposals(founds)
         if all(found.done for found in founds):
             if proposals:
                 proposals, proof, below = self._prove(founds, proposals)
+            self.course.expect("proof", 0)
             if len(groups) == 1 and self.wanted.algorithm in BUCKETS:
-                trade = self._trade(groups[0])
+                trade = self._trade(founds[0])
         names = {proposal.group: proposal for proposal in proposals}
         answers = tuple(Answer(found, names.get(found.task.group)) for found in founds)
         return Recommendation(
@@ -177,11 +185,17 @@ class _Making:
         return Task(group, wanted.algorithm, wanted.period_ns, burst,
                     asked * wanted.deny_at_most_ppm // PPM, asked)
 
-    def _trade(self, group: Group | None) -> tuple[Found, ...]:
+    def _trade(self, found: Found) -> tuple[Found, ...]:
+        """The same for other bursts; the one that is answered already is not searched again."""
+        self.course.expect("trade", 0)
         spans = [max(1, self.wanted.period_ns * over // under) for over, under in TRADE]
         bursts = [Burst(duration(span), span_ns=span) for span in spans]
-        founds = search(self.curve, self.facts, [self._task(group, b) for b in bursts])
-        return tuple(found for found in founds if found.done)
+        known = {found.task.burst.span_ns: found}
+        for other in search(self.curve, self.facts, [
+                self._task(found.task.group, b) for b in bursts if b.span_ns not in known]):
+            known[other.task.burst.span_ns] = other
+        return tuple(dataclasses.replace(known[b.span_ns], task=dataclasses.replace(
+            known[b.span_ns].task, burst=b)) for b in bursts if known[b.span_ns].done)
 
     def _proposals(self, founds: Sequence[Found]) -> list[Proposal]:
         taken = list(self.trace.config.limits + self.trace.config.policies) if (
@@ -224,5 +238,6 @@ class _Making:
         except ConfigError as error:
             raise FormatError(f"the limits cannot stand in one file: {error}") from error
         with contextlib.suppress(Interrupted):
-            return prove(self.trace, config, self.progress, self.stopping)
+            self.course.expect("proof", PROOF)
+            return prove(self.trace, config, self.course.part(PROOF), self.stopping)
         return None

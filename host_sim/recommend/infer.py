@@ -92,7 +92,12 @@ def infer(trace: Trace, facts: Facts, curve: Curve) -> list[Inferred]:
     groups = groups[:INFERRED_MAX]
     asked = sum(group.requests for group in groups) * ROUNDS
     grid = min(GRID_MAX, max(GRID_MIN, math.isqrt(WORK // max(asked, 1))))
-    return [_infer(facts, curve, group, grid) for group in groups]
+    found = []
+    for place, group in enumerate(groups):
+        curve.course.expect("infer", sum(
+            ROUNDS * grid * grid * curve.weight(other.place) for other in groups[place + 1:]))
+        found.append(_infer(facts, curve, group, grid))
+    return found
 
 
 def common(curve: Curve, found: Sequence[Inferred]) -> Common | None:

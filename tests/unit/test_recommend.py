@@ -16,7 +16,7 @@ from host_sim.recommend.curve import Candidate, Curve, Interrupted
 from host_sim.recommend.engine import Wanted, recommend
 from host_sim.recommend.infer import infer
 from host_sim.recommend.propose import check_shape
-from host_sim.recommend.search import Burst
+from host_sim.recommend.search import Burst, Task, search
 from host_sim.recommend.trace import Shape, Trace
 from host_sim.replay.engine import Options
 from host_sim.replay.program import FormatError
@@ -325,6 +325,29 @@ def test_only_what_the_limit_denies_hurts(tmp_path, ppm, hurt):
     assert sum(key.denied for key in made.proof.hurt) == sum(made.proof.denied.values())
     assert made.proof.refused == {"path-bad": 3}
     assert any("3 requests no gateway takes: path-bad" in line for line in made.report().trust)
+
+
+def test_progress_is_one_over_all_the_work(tmp_path):
+    rows = [(n // 9, f"10.0.{n % 7}.1", "-", "-", "-", 429 if n % 50 == 0 else 200)
+            for n in range(6000)]
+    told = []
+    made = recommend([log_file(tmp_path, rows)], Wanted(1000, Shape(key="client")),
+                     progress=lambda *at: told.append(at))
+    shown, counts = [at[0] for at in told], [at[2] for at in told]
+    assert shown == sorted(shown) and {at[1] for at in told} == {1_000_000}
+    assert counts == sorted(counts) and counts[-1] >= 6000 * made.passes
+    assert made.inferred and len(set(shown)) > made.passes // 2 and shown[-1] <= 1_000_000
+
+
+def test_a_search_tries_few_limits(tmp_path):
+    """Each costs a pass's worth: halving asks for as many as the answer has bits, not for grids."""
+    rows = [(n // 9, f"10.0.{n % 7}.1") for n in range(6000)]
+    with Trace([log_file(tmp_path, rows)], Shape(key="client")) as trace:
+        facts, curve = trace.gather(), Curve(trace)
+        task = Task(None, "token_bucket", MIN, Burst("1m", span_ns=MIN), 60, facts.events)
+        found = search(curve, facts, [task])[0]
+    assert found.done and found.best.denied <= 60 < found.below.denied
+    assert curve.tried <= 16 and curve.passes <= 16
 
 
 @pytest.mark.parametrize(("passes", "said"), [
