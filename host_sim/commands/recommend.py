@@ -32,13 +32,18 @@ from host_sim.recommend.search import Burst
 from host_sim.recommend.trace import EACH, KEYS, PROFILE, Shape
 from host_sim.report.again import command_line
 
+TOKENS_MAX = 1 << 40
+
 
 def _burst(said: str | None) -> Burst | None:
     """`30s` is what the rate brings in that time, `30` are tokens."""
     if said is None:
         return None
     if said.isdecimal():
-        if int(said) == 0 or int(said) > 1 << 40:
+        if int(said) > TOKENS_MAX:
+            raise click.BadParameter(f"a bucket holds at most {TOKENS_MAX:,} tokens",
+                                     param_hint="--burst")
+        if int(said) == 0:
             raise click.BadParameter("a bucket holds at least one token", param_hint="--burst")
         return Burst(said, tokens=int(said))
     try:

@@ -53,6 +53,9 @@ class Wanted:
             raise FormatError("denied requests per million are 0 to 1,000,000")
         if self.algorithm not in ALGORITHMS:
             raise FormatError(f"unknown algorithm {self.algorithm!r}: use {', '.join(ALGORITHMS)}")
+        if self.burst is not None and self.algorithm not in BUCKETS:
+            raise FormatError(f"a {self.algorithm.replace('_', ' ')} has no burst: leave --burst "
+                              f"out, or use --algorithm {' or '.join(BUCKETS)}")
         propose.check_shape(self.shape)
 
 

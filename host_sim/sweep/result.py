@@ -259,8 +259,14 @@ def _short(path: str) -> str:
     return ".".join(path.split(".")[-2:])
 
 
-def _said(values: tuple[Value, ...]) -> str:
-    return ", ".join(str(value) for value in values)
+def _said(paths: tuple[str, ...], values: tuple[Value, ...]) -> str:
+    """`2/s`; of several `rate 2/s with burst 20`, each value by the last word of its path, or by
+    all of it where two end alike."""
+    if len(values) == 1:
+        return str(values[0])
+    names = [path.split(".")[-1] for path in paths]
+    names = names if len(set(names)) == len(names) else list(paths)
+    return " with ".join(f"{name} {value}" for name, value in zip(names, values, strict=True))
 
 
 def headline(swept: Swept) -> str:
@@ -276,19 +282,29 @@ def _answer(swept: Swept) -> str:
     good = swept.good
     if not good:
         return "no point could be replayed"
+
+    def said(point: Point) -> str:
+        return _said(swept.paths, point.values)
+
     least = min(good, key=lambda point: (point.lost, point.wait_ns_mean))
     most = max(good, key=lambda point: (point.lost, point.wait_ns_mean))
     now = next((point for point in good if point.current), None)
     if swept.flat():
         return (f"all {count(len(good), 'point')} decide every request alike: no value between "
-                f"{_said(good[0].values)} and {_said(good[-1].values)} binds on this traffic")
+                f"{said(good[0])} and {said(good[-1])} binds on this traffic")
     knee = swept.knee()
-    text = (f"{count(len(good), 'point')}: {percent(least.lost_ppm)} of {least.requests:,} "
-            f"requests lost at {_said(least.values)}, {percent(most.lost_ppm)} at "
-            f"{_said(most.values)}")
-    if now is not None:
-        text += f"; {percent(now.lost_ppm)} now, at {_said(now.values)}"
-    return text + (f"; more than {_said(knee.values)} pays little" if knee else "")
+    text = f"{count(len(good), 'point')}: {percent(least.lost_ppm)} of {least.requests:,} requests "
+    if least.lost == most.lost and len(good) > 1:
+        text += "lost at each of them"
+        if least.wait_ns_mean != most.wait_ns_mean:
+            text += (f"; a mean wait of {duration(least.wait_ns_mean)} at {said(least)}, "
+                     f"{duration(most.wait_ns_mean)} at {said(most)}")
+    else:
+        text += f"lost at {said(least)}"
+        text += f", {percent(most.lost_ppm)} at {said(most)}" if most is not least else ""
+        if now is not None and len(good) > 1:
+            text += f"; {percent(now.lost_ppm)} now, at {said(now)}"
+    return text + (f"; more than {said(knee)} pays little" if knee else "")
 
 
 def _marks(swept: Swept, point: Point, knee: Point | None, pareto: tuple[Point, ...]) -> str:
@@ -359,7 +375,7 @@ def _classes(swept: Swept) -> Table:
     rows = []
     for point in swept.good:
         by = {wait.priority: wait for wait in point.waits}
-        rows.append((_said(point.values), *(
+        rows.append((_said(swept.paths, point.values), *(
             f"{duration(by[n].wait_ns_mean)} / {duration(by[n].wait_ns_max)}" if n in by else "-"
             for n in names)))
     return Table("Mean and longest wait by class",

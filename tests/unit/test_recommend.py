@@ -400,6 +400,8 @@ def test_json_is_the_same(tmp_path):
 @pytest.mark.parametrize(("words", "what"), [
     (["--deny-at-most", "2000000"], "0<=x<=1000000"),
     (["--deny-at-most", "1", "--burst", "0"], "at least one token"),
+    (["--deny-at-most", "1", "--burst", "9" * 20], "at most 1,099,511,627,776 tokens"),
+    (["--deny-at-most", "1", "--burst", "5", "--algorithm", "fixed_window"], "has no burst"),
     (["--deny-at-most", "1", "--burst", "10x"], "number of tokens"),
     (["--deny-at-most", "1", "--each", "planet"], "use service, operation"),
     (["--deny-at-most", "1", "--each", "route"], "give it with --config"),

@@ -120,8 +120,10 @@ def test_paths_find_tables_rows_and_names_with_dots():
 @pytest.mark.parametrize(("path", "what"), [
     ("limit.per-cliant.rate", 'did you mean "per-client"'),
     ("limits.x.rate", 'did you mean "limit"'),
-    ("limit.per-client", "limit has no"), ("limit", "a table or a list"),
-    ("service.web", "a table or a list"),
+    ("limit.per-client", "write limit.per-client. and one of .*rate"),
+    ("limit", "write limit. and one of per-client"), ("service.web", "no single value"),
+    ("limit.per-client.rate.x", "limit.per-client.rate is a value, nothing is in it"),
+    ("limit.per-client.name", "a name decides nothing; vary one of .*rate"),
 ])
 def test_a_path_into_nothing_says_what_there_is(path, what):
     with pytest.raises(PatchError, match=what):
@@ -206,12 +208,31 @@ def swept_of(*points):
     return Swept("c", ("l",), ("p",), (None,), len(points), points, False, 1, 0)
 
 
+def test_the_headline_says_which_values(tmp_path, config):
+    def said(*varies):
+        return Sweep(config, [log_file(tmp_path, BURST)], list(map(parse_vary, varies)),
+                     processes=1).run().report().headline
+
+    rate, burst = "limit.per-client.rate=1/s,3/s", "limit.per-client.burst=1,5"
+    assert "lost at rate 3/s with burst 5, " in said(rate, burst)
+    assert " at rate 1/s with burst 1; " in said(rate, burst)
+    one = said("limit.per-client.rate=1/s,1/parsec")
+    assert one.startswith("1 point: ") and one.endswith("requests lost at 1/s")
+
+
 def test_the_knee_is_where_more_pays_little():
     swept = swept_of(*(point(x, lost) for x, lost in
                        ((1, 900), (2, 400), (3, 100), (4, 90), (5, 80), (10, 70))))
     assert swept.knee().values == (3,)
     assert swept_of(*(point(x, 5) for x in (1, 2, 3))).knee() is None
     assert swept_of(*(point(x, 30 - x) for x in (1, 2, 3))).knee() is None      # a straight line
+
+
+def test_a_headline_of_equal_losses_tells_the_waits():
+    said = swept_of(*(point(x, 5, wait * 10**6) for x, wait in ((1, 90), (2, 20), (3, 10))))
+    assert said.report().headline.startswith(
+        "3 points: 0.5 % of 1,000 requests lost at each of them; a mean wait of 10.0ms at 3, "
+        "90.0ms at 1")
 
 
 def test_unbeaten_points_lose_less_or_wait_less():
@@ -241,7 +262,7 @@ def test_the_page_and_the_json(tmp_path, config):
 
 @pytest.mark.parametrize(("vary", "what"), [
     ("limit.per-client.rate=5..1/s", "goes up"), ("limit.nobody.rate=1..5/s", "per-client"),
-    ("limit=1..5", "a table or a list"),
+    ("limit=1..5", "no single value"), ("limit.per-client.name=a,b", "a name decides nothing"),
 ])
 def test_wrong_words_are_explained(tmp_path, config, vary, what):
     said = run(config, "--log", log_file(tmp_path, BURST), "--vary", vary)
