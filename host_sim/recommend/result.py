@@ -37,6 +37,7 @@ HURT_MAX = 10
 LIMITS_MAX = 30      # rows of a table of limits
 PASTE_MAX = 60       # lines of the fragment on a page
 CURVE_MAX = 16
+DRAWN = 6            # times the denials asked for that a curve is drawn up to
 
 
 @dataclasses.dataclass(frozen=True)
@@ -271,19 +272,24 @@ def _curve(r: Recommendation) -> Table | None:
 
 
 def _drawn(r: Recommendation) -> Chart | None:
+    """The curve where it is decided: up to a few times the denials that may be, or that one smaller
+    has. The whole curve is so much higher that what was asked for would lie on its axis."""
     answer = _single(r)
     if answer is None or answer.found.best is None:
         return None
     best = answer.found.best.candidate
+    allowed, below = answer.found.task.allowed, answer.found.below
+    most = DRAWN * max(allowed, below.denied if below else 0, 1)
     tried = [t for t in answer.found.tried
-             if best.rate <= 4 * t.candidate.rate and t.candidate.rate <= 3 * best.rate]
-    unit = rate_text(1, best.period_ns)[1:]
+             if t.denied <= most and t.candidate.rate <= 2 * best.rate]
+    unit = rate_text(1, best.period_ns)[1:]        # /min
     return Chart(
-        "Denied share against the rate", Column(f"requests {unit}", Unit.COUNT),
-        Column("denied", Unit.PPM),
-        (Series("denied", [t.candidate.rate for t in tried],
-                [_ppm(t.denied, t.asked) for t in tried], Mark.LINE, bad=True),),
-        (Line("asked for", r.wanted_ppm), Line("recommended", best.rate, vertical=True)))
+        "Denied requests about the answer", Column(f"rate in requests{unit}", Unit.COUNT),
+        Column("denied requests", Unit.COUNT),
+        (Series("denied", [t.candidate.rate for t in tried], [t.denied for t in tried],
+                Mark.LINE, bad=True),),
+        (Line("denied at most, asked for", allowed),
+         Line("recommended", best.rate, vertical=True)))
 
 
 def _trade(r: Recommendation) -> Table | None:

@@ -365,7 +365,8 @@ def _charts(swept: Swept) -> list[Section]:
              Series("longest", xs, [point.wait_ns_max for point in points], Mark.LINE)), lines))
     if any(point.bills for point in points):
         charts.append(Chart("Bill", x_column, Column("bill", Unit.MONEY),
-                            (Series("all tenants", xs, [p.bill_nano for p in points]),), lines))
+                            (Series("all tenants", xs, [p.bill_nano for p in points]),), lines,
+                            from_zero=False))
     return charts
 
 

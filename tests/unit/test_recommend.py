@@ -20,7 +20,7 @@ from host_sim.recommend.search import Burst, Task, search
 from host_sim.recommend.trace import Shape, Trace
 from host_sim.replay.engine import Options
 from host_sim.replay.program import FormatError
-from host_sim.report.model import Report
+from host_sim.report.model import Chart, Report
 from tests.recommending import MIN, S, denied_by_bucket, log_file
 
 BURST = [(n // 4, f"10.0.0.{n % 3}", f"u{n % 2}", "ab"[n % 5 == 0], f"/x/{n % 2}", 200)
@@ -313,6 +313,17 @@ def test_a_bucket_that_throttled_is_found_again(tmp_path, rate, burst):
     assert found.rate_low * 0.9 <= rate <= found.rate_high * 1.1
     assert abs(found.best.rate - rate) <= rate * 0.15
     assert found.burst_low - 3 <= burst <= found.burst_high + 3     # a second brings some tokens
+
+
+def test_the_chart_is_of_where_it_is_decided(tmp_path):
+    rows = [(n // 9, f"10.0.{n % 7}.1") for n in range(6000)]
+    made = recommend([log_file(tmp_path, rows)], Wanted(1000, Shape(key="client")))
+    chart = next(part for part in made.report().sections if isinstance(part, Chart))
+    (series,), best = chart.series, made.answers[0].found.best
+    assert chart.x.title == "rate in requests/min" and best.candidate.rate in series.xs
+    allowed = made.answers[0].found.task.allowed
+    assert 0 < allowed < max(series.ys) <= 6 * max(allowed, made.answers[0].found.below.denied)
+    assert chart.lines[0].at == allowed
 
 
 @pytest.mark.parametrize(("ppm", "hurt"), [(0, {}), (100_000, {"10.0.0.0", "10.0.0.1"})])
