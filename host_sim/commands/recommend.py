@@ -90,9 +90,9 @@ def _burst(said: str | None) -> Burst | None:
 @log_options
 @click.pass_context
 def command(
-    context: click.Context, logs: tuple[str, ...], ppm: int, key: str | None, each: str, depth: int, per: str,
-    burst: str | None, algorithm: str, throttled: str, base: str | None, target: str | None,
-    as_json: bool, html: str | None, reading: LogOptions,
+    context: click.Context, logs: tuple[str, ...], ppm: int, key: str | None, each: str,
+    depth: int, per: str, burst: str | None, algorithm: str, throttled: str, base: str | None,
+    target: str | None, as_json: bool, html: str | None, reading: LogOptions,
 ) -> None:
     """Finds the smallest limit that would have denied at most PPM of a million requests of LOG,
     proves it by a replay through the whole core, and says who would be hurt.

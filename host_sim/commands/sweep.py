@@ -51,8 +51,9 @@ from host_sim.sweep.patch import PatchError
 @log_options
 @click.pass_context
 def command(
-    context: click.Context, config: str, logs: tuple[str, ...], varies: tuple[str, ...], steps: int, scale: str,
-    processes: int | None, as_json: bool, html: str | None, reading: LogOptions,
+    context: click.Context, config: str, logs: tuple[str, ...], varies: tuple[str, ...],
+    steps: int, scale: str, processes: int | None, as_json: bool, html: str | None,
+    reading: LogOptions,
 ) -> None:
     """Replays LOG through CONFIG once for each value, in parallel, and shows what each would have
     denied, how long requests would have waited and what it would have billed.

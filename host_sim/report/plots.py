@@ -136,8 +136,9 @@ def _numbers(values: Sequence[int | None], divisor: int) -> Any:
 
 
 def y_ends(chart: Chart) -> tuple[int, int]:
-    """Where y begins and ends: 0 is in it unless the chart says otherwise, stacks stand on one another, and a level is in it
-    unless it would press what is drawn flat; then the key alone says it."""
+    """Where y begins and ends: 0 is in it unless the chart leaves it out, stacks stand on one
+    another, and a level is in it unless it would press what is drawn flat; then the key alone says
+    it."""
     stacks: dict[int, int] = {}
     seen = [0] if chart.from_zero else []
     for series in chart.series:

@@ -109,7 +109,8 @@ class Sweep:
                   for place, values in enumerate(self.grid) if place in answers]
         return Swept(
             config=self.config, base_hash=self._base_hash(), logs=self.logs.names,
-            log_sha256=hashes, problem=self.logs.problem, profile=self.reading.profile, paths=tuple(v.path for v in self.varies),
+            log_sha256=hashes, problem=self.logs.problem, profile=self.reading.profile,
+            paths=tuple(v.path for v in self.varies),
             current=self.current, planned=len(self.grid), interrupted=not whole,
             points=tuple(sorted(points, key=self._place)), processes=self.processes,
             elapsed_ns=time.perf_counter_ns() - started)

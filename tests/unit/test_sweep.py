@@ -174,8 +174,9 @@ def test_a_process_that_dies_costs_its_piece_alone(tmp_path):
     """A piece that is no JSON the worker knows ends it; the next gets a new one."""
     answers = {}
     pieces = [{"toml": "version = 1", "name": "x"}, {"unknown": 1}, {"toml": "x = ", "name": "x"}]
-    pieces = [{"logs": ["/nowhere"], "names": ["/nowhere"], "maps": [], "form": "auto", "order": "sort", "window": 0,
-               "spread": "none", "spread_seed": 0, "profile": "seed", **piece} for piece in pieces]
+    pieces = [{"logs": ["/nowhere"], "names": ["/nowhere"], "maps": [], "form": "auto",
+               "order": "sort", "window": 0, "spread": "none", "spread_seed": 0,
+               "profile": "seed", **piece} for piece in pieces]
     assert Pool("host_sim.sweep.worker", 1).run(
         pieces, answers.__setitem__, lambda: False)
     assert "/nowhere" in answers[0]["error"]
