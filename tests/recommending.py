@@ -10,6 +10,27 @@ from fractions import Fraction
 S = 10**9
 MIN = 60 * S
 HEAD = "time,ip,user,service,path,status,weight\n"
+BURST = [(n // 4, f"10.0.0.{n % 3}", f"u{n % 2}", "ab"[n % 5 == 0], f"/x/{n % 2}", 200)
+         for n in range(60)]
+BASE = """
+version = 1
+[service.a]
+[service.b]
+[tenant.gold]
+[[route]]
+name = "xs"
+service = "a"
+path = { prefix = "/x" }
+weight = 2
+[[policy]]
+name = "no-b"
+when = { service = "b" }
+action = "deny"
+[[policy]]
+name = "others"
+when = {}
+action = "allow"
+"""
 
 
 def log_file(folder: pathlib.Path, rows: Iterable[tuple[object, ...]],

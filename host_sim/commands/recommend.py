@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -23,11 +25,15 @@ from host_sim.commands_support import (
     tell,
 )
 from host_sim.config.units import UnitError, parse_duration
+from host_sim.plan.logs import Logs
 from host_sim.recommend.curve import ALGORITHMS
 from host_sim.recommend.engine import PERIODS, Wanted, recommend
 from host_sim.recommend.result import Recommendation
 from host_sim.recommend.search import Burst
 from host_sim.recommend.trace import EACH, KEYS, PROFILE, Shape
+from host_sim.report.again import command_line
+
+TOKENS_MAX = 1 << 40
 
 
 def _burst(said: str | None) -> Burst | None:
@@ -35,7 +41,10 @@ def _burst(said: str | None) -> Burst | None:
     if said is None:
         return None
     if said.isdecimal():
-        if int(said) == 0 or int(said) > 1 << 40:
+        if int(said) > TOKENS_MAX:
+            raise click.BadParameter(f"a bucket holds at most {TOKENS_MAX:,} tokens",
+                                     param_hint="--burst")
+        if int(said) == 0:
             raise click.BadParameter("a bucket holds at least one token", param_hint="--burst")
         return Burst(said, tokens=int(said))
     try:
@@ -51,7 +60,8 @@ def _burst(said: str | None) -> Burst | None:
 @click.command("recommend", short_help="Find the smallest limit that would have hurt so few.")
 @click.option("--log", "logs", multiple=True, required=True, metavar="LOG",
               type=click.Path(dir_okay=False, allow_dash=True),
-              help="An access log, plain or gzip; several are merged by time.")
+              help="An access log, plain or packed, - is standard input; several are merged by "
+                   "time.")
 @click.option("--deny-at-most", "ppm", required=True, type=click.IntRange(0, 1_000_000),
               metavar="PPM", help="How many of a million requests may be denied; 0: nobody is.")
 @click.option("--for", "key", type=click.Choice(KEYS), default=None,
@@ -79,10 +89,11 @@ def _burst(said: str | None) -> Burst | None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a page.")
 @click.option("--html", metavar="FILE", help="Write the page as one HTML file that opens offline.")
 @log_options
+@click.pass_context
 def command(
-    logs: tuple[str, ...], ppm: int, key: str | None, each: str, depth: int, per: str,
-    burst: str | None, algorithm: str, throttled: str, base: str | None, target: str | None,
-    as_json: bool, html: str | None, reading: LogOptions,
+    context: click.Context, logs: tuple[str, ...], ppm: int, key: str | None, each: str,
+    depth: int, per: str, burst: str | None, algorithm: str, throttled: str, base: str | None,
+    target: str | None, as_json: bool, html: str | None, reading: LogOptions,
 ) -> None:
     """Finds the smallest limit that would have denied at most PPM of a million requests of LOG,
     proves it by a replay through the whole core, and says who would be hurt.
@@ -95,24 +106,31 @@ def command(
     parts = tuple(part.strip() for part in each.split(",") if part.strip())
     if len(parts) > 2 or len(set(parts)) != len(parts):
         raise click.BadParameter("one class, or two different ones", param_hint="--each")
-    if "-" in logs:
-        raise click.BadParameter("the proof reads the log again: give a file", param_hint="--log")
+    if logs.count("-") > 1:
+        raise click.UsageError("standard input can be read once")
     config = load_config(base, PROFILE, "nothing was recommended") if base else None
-    interrupt = Interrupt()
-    with blaming(", ".join(logs)), progress_bar("recommend") as progress, interrupt.armed():
+    with blaming(", ".join(logs)), contextlib.ExitStack() as stack:
         wanted = Wanted(ppm, Shape(parts, key or ("all" if parts else "client"), depth), algorithm,
                         PERIODS[per], _burst(burst), throttled == "drop")
-        made = recommend(logs, wanted, config=config, options=reading.replay(), progress=progress,
+        options = reading.replay()
+        kept, reader = Logs(*logs, maps=options.maps), Interrupt()
+        interrupt = Interrupt(reader)
+        with reader.armed(kept):
+            stack.enter_context(kept)
+        progress = stack.enter_context(progress_bar("recommend", "requests in all passes"))
+        stack.enter_context(interrupt.armed())
+        made = recommend(kept, wanted, config=config, options=options, progress=progress,
                          stopping=interrupt)
         interrupt.over(known=made.facts.requests)
+    made = dataclasses.replace(made, command=command_line(context))
+    tell(made, as_json=as_json, html=html)
     if target is not None:
         _write(target, made)
-    tell(made, as_json=as_json, html=html)
     sys.exit(FINDINGS if made.findings() else DONE)
 
 
 def _write(target: str, made: Recommendation) -> None:
     if not made.toml:
-        fail(BAD, f"no limit was found; {target} was not written")
+        fail(BAD, f"no limit was found and proven; {target} was not written")
     with blaming(target), open(target, "x") as file:
         file.write(made.toml)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import os
 import pathlib
@@ -78,6 +79,17 @@ class Logs:
             finally:
                 self.waiting = False
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The path each is read from, as often as wanted: standard input's is the kept file's."""
+        return tuple(str(self._kept) if path == "-" else path for path in self.paths)
+
+    def read_by(self, maps: Maps) -> Logs:
+        """The same logs with other columns, while these are open; what is kept stays theirs."""
+        other = copy.copy(self)
+        other._maps, other._hashes = maps, []
+        return other
+
     def open(self, *, hashing: bool = False) -> list[Source]:
         """The logs from their beginning; `hashes` are of those that were opened hashing."""
         if hashing:
@@ -92,17 +104,17 @@ class Logs:
         return sources
 
     def _open(self, place: int, sha: Any) -> Source:
-        path = self._kept if self.paths[place] == "-" else self.paths[place]
-        source = opened(str(path), self._maps)
+        path = self.files[place]
+        source = opened(path, self._maps)
         if sha is not None and source.packing == "parquet":  # it is not read from front to end
-            with open(str(path), "rb") as file:
+            with open(path, "rb") as file:
                 while data := file.read(CHUNK):
                     sha.update(data)
         elif sha is not None:
             total = source.raw_total
             source.close()
-            hashing: Any = _Hashing(open(str(path), "rb", buffering=0), sha)
-            source = Source(str(path), hashing)
+            hashing: Any = _Hashing(open(path, "rb", buffering=0), sha)
+            source = Source(path, hashing)
             source.raw_total = total
         source.name = self.names[place]
         return source

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from host_sim import _raw
 from host_sim.decision import NONE
 from host_sim.errors import BY_STATUS
+from host_sim.recommend.course import KEYED, PASS, PLAIN, Course
 from host_sim.recommend.trace import PROFILE, Trace
-from host_sim.replay.engine import Progress
 from host_sim.replay.program import FormatError
 
 ALGORITHMS = ("token_bucket", "leaky_bucket", "fixed_window", "sliding_window")
@@ -53,12 +53,13 @@ class Curve:
 
     def __init__(
         self, trace: Trace, *, drop_throttled: bool = False, match_ns: int = SECOND_NS,
-        progress: Progress | None = None, stopping: Callable[[], bool] | None = None,
+        course: Course | None = None, stopping: Callable[[], bool] | None = None,
     ) -> None:
-        self._progress = progress
+        self.course = course or Course(None)
         self._trace, self._drop, self._match_ns = trace, drop_throttled, match_ns
         self._stopping = stopping or (lambda: False)
         self._raw = _raw.load(PROFILE)
+        self._groups: list[int] | None = None
         self.keyed = trace.shape.key != "all"
         self.passes = self.tried = self.overflow = 0
 
@@ -66,6 +67,14 @@ class Curve:
         """How many candidates one pass takes."""
         lib = self._raw.lib
         return int(lib.RAY_CURVE_KEYED_MAX if self.keyed else lib.RAY_CURVE_PLAIN_MAX)
+
+    def weight(self, group: int | None) -> float:
+        """What one more limit on a group's requests costs a pass, in ns a request of the log."""
+        if self._groups is None:
+            self._groups = [found.requests for found in self._trace.groups()]
+        cost = KEYED if self.keyed else PLAIN
+        events = self._trace.facts().events
+        return cost * (1.0 if group is None or not events else self._groups[group] / events)
 
     def run(self, candidates: Sequence[Candidate]) -> list[Tried]:
         """What each would have denied, in the order given."""
@@ -75,6 +84,7 @@ class Curve:
 
     def _pass(self, candidates: Sequence[Candidate]) -> list[Tried]:
         ffi, lib = self._raw.ffi, self._raw.lib
+        self.course.part(PASS + sum(self.weight(c.group) for c in candidates))
         rows = ffi.new("ray_curve_candidate[]", [{
             "rate_tokens": c.rate, "rate_period_ns": c.period_ns,
             "capacity": c.capacity if c.algorithm in BUCKETS else 0,
@@ -86,12 +96,13 @@ class Curve:
         if curve == ffi.NULL:
             raise MemoryError("no memory to try limits")
         try:
-            while (state := lib.ray_curve_run(curve)) == lib.RAY_CURVE_MORE:
-                if self._stopping():
+            events, state = self._trace.facts().events, lib.RAY_CURVE_MORE
+            while state == lib.RAY_CURVE_MORE:
+                state = lib.ray_curve_run(curve)
+                done = int(lib.ray_curve_event_count(curve))
+                self.course(done, events, done)
+                if state == lib.RAY_CURVE_MORE and self._stopping():
                     raise Interrupted
-                if self._progress is not None:
-                    done = int(lib.ray_curve_event_count(curve))
-                    self._progress(done, self._trace.facts().events, done)
             if state != lib.RAY_CURVE_DONE:
                 raise FormatError("the temporary trace cannot be read back")
             overflow = int(lib.ray_curve_overflow_count(curve))

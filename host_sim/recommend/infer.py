@@ -92,7 +92,12 @@ def infer(trace: Trace, facts: Facts, curve: Curve) -> list[Inferred]:
     groups = groups[:INFERRED_MAX]
     asked = sum(group.requests for group in groups) * ROUNDS
     grid = min(GRID_MAX, max(GRID_MIN, math.isqrt(WORK // max(asked, 1))))
-    return [_infer(facts, curve, group, grid) for group in groups]
+    found = []
+    for place, group in enumerate(groups):
+        curve.course.expect("infer", sum(
+            ROUNDS * grid * grid * curve.weight(other.place) for other in groups[place + 1:]))
+        found.append(_infer(facts, curve, group, grid))
+    return found
 
 
 def common(curve: Curve, found: Sequence[Inferred]) -> Common | None:
@@ -132,12 +137,12 @@ def _infer(facts: Facts, curve: Curve, group: Group, grid: int) -> Inferred:
     assert best is not None
     as_many = search(curve, facts, [Task(
         group, "token_bucket", PERIOD_NS, Burst("", tokens=best.candidate.capacity),
-        group.throttled, group.requests)])[0].best
+        group.throttled, group.requests)])[0]
     return Inferred(
         group, Bucket(best.candidate.rate, best.candidate.capacity), best.denied, best.matched,
         min(t.candidate.rate for t in near), max(t.candidate.rate for t in near),
         min(t.candidate.capacity for t in near), max(t.candidate.capacity for t in near),
-        None if as_many is None else as_many.candidate.rate, facts.finest_ns)
+        as_many.best.candidate.rate if as_many.best and as_many.done else None, facts.finest_ns)
 
 
 def _near(curve: Curve, group: Group, rates: Sequence[int], bursts: Sequence[int]) -> list[Tried]:

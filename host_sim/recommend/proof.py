@@ -3,29 +3,29 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from collections.abc import Callable, Sequence
 
 from host_sim.config import Config, loads
-from host_sim.plan.logs import Logs
+from host_sim.plan.logs import close
 from host_sim.plan.result import Plan
 from host_sim.plan.run import Runner
 from host_sim.recommend.curve import Interrupted
 from host_sim.recommend.propose import Proposal, whole
 from host_sim.recommend.trace import PROFILE, Trace
 from host_sim.replay.engine import Progress, Replay
-from host_sim.replay.source import opened
 from host_sim.replay.summary import Key, Summary
 
 VICTIMS = 1000
+SERVED = ("ok", "none", "no-limit", "queued")     # reasons of requests that nobody refused
 
 
 @dataclasses.dataclass(frozen=True)
 class Proof:
-    """One replay: denials by the name of the limit, who was denied most (at most 1,000), how many
-    there are in all, and what the replay can be traced to. Of a configuration that was there
-    before, only requests that it did not deny itself."""
+    """One replay: denials by the name of the limit, whom these limits denied most (at most 1,000),
+    how many keys there are in all, and what the replay can be traced to. Of a configuration that
+    was there before, only requests that it did not deny itself. `refused` counts by reason what is
+    denied without any limit: what no gateway takes."""
 
     requests: int
     denied: dict[str, int]
@@ -35,6 +35,7 @@ class Proof:
     config_hash: str
     decision_digest: str
     elapsed_ns: int
+    refused: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
 def compiled(trace: Trace, proposals: Sequence[Proposal], base: str | None, why: str) -> Config:
@@ -48,24 +49,31 @@ def prove(
     trace: Trace, config: Config, progress: Progress | None = None,
     stopping: Callable[[], bool] | None = None,
 ) -> Proof:
-    """Replays the trace's logs through `config`; beside the configuration it grew out of, where
-    there is one, so that only what is newly denied counts. Interrupted: half a replay proves
-    nothing."""
+    """Replays the trace's logs through `config`, beside the configuration it grew out of, so that
+    only what is newly denied counts. Without one that is a file with no limit, which is run only
+    where requests were denied by other than limits: else nothing is to be told apart. Interrupted:
+    half a replay proves nothing."""
     options = dataclasses.replace(trace.options, maps=trace.maps, top=VICTIMS)
     stopping = stopping or (lambda: False)
+    logs = trace.logs.read_by(trace.maps)
+
+    def beside(base: Config) -> Plan:
+        return Runner(base, config, logs, options, PROFILE, progress=progress,
+                      stopping=stopping).run()
+
     if trace.config is not None:
-        with Logs(*trace.logs, maps=trace.maps) as log:
-            told = Runner(trace.config, config, log, options, PROFILE, progress=progress,
-                          stopping=stopping).run()
-        proof = _compared(trace, told)
+        proof = _compared(trace, beside(trace.config))
     else:
-        with (
-            contextlib.ExitStack() as stack,
-            Replay(config, [stack.enter_context(opened(log, trace.maps)) for log in trace.logs],
-                   profile=PROFILE, options=options, progress=progress,
-                   stopping=stopping) as replay,
-        ):
-            proof = _alone(trace, replay.run_host())
+        sources = logs.open()
+        try:
+            with Replay(config, sources, profile=PROFILE, options=options, progress=progress,
+                        stopping=stopping) as replay:
+                proof = _alone(trace, replay.run_host())
+        finally:
+            close(sources)
+        if proof.refused and any(proof.denied.values()) and not stopping():
+            bare = compiled(trace, (), None, "without a limit")
+            proof = dataclasses.replace(proof, hurt=_compared(trace, beside(bare)).hurt)
     if stopping():
         raise Interrupted
     return proof
@@ -78,12 +86,15 @@ def _by_user(trace: Trace) -> bool:
 def _alone(trace: Trace, summary: Summary) -> Proof:
     users = _by_user(trace)
     keys = summary.users if users else summary.clients
+    denied = {rule.name: rule.denied for rule in summary.rules if rule.kind == "limit"}
     return Proof(
-        summary.requests,
-        {rule.name: rule.denied for rule in summary.rules if rule.kind == "limit"},
-        tuple(key for key in keys if key.denied), summary.user_count if users
+        summary.requests, denied,
+        tuple(key for key in keys if key.denied) if any(denied.values()) else (),
+        summary.user_count if users
         else summary.client_count, "user" if users else "client", summary.config_hash,
-        summary.decision_digest, summary.elapsed_ns)
+        summary.decision_digest, summary.elapsed_ns,
+        {reason: number for reason, number in summary.reasons.items()
+         if reason not in SERVED and not reason.startswith("rate-")})
 
 
 def _compared(trace: Trace, told: Plan) -> Proof:

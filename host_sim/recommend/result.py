@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from host_sim.recommend import trust
@@ -12,8 +13,9 @@ from host_sim.recommend.infer import PERIOD_NS, Common, Inferred, per_second
 from host_sim.recommend.proof import Proof
 from host_sim.recommend.propose import Proposal, rate_text
 from host_sim.recommend.search import Found
-from host_sim.recommend.trace import Facts, Shape
+from host_sim.recommend.trace import PROFILE, Facts, Shape
 from host_sim.replay.summary import count
+from host_sim.report.again import engine_rows, log_rows
 from host_sim.report.model import (
     Cell,
     Chart,
@@ -35,6 +37,7 @@ HURT_MAX = 10
 LIMITS_MAX = 30      # rows of a table of limits
 PASTE_MAX = 60       # lines of the fragment on a page
 CURVE_MAX = 16
+DRAWN = 6            # times the denials asked for that a curve is drawn up to
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +60,10 @@ class Recommendation:
     with each of them a step smaller; `toml` is a whole file, `fragment` what was added."""
 
     logs: tuple[str, ...]
+    log_sha256: dict[str, str]      # by the log's name, of what was read
+    problems: tuple[str, ...]       # what of the logs is not there, in sentences without an end
     config: str
+    config_hash: str
     wanted_ppm: int
     shape: Shape
     dropped_throttled: bool
@@ -74,9 +80,9 @@ class Recommendation:
     overflow: int
     inferred: tuple[Inferred, ...] = ()
     common: Common | None = None
-    not_inferred: str = ""
     spread: str = "none"
     interrupted: bool = False
+    command: str = ""
     elapsed_ns: int = 0
 
     def findings(self) -> list[str]:
@@ -86,7 +92,8 @@ class Recommendation:
     def as_json(self) -> dict[str, Any]:
         """Plain data; rates are tokens per `period_ns`, shares are parts per million."""
         return {
-            "logs": list(self.logs), "config": self.config,
+            "logs": list(self.logs), "log_sha256": self.log_sha256, "config": self.config,
+            "config_hash": self.config_hash, "command": self.command,
             "deny_at_most_ppm": self.wanted_ppm, "each": list(self.shape.each),
             "key": self.shape.key, "dropped_throttled": self.dropped_throttled,
             "log": dataclasses.asdict(self.facts),
@@ -110,12 +117,19 @@ class Recommendation:
                      _inferred(self), _left_out(self), _fragment(self)):
             if made is not None:
                 sections.append(made)
-        proof = () if self.proof is None else (
-            ("configuration", self.proof.config_hash),
-            ("decision digest", self.proof.decision_digest))
         return Report(title=f"recommend {' '.join(self.logs)}", headline=headline(self),
                       facts=_facts(self), sections=tuple(sections),
-                      trust=(*self.findings(), *trust.said(self)), proof=proof)
+                      trust=(*self.findings(), *trust.said(self)), proof=tuple(_proof(self)))
+
+
+def _proof(r: Recommendation) -> Iterator[tuple[str, str]]:
+    if r.config_hash:
+        yield "base configuration", r.config_hash
+    yield from log_rows(list(r.log_sha256.items()))
+    if r.proof is not None:
+        yield "configuration", r.proof.config_hash
+        yield "decision digest", r.proof.decision_digest
+    yield from engine_rows("host", PROFILE, r.command)
 
 
 def limit_text(candidate: Candidate) -> str:
@@ -130,6 +144,8 @@ def headline(r: Recommendation) -> str:
     good = [answer for answer in r.answers if answer.proposal]
     if not r.facts.events:
         return "the log has no request a limit would be asked about"
+    if r.proof is None and r.interrupted:
+        return _so_far(good)
     if not good:
         return f"no limit of this kind denies at most {r.wanted_ppm:,} ppm of the requests"
     denied = sum(map(_denied, [r] * len(good), good))
@@ -148,6 +164,17 @@ def headline(r: Recommendation) -> str:
         return f"{what} would have denied none of {count(asked, 'request')}"
     return (f"{what} would have denied {denied:,} of {count(asked, 'request')} ({ppm:,} ppm)"
             f"{when}{hurt}")
+
+
+def _so_far(good: Sequence[Answer]) -> str:
+    """What is known when the search, or the replay that proves it, was interrupted."""
+    if not good:
+        return "interrupted before any limit was found that denies so little"
+    known = [f"{a.proposal.name} {limit_text(a.proposal.candidate)}" for a in good if a.proposal]
+    what = known[0] if len(known) == 1 else f"{len(known):,} limits"
+    if all(answer.found.done for answer in good):
+        return f"interrupted; so far {what}, not proven by a replay"
+    return f"interrupted; so far {what}; a smaller one may do"
 
 
 def _hurt_count(proof: Proof) -> str:
@@ -183,12 +210,16 @@ def _limits(r: Recommendation) -> Table | None:
     rows: list[tuple[Cell, ...]] = []
     for answer in r.answers:
         task, proposal = answer.found.task, answer.proposal
+        if proposal is None and not answer.found.done:
+            rows.append((answer.name, "not known yet", task.asked, None, None, None))
+            continue
         if proposal is None:
             worst = min((tried.denied for tried in answer.found.tried), default=0)
             rows.append((answer.name, "none", task.asked, worst, _ppm(worst, task.asked), None))
             continue
         denied = _denied(r, answer)
-        rows.append((proposal.name, limit_text(proposal.candidate), task.asked, denied,
+        so_far = "" if answer.found.done else " so far"
+        rows.append((proposal.name, limit_text(proposal.candidate) + so_far, task.asked, denied,
                      _ppm(denied, task.asked), _below(r, answer)))
     if not rows:
         return None
@@ -230,9 +261,10 @@ def _curve(r: Recommendation) -> Table | None:
     if answer is None or answer.found.best is None:
         return None
     best = answer.found.best.candidate
+    mark = "<- smallest" if answer.found.done else "<- smallest so far"
     rows = tuple((rate_text(t.candidate.rate, t.candidate.period_ns),
                   t.candidate.capacity or None, t.denied, _ppm(t.denied, t.asked), t.hurt,
-                  "<- smallest" if t.candidate == best else "") for t in _shown(answer.found))
+                  mark if t.candidate == best else "") for t in _shown(answer.found))
     whom = {"all": "buckets hurt", "user": "users hurt", "client": "clients hurt"}[r.shape.key]
     return Table("Denied against the limit",
                  (Column("rate"), Column("burst", Unit.COUNT), Column("denied", Unit.COUNT),
@@ -240,19 +272,24 @@ def _curve(r: Recommendation) -> Table | None:
 
 
 def _drawn(r: Recommendation) -> Chart | None:
+    """The curve where it is decided: up to a few times the denials that may be, or that one smaller
+    has. The whole curve is so much higher that what was asked for would lie on its axis."""
     answer = _single(r)
     if answer is None or answer.found.best is None:
         return None
     best = answer.found.best.candidate
+    allowed, below = answer.found.task.allowed, answer.found.below
+    most = DRAWN * max(allowed, below.denied if below else 0, 1)
     tried = [t for t in answer.found.tried
-             if best.rate <= 4 * t.candidate.rate and t.candidate.rate <= 3 * best.rate]
-    unit = rate_text(1, best.period_ns)[1:]
+             if t.denied <= most and t.candidate.rate <= 2 * best.rate]
+    unit = rate_text(1, best.period_ns)[1:]        # /min
     return Chart(
-        "Denied share against the rate", Column(f"requests {unit}", Unit.COUNT),
-        Column("denied", Unit.PPM),
-        (Series("denied", [t.candidate.rate for t in tried],
-                [_ppm(t.denied, t.asked) for t in tried], Mark.LINE, bad=True),),
-        (Line("asked for", r.wanted_ppm), Line("recommended", best.rate, vertical=True)))
+        "Denied requests about the answer", Column(f"rate in requests{unit}", Unit.COUNT),
+        Column("denied requests", Unit.COUNT),
+        (Series("denied", [t.candidate.rate for t in tried], [t.denied for t in tried],
+                Mark.LINE, bad=True),),
+        (Line("denied at most, asked for", allowed),
+         Line("recommended", best.rate, vertical=True)))
 
 
 def _trade(r: Recommendation) -> Table | None:
@@ -325,7 +362,7 @@ def _tried_json(tried: Tried | None) -> dict[str, Any] | None:
 def _found_json(found: Found) -> dict[str, Any]:
     return {"burst": found.task.burst.text, "algorithm": found.task.algorithm,
             "best": _tried_json(found.best), "below": _tried_json(found.below),
-            "monotone": found.monotone}
+            "monotone": found.monotone, "done": found.done}
 
 
 def _limit_json(r: Recommendation, answer: Answer) -> dict[str, Any]:

@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: MIT
-"""The smallest rate that denies at most so much: a grid between two bounds, narrowed until it is
-one integer. Denials fall with the rate where every request takes one token; it is checked, not
-believed."""
+"""The smallest rate that denies at most so much: halved between two bounds until it is one integer,
+by ratios while they are far apart. Trying a limit costs more than the pass it is tried in, so one a
+pass is the least work in all. Denials fall with the rate where every request takes one token; that
+is checked, not believed. Where they take several, a grid is narrowed instead."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 
-from host_sim.recommend.curve import BUCKETS, Candidate, Curve, Tried
+from host_sim.recommend.course import PASS
+from host_sim.recommend.curve import BUCKETS, Candidate, Curve, Interrupted, Tried
 from host_sim.recommend.trace import Facts, Group
 from host_sim.sweep.grid import spread
 
 AROUND = ((1, 4), (1, 2), (2, 3), (3, 4), (4, 5), (9, 10), (1, 1), (11, 10), (5, 4), (3, 2), (2, 1))
-POINTS_MAX = 24      # of one grid
+WEIGHTED_POINTS = 24 # of one grid, where a larger rate need not deny less
 RATE_MAX = 1 << 40   # what no log asks for
 
 
@@ -41,24 +44,30 @@ class Task:
     allowed: int    # denials at most
     asked: int
 
+    @property
+    def group_place(self) -> int | None:
+        """The group's place in the trace, None for all."""
+        return None if self.group is None else self.group.place
+
     def candidate(self, rate: int) -> Candidate:
         """The limit at this rate."""
         capacity = self.burst.capacity(rate, self.period_ns) if self.algorithm in BUCKETS else 0
         return Candidate(rate, self.period_ns, capacity,
-                         None if self.group is None else self.group.place, self.algorithm)
+                         self.group_place, self.algorithm)
 
 
 @dataclasses.dataclass(frozen=True)
 class Found:
     """What a search came to. `tried` is every limit that was run, by rate; `best` None where no
     rate denies so little. Not `monotone`: somewhere a larger limit denied more, so a smaller rate
-    than `best` may do as well."""
+    than `best` may do as well. Not `done`: interrupted, and `best` is the smallest so far."""
 
     task: Task
     best: Tried | None
     below: Tried | None
     tried: tuple[Tried, ...]
     monotone: bool
+    done: bool = True
 
 
 @dataclasses.dataclass
@@ -69,9 +78,18 @@ class _State:
     tried: dict[int, Tried] = dataclasses.field(default_factory=dict)
 
     def grid(self, points: int) -> list[int]:
-        """Rates strictly between the bounds, and the upper one where it was not tried."""
+        """Rates between the bounds, and a bound that was not tried."""
         return [rate for rate in spread(max(self.low, 1), self.high, points + 2)
                 if self.low < rate and rate not in self.tried]
+
+    def passes(self) -> int:
+        """How many more passes, about."""
+        if self.over():
+            return 0
+        ratio = (self.high // max(self.low, 1)).bit_length()
+        if ratio <= 3:
+            return (self.high - self.low).bit_length()
+        return ratio.bit_length() + (self.high.bit_length() + self.low.bit_length()) // 2
 
     def narrow(self) -> None:
         """Takes the tightest bounds that what was tried allows."""
@@ -86,7 +104,7 @@ class _State:
 
     def over(self) -> bool:
         """True when the answer stands: the rate below the upper bound denies too much."""
-        return bool(self.tried) and (self.high - self.low <= 1
+        return self.high in self.tried and (self.high - self.low <= 1
                                      or not self.fine(self.tried[self.high]))
 
 
@@ -101,19 +119,33 @@ def rate_max(task: Task, facts: Facts) -> int:
     return min(tokens * -(-task.period_ns // task.burst.span_ns), RATE_MAX)
 
 
-def search(curve: Curve, facts: Facts, tasks: list[Task]) -> list[Found]:
-    """The smallest rate of every task, all of them refined side by side in passes of the trace."""
+def search(
+    curve: Curve, facts: Facts, tasks: list[Task], *, around: bool = False
+) -> list[Found]:
+    """The smallest rate of every task, all of them refined side by side in passes of the trace;
+    with `around` more points about each. Interrupted, what is known by then."""
     states = [_State(task, rate_max(task, facts)) for task in tasks]
+    with contextlib.suppress(Interrupted):
+        _refine(curve, states, WEIGHTED_POINTS if facts.weighted else 1)
+        if around or facts.weighted:
+            _around(curve, states)
+    curve.course.expect("search", 0)
+    return [_found(state) for state in states]
+
+
+def _refine(curve: Curve, states: list[_State], most: int) -> None:
     while open_states := [state for state in states if not state.over()]:
-        points = max(2, min(POINTS_MAX, curve.room() // len(open_states) - 1))
+        left = [state.passes() - 1 for state in open_states]
+        curve.course.expect("search", PASS * max(left) + sum(
+            passes * curve.weight(state.task.group_place)
+            for passes, state in zip(left, open_states, strict=True)))
+        points = max(1, min(most, curve.room() // len(open_states) - 1))
         plan = [(state, rate) for state in open_states for rate in state.grid(points)]
         for (state, rate), tried in zip(
                 plan, curve.run([state.task.candidate(rate) for state, rate in plan]), strict=True):
             state.tried[rate] = tried
         for state in open_states:
             state.narrow()
-    _around(curve, [state for state in states if len(states) == 1 or state.low])
-    return [_found(state) for state in states]
 
 
 def _around(curve: Curve, states: list[_State]) -> None:
@@ -129,6 +161,7 @@ def _around(curve: Curve, states: list[_State]) -> None:
 def _found(state: _State) -> Found:
     tried = tuple(state.tried[rate] for rate in sorted(state.tried))
     falling = [one.denied for one in tried if not one.refused]
-    best = state.tried[state.high]
-    return Found(state.task, best if state.fine(best) else None, state.tried.get(state.high - 1),
-                 tried, falling == sorted(falling, reverse=True))
+    best = state.tried.get(state.high)
+    return Found(state.task, best if best and state.fine(best) else None,
+                 state.tried.get(state.high - 1), tried,
+                 falling == sorted(falling, reverse=True), state.over())

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 from host_sim import _raw
 from host_sim.errors import RaygateError
 from host_sim.kernel import Kernel
+from host_sim.plan.logs import Logs, close
 from host_sim.replay import detect
 from host_sim.replay.engine import ORDERS, SPREADS, Options, Progress, StopReading
 from host_sim.replay.inputs import Inputs
 from host_sim.replay.mapping import Mapping, Maps
 from host_sim.replay.program import FormatError, Program
-from host_sim.replay.source import Source, opened
+from host_sim.replay.source import Source
 
 if TYPE_CHECKING:
     from host_sim.config import Config
@@ -94,12 +95,16 @@ class Trace:
     """
 
     def __init__(
-        self, logs: Sequence[str], shape: Shape, *, config: Config | None = None,
+        self, logs: Sequence[str] | Logs, shape: Shape, *, config: Config | None = None,
         options: Options | None = None, progress: Progress | None = None,
         stopping: Callable[[], bool] | None = None,
     ) -> None:
-        self.logs, self.shape, self.config = tuple(logs), shape, config
-        self.options = options or Options()
+        self.options, self.shape, self.config = options or Options(), shape, config
+        self._opened = contextlib.ExitStack()
+        self.logs = logs if isinstance(logs, Logs) else Logs(*logs, maps=self.options.maps)
+        self._own = self.logs is not logs
+        self.hashes: dict[str, str] = {}
+        self.problem = ""
         self.labels: list[str] = []
         self.has_user = False
         self.maps = self.options.maps
@@ -113,6 +118,8 @@ class Trace:
         _known(shape, config)
 
     def __enter__(self) -> Trace:
+        if self._own:
+            self._opened.enter_context(self.logs)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -123,6 +130,7 @@ class Trace:
         self.lib.ray_trace_close(self._trace)
         self._trace = self.ffi.NULL
         self.file.close()
+        self._opened.close()
 
     # -- reading --------------------------------------------------------------------------------
     def gather(self) -> Facts:
@@ -130,7 +138,8 @@ class Trace:
         OSError for one that cannot be read."""
         kernel = Kernel(profile=PROFILE, config=self.config) if self.config else None
         with contextlib.ExitStack() as stack:
-            sources = [stack.enter_context(opened(log, self.options.maps)) for log in self.logs]
+            sources = self.logs.open(hashing=True)
+            stack.callback(close, sources)
             for source in sources:
                 source.program = self._program(source)
             inputs = Inputs(self._raw, sources, self.config, kernel.ray if kernel else None,
@@ -139,6 +148,7 @@ class Trace:
             self._read(inputs, kernel.ray if kernel else self.ffi.NULL)
             read = inputs.stats()
             self._lines, self._unparsable = read.line_count, read.unparsable_count
+            self.problem, self.hashes = inputs.problem(), self.logs.hashes()
         return self.facts()
 
     def _read(self, inputs: Inputs, core: Any) -> None:

@@ -18,11 +18,11 @@ SECOND_NS = 1_000_000_000
 
 def findings(r: Recommendation) -> list[str]:
     """What makes the answer less than what was asked for."""
-    facts, found = r.facts, []
+    facts, found = r.facts, list(r.problems)
     if not facts.events:
         found.append("no request of the log reaches a limit")
     for answer in r.answers:
-        if answer.found.tried and answer.found.best is None:
+        if answer.found.done and answer.found.tried and answer.found.best is None:
             least = min(tried.denied for tried in answer.found.tried)
             found.append(
                 f"{answer.name}: no rate denies at most "
@@ -83,11 +83,12 @@ def said(r: Recommendation) -> list[str]:
     if facts.refused:
         lines.append(f"{count(facts.refused, 'request')} are denied by the configuration itself "
                      "and are not asked of a new limit.")
+    if r.proof is not None and r.proof.refused:
+        lines.append(f"{count(sum(r.proof.refused.values()), 'request')} no gateway takes: "
+                     f"{', '.join(r.proof.refused)}. They are not among the denied.")
     if facts.unparsable:
         lines.append(f"{count(facts.unparsable, 'line')} of {facts.lines:,} could not be read.")
     lines += _inference(r)
-    if r.not_inferred:
-        lines.append(f"What throttled the log was not inferred: {r.not_inferred}.")
     span = facts.last_ns - facts.first_ns
     lines.append(f"A limit that hurt nobody in {duration(span)} of traffic may hurt somebody in "
                  "the next; try it with mode = \"shadow\" first.")

@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Iterator
 
-from host_sim.printing import printable
 from host_sim.replay import sections, trust
 from host_sim.replay.summary import Key, Summary, count, order_said, share
+from host_sim.report.again import engine_rows, log_rows
 from host_sim.report.model import Fact, Report, Section, Unit
 from host_sim.report.units import duration, instant
 
@@ -149,8 +148,7 @@ def _trust(s: Summary) -> Iterator[str]:
 
 def _proof(s: Summary) -> Iterator[tuple[str, str]]:
     yield "configuration", s.config_hash
-    for log in s.logs:
-        yield f"log {log.name}" if len(s.logs) > 1 else "log (SHA-256)", log.sha256 or "not asked"
+    yield from log_rows([(log.name, log.sha256 or "not asked") for log in s.logs])
     yield "log bytes", f"{sum(log.bytes for log in s.logs):,}"
     if s.requests:
         yield "log time", f"{instant(s.first_ns)} to {instant(s.last_ns)}"
@@ -158,7 +156,4 @@ def _proof(s: Summary) -> Iterator[tuple[str, str]]:
     yield "decision digest", s.decision_digest
     yield "state digest", s.state_digest
     yield "book digest", s.book_digest
-    yield "engine", f"{s.engine}, profile {s.profile}"
-    yield "raygate", importlib.metadata.version("raygate")
-    if s.command:
-        yield "made by", printable(s.command)
+    yield from engine_rows(s.engine, s.profile, s.command)

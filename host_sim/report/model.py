@@ -83,7 +83,8 @@ class Line:
 
 @dataclasses.dataclass(frozen=True)
 class Chart:
-    """Series over one x. `note` says below it what a reader must know; `brief` draws it lower."""
+    """Series over one x. `note` says below it what a reader must know; `brief` draws it lower.
+    Without `from_zero` y begins at the lowest value, where differences matter and not sizes."""
 
     title: str
     x: Column
@@ -92,6 +93,7 @@ class Chart:
     lines: tuple[Line, ...] = ()
     note: str = ""
     brief: bool = False
+    from_zero: bool = True
 
 
 @dataclasses.dataclass(frozen=True)

@@ -136,22 +136,24 @@ def _numbers(values: Sequence[int | None], divisor: int) -> Any:
 
 
 def y_ends(chart: Chart) -> tuple[int, int]:
-    """Where y begins and ends: 0 is in it, stacks stand on one another, and a level is in it
-    unless it would press what is drawn flat; then the key alone says it."""
+    """Where y begins and ends: 0 is in it unless the chart leaves it out, stacks stand on one
+    another, and a level is in it unless it would press what is drawn flat; then the key alone says
+    it."""
     stacks: dict[int, int] = {}
-    seen = [0]
+    seen = [0] if chart.from_zero else []
     for series in chart.series:
         for x, y in zip(series.xs, series.ys, strict=True):
             if series.mark is Mark.STACK:
                 stacks[x] = stacks.get(x, 0) + (y or 0)
             else:
                 seen.append(y or 0)
-    low, high = min(seen), max(*seen, *stacks.values(), 0)
+    low, high = min(seen, default=0), max([*seen, *stacks.values()], default=0)
     levels = [line.at for line in chart.lines if not line.vertical]
     high = max([high, *(at for at in levels if at <= FLAT * high or high == low)])
     low = min([low, *(at for at in levels if at >= FLAT * low and at < 0)])
     high = high if high > low else low + 1
-    return low, high + (high - low) * 8 // 100
+    margin = (high - low) * 8 // 100
+    return low if chart.from_zero else low - margin, high + margin
 
 
 def y_scale(chart: Chart) -> tuple[int, str]:
@@ -174,6 +176,8 @@ def _figure(chart: Chart, most: int, ranges: _Ranges) -> Any:
         x_range=ranges.of(chart.x.unit), y_range=Range1d(start=low / divisor, end=high / divisor),
         tools="xpan,xbox_zoom,reset", active_drag="xbox_zoom", toolbar_location="above",
         output_backend="canvas", min_border_left=60, min_border_right=12)
+    if not timed:
+        made.xaxis.axis_label = printable(chart.x.title)
     made.toolbar.logo, made.toolbar.autohide, made.toolbar_inner = None, True, True
     _dress(made)
     for source, group in _sources(chart, most, x_divisor, divisor):
@@ -199,7 +203,7 @@ def _dress(made: Any) -> None:
         axis.axis_line_color = axis.major_tick_line_color = INK
         axis.axis_line_alpha = 0.5
         axis.minor_tick_line_color = None
-        axis.major_label_text_color = INK
+        axis.major_label_text_color = axis.axis_label_text_color = INK
         axis.major_label_text_font = "system-ui, sans-serif"
         axis.major_label_text_font_size = "12px"
     made.yaxis.axis_line_color = made.yaxis.major_tick_line_color = None

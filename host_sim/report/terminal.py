@@ -66,9 +66,9 @@ def show(report: Report, stream: TextIO) -> None:
     stream.write(text(report, width=width or 100, color=color, blocks=blocks))
 
 
-def extent(values: Iterable[int | None]) -> tuple[int, int]:
-    """The lowest and the highest value, 0 always among them."""
-    numbers = [0, *(value for value in values if value is not None)]
+def extent(values: Iterable[int | None], *, from_zero: bool = True) -> tuple[int, int]:
+    """The lowest and the highest value, 0 among them unless it is left out."""
+    numbers = [*[0] * from_zero, *(value for value in values if value is not None)] or [0]
     return min(numbers), max(numbers)
 
 
@@ -267,7 +267,8 @@ class _Page:
         rest = self.width - 6 - name_columns - max(map(len, most))
         columns = max(8, min(rest, SPARK_MAX))
         rows = 1 if len(chart.series) > 1 else BRIEF_ROWS if chart.brief else AREA_ROWS
-        within = None if self.apart(chart) else extent(y for s in chart.series for y in s.ys)
+        within = None if self.apart(chart) else extent(
+            (y for s in chart.series for y in s.ys), from_zero=chart.from_zero)
         for series, name, said in zip(chart.series, names, most, strict=True):
             drawn = spark(columned(series, first, last, columns), blocks=self.blocks, rows=rows,
                           within=within)
@@ -295,6 +296,11 @@ class _Page:
         what = printable(chart.y.title)
         if self.apart(chart):
             what += ", each to its own height"
+        if not chart.from_zero:
+            low, _ = extent((y for s in chart.series for y in s.ys), from_zero=False)
+            what += f", drawn from {units.written(low, chart.y.unit)} on"
+        if chart.x.unit is not Unit.INSTANT:
+            what += f", against {printable(chart.x.title)}"
         gap = max(1, columns - len(left) - len(right))
         self.say(f"{left}{' ' * gap}{right}", MUTED, indent=indent + 4)
         self.say(what, MUTED, indent=2)

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import hashlib
 import os
 import time
 import tomllib
@@ -13,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from host_sim import _raw
+from host_sim.config import ConfigError, loads
+from host_sim.plan.logs import Logs, close
 from host_sim.replay import detect
 from host_sim.replay.engine import Options
 from host_sim.replay.mapping import parse_maps
-from host_sim.replay.source import opened
 from host_sim.sweep.grid import Value, Vary, product
 from host_sim.sweep.patch import dumped, patched, value_at
 from host_sim.sweep.pool import Pool
@@ -46,16 +49,20 @@ class Sweep:
         Sweep("shop.toml", ["access.log"], [parse_vary("limit.api.rate=50..500/min")]).run()
 
     Points run in `processes` processes (all cores) and come back in the grid's order. One that
-    fails says why and costs the others nothing. OSError and FormatError for a configuration or a
+    fails says why and costs the others nothing. `logs` are paths, `-` for standard input, or open
+    already. OSError and FormatError for a configuration or a
     log that cannot be read, PatchError for a value that the file has no place for.
     """
 
     def __init__(
-        self, config: str | os.PathLike[str], logs: Sequence[str], varies: Sequence[Vary], *,
+        self, config: str | os.PathLike[str], logs: Sequence[str] | Logs, varies: Sequence[Vary], *,
         reading: Reading | None = None, processes: int | None = None,
     ) -> None:
-        self.config, self.logs, self.varies = os.fspath(config), tuple(logs), tuple(varies)
+        self.config, self.varies = os.fspath(config), tuple(varies)
         self.reading = reading or Reading()
+        self._own = not isinstance(logs, Logs)
+        self.logs = logs if isinstance(logs, Logs) else Logs(
+            *logs, maps=parse_maps(self.reading.maps))
         self.processes = processes or len(os.sched_getaffinity(0))
         self._text = Path(self.config).read_text()
         self._document: dict[str, Any] = tomllib.loads(self._text)
@@ -78,7 +85,14 @@ class Sweep:
     ) -> Swept:
         """Replays every point. With `stopping` true what is finished by then is the result."""
         started = time.perf_counter_ns()
+        with self.logs if self._own else contextlib.nullcontext():
+            return self._run(started, progress, stopping or (lambda: False))
+
+    def _run(
+        self, started: int, progress: Done | None, stopping: Callable[[], bool]
+    ) -> Swept:
         self._look()
+        hashes = self._hashes()
         answers: dict[int, dict[str, Any]] = {}
         requests = 0
 
@@ -90,12 +104,13 @@ class Sweep:
                 progress(len(answers), len(self.grid), requests)
 
         whole = Pool(WORKER, self.processes).run(
-            [self._piece(values) for values in self.grid], done,
-            stopping or (lambda: False))
+            [self._piece(values) for values in self.grid], done, stopping)
         points = [Point.of(values, values == self.current, answers[place])
                   for place, values in enumerate(self.grid) if place in answers]
         return Swept(
-            config=self.config, logs=self.logs, paths=tuple(v.path for v in self.varies),
+            config=self.config, base_hash=self._base_hash(), logs=self.logs.names,
+            log_sha256=hashes, problem=self.logs.problem, profile=self.reading.profile,
+            paths=tuple(v.path for v in self.varies),
             current=self.current, planned=len(self.grid), interrupted=not whole,
             points=tuple(sorted(points, key=self._place)), processes=self.processes,
             elapsed_ns=time.perf_counter_ns() - started)
@@ -109,16 +124,34 @@ class Sweep:
     def _look(self) -> None:
         """What is wrong with the logs is raised here, once."""
         maps = parse_maps(self.reading.maps)
-        for log in self.logs:
-            with opened(log, maps) as source:
+        sources = self.logs.open()
+        try:
+            for source in sources:
                 detect.program_of(_raw.load(self.reading.profile), source,
                                   form=self.reading.form, maps=maps)
+        finally:
+            close(sources)
+
+    def _hashes(self) -> dict[str, str]:
+        """SHA-256 by the log's name, of the whole file as it is stored."""
+        found = {}
+        for name, path in zip(self.logs.names, self.logs.files, strict=True):
+            with open(path, "rb") as file:
+                found[name] = hashlib.file_digest(file, "sha256").hexdigest()
+        return found
+
+    def _base_hash(self) -> str:
+        """Of the file as it stands; empty where it cannot be used."""
+        try:
+            return loads(self._text, name=self.config, profile=self.reading.profile).hash
+        except ConfigError:
+            return ""
 
     def _piece(self, values: tuple[Value, ...]) -> dict[str, Any]:
         changes = [(vary.path, value) for vary, value in zip(self.varies, values, strict=True)]
         return {
             "toml": dumped(patched(self._document, changes)), "name": self.config,
-            "logs": list(self.logs),
+            "logs": list(self.logs.files), "names": list(self.logs.names),
             **dataclasses.asdict(self.reading)}
 
 

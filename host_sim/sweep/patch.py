@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from host_sim.config.diagnostics import did_you_mean
+from host_sim.config.diagnostics import did_you_mean, some
 from host_sim.sweep.grid import Value
 
 Place = tuple[Any, str]
@@ -25,13 +25,14 @@ class PatchError(ValueError):
 
 
 def value_at(document: Mapping[str, Any], path: str) -> Value | None:
-    """What stands there now; None where the key is absent. PatchError for a path into nothing, or
-    to a table."""
+    """What stands there now; None where the key is absent. PatchError for a path into nothing, to
+    a table, or to a row's name, which decides nothing."""
     holder, key = _place(document, path)
+    if key == "name" and isinstance(holder.get(key), str):
+        raise PatchError(f"{path}: a name decides nothing; vary one of {_inside(holder)}")
     found = holder.get(key)
     if isinstance(found, dict | list):
-        raise PatchError(f"{path} is a table or a list: name one value in it, "
-                         f"{did_you_mean('', _known(found))}")
+        raise PatchError(_too_short(path, found))
     return found if found is None or isinstance(found, bool | int | str) else str(found)
 
 
@@ -59,8 +60,20 @@ def _place(document: Any, path: str) -> Place:
                 break
         else:
             where = ".".join(words[:done]) or "the file"
+            if left[0] in _known(node):
+                raise PatchError(
+                    _too_short(path, inner) if (inner := _child(node, left[0])) else
+                    f"{path}: {'.'.join(words[:done + 1])} is a value, nothing is in it")
             raise PatchError(f"{path}: {where} has no {left[0]!r}; "
                              f"{did_you_mean(left[0], _known(node), what='such thing')}")
+
+
+def _too_short(path: str, node: Any) -> str:
+    return f"{path} is no single value: write {path}. and one of {_inside(node)}"
+
+
+def _inside(node: Any) -> str:
+    return some([name for name in _known(node) if name != "name"])
 
 
 def _child(node: Any, name: str) -> Any:

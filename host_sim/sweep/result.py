@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
 from host_sim.config.units import UnitError, parse_duration, parse_rate, parse_size
 from host_sim.replay.summary import count
+from host_sim.report.again import engine_rows, log_rows
 from host_sim.report.model import (
     Cell,
     Chart,
@@ -60,6 +62,8 @@ class Point:
     rules: tuple[tuple[str, int], ...] = ()
     config_hash: str = ""
     decision_digest: str = ""
+    state_digest: str = ""
+    book_digest: str = ""
     findings: tuple[str, ...] = ()
 
     @classmethod
@@ -74,7 +78,8 @@ class Point:
                         for q in answer["queues"]),
             bills=tuple(sorted(answer["bills"].items())),
             rules=tuple(sorted(answer["rules"].items())), config_hash=answer["config_hash"],
-            decision_digest=answer["decision_digest"], findings=tuple(answer["findings"]))
+            decision_digest=answer["decision_digest"], state_digest=answer["state_digest"],
+            book_digest=answer["book_digest"], findings=tuple(answer["findings"]))
 
     @property
     def lost(self) -> int:
@@ -116,6 +121,11 @@ class Swept:
     interrupted: bool
     processes: int
     elapsed_ns: int
+    base_hash: str = ""             # of the file as it stands
+    log_sha256: dict[str, str] = dataclasses.field(default_factory=dict)    # by the log's name
+    problem: str = ""               # what of standard input is not there
+    profile: str = "seed"
+    command: str = ""
 
     @property
     def good(self) -> tuple[Point, ...]:
@@ -175,7 +185,7 @@ class Swept:
     def findings(self) -> list[str]:
         """What makes the answer less than what was asked for."""
         failed = len(self.points) - len(self.good)
-        found = []
+        found = [self.problem] if self.problem else []
         if self.interrupted:
             found.append(f"interrupted: {len(self.points):,} of {count(self.planned, 'point')} "
                          "were finished")
@@ -187,7 +197,8 @@ class Swept:
         """Plain data; waits in ns, bills in 10^-9 units, shares in ppm."""
         knee, pareto = self.knee(), self.pareto()
         return {
-            "config": self.config, "logs": list(self.logs), "paths": list(self.paths),
+            "config": self.config, "base_hash": self.base_hash, "logs": list(self.logs),
+            "log_sha256": self.log_sha256, "command": self.command, "paths": list(self.paths),
             "current": list(self.current), "planned": self.planned,
             "interrupted": self.interrupted, "elapsed_ns": self.elapsed_ns,
             "points": [{**dataclasses.asdict(point), "bills": dict(point.bills),
@@ -206,12 +217,23 @@ class Swept:
         return Report(
             title=f"sweep {self.config} over {', '.join(self.paths)}", headline=headline(self),
             facts=(Fact("points", len(self.points), Unit.COUNT),
-                   Fact("requests in each", self.good[0].requests if self.good else 0, Unit.COUNT),
+                   *(Fact("requests in each", one.requests, Unit.COUNT) for one in self.good[:1]),
                    Fact("processes", self.processes, Unit.COUNT),
                    Fact("time", self.elapsed_ns, Unit.DURATION)),
             sections=tuple(sections), trust=tuple(self.findings()),
-            proof=tuple((f"decisions at {_said(point.values)}", point.decision_digest)
-                        for point in self.good if point.current))
+            proof=tuple(_proof(self)))
+
+
+def _proof(swept: Swept) -> Iterator[tuple[str, str]]:
+    if swept.base_hash:
+        yield "configuration", swept.base_hash
+    yield from log_rows(list(swept.log_sha256.items()))
+    for point in swept.good:
+        if point.current:
+            yield "decision digest now", point.decision_digest
+            yield "state digest now", point.state_digest
+            yield "book digest now", point.book_digest
+    yield from engine_rows("host", swept.profile, swept.command)
 
 
 def number_of(value: Value) -> Fraction | None:
@@ -237,28 +259,52 @@ def _short(path: str) -> str:
     return ".".join(path.split(".")[-2:])
 
 
-def _said(values: tuple[Value, ...]) -> str:
-    return ", ".join(str(value) for value in values)
+def _said(paths: tuple[str, ...], values: tuple[Value, ...]) -> str:
+    """`2/s`; of several `rate 2/s with burst 20`, each value by the last word of its path, or by
+    all of it where two end alike."""
+    if len(values) == 1:
+        return str(values[0])
+    names = [path.split(".")[-1] for path in paths]
+    names = names if len(set(names)) == len(names) else list(paths)
+    return " with ".join(f"{name} {value}" for name, value in zip(names, values, strict=True))
 
 
 def headline(swept: Swept) -> str:
     """The answer in one sentence."""
+    if not swept.interrupted:
+        return _answer(swept)
+    if not swept.points:
+        return f"interrupted: none of {count(swept.planned, 'point')} was finished"
+    return f"interrupted; so far {_answer(swept)}"
+
+
+def _answer(swept: Swept) -> str:
     good = swept.good
     if not good:
         return "no point could be replayed"
+
+    def said(point: Point) -> str:
+        return _said(swept.paths, point.values)
+
     least = min(good, key=lambda point: (point.lost, point.wait_ns_mean))
     most = max(good, key=lambda point: (point.lost, point.wait_ns_mean))
     now = next((point for point in good if point.current), None)
     if swept.flat():
         return (f"all {count(len(good), 'point')} decide every request alike: no value between "
-                f"{_said(good[0].values)} and {_said(good[-1].values)} binds on this traffic")
+                f"{said(good[0])} and {said(good[-1])} binds on this traffic")
     knee = swept.knee()
-    text = (f"{count(len(good), 'point')}: {percent(least.lost_ppm)} of {least.requests:,} "
-            f"requests lost at {_said(least.values)}, {percent(most.lost_ppm)} at "
-            f"{_said(most.values)}")
-    if now is not None:
-        text += f"; {percent(now.lost_ppm)} now, at {_said(now.values)}"
-    return text + (f"; more than {_said(knee.values)} pays little" if knee else "")
+    text = f"{count(len(good), 'point')}: {percent(least.lost_ppm)} of {least.requests:,} requests "
+    if least.lost == most.lost and len(good) > 1:
+        text += "lost at each of them"
+        if least.wait_ns_mean != most.wait_ns_mean:
+            text += (f"; a mean wait of {duration(least.wait_ns_mean)} at {said(least)}, "
+                     f"{duration(most.wait_ns_mean)} at {said(most)}")
+    else:
+        text += f"lost at {said(least)}"
+        text += f", {percent(most.lost_ppm)} at {said(most)}" if most is not least else ""
+        if now is not None and len(good) > 1:
+            text += f"; {percent(now.lost_ppm)} now, at {said(now)}"
+    return text + (f"; more than {said(knee)} pays little" if knee else "")
 
 
 def _marks(swept: Swept, point: Point, knee: Point | None, pareto: tuple[Point, ...]) -> str:
@@ -319,7 +365,8 @@ def _charts(swept: Swept) -> list[Section]:
              Series("longest", xs, [point.wait_ns_max for point in points], Mark.LINE)), lines))
     if any(point.bills for point in points):
         charts.append(Chart("Bill", x_column, Column("bill", Unit.MONEY),
-                            (Series("all tenants", xs, [p.bill_nano for p in points]),), lines))
+                            (Series("all tenants", xs, [p.bill_nano for p in points]),), lines,
+                            from_zero=False))
     return charts
 
 
@@ -329,7 +376,7 @@ def _classes(swept: Swept) -> Table:
     rows = []
     for point in swept.good:
         by = {wait.priority: wait for wait in point.waits}
-        rows.append((_said(point.values), *(
+        rows.append((_said(swept.paths, point.values), *(
             f"{duration(by[n].wait_ns_mean)} / {duration(by[n].wait_ns_max)}" if n in by else "-"
             for n in names)))
     return Table("Mean and longest wait by class",

@@ -16,7 +16,7 @@ from host_sim.errors import RaygateError
 from host_sim.replay.engine import Options, Replay
 from host_sim.replay.mapping import parse_maps
 from host_sim.replay.program import FormatError
-from host_sim.replay.source import opened
+from host_sim.replay.source import Source, opened
 from host_sim.replay.summary import Summary
 
 
@@ -32,8 +32,8 @@ def run(asked: dict[str, Any]) -> dict[str, Any]:
     try:
         with (
             contextlib.ExitStack() as stack,
-            Replay(config, [stack.enter_context(opened(log, options.maps))
-                            for log in asked["logs"]],
+            Replay(config, [stack.enter_context(_named(log, name, options))
+                            for log, name in zip(asked["logs"], asked["names"], strict=True)],
                    profile=asked["profile"], options=options) as replay,
         ):
             return _told(replay.run_host())
@@ -41,6 +41,13 @@ def run(asked: dict[str, Any]) -> dict[str, Any]:
         return {"error": f"{error.filename or asked['logs'][0]}: {error.strerror or error}"}
     except (FormatError, RaygateError, MemoryError) as error:
         return {"error": str(error) or "memory ran out"}
+
+
+def _named(log: str, name: str, options: Options) -> Source:
+    """A log under the name it is told by: standard input is kept in a file of another."""
+    source = opened(log, options.maps)
+    source.name = name
+    return source
 
 
 def _told(summary: Summary) -> dict[str, Any]:
@@ -53,6 +60,7 @@ def _told(summary: Summary) -> dict[str, Any]:
         "bills": {bill.tenant: bill.nano for bill in governed.bills},
         "rules": {f"{rule.kind} {rule.name}": rule.denied for rule in summary.rules},
         "config_hash": summary.config_hash, "decision_digest": summary.decision_digest,
+        "state_digest": summary.state_digest, "book_digest": summary.book_digest,
         "elapsed_ns": summary.elapsed_ns, "findings": summary.findings(),
     }
 

@@ -5,42 +5,17 @@ import itertools
 import json
 
 import pytest
-from click.testing import CliRunner
 
-from host_sim.cli import main
 from host_sim.config import load, loads
-from host_sim.recommend.curve import Candidate, Curve
+from host_sim.recommend.curve import Candidate, Curve, Interrupted
 from host_sim.recommend.engine import Wanted, recommend
 from host_sim.recommend.infer import infer
-from host_sim.recommend.propose import check_shape
-from host_sim.recommend.search import Burst
+from host_sim.recommend.search import Burst, Task, search
 from host_sim.recommend.trace import Shape, Trace
 from host_sim.replay.engine import Options
 from host_sim.replay.program import FormatError
-from host_sim.report.model import Report
-from tests.recommending import MIN, S, denied_by_bucket, log_file
-
-BURST = [(n // 4, f"10.0.0.{n % 3}", f"u{n % 2}", "ab"[n % 5 == 0], f"/x/{n % 2}", 200)
-         for n in range(60)]
-BASE = """
-version = 1
-[service.a]
-[service.b]
-[tenant.gold]
-[[route]]
-name = "xs"
-service = "a"
-path = { prefix = "/x" }
-weight = 2
-[[policy]]
-name = "no-b"
-when = { service = "b" }
-action = "deny"
-[[policy]]
-name = "others"
-when = {}
-action = "allow"
-"""
+from host_sim.report.model import Chart
+from tests.recommending import BASE, BURST, MIN, S, denied_by_bucket, log_file
 
 
 def groups(log, shape, config=None):
@@ -312,53 +287,72 @@ def test_a_bucket_that_throttled_is_found_again(tmp_path, rate, burst):
     assert found.burst_low - 3 <= burst <= found.burst_high + 3     # a second brings some tokens
 
 
-# -- the command -----------------------------------------------------------------------------------
-def run(*words):
-    return CliRunner().invoke(main, ["recommend", *words])
+def test_the_chart_is_of_where_it_is_decided(tmp_path):
+    rows = [(n // 9, f"10.0.{n % 7}.1") for n in range(6000)]
+    made = recommend([log_file(tmp_path, rows)], Wanted(1000, Shape(key="client")))
+    chart = next(part for part in made.report().sections if isinstance(part, Chart))
+    (series,), best = chart.series, made.answers[0].found.best
+    assert chart.x.title == "rate in requests/min" and best.candidate.rate in series.xs
+    allowed = made.answers[0].found.task.allowed
+    assert 0 < allowed < max(series.ys) <= 6 * max(allowed, made.answers[0].found.below.denied)
+    assert chart.lines[0].at == allowed
 
 
-def test_the_page_says_it_all(tmp_path):
-    log, target = log_file(tmp_path, BURST), tmp_path / "new.toml"
-    said = run("--log", log, "--deny-at-most", "50000", "--write", str(target))
-    assert said.exit_code == 0, said.output
-    assert "would have denied" in said.output and "[[limit]]" in said.output
-    assert "denied if one smaller" in said.output and "How far to trust this" in said.output
-    assert load(target).limits == ("per-client",)
-    assert run("--log", log, "--deny-at-most", "0", "--write", str(target)).exit_code == 2
+@pytest.mark.parametrize(("ppm", "hurt"), [(0, {}), (100_000, {"10.0.0.0", "10.0.0.1"})])
+def test_only_what_the_limit_denies_hurts(tmp_path, ppm, hurt):
+    """Paths with % at their end are refused by any gateway, whatever the limit."""
+    rows = [(n // 8, f"10.0.0.{n % 2}", "-", "-", "/x") for n in range(60)]
+    rows += [(9, "10.0.0.9", "-", "-", "/x%")] * 3
+    made = recommend([log_file(tmp_path, rows)], Wanted(ppm, Shape(key="client")))
+    assert {key.name for key in made.proof.hurt} == set(hurt)
+    assert sum(key.denied for key in made.proof.hurt) == sum(made.proof.denied.values())
+    assert made.proof.refused == {"path-bad": 3}
+    assert any("3 requests no gateway takes: path-bad" in line for line in made.report().trust)
 
 
-def test_json_is_the_same(tmp_path):
-    said = run("--log", log_file(tmp_path, BURST), "--deny-at-most", "0", "--for", "all", "--json")
-    told = json.loads(said.output)
-    assert told["limits"][0]["best"]["denied"] == 0 < told["limits"][0]["below"]["denied"]
-    assert told["proof"]["requests"] == 60 and told["findings"] == []
+def test_progress_is_one_over_all_the_work(tmp_path):
+    rows = [(n // 9, f"10.0.{n % 7}.1", "-", "-", "-", 429 if n % 50 == 0 else 200)
+            for n in range(6000)]
+    told = []
+    made = recommend([log_file(tmp_path, rows)], Wanted(1000, Shape(key="client")),
+                     progress=lambda *at: told.append(at))
+    shown, counts = [at[0] for at in told], [at[2] for at in told]
+    assert shown == sorted(shown) and {at[1] for at in told} == {1_000_000}
+    assert counts == sorted(counts) and counts[-1] >= 6000 * made.passes
+    assert made.inferred and len(set(shown)) > made.passes // 2 and shown[-1] <= 1_000_000
 
 
-@pytest.mark.parametrize(("words", "what"), [
-    (["--deny-at-most", "2000000"], "0<=x<=1000000"),
-    (["--deny-at-most", "1", "--burst", "0"], "at least one token"),
-    (["--deny-at-most", "1", "--burst", "10x"], "number of tokens"),
-    (["--deny-at-most", "1", "--each", "planet"], "use service, operation"),
-    (["--deny-at-most", "1", "--each", "route"], "give it with --config"),
-    (["--deny-at-most", "1", "--each", "service,service"], "two different ones"),
-    (["--deny-at-most", "1", "--each", "path", "--for", "user"], "cannot be configured"),
-])
-def test_wrong_words_are_explained(tmp_path, words, what):
-    said = run("--log", log_file(tmp_path, BURST), *words)
-    assert said.exit_code == 2 and what in " ".join(said.output.split())
+def test_a_search_tries_few_limits(tmp_path):
+    """Each costs a pass's worth: halving asks for as many as the answer has bits, not for grids."""
+    rows = [(n // 9, f"10.0.{n % 7}.1") for n in range(6000)]
+    with Trace([log_file(tmp_path, rows)], Shape(key="client")) as trace:
+        facts, curve = trace.gather(), Curve(trace)
+        task = Task(None, "token_bucket", MIN, Burst("1m", span_ns=MIN), 60, facts.events)
+        found = search(curve, facts, [task])[0]
+    assert found.done and found.best.denied <= 60 < found.below.denied
+    assert curve.tried <= 16 and curve.passes <= 16
 
 
-def test_what_cannot_be_read_is_named(tmp_path):
-    said = run("--log", str(tmp_path / "none.log"), "--deny-at-most", "1")
-    assert said.exit_code == 2 and "none.log" in said.output
-    with pytest.raises(FormatError, match="cannot be configured"):
-        check_shape(Shape(("operation",), "user"))
+@pytest.mark.parametrize(("passes", "said"), [
+    (0, "interrupted before any limit was found"), (1, "interrupted; so far per-client "),
+    (-1, "would have denied")])        # the last pass is of what a larger burst saves
+def test_ctrl_c_says_what_is_known(tmp_path, monkeypatch, passes, said):
+    asked, whole = [], Curve._pass
+    rows = [(n // 9, f"10.0.{n % 7}.1") for n in range(6000)]
+    log, wanted = log_file(tmp_path, rows), Wanted(1000, Shape(key="client"))
+    proven = passes < 0
+    passes = passes if passes >= 0 else recommend([log], wanted).passes - 1
 
+    def interrupted(curve, candidates):
+        asked.append(0)
+        if len(asked) > passes:
+            raise Interrupted
+        return whole(curve, candidates)
 
-def test_a_report_is_one(tmp_path):
-    made = recommend([log_file(tmp_path, BURST)], Wanted(50_000))
+    monkeypatch.setattr(Curve, "_pass", interrupted)
+    made = recommend([log], wanted, stopping=lambda: len(asked) > passes)
+    assert len(asked) > passes and made.interrupted
     report = made.report()
-    assert isinstance(report, Report) and report.proof[0][0] == "configuration"
-    for section in report.sections:
-        for row in getattr(section, "rows", ()):
-            assert len(row) == len(section.columns)
+    assert said in report.headline and "no limit" not in report.headline
+    assert not any("no rate denies" in finding for finding in made.findings())
+    assert bool(made.proof) == bool(made.toml) == proven

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 """A report on the terminal: golden text, ASCII without control sequences, within its width."""
+import dataclasses
 import io
 
 import pytest
 
-from host_sim.report import terminal
+from host_sim.report import plots, terminal
 from host_sim.report.model import Chart, Column, Mark, Report, Series, Table, Unit
 from tests.reports import S, hostile, small
 
@@ -162,3 +163,19 @@ def test_instants_and_money_stand_in_columns():
         Column("who"), Column("charged", Unit.MONEY), Column("wait", Unit.DURATION)), (
         ("a", 1_500_000_000, 90 * S), ("b", 12_000_000_001, 5))),)))
     assert text.splitlines()[-2:] == ["  a     1.500000000  1m 30s", "  b    12.000000001     5ns"]
+
+
+def test_a_chart_that_leaves_zero_out_says_where_it_begins():
+    chart = Chart("Bill", Column("limit.a.rate (per second)", Unit.COUNT),
+                  Column("bill", Unit.COUNT), (Series("all", (1, 2, 3), (1000, 1010, 1020)),),
+                  from_zero=False)
+    said = terminal.text(Report("t", "h", sections=(chart,)))
+    assert "bill, drawn from 1,000 on, against limit.a.rate (per second)" in said
+    rows = [line for line in said.splitlines() if "####" in line]
+    assert rows and all(line.index("#") > 30 for line in rows)     # the lowest is at the bottom
+    flat = terminal.text(Report("t", "h", sections=(dataclasses.replace(chart, from_zero=True),)))
+    assert any(line.split()[0] == "all" and "#" * 60 in line for line in flat.splitlines()
+               if line.strip())
+    low, high = plots.y_ends(chart)
+    assert 990 < low < 1000 and 1020 < high < 1030
+    assert plots.y_ends(dataclasses.replace(chart, from_zero=True))[0] == 0

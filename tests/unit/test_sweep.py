@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """sweep: the grid, one value changed in a whole file, processes that die, and what it all says."""
 
+import gzip
+import hashlib
 import json
 import os
 import pathlib
@@ -118,8 +120,10 @@ def test_paths_find_tables_rows_and_names_with_dots():
 @pytest.mark.parametrize(("path", "what"), [
     ("limit.per-cliant.rate", 'did you mean "per-client"'),
     ("limits.x.rate", 'did you mean "limit"'),
-    ("limit.per-client", "limit has no"), ("limit", "a table or a list"),
-    ("service.web", "a table or a list"),
+    ("limit.per-client", "write limit.per-client. and one of .*rate"),
+    ("limit", "write limit. and one of per-client"), ("service.web", "no single value"),
+    ("limit.per-client.rate.x", "limit.per-client.rate is a value, nothing is in it"),
+    ("limit.per-client.name", "a name decides nothing; vary one of .*rate"),
 ])
 def test_a_path_into_nothing_says_what_there_is(path, what):
     with pytest.raises(PatchError, match=what):
@@ -170,8 +174,9 @@ def test_a_process_that_dies_costs_its_piece_alone(tmp_path):
     """A piece that is no JSON the worker knows ends it; the next gets a new one."""
     answers = {}
     pieces = [{"toml": "version = 1", "name": "x"}, {"unknown": 1}, {"toml": "x = ", "name": "x"}]
-    pieces = [{"logs": ["/nowhere"], "maps": [], "form": "auto", "order": "sort", "window": 0,
-               "spread": "none", "spread_seed": 0, "profile": "seed", **piece} for piece in pieces]
+    pieces = [{"logs": ["/nowhere"], "names": ["/nowhere"], "maps": [], "form": "auto",
+               "order": "sort", "window": 0, "spread": "none", "spread_seed": 0,
+               "profile": "seed", **piece} for piece in pieces]
     assert Pool("host_sim.sweep.worker", 1).run(
         pieces, answers.__setitem__, lambda: False)
     assert "/nowhere" in answers[0]["error"]
@@ -188,6 +193,11 @@ def test_stopping_keeps_what_is_finished(tmp_path, config):
     assert swept.interrupted and 3 <= len(swept.points) < 30
     assert all(point.requests == 60 for point in swept.points)
     assert "were finished" in swept.findings()[0]
+    assert swept.report().headline.startswith("interrupted; so far ")
+    swept = sweep.run(stopping=lambda: True)
+    report = swept.report()
+    assert report.headline == f"interrupted: none of {len(sweep.grid)} points was finished"
+    assert "requests in each" not in [fact.label for fact in report.facts]
 
 
 def point(value, lost, wait=0, current=False):
@@ -199,12 +209,31 @@ def swept_of(*points):
     return Swept("c", ("l",), ("p",), (None,), len(points), points, False, 1, 0)
 
 
+def test_the_headline_says_which_values(tmp_path, config):
+    def said(*varies):
+        return Sweep(config, [log_file(tmp_path, BURST)], list(map(parse_vary, varies)),
+                     processes=1).run().report().headline
+
+    rate, burst = "limit.per-client.rate=1/s,3/s", "limit.per-client.burst=1,5"
+    assert "lost at rate 3/s with burst 5, " in said(rate, burst)
+    assert " at rate 1/s with burst 1; " in said(rate, burst)
+    one = said("limit.per-client.rate=1/s,1/parsec")
+    assert one.startswith("1 point: ") and one.endswith("requests lost at 1/s")
+
+
 def test_the_knee_is_where_more_pays_little():
     swept = swept_of(*(point(x, lost) for x, lost in
                        ((1, 900), (2, 400), (3, 100), (4, 90), (5, 80), (10, 70))))
     assert swept.knee().values == (3,)
     assert swept_of(*(point(x, 5) for x in (1, 2, 3))).knee() is None
     assert swept_of(*(point(x, 30 - x) for x in (1, 2, 3))).knee() is None      # a straight line
+
+
+def test_a_headline_of_equal_losses_tells_the_waits():
+    said = swept_of(*(point(x, 5, wait * 10**6) for x, wait in ((1, 90), (2, 20), (3, 10))))
+    assert said.report().headline.startswith(
+        "3 points: 0.5 % of 1,000 requests lost at each of them; a mean wait of 10.0ms at 3, "
+        "90.0ms at 1")
 
 
 def test_unbeaten_points_lose_less_or_wait_less():
@@ -234,11 +263,41 @@ def test_the_page_and_the_json(tmp_path, config):
 
 @pytest.mark.parametrize(("vary", "what"), [
     ("limit.per-client.rate=5..1/s", "goes up"), ("limit.nobody.rate=1..5/s", "per-client"),
-    ("limit=1..5", "a table or a list"),
+    ("limit=1..5", "no single value"), ("limit.per-client.name=a,b", "a name decides nothing"),
 ])
 def test_wrong_words_are_explained(tmp_path, config, vary, what):
     said = run(config, "--log", log_file(tmp_path, BURST), "--vary", vary)
     assert said.exit_code == 2 and what in said.output
+
+
+def test_standard_input_is_kept_for_every_point(tmp_path, config):
+    log = log_file(tmp_path, BURST)
+    text = pathlib.Path(log).read_bytes()
+    words = ["sweep", str(config), "--vary", "limit.per-client.rate=1/s,2/s", "--json", "--log"]
+    piped = json.loads(CliRunner().invoke(main, [*words, "-"], input=text).output)
+    told = json.loads(CliRunner().invoke(main, [*words, log]).output)
+    assert piped["logs"] == ["standard input"] and piped["points"] == told["points"]
+    assert piped["log_sha256"] == {"standard input": hashlib.sha256(text).hexdigest()}
+    packed = CliRunner().invoke(main, [*words, "-"], input=gzip.compress(text)[:-9])
+    assert packed.exit_code == 1 and "standard input ends in the middle" in packed.output
+    twice = CliRunner().invoke(main, [*words, "-", "--log", "-"])
+    assert twice.exit_code == 2 and "read once" in twice.output
+
+
+def test_the_proof_says_what_makes_it_again(tmp_path, config):
+    log = log_file(tmp_path, BURST)
+    vary = "limit.per-client.rate=1/s,2/s"
+    told = json.loads(run(config, "--log", log, "--vary", vary, "--json").output)
+    alone = replay(load(config), log)
+    assert told["base_hash"] == alone.config_hash
+    assert told["command"] == f"raygate sweep {config} --log {log} --vary {vary} --json"
+    now = told["points"][0]
+    assert (now["decision_digest"], now["state_digest"], now["book_digest"]) == (
+        alone.decision_digest, alone.state_digest, alone.book_digest)
+    said = run(config, "--log", log, "--vary", vary).output
+    for word in (alone.config_hash, alone.state_digest, "raygate sweep",
+                 hashlib.sha256(pathlib.Path(log).read_bytes()).hexdigest()):
+        assert word in said
 
 
 def test_a_missing_log_is_named(tmp_path, config):
