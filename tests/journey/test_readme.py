@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import pathlib
 import re
 import shlex
@@ -169,7 +170,7 @@ def check_example(folder: pathlib.Path, command: str, lines: list[str]) -> None:
             command = command.replace("make -s run", "make -s sim")
             lines = [line for line in lines if not IMAGE_ONLY.match(line)]
     done = subprocess.run(["bash", "-c", command], cwd=where, capture_output=True, text=True,
-                          timeout=600, check=False)
+                          timeout=600, check=False, env={**os.environ, "COLUMNS": "100"})
     assert done.returncode == 0, done.stderr
     printed = [timeless(line) for line in done.stdout.splitlines()
                if HAS_QEMU or not IMAGE_ONLY.match(line)]
