@@ -217,6 +217,19 @@ class Interrupt:
             raise KeyboardInterrupt
 
 
+class Kept(Work, contextlib.AbstractContextManager[Any], Protocol):
+    """Logs that are read more than once: entering them may wait for standard input."""
+
+
+def keep(logs: Kept, stack: contextlib.ExitStack) -> Interrupt:
+    """Enters `logs`, which Ctrl-C may end; returns the interrupt of the work that follows, which
+    is told what became of the waiting."""
+    reader = Interrupt()
+    with reader.armed(logs):
+        stack.enter_context(logs)
+    return Interrupt(reader)
+
+
 @contextlib.contextmanager
 def progress_bar(
     what: str, things: str = "requests", *, timed: bool = False

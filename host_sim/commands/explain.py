@@ -10,10 +10,10 @@ import click
 
 from host_sim.commands_support import (
     BAD,
-    Interrupt,
     LogOptions,
     blaming,
     fail,
+    keep,
     load_config,
     log_options,
     progress_bar,
@@ -72,11 +72,9 @@ def _explain(
 ) -> Explanation:
     loaded = load_config(config, reading.profile)
     options = reading.replay()
-    source, reader = Logs(*logs, maps=options.maps), Interrupt()
-    interrupt = Interrupt(reader)
+    source = Logs(*logs, maps=options.maps)
     with contextlib.ExitStack() as stack:
-        with reader.armed(source):
-            stack.enter_context(source)
+        interrupt = keep(source, stack)
         progress = stack.enter_context(progress_bar("explain"))
         stack.enter_context(interrupt.armed())
         return explain(loaded, source, seq=seq, line=line, options=options,

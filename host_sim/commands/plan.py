@@ -10,12 +10,12 @@ import click
 
 from host_sim.commands_support import (
     BAD,
-    Interrupt,
     LogOptions,
     Output,
     OutputFailed,
     blaming,
     fail,
+    keep,
     load_config,
     log_options,
     progress_bar,
@@ -79,11 +79,9 @@ def _plan(
     sides = [load_config(path, reading.profile, f"it is the {word} side: nothing was planned")
              for path, word in ((old, "old"), (new, "new"))]
     options = reading.replay(top)
-    source, reader = Logs(*logs, maps=options.maps), Interrupt()
-    interrupt = Interrupt(reader)
+    source = Logs(*logs, maps=options.maps)
     with contextlib.ExitStack() as stack:
-        with reader.armed(source):
-            stack.enter_context(source)
+        interrupt = keep(source, stack)
         sink = None if flips is None else stack.enter_context(Output(flips))
         progress = stack.enter_context(progress_bar("plan"))
         runner = Runner(sides[0], sides[1], source, options, reading.profile, budgets, sink,

@@ -14,10 +14,10 @@ from host_sim.commands_support import (
     BAD,
     DONE,
     FINDINGS,
-    Interrupt,
     LogOptions,
     blaming,
     fail,
+    keep,
     load_config,
     log_options,
     progress_bar,
@@ -113,10 +113,8 @@ def command(
         wanted = Wanted(ppm, Shape(parts, key or ("all" if parts else "client"), depth), algorithm,
                         PERIODS[per], _burst(burst), throttled == "drop")
         options = reading.replay()
-        kept, reader = Logs(*logs, maps=options.maps), Interrupt()
-        interrupt = Interrupt(reader)
-        with reader.armed(kept):
-            stack.enter_context(kept)
+        kept = Logs(*logs, maps=options.maps)
+        interrupt = keep(kept, stack)
         progress = stack.enter_context(progress_bar("recommend", "requests in all passes"))
         stack.enter_context(interrupt.armed())
         made = recommend(kept, wanted, config=config, options=options, progress=progress,

@@ -14,10 +14,10 @@ from host_sim.commands_support import (
     BAD,
     DONE,
     FINDINGS,
-    Interrupt,
     LogOptions,
     blaming,
     fail,
+    keep,
     load_config,
     log_options,
     progress_bar,
@@ -73,10 +73,7 @@ def command(
                 processes=processes, reading=Reading(
                     reading.maps, reading.form, reading.order, reading.window, reading.profile,
                     reading.spread, reading.spread_seed))
-            reader = Interrupt()
-            interrupt = Interrupt(reader)
-            with reader.armed(kept):
-                stack.enter_context(kept)
+            interrupt = keep(kept, stack)
             progress = stack.enter_context(progress_bar("sweep", "requests"))
             stack.enter_context(interrupt.armed())
             swept = sweep.run(progress=progress, stopping=interrupt)
